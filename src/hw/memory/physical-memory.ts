@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+/**
+ * RAM: real bytes, sparse. Memory that was never written costs nothing and reads as zero.
+ *
+ * Addresses are numbers, physical, below 2^53. Every access must lie inside the RAM that was added; the bus checks that
+ * before it comes here.
+ */
+
+const CHUNK_BITS = 16;
+const CHUNK_SIZE = 1 << CHUNK_BITS;
+const CHUNK_MASK = CHUNK_SIZE - 1;
+
+class Chunk {
+  readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
+  readonly words: Uint32Array = new Uint32Array(this.bytes.buffer);
+}
+
+const ZERO_CHUNK = new Chunk();
+
+export class PhysicalMemory {
+  readonly #chunks = new Map<number, Chunk>();
+  #lastIndex = -1;
+  #last: Chunk = ZERO_CHUNK;
+
+  /** Bytes of host memory in use for contents: 64 KiB for each 64 KiB of guest memory that was ever written. */
+  get bytesInUse(): number {
+    return this.#chunks.size * CHUNK_SIZE;
+  }
+
+  #read(address: number): Chunk {
+    const index = Math.floor(address / CHUNK_SIZE);
+    if (index === this.#lastIndex) return this.#last;
+    const chunk = this.#chunks.get(index);
+    if (chunk === undefined) return ZERO_CHUNK;
+    this.#lastIndex = index;
+    this.#last = chunk;
+    return chunk;
+  }
+
+  #write(address: number): Chunk {
+    const index = Math.floor(address / CHUNK_SIZE);
+    if (index === this.#lastIndex) return this.#last;
+    let chunk = this.#chunks.get(index);
+    if (chunk === undefined) {
+      chunk = new Chunk();
+      this.#chunks.set(index, chunk);
+    }
+    this.#lastIndex = index;
+    this.#last = chunk;
+    return chunk;
+  }
+
+  read8(address: number): number {
+    return this.#read(address).bytes[address & CHUNK_MASK]!;
+  }
+
+  /** @param address a multiple of 2 */
+  read16(address: number): number {
+    const bytes = this.#read(address).bytes;
+    const offset = address & CHUNK_MASK;
+    return bytes[offset]! | (bytes[offset + 1]! << 8);
+  }
+
+  /** Unsigned. @param address a multiple of 4 */
+  read32(address: number): number {
+    return this.#read(address).words[(address & CHUNK_MASK) >>> 2]!;
+  }
+
+  write8(address: number, value: number): void {
+    this.#write(address).bytes[address & CHUNK_MASK] = value;
+  }
+
+  /** @param address a multiple of 2 */
+  write16(address: number, value: number): void {
+    const bytes = this.#write(address).bytes;
+    const offset = address & CHUNK_MASK;
+    bytes[offset] = value;
+    bytes[offset + 1] = value >>> 8;
+  }
+
+  /** @param address a multiple of 4 */
+  write32(address: number, value: number): void {
+    this.#write(address).words[(address & CHUNK_MASK) >>> 2] = value;
+  }
+
+  /** Reads `count` 32-bit words into `out` from `outIndex` on. @param address a multiple of 4 */
+  loadWords(address: number, out: Uint32Array, count: number, outIndex: number = 0): void {
+    for (let i = 0; i < count; i++) out[outIndex + i] = this.read32(address + 4 * i);
+  }
+
+  /** Writes `count` 32-bit words of `words`. @param address a multiple of 4 */
+  storeWords(address: number, words: Uint32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.write32(address + 4 * i, words[i]!);
+  }
+
+  /** Fills `out` from memory. Any address, any length. */
+  readBytes(address: number, out: Uint8Array): void {
+    for (let done = 0; done < out.length; ) {
+      const offset = (address + done) & CHUNK_MASK;
+      const length = Math.min(out.length - done, CHUNK_SIZE - offset);
+      out.set(this.#read(address + done).bytes.subarray(offset, offset + length), done);
+      done += length;
+    }
+  }
+
+  /** Writes all of `bytes`. Any address, any length. */
+  writeBytes(address: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const offset = (address + done) & CHUNK_MASK;
+      const length = Math.min(bytes.length - done, CHUNK_SIZE - offset);
+      this.#write(address + done).bytes.set(bytes.subarray(done, done + length), offset);
+      done += length;
+    }
+  }
+
+  /** Sets `length` bytes to `value`; setting untouched memory to zero costs nothing. */
+  fill(address: number, length: number, value: number): void {
+    for (let done = 0; done < length; ) {
+      const offset = (address + done) & CHUNK_MASK;
+      const part = Math.min(length - done, CHUNK_SIZE - offset);
+      if (value !== 0 || this.#chunks.has(Math.floor((address + done) / CHUNK_SIZE))) {
+        this.#write(address + done).bytes.fill(value, offset, offset + part);
+      }
+      done += part;
+    }
+  }
+
+  /** Forgets all contents: everything reads as zero again. */
+  clear(): void {
+    this.#chunks.clear();
+    this.#lastIndex = -1;
+    this.#last = ZERO_CHUNK;
+  }
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The physical address space: RAM, MMIO windows, and the holes between them.
+ *
+ * Masters downstream of the SMMU, the SMMU's own fetches and the CPU all come here. A guest's mistake is a status, never
+ * an exception; {@link HostMisuseError} is for whoever builds the machine.
+ */
+import { HostMisuseError } from "../errors.ts";
+import { hex } from "../bits/hex.ts";
+import { PhysicalMemory } from "./physical-memory.ts";
+
+/** How an access to the bus ended. */
+export const BusStatus = {
+  ok: 0,
+  /** Decode error or slave error: nothing there, or an injected abort. */
+  abort: 1,
+  /** Data came, marked as corrupt. The SMMU and devices treat a poisoned read as an abort. */
+  poison: 2,
+} as const;
+export type BusStatus = (typeof BusStatus)[keyof typeof BusStatus];
+
+export type Width = 1 | 2 | 4 | 8;
+
+/** What a window does with an access whose width or alignment it does not support. */
+export type BadWidthRule = "abort" | "raz-wi";
+
+/**
+ * Registers behind an address range. Offsets are relative to the window's base. A 64-bit access goes to `read64`/`write64`
+ * where the device has them and is otherwise done as two 32-bit accesses, low half first.
+ */
+export interface MmioDevice {
+  /** @returns an unsigned value of `width` bytes */
+  read(offset: number, width: 1 | 2 | 4): number;
+  write(offset: number, width: 1 | 2 | 4, value: number): void;
+  /** Puts the low and the high word into `out`. */
+  read64?(offset: number, out: Uint32Array): void;
+  write64?(offset: number, lo: number, hi: number): void;
+}
+
+export interface MmioWindow {
+  readonly name: string;
+  /** A multiple of 4096, as is `size`. */
+  readonly base: number;
+  readonly size: number;
+  readonly device: MmioDevice;
+  /** Supported access widths in bytes. Default: 4 only. */
+  readonly widths?: readonly Width[];
+  /** Default: "abort". */
+  readonly badWidth?: BadWidthRule;
+  /** The device can move its window (a PCI BAR) or hide it: asked at each access. Default: always there. */
+  enabled?(): boolean;
+}
+
+export interface RamRegion {
+  readonly name: string;
+  readonly base: number;
+  readonly size: number;
+}
+
+/** An address range whose accesses end badly, for experiments. */
+export interface Injection {
+  readonly base: number;
+  readonly size: number;
+  readonly status: typeof BusStatus.abort | typeof BusStatus.poison;
+  /** Which accesses. Default: both. */
+  readonly on?: "read" | "write" | "both";
+}
+
+type Target = { readonly ram: RamRegion } | { readonly window: MmioWindow };
+
+const PAGE = 4096;
+
+export class SystemBus {
+  readonly memory: PhysicalMemory = new PhysicalMemory();
+  /** Physical address bits: an address at or beyond 2^addressBits decodes to nothing. */
+  readonly addressBits: number;
+  readonly #ram: RamRegion[] = [];
+  readonly #windows: MmioWindow[] = [];
+  readonly #injections = new Set<Injection>();
+  readonly #pair = new Uint32Array(2);
+
+  /** @param addressBits 32 … 52 */
+  constructor(addressBits: number = 48) {
+    if (!Number.isInteger(addressBits) || addressBits < 32 || addressBits > 52) {
+      throw new HostMisuseError("ADDRESS_BITS", `a bus of ${addressBits} address bits: 32 to 52 are possible`);
+    }
+    this.addressBits = addressBits;
+  }
+
+  get ram(): readonly RamRegion[] {
+    return this.#ram;
+  }
+
+  get windows(): readonly MmioWindow[] {
+    return this.#windows;
+  }
+
+  /** @throws HostMisuseError for an overlap or a range that is not whole pages inside the address space */
+  addRam(region: RamRegion): void {
+    this.#check(region);
+    this.#ram.push(region);
+  }
+
+  /** @throws HostMisuseError as {@link addRam} */
+  addWindow(window: MmioWindow): void {
+    this.#check(window);
+    this.#windows.push(window);
+  }
+
+  removeWindow(window: MmioWindow): void {
+    const index = this.#windows.indexOf(window);
+    if (index >= 0) this.#windows.splice(index, 1);
+  }
+
+  #check(range: RamRegion): void {
+    const end = range.base + range.size;
+    if (range.base % PAGE !== 0 || range.size % PAGE !== 0 || range.size <= 0 || range.base < 0 || end > 2 ** this.addressBits) {
+      throw new HostMisuseError("BAD_RANGE", `${range.name}: ${hex(range.base)} … ${hex(end)} is not whole 4 KiB pages inside ${this.addressBits} address bits`);
+    }
+    for (const other of [...this.#ram, ...this.#windows]) {
+      if (range.base < other.base + other.size && other.base < end) {
+        throw new HostMisuseError("WINDOW_OVERLAP", `${range.name} at ${hex(range.base)} overlaps ${other.name} at ${hex(other.base)}`);
+      }
+    }
+  }
+
+  /** Makes accesses to a range end badly until the returned function is called. */
+  inject(injection: Injection): () => void {
+    this.#injections.add(injection);
+    return () => this.#injections.delete(injection);
+  }
+
+  #find(address: number, length: number): Target | undefined {
+    for (const ram of this.#ram) {
+      if (address >= ram.base && address + length <= ram.base + ram.size) return { ram };
+    }
+    for (const window of this.#windows) {
+      if (address >= window.base && address + length <= window.base + window.size && (window.enabled?.() ?? true)) return { window };
+    }
+    return undefined;
+  }
+
+  /** True if the whole range is RAM of one region. */
+  isRam(address: number, length: number): boolean {
+    for (const ram of this.#ram) if (address >= ram.base && address + length <= ram.base + ram.size) return true;
+    return false;
+  }
+
+  #injected(address: number, length: number, what: "read" | "write"): BusStatus {
+    for (const injection of this.#injections) {
+      const on = injection.on ?? "both";
+      if ((on === "both" || on === what) && address < injection.base + injection.size && injection.base < address + length) return injection.status;
+    }
+    return BusStatus.ok;
+  }
+
+  /**
+   * Fetches `count` 32-bit words, as the SMMU does for its structures.
+   * @param address a multiple of 4
+   */
+  loadWords(address: number, out: Uint32Array, count: number, outIndex: number = 0): BusStatus {
+    if (this.#injections.size > 0) {
+      const status = this.#injected(address, 4 * count, "read");
+      if (status !== BusStatus.ok) return status;
+    }
+    if (!this.isRam(address, 4 * count)) return BusStatus.abort;
+    this.memory.loadWords(address, out, count, outIndex);
+    return BusStatus.ok;
+  }
+
+  /** Stores words, as {@link loadWords}; a single word may also go to an MMIO window (a message-signalled interrupt). */
+  storeWords(address: number, words: Uint32Array, count: number): BusStatus {
+    if (this.#injections.size > 0) {
+      const status = this.#injected(address, 4 * count, "write");
+      if (status !== BusStatus.ok) return status;
+    }
+    if (this.isRam(address, 4 * count)) {
+      this.memory.storeWords(address, words, count);
+      return BusStatus.ok;
+    }
+    if (count === 1) return this.write(address, 4, words[0]!);
+    return BusStatus.abort;
+  }
+
+  /** Reads a block of bytes for a bus master. Blocks come from RAM only; an MMIO window takes single accesses of its widths. */
+  readBytes(address: number, out: Uint8Array): BusStatus {
+    const injected = this.#injections.size > 0 ? this.#injected(address, out.length, "read") : BusStatus.ok;
+    if (injected !== BusStatus.ok) return injected;
+    if (this.isRam(address, out.length)) {
+      this.memory.readBytes(address, out);
+      return BusStatus.ok;
+    }
+    if (!isWidth(out.length)) return BusStatus.abort;
+    const status = this.read(address, out.length, this.#pair);
+    for (let i = 0; i < out.length; i++) out[i] = this.#pair[i >> 2]! >>> (8 * (i & 3));
+    return status;
+  }
+
+  /** Writes a block of bytes, as {@link readBytes}. */
+  writeBytes(address: number, bytes: Uint8Array): BusStatus {
+    const injected = this.#injections.size > 0 ? this.#injected(address, bytes.length, "write") : BusStatus.ok;
+    if (injected !== BusStatus.ok) return injected;
+    if (this.isRam(address, bytes.length)) {
+      this.memory.writeBytes(address, bytes);
+      return BusStatus.ok;
+    }
+    if (!isWidth(bytes.length)) return BusStatus.abort;
+    let lo = 0;
+    let hi = 0;
+    for (let i = 0; i < bytes.length; i++) {
+      if (i < 4) lo |= bytes[i]! << (8 * i);
+      else hi |= bytes[i]! << (8 * (i - 4));
+    }
+    return this.write(address, bytes.length, lo >>> 0, hi >>> 0);
+  }
+
+  /** One access of `width` bytes; the value's low and high words go to `out`. */
+  read(address: number, width: Width, out: Uint32Array): BusStatus {
+    out[0] = 0;
+    out[1] = 0;
+    if (this.#injections.size > 0) {
+      const status = this.#injected(address, width, "read");
+      if (status !== BusStatus.ok) return status;
+    }
+    const target = this.#find(address, width);
+    if (target === undefined) return BusStatus.abort;
+    if ("ram" in target) {
+      for (let i = 0; i < width; i++) out[i >> 2]! |= this.memory.read8(address + i) << (8 * (i & 3));
+      return BusStatus.ok;
+    }
+    const { window } = target;
+    const offset = address - window.base;
+    if (!supports(window, offset, width)) return window.badWidth === "raz-wi" ? BusStatus.ok : BusStatus.abort;
+    if (width !== 8) {
+      out[0] = window.device.read(offset, width);
+    } else if (window.device.read64) {
+      window.device.read64(offset, out);
+    } else {
+      const low = window.device.read(offset, 4);
+      out[1] = window.device.read(offset + 4, 4);
+      out[0] = low;
+    }
+    return BusStatus.ok;
+  }
+
+  /** One access of `width` bytes. */
+  write(address: number, width: Width, lo: number, hi: number = 0): BusStatus {
+    if (this.#injections.size > 0) {
+      const status = this.#injected(address, width, "write");
+      if (status !== BusStatus.ok) return status;
+    }
+    const target = this.#find(address, width);
+    if (target === undefined) return BusStatus.abort;
+    if ("ram" in target) {
+      for (let i = 0; i < width; i++) this.memory.write8(address + i, (i < 4 ? lo : hi) >>> (8 * (i & 3)));
+      return BusStatus.ok;
+    }
+    const { window } = target;
+    const offset = address - window.base;
+    if (!supports(window, offset, width)) return window.badWidth === "raz-wi" ? BusStatus.ok : BusStatus.abort;
+    if (width !== 8) {
+      window.device.write(offset, width, (width === 4 ? lo : lo & (2 ** (8 * width) - 1)) >>> 0);
+    } else if (window.device.write64) {
+      window.device.write64(offset, lo >>> 0, hi >>> 0);
+    } else {
+      window.device.write(offset, 4, lo >>> 0);
+      window.device.write(offset + 4, 4, hi >>> 0);
+    }
+    return BusStatus.ok;
+  }
+}
+
+function isWidth(length: number): length is Width {
+  return length === 1 || length === 2 || length === 4 || length === 8;
+}
+
+function supports(window: MmioWindow, offset: number, width: Width): boolean {
+  return offset % width === 0 && (window.widths ?? [4]).includes(width);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What the parts of the SMMU need of each other and of the silicon around them.
+ *
+ * The register interface (registers, queues, commands, interrupts) and the translation side (configuration lookup, walks,
+ * caches, faults) know each other only through these interfaces.
+ */
+import type { ScheduledEvent } from "../../sim/index.ts";
+import type { BusStatus } from "../memory/system-bus.ts";
+
+/** Why the SMMU reads or writes memory by itself. */
+export type SmmuAccessKind = "l1std" | "ste" | "l1cd" | "cd" | "tt-s1" | "tt-s2" | "httu" | "cmdq" | "eventq" | "priq" | "msi";
+
+/** The wired interrupt outputs. Each is an edge. */
+export type SmmuLine = "eventq" | "priq" | "cmdq-sync" | "gerror";
+
+/** What surrounds the SMMU. */
+export interface SmmuHost {
+  /** Virtual nanoseconds. */
+  now(): number;
+  /** Calls `action` `delayNs` from now, as a device event. */
+  after(delayNs: number, action: () => void): ScheduledEvent;
+  /** Physical read of `count` 32-bit words. @param address a multiple of 4 */
+  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number): BusStatus;
+  /** Physical write of `count` 32-bit words. */
+  store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number): BusStatus;
+  /** Reads without any side effect or trace, for the stale-use detector. */
+  peek(address: number, out: Uint32Array, count: number): BusStatus;
+  /** Pulses a wired interrupt. */
+  pulse(line: SmmuLine): void;
+  /** IDR0.SEV: wakes CPUs that wait for an event. */
+  sendEvent(): void;
+}
+
+/** How a transaction leaves the SMMU. Non-negative codes are for callers to switch on. */
+export const Outcome = {
+  /** Forward to `tx.physical` with the output attributes. */
+  forward: 0,
+  /** Answer with an error. */
+  abort: 1,
+  /** Answer with success: reads give zeros, writes are dropped. */
+  razWi: 2,
+  /** No answer yet: the transaction waits for CMD_RESUME. */
+  stalled: 3,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+/** How far the forwarded transaction was translated. */
+export const Via = { none: 0, globalBypass: 1, steBypass: 2, stage1: 3, stage2: 4, nested: 5 } as const;
+export type Via = (typeof Via)[keyof typeof Via];
+
+/**
+ * One transaction at the SMMU's door, reusable: set the inputs, call `translate`, read the outputs. All 32-bit fields are
+ * unsigned. `Smmu.translate` writes outputs only.
+ */
+export class Transaction {
+  // Inputs.
+  streamId = 0;
+  /** -1: no SubstreamID. Else 0 … 2^20 - 1. */
+  substreamId = -1;
+  /** Input address, two 32-bit halves. */
+  addressHi = 0;
+  addressLo = 0;
+  write = false;
+  instruction = false;
+  privileged = false;
+  // Outputs, valid after translate().
+  /** Outcome.forward: the physical address, below 2^52. */
+  physical = 0;
+  via: Via = Via.none;
+  /** Event number recorded or that would have been recorded (0: none), see spec/events.ts. */
+  event = 0;
+  /** True if the event was written to the queue. */
+  recorded = false;
+  /** Output memory attributes: MAIR-format byte and shareability (0 NSH, 2 OSH, 3 ISH). */
+  attributes = 0;
+  shareability = 0;
+
+  /** Sets the input address from a number below 2^53. */
+  setAddress(address: number): void {
+    this.addressHi = Math.floor(address / 0x1_0000_0000) >>> 0;
+    this.addressLo = address >>> 0;
+  }
+}
+
+/** Registers as the translation side sees them: values in force (after acknowledge), not as merely written. */
+export interface RegisterView {
+  /** CR0ACK.SMMUEN. */
+  smmuEnabled(): boolean;
+  gbpa(): number;
+  cr1(): number;
+  cr2(): number;
+  /** STRTAB_BASE.ADDR, masked to the output address size, not yet aligned. */
+  strtabBase(): number;
+  strtabBaseCfg(): number;
+}
+
+/** Where event records go. */
+export interface EventSink {
+  /**
+   * Tries to record an event (32 bytes, 8 words).
+   * @returns false if the queue could not take it (disabled, full, in abort): a non-stall event is then lost
+   */
+  record(words: Uint32Array): boolean;
+}
+
+/** What CMD_CFGI_* do. Over-invalidation is always allowed, under-invalidation never. */
+export interface ConfigInvalidation {
+  invalidateAll(): void;
+  /** CFGI_STE: the STE and everything below it (CDs too); `leaf` spares the path of level-1 descriptors. */
+  invalidateSte(streamId: number, leaf: boolean): void;
+  /** CFGI_STE_RANGE: StreamIDs that agree with `streamId` above bit `range`. `range` 31 is all. */
+  invalidateSteRange(streamId: number, range: number): void;
+  invalidateCd(streamId: number, substreamId: number, leaf: boolean): void;
+  invalidateCdAll(streamId: number): void;
+}
+
+/** The address operand of a TLBI by VA or IPA, with the range and level hints of IDR3.RIL. */
+export interface TlbiAddress {
+  readonly hi: number;
+  readonly lo: number;
+  readonly leaf: boolean;
+  /** 0: one address, no hints. 1 4 KiB, 2 16 KiB, 3 64 KiB. */
+  readonly tg: number;
+  readonly ttl: number;
+  readonly num: number;
+  readonly scale: number;
+}
+
+/** StreamWorlds as tags of TLB entries (IHI 0070 §3.3.4). */
+export const StreamWorld = { nsEl1: 0, nsEl2: 1, nsEl2E2h: 2 } as const;
+export type StreamWorld = (typeof StreamWorld)[keyof typeof StreamWorld];
+
+/** What CMD_TLBI_* do on the Non-secure queue. */
+export interface TlbInvalidation {
+  /** NSNH_ALL: all Non-secure but EL2. */
+  nsnhAll(): void;
+  /** Everything, as S_INIT.INV_ALL does. */
+  everything(): void;
+  /** NH_ALL: NS-EL1 stage 1 (and combined) by VMID. */
+  nhAll(vmid: number): void;
+  nhAsid(vmid: number, asid: number): void;
+  /** NH_VA; `asid` undefined is NH_VAA. */
+  nhVa(vmid: number, asid: number | undefined, address: TlbiAddress): void;
+  el2All(): void;
+  el2Asid(asid: number): void;
+  el2Va(asid: number | undefined, address: TlbiAddress): void;
+  /** S12_VMALL: NS-EL1, all stages, by VMID. */
+  s12Vmall(vmid: number): void;
+  s2Ipa(vmid: number, address: TlbiAddress): void;
+}
+
+/** Where cached configuration or a cached translation was used although memory says something else by now. */
+export interface StaleUse {
+  readonly what: "ste" | "cd" | "tlb";
+  readonly streamId: number;
+  /** For "tlb": the input address. */
+  readonly addressHi: number;
+  readonly addressLo: number;
+  /** Physical address of the first structure or descriptor that differs. */
+  readonly structure: number;
+  readonly cached: string;
+  readonly inMemory: string;
+  /** The maintenance that should have come, as a command's name with operands. */
+  readonly missing: string;
+  /** Identifies the cache entry, so that later maintenance that drops it can be told. */
+  readonly entry: number;
+}
+
+/** What the SMMU traces. */
+export interface SmmuEvents {
+  /** A register write as it arrived. 64-bit writes give `valueHi`. */
+  "smmu.write": { readonly offset: number; readonly register: string; readonly valueLo: number; readonly valueHi: number | undefined };
+  "smmu.command": { readonly words: readonly number[]; readonly text: string };
+  /** A record, written to the queue or lost. */
+  "smmu.event": { readonly words: readonly number[]; readonly recorded: boolean; readonly text: string };
+  "smmu.gerror": { readonly bit: string; readonly active: boolean };
+  /** A physical access of the SMMU itself. */
+  "smmu.access": { readonly access: SmmuAccessKind; readonly address: number; readonly length: number; readonly write: boolean; readonly bus: BusStatus };
+  "smmu.stale-use": StaleUse;
+  /** A cache entry that had been used stale was dropped by maintenance. */
+  "smmu.stale-dropped": { readonly entry: number };
+  /** Software did something the architecture calls a mistake but does not fault. */
+  "smmu.lint": { readonly rule: string; readonly detail: string; readonly section: string };
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Virtual time and the interpreter of tasks.
+ *
+ * Devices are events on the clock; software is tasks. A task may let time pass in the middle of its work by
+ * {@link Simulation.advance} (an MMIO access does): device events that fall due meanwhile happen before it returns, so a
+ * device's DMA can land between any two register writes of a driver. Everything else a task does takes no time.
+ */
+import { EventHeap, type ScheduledEvent } from "./event-heap.ts";
+import { Prng } from "./prng.ts";
+import { RunOrderScheduler, type Scheduler } from "./scheduler.ts";
+import { type Action, type Coroutine, Task, TaskGroup } from "./task.ts";
+import type { TraceSink } from "./trace.ts";
+
+/** What the simulation itself traces. */
+export interface SimEvents {
+  "sim.task": { readonly task: string; readonly group: string; readonly what: "spawned" | "done" | "killed" | "failed" };
+}
+
+/** Where a task stands when nothing can go on. */
+export interface WaitingTask {
+  readonly task: string;
+  readonly group: string;
+  readonly reason: string;
+  /** Virtual nanoseconds. */
+  readonly since: number;
+}
+
+export type RunOutcome =
+  | { readonly kind: "done" }
+  /** Nothing will ever happen again, and these tasks wait. */
+  | { readonly kind: "deadlock"; readonly waiting: readonly WaitingTask[] }
+  /** A limit was hit before the end. */
+  | { readonly kind: "limit"; readonly limit: "time" | "steps"; readonly waiting: readonly WaitingTask[] };
+
+/** The library was used wrongly: a bug of the embedding program, never of simulated software. */
+export class SimulationMisuseError extends Error {
+  readonly code = "SIMULATION_MISUSE";
+}
+
+/** Code that must not sleep slept: thrown into whoever called {@link Simulation.runAtomic}. */
+export class SleepInAtomicError extends Error {
+  readonly code = "SLEEP_IN_ATOMIC";
+}
+
+/** Device events come before wake-ups of tasks that fall due at the same time. */
+const DEVICE_PRIORITY = 0;
+const WAKE_PRIORITY = 100;
+
+export interface SimulationOptions {
+  /** Seed of {@link Simulation.prng}: stimulus such as arrival times. 0 if absent. */
+  readonly seed?: number;
+  /** Default: {@link RunOrderScheduler}. */
+  readonly scheduler?: Scheduler;
+  readonly trace?: TraceSink<SimEvents> & { setClock?(now: () => number): void };
+}
+
+export class Simulation {
+  readonly seed: number;
+  /** Randomness for stimulus; fork it by name. */
+  readonly prng: Prng;
+  /** Every decision with more than one alternative, in order. */
+  readonly decisions: number[] = [];
+  /**
+   * Called where a CPU may take an interrupt: between steps of tasks and after device events. Software that lets time
+   * pass inside a step calls {@link pollInterrupts} itself.
+   */
+  interruptHook: (() => void) | null = null;
+
+  readonly #heap = new EventHeap();
+  readonly #scheduler: Scheduler;
+  readonly #trace: TraceSink<SimEvents> | undefined;
+  readonly #groups = new Set<TaskGroup>();
+  #runnable: Task[] = [];
+  #now = 0;
+  #steps = 0;
+  #taskId = 0;
+  #inEvent = false;
+  #current: Task | null = null;
+  #limitTime = Infinity;
+
+  constructor(options: SimulationOptions = {}) {
+    this.seed = options.seed ?? 0;
+    this.prng = new Prng(this.seed);
+    this.#scheduler = options.scheduler ?? new RunOrderScheduler();
+    this.#trace = options.trace;
+    options.trace?.setClock?.(() => this.#now);
+    this.#scheduler.start();
+  }
+
+  /** Virtual nanoseconds since the start. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Steps of tasks taken so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** The task whose step is being carried out, if any. */
+  get current(): Task | null {
+    return this.#current;
+  }
+
+  /** Asks the scheduler for a choice among `count` alternatives and records the answer. */
+  choose(name: string, count: number): number {
+    if (count < 2) return 0;
+    const decision = this.#scheduler.nextChoice(name, count);
+    this.decisions.push(decision);
+    return decision;
+  }
+
+  /**
+   * Schedules a device event `delayNs` from now.
+   * @param delayNs at least 0
+   * @param priority lower fires first among equal times
+   */
+  after(delayNs: number, action: () => void, priority: number = DEVICE_PRIORITY): ScheduledEvent {
+    if (!(delayNs >= 0)) throw new SimulationMisuseError(`a delay of ${delayNs} ns`);
+    return this.#heap.push(this.#now + Math.round(delayNs), priority, action);
+  }
+
+  /**
+   * Lets `ns` of time pass for the running code: events due within it fire in order, then the clock stands at the end.
+   * Not allowed inside a device event: a device acts at one instant and schedules what comes later.
+   * @throws SimulationMisuseError inside a device event
+   */
+  advance(ns: number): void {
+    if (this.#inEvent) throw new SimulationMisuseError("advance() inside a device event: schedule a later event instead");
+    const end = this.#now + ns;
+    for (let event = this.#heap.peek(); event && event.time <= end; event = this.#heap.peek()) this.#fire(event);
+    this.#now = end;
+  }
+
+  /** Takes pending interrupts, if the hook is set and the CPU may. Inside a device event it does nothing. */
+  pollInterrupts(): void {
+    if (!this.#inEvent) this.interruptHook?.();
+  }
+
+  /** True while a device event is being carried out. */
+  get inDeviceEvent(): boolean {
+    return this.#inEvent;
+  }
+
+  #fire(event: ScheduledEvent): void {
+    this.#heap.pop();
+    this.#now = Math.max(this.#now, event.time);
+    this.#inEvent = true;
+    try {
+      event.fire();
+    } finally {
+      this.#inEvent = false;
+    }
+  }
+
+  /** Starts a task. It first runs when the scheduler picks it. */
+  spawn(name: string, group: TaskGroup, body: Coroutine<unknown>, options: { readonly daemon?: boolean } = {}): Task {
+    const task = new Task(this.#taskId++, name, group, options.daemon ?? false, body);
+    group.tasks.add(task);
+    this.#groups.add(group);
+    this.#runnable.push(task);
+    this.#trace?.emit("sim.task", { task: name, group: group.name, what: "spawned" });
+    return task;
+  }
+
+  /** Drops all tasks of a group where they stand; no code of theirs runs any more, not even `finally`. */
+  kill(group: TaskGroup): void {
+    for (const task of group.tasks) this.#end(task, "killed");
+    this.#runnable = this.#runnable.filter((task) => task.state === "runnable");
+    this.#groups.delete(group);
+  }
+
+  /** Drops one task where it stands. */
+  killTask(task: Task): void {
+    if (task.state === "done" || task.state === "killed") return;
+    this.#end(task, "killed");
+    this.#runnable = this.#runnable.filter((other) => other !== task);
+  }
+
+  #end(task: Task, what: "done" | "killed" | "failed"): void {
+    task.unblock?.();
+    task.unblock = null;
+    task.poll = null;
+    task.state = what === "done" ? "done" : "killed";
+    task.group.tasks.delete(task);
+    this.#trace?.emit("sim.task", { task: task.name, group: task.group.name, what });
+  }
+
+  #makeRunnable(task: Task, resume: boolean): void {
+    task.unblock?.();
+    task.unblock = null;
+    task.resume = resume;
+    task.state = "runnable";
+    this.#runnable.push(task);
+  }
+
+  #block(task: Task, reason: string): void {
+    task.state = "waiting";
+    task.waitReason = reason;
+    task.waitingSince = this.#now;
+  }
+
+  #sleep(task: Task, ns: number): void {
+    const event = this.after(ns, () => this.#makeRunnable(task, true), WAKE_PRIORITY);
+    task.unblock = () => event.cancel();
+  }
+
+  /** Carries out what a task yielded. */
+  #perform(task: Task, action: Action): void {
+    switch (action.kind) {
+      case "yield":
+        task.resume = true;
+        this.#runnable.push(task);
+        return;
+      case "sleep":
+        this.#block(task, `sleep of ${action.ns} ns`);
+        this.#sleep(task, action.ns);
+        return;
+      case "wait": {
+        this.#block(task, action.reason);
+        const leave = action.queue.enqueue(() => this.#makeRunnable(task, true));
+        const timer =
+          action.timeoutNs === undefined
+            ? undefined
+            : this.after(action.timeoutNs, () => this.#makeRunnable(task, false), WAKE_PRIORITY);
+        task.unblock = () => {
+          leave();
+          timer?.cancel();
+        };
+        return;
+      }
+      case "poll":
+        task.poll = { action, deadline: this.#now + action.timeoutNs };
+        this.#runnable.push(task);
+        return;
+      case "never":
+        this.#block(task, action.reason);
+        return;
+    }
+  }
+
+  /** Tests a poll of a task that has its turn. @returns true if the poll is over */
+  #pollStep(task: Task): boolean {
+    const poll = task.poll!;
+    const held = poll.action.condition();
+    if (held || this.#now >= poll.deadline) {
+      task.poll = null;
+      task.resume = held;
+      return true;
+    }
+    this.#block(task, poll.action.reason);
+    this.#sleep(task, Math.min(Math.max(1, poll.action.intervalNs), poll.deadline - this.#now));
+    return false;
+  }
+
+  #step(task: Task): void {
+    this.#steps++;
+    this.#current = task;
+    try {
+      if (task.poll && !this.#pollStep(task)) return;
+      const result = task.body.next(task.resume);
+      if (task.state === "killed") return;
+      if (result.done) this.#end(task, "done");
+      else this.#perform(task, result.value);
+    } catch (error) {
+      if (task.state !== "killed") this.#end(task, "failed");
+      if (!task.group.onError) throw error;
+      task.group.onError(task, error);
+    } finally {
+      this.#current = null;
+    }
+  }
+
+  /**
+   * Runs a coroutine to its end at once, as code with interrupts disabled: polls spin, letting time pass; anything that
+   * would sleep throws.
+   * @throws SleepInAtomicError
+   */
+  runAtomic<T>(body: Coroutine<T>): T {
+    let result = body.next(true);
+    while (!result.done) {
+      const action = result.value;
+      if (action.kind === "yield") {
+        result = body.next(true);
+      } else if (action.kind === "poll") {
+        const deadline = this.#now + action.timeoutNs;
+        let held = action.condition();
+        while (!held && this.#now < deadline) {
+          this.advance(Math.min(Math.max(1, action.intervalNs), deadline - this.#now));
+          held = action.condition();
+        }
+        result = body.next(held);
+      } else {
+        const what = action.kind === "sleep" ? `sleep of ${action.ns} ns` : action.reason;
+        result = body.throw(new SleepInAtomicError(`sleeping in atomic context: ${what}`)) as IteratorResult<Action, T>;
+      }
+    }
+    return result.value;
+  }
+
+  /** Where each waiting task stands; daemons are left out unless asked for. */
+  waitingTasks(includeDaemons: boolean = false): WaitingTask[] {
+    const waiting: WaitingTask[] = [];
+    for (const group of this.#groups) {
+      for (const task of group.tasks) {
+        if (task.state !== "waiting" || (task.daemon && !includeDaemons)) continue;
+        waiting.push({ task: task.name, group: group.name, reason: task.waitReason, since: task.waitingSince });
+      }
+    }
+    return waiting;
+  }
+
+  /**
+   * Runs until `until` holds (tested between steps), nothing is left to do, or a limit is hit.
+   * @param options.limitNs virtual time at which to stop
+   * @param options.limitSteps steps of tasks after which to stop
+   */
+  run(options: { readonly until?: () => boolean; readonly limitNs?: number; readonly limitSteps?: number } = {}): RunOutcome {
+    this.#limitTime = options.limitNs ?? Infinity;
+    const limitSteps = options.limitSteps ?? Infinity;
+    for (;;) {
+      this.interruptHook?.();
+      if (options.until?.()) return { kind: "done" };
+      if (this.#steps >= limitSteps) return { kind: "limit", limit: "steps", waiting: this.waitingTasks() };
+      if (this.#now >= this.#limitTime) return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
+      if (this.#runnable.length > 0) {
+        this.#step(this.#pickTask());
+        continue;
+      }
+      const event = this.#heap.peek();
+      if (event === undefined) {
+        const waiting = this.waitingTasks();
+        return waiting.length === 0 ? { kind: "done" } : { kind: "deadlock", waiting };
+      }
+      if (event.time >= this.#limitTime) {
+        this.#now = this.#limitTime;
+        return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
+      }
+      this.#fire(event);
+    }
+  }
+
+  #pickTask(): Task {
+    let index = 0;
+    if (this.#runnable.length > 1) {
+      index = this.#scheduler.nextTask(this.#runnable);
+      this.decisions.push(index);
+    }
+    return this.#runnable.splice(index, 1)[0]!;
+  }
+}

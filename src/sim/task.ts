@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Tasks: kernel threads, interrupt threads and workers as generator coroutines.
+ *
+ * A coroutine yields an action; the simulation carries it out and resumes the coroutine with true, or with false when a
+ * timeout ended the wait. Code that must wait is `function*` and calls other such code with `yield*`.
+ */
+import type { WaitQueue } from "./wait.ts";
+
+export type Action =
+  /** Let others run. */
+  | { readonly kind: "yield" }
+  | { readonly kind: "sleep"; readonly ns: number }
+  /** Block until the queue is woken. */
+  | { readonly kind: "wait"; readonly queue: WaitQueue; readonly timeoutNs: number | undefined; readonly reason: string }
+  /** Test the condition now and then every `intervalNs`, until it holds or `timeoutNs` is over. */
+  | { readonly kind: "poll"; readonly condition: () => boolean; readonly intervalNs: number; readonly timeoutNs: number; readonly reason: string }
+  /** Never resume. */
+  | { readonly kind: "never"; readonly reason: string };
+
+/** A computation that may wait: resumed with true, or with false after a timeout. */
+export type Coroutine<T> = Generator<Action, T, boolean>;
+
+/** Lets other tasks run. */
+export function* yieldNow(): Coroutine<void> {
+  yield { kind: "yield" };
+}
+
+/** Sleeps for `ns` virtual nanoseconds, at least 0. */
+export function* sleepNs(ns: number): Coroutine<void> {
+  yield { kind: "sleep", ns };
+}
+
+/**
+ * Polls a condition: now, then every `intervalNs` (at least 1), for at most `timeoutNs`. The condition is tested once
+ * more when the time is over, as Linux's `read_poll_timeout` does.
+ * @returns whether the condition held
+ */
+export function* pollUntil(condition: () => boolean, intervalNs: number, timeoutNs: number, reason: string): Coroutine<boolean> {
+  return yield { kind: "poll", condition, intervalNs, timeoutNs, reason };
+}
+
+/** Blocks for ever: what a CPU does after it jumped away from the code it ran. */
+export function* never(reason: string): Coroutine<never> {
+  for (;;) yield { kind: "never", reason };
+}
+
+export type TaskState = "runnable" | "waiting" | "done" | "killed";
+
+/** Tasks that die together: those of one kernel. */
+export class TaskGroup {
+  readonly name: string;
+  /** Called when a task of the group throws; without it the error leaves {@link Simulation.run}. */
+  onError: ((task: Task, error: unknown) => void) | null = null;
+  readonly tasks: Set<Task> = new Set<Task>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** A running coroutine. Made by {@link Simulation.spawn}. */
+export class Task {
+  readonly id: number;
+  readonly name: string;
+  readonly group: TaskGroup;
+  /** A daemon may wait for ever without being a deadlock. */
+  readonly daemon: boolean;
+  readonly body: Coroutine<unknown>;
+  state: TaskState = "runnable";
+  /** Why and since when (virtual ns) the task waits. */
+  waitReason = "";
+  waitingSince = 0;
+  /** What the coroutine is resumed with. */
+  resume = true;
+  /** A poll in progress. */
+  poll: { readonly action: Extract<Action, { kind: "poll" }>; readonly deadline: number } | null = null;
+  /** Takes the task off what it waits for: the sleep's event, the queue's list. */
+  unblock: (() => void) | null = null;
+
+  constructor(id: number, name: string, group: TaskGroup, daemon: boolean, body: Coroutine<unknown>) {
+    this.id = id;
+    this.name = name;
+    this.group = group;
+    this.daemon = daemon;
+    this.body = body;
+  }
+}
