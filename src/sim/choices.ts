@@ -6,7 +6,7 @@ const MAGIC = "q1:";
 /** Writes decisions as text: `q1:` then comma-separated base-36 numbers; `v*n` stands for `n` times `v`. */
 export function encodeChoices(decisions: readonly number[]): string {
   const parts: string[] = [];
-  for (let i = 0; i < decisions.length; ) {
+  for (let i = 0; i < decisions.length;) {
     let end = i + 1;
     while (end < decisions.length && decisions[end] === decisions[i]) end++;
     const value = decisions[i]!.toString(36);

@@ -221,9 +221,7 @@ export class Simulation {
         this.#block(task, action.reason);
         const leave = action.queue.enqueue(() => this.#makeRunnable(task, true));
         const timer =
-          action.timeoutNs === undefined
-            ? undefined
-            : this.after(action.timeoutNs, () => this.#makeRunnable(task, false), WAKE_PRIORITY);
+          action.timeoutNs === undefined ? undefined : this.after(action.timeoutNs, () => this.#makeRunnable(task, false), WAKE_PRIORITY);
         task.unblock = () => {
           leave();
           timer?.cancel();

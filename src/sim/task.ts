@@ -14,7 +14,13 @@ export type Action =
   /** Block until the queue is woken. */
   | { readonly kind: "wait"; readonly queue: WaitQueue; readonly timeoutNs: number | undefined; readonly reason: string }
   /** Test the condition now and then every `intervalNs`, until it holds or `timeoutNs` is over. */
-  | { readonly kind: "poll"; readonly condition: () => boolean; readonly intervalNs: number; readonly timeoutNs: number; readonly reason: string }
+  | {
+      readonly kind: "poll";
+      readonly condition: () => boolean;
+      readonly intervalNs: number;
+      readonly timeoutNs: number;
+      readonly reason: string;
+    }
   /** Never resume. */
   | { readonly kind: "never"; readonly reason: string };
 
