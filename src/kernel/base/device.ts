@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. */
+import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { DevIommu, IommuGroup } from "../iommu/iommu.ts";
+import type { Kernel } from "../kernel.ts";
+import type { DtNode } from "../of/dt.ts";
+import type { BusType, DeviceDriver } from "./bus.ts";
+import { ListNode } from "./list.ts";
+import type { DevLinksInfo } from "./links.ts";
+import type { DevresNode } from "./devres.ts";
+
+/** Linux's `struct class`, as far as shutdown needs it. */
+export interface DeviceClass {
+  readonly name: string;
+  /** Runs before the bus or driver hook (the TPM's class is the only user). */
+  shutdown_pre?(dev: Device): Coroutine<void>;
+}
+
+/** What `platform_get_resource` and PCI BARs describe. */
+export interface Resource {
+  readonly base: number;
+  readonly size: number;
+  readonly name?: string;
+}
+
+export class Device {
+  readonly kernel: Kernel;
+  readonly name: string;
+  parent: Device | null;
+  bus: BusType | null = null;
+  class: DeviceClass | null = null;
+  driver: DeviceDriver | null = null;
+  of_node: DtNode | null = null;
+  /** What the driver keeps with the device; `dev_get_drvdata` reads it typed. */
+  drvdata: unknown = null;
+  /** Highest DMA address, inclusive. `dma_mask` is for streaming, `coherent_dma_mask` for coherent memory. */
+  dma_mask: number = 0xffff_ffff;
+  coherent_dma_mask: number = 0xffff_ffff;
+  dma_coherent: boolean = false;
+  iommu: DevIommu | null = null;
+  iommu_group: IommuGroup | null = null;
+  resources: readonly Resource[] = [];
+
+  /** `device_lock`. */
+  readonly mutex: Mutex;
+  /** In the order in which they were added. */
+  readonly children: Set<Device> = new Set();
+  readonly links: DevLinksInfo = { suppliers: [], consumers: [], status: "no-driver" };
+  /** Managed resources, oldest first. */
+  readonly devres: DevresNode[] = [];
+  /** Place in `devices_kset`. */
+  readonly kset_node: ListNode<Device> = new ListNode<Device>(this);
+  /** Place in the list of deferred probes. */
+  readonly deferred_node: ListNode<Device> = new ListNode<Device>(this);
+  /** Set by device_add, cleared by device_del. */
+  registered: boolean = false;
+  /** `device_pm_initialized`: true once device_initialize has run, which the constructor does. */
+  readonly pm_initialized: boolean = true;
+  /** `dev->can_match`: some driver matched once, even if it did not bind. */
+  can_match: boolean = false;
+  /** Runtime PM usage count, as device_shutdown takes it. */
+  pm_usage_count: number = 0;
+
+  /** Linux's `device_initialize`; the device becomes known by `device_add`. */
+  constructor(kernel: Kernel, name: string, parent: Device | null = null) {
+    this.kernel = kernel;
+    this.name = name;
+    this.parent = parent;
+    this.mutex = new Mutex(`device_lock ${name}`);
+  }
+}
+
+/** Linux's `dev_driver_string`: the driver's name, else the bus's, else the class's. */
+export function dev_driver_string(dev: Device): string {
+  return dev.driver?.name ?? dev.bus?.name ?? dev.class?.name ?? "";
+}
+
+/** Linux's `device_is_registered`. */
+export function device_is_registered(dev: Device): boolean {
+  return dev.registered;
+}

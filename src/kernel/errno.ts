@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Error numbers as Linux counts them. Functions return 0 or a positive value for success and `-errno` for failure. */
+
+export const EPERM = 1;
+export const ENOENT = 2;
+export const EIO = 5;
+export const ENXIO = 6;
+export const E2BIG = 7;
+export const EAGAIN = 11;
+export const ENOMEM = 12;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const ENOSPC = 28;
+export const ERANGE = 34;
+export const EOVERFLOW = 75;
+export const EOPNOTSUPP = 95;
+export const EADDRNOTAVAIL = 99;
+export const ETIMEDOUT = 110;
+/** Internal to the kernel: a resource the driver needs is not there yet; try again after something else was bound. */
+export const EPROBE_DEFER = 517;
+
+const names: ReadonlyMap<number, string> = new Map([
+  [EPERM, "EPERM"],
+  [ENOENT, "ENOENT"],
+  [EIO, "EIO"],
+  [ENXIO, "ENXIO"],
+  [E2BIG, "E2BIG"],
+  [EAGAIN, "EAGAIN"],
+  [ENOMEM, "ENOMEM"],
+  [EBUSY, "EBUSY"],
+  [EEXIST, "EEXIST"],
+  [ENODEV, "ENODEV"],
+  [EINVAL, "EINVAL"],
+  [ENOSPC, "ENOSPC"],
+  [ERANGE, "ERANGE"],
+  [EOVERFLOW, "EOVERFLOW"],
+  [EOPNOTSUPP, "EOPNOTSUPP"],
+  [EADDRNOTAVAIL, "EADDRNOTAVAIL"],
+  [ETIMEDOUT, "ETIMEDOUT"],
+  [EPROBE_DEFER, "EPROBE_DEFER"],
+]);
+
+/** The name of an error for people: `-19` gives `-ENODEV`; an unknown number is given as such. */
+export function errname(error: number): string {
+  const name = names.get(Math.abs(error));
+  if (name === undefined) return String(error);
+  return error < 0 ? `-${name}` : name;
+}

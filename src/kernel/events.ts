@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What a kernel traces. `kernel` is always the name of the kernel; devices, drivers and tasks are given by name. */
+
+export type LogLevel = "emerg" | "err" | "warn" | "notice" | "info" | "debug";
+
+/** A kernel's life: `gone` once no CPU runs it any more. */
+export type KernelState = "booting" | "running" | "restart" | "power-off" | "halt" | "crashed" | "gone";
+
+export interface KernelEvents {
+  /** A line of the kernel log, with its device prefix. */
+  "kernel.log": { readonly kernel: string; readonly level: LogLevel; readonly text: string };
+  /** A driver was tried on a device. */
+  "kernel.probe": {
+    readonly kernel: string;
+    readonly device: string;
+    readonly driver: string;
+    readonly result: "bound" | "deferred" | "failed";
+    /** 0 or -errno. */
+    readonly error: number;
+  };
+  /** A driver let go of a device. */
+  "kernel.unbind": { readonly kernel: string; readonly device: string; readonly driver: string };
+  /** A device joined the device list, left it, or moved to its tail. */
+  "kernel.device": { readonly kernel: string; readonly device: string; readonly what: "added" | "removed" | "moved-to-tail" };
+  /** device_shutdown passes a device: its hook (`bus platform`, `driver hdlcd`, `class tpm`), or none to run. */
+  "kernel.shutdown": {
+    readonly kernel: string;
+    readonly device: string;
+    readonly hook: string;
+    readonly phase: "begin" | "end";
+  };
+  /** A step of a way down (a reboot, a kexec, a panic), by the name of Linux's function. */
+  "kernel.path": { readonly kernel: string; readonly step: string };
+  "kernel.oops": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };
+  /** The CPU leaves this kernel for another. */
+  "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" };
+  "kernel.state": { readonly kernel: string; readonly state: KernelState };
+  /** An interrupt handler ran. */
+  "kernel.irq": { readonly kernel: string; readonly intid: number; readonly name: string; readonly what: "hard" | "thread" | "spurious" | "disabled" };
+}

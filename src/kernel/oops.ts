@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Oopses: what a kernel does when its own code fails. */
+import { SimulationMisuseError, SleepInAtomicError, type Task } from "../sim/index.ts";
+import type { Device } from "./base/device.ts";
+import { dev_driver_string } from "./base/device.ts";
+import type { Kernel } from "./kernel.ts";
+import { ExternalAbort } from "./ports.ts";
+
+/** Kernel code found that it cannot go on (Linux's BUG). The task that throws it oopses. */
+export class KernelBug extends Error {
+  readonly code = "KERNEL_BUG";
+  readonly device: Device | undefined;
+
+  constructor(message: string, device?: Device) {
+    super(message);
+    this.device = device;
+  }
+}
+
+/** Unwinds code that was running when its kernel ended. Never an oops. */
+export class KernelStopped extends Error {
+  readonly code = "KERNEL_STOPPED";
+}
+
+export interface OopsRecord {
+  /** Virtual nanoseconds. */
+  readonly time: number;
+  readonly message: string;
+  readonly task: string;
+  readonly device: Device | null;
+  readonly error: unknown;
+}
+
+/** The first line Linux would print for a failure of kernel code. */
+export function describeError(error: unknown): string {
+  if (error instanceof ExternalAbort) {
+    const what = error.write ? "SError Interrupt" : "synchronous external abort";
+    return `Internal error: ${what}: ${error.message}`;
+  }
+  if (error instanceof SleepInAtomicError) return `BUG: scheduling while atomic: ${error.message}`;
+  if (error instanceof KernelBug) return error.message;
+  if (error instanceof Error) return `Internal error: Oops: ${error.name}: ${error.message}`;
+  return `Internal error: Oops: ${String(error)}`;
+}
+
+export class Oopses {
+  readonly records: OopsRecord[] = [];
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** A task threw. @throws SimulationMisuseError: that is the embedding program's bug, not the kernel's */
+  taskFailed(task: Task, error: unknown): void {
+    if (error instanceof KernelStopped) return;
+    if (error instanceof SimulationMisuseError) throw error;
+    const device = error instanceof KernelBug ? error.device : undefined;
+    this.#kernel.cpu.taskDied();
+    this.oops(describeError(error), { task: task.name, error, ...(device ? { device } : {}) });
+  }
+
+  oops(message: string, options: { readonly device?: Device; readonly task?: string; readonly error?: unknown }): void {
+    const kernel = this.#kernel;
+    if (kernel.state === "gone") return;
+    const task = options.task ?? kernel.currentTask;
+    const device = options.device ?? null;
+    const inInterrupt = kernel.cpu.interruptName !== null;
+    const first = this.records.length === 0;
+    this.records.push({ time: kernel.sim.now, message, task, device, error: options.error });
+    const { printk } = kernel;
+    printk.pr_emerg(message);
+    printk.pr_emerg(`CPU: 0 Comm: ${task} Kernel: ${kernel.name} Time: ${kernel.sim.now} ns`);
+    if (device) printk.pr_emerg(`Device: ${dev_driver_string(device)} ${device.name}`);
+    printk.pr_emerg(`---[ end trace ${String(this.records.length).padStart(16, "0")} ]---`);
+    kernel.setState("crashed");
+    kernel.trace.emit("kernel.oops", { kernel: kernel.name, message, task, device: device?.name ?? null });
+    if (inInterrupt) this.#panic("Fatal exception in interrupt");
+    else if (kernel.params.panicOnOops && first) this.#panic("Fatal exception");
+  }
+
+  /** Nothing else of this kernel runs any more; the panic itself runs as its last task. */
+  #panic(message: string): void {
+    const kernel = this.#kernel;
+    const running = kernel.sim.current;
+    kernel.cpu.taskDied();
+    kernel.sim.kill(kernel.tasks);
+    kernel.spawn("panic", kernel.kexec.panic(message));
+    if (running?.group === kernel.tasks && running.state === "killed") throw new KernelStopped(message);
+  }
+}
