@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Registers, bits and descriptors of the 82574 network controller.
+ *
+ * Names are those of Linux 7.1 `drivers/net/ethernet/intel/e1000e/{regs.h,defines.h}`; values are the 82574 datasheet's.
+ * Only what the driver uses; queue 0 only.
+ */
+
+/** Register offsets in BAR 0. */
+export const E1000_CTRL = 0x00000;
+export const E1000_STATUS = 0x00008;
+export const E1000_EECD = 0x00010;
+export const E1000_CTRL_EXT = 0x00018;
+export const E1000_VET = 0x00038;
+export const E1000_ICR = 0x000c0;
+export const E1000_ICS = 0x000c8;
+export const E1000_IMS = 0x000d0;
+export const E1000_IMC = 0x000d8;
+export const E1000_EIAC_82574 = 0x000dc;
+export const E1000_IAM = 0x000e0;
+export const E1000_IVAR = 0x000e4;
+export const E1000_RCTL = 0x00100;
+export const E1000_TCTL = 0x00400;
+export const E1000_EXTCNF_CTRL = 0x00f00;
+export const E1000_PBA = 0x01000;
+export const E1000_RDBAL = 0x02800;
+export const E1000_RDBAH = 0x02804;
+export const E1000_RDLEN = 0x02808;
+export const E1000_RDH = 0x02810;
+export const E1000_RDT = 0x02818;
+export const E1000_RDTR = 0x02820;
+export const E1000_RXDCTL = 0x02828;
+export const E1000_RADV = 0x0282c;
+export const E1000_TDBAL = 0x03800;
+export const E1000_TDBAH = 0x03804;
+export const E1000_TDLEN = 0x03808;
+export const E1000_TDH = 0x03810;
+export const E1000_TDT = 0x03818;
+export const E1000_TIDV = 0x03820;
+export const E1000_TXDCTL = 0x03828;
+export const E1000_TADV = 0x0382c;
+export const E1000_RXCSUM = 0x05000;
+export const E1000_RFCTL = 0x05008;
+export const E1000_RAL = 0x05400;
+export const E1000_RAH = 0x05404;
+export const E1000_WUC = 0x05800;
+export const E1000_WUFC = 0x05808;
+
+/** CTRL */
+export const E1000_CTRL_GIO_MASTER_DISABLE = 0x00000004;
+export const E1000_CTRL_SLU = 0x00000040;
+export const E1000_CTRL_ADVD3WUC = 0x00100000;
+export const E1000_CTRL_EN_PHY_PWR_MGMT = 0x00200000;
+export const E1000_CTRL_RST = 0x04000000;
+
+/** STATUS */
+export const E1000_STATUS_LU = 0x00000002;
+/** Set while the device may still issue requests: master not disabled, or requests pending. */
+export const E1000_STATUS_GIO_MASTER_ENABLE = 0x00080000;
+
+/** EECD */
+export const E1000_EECD_AUTO_RD = 0x00000200;
+
+/** CTRL_EXT */
+export const E1000_CTRL_EXT_EIAME = 0x01000000;
+export const E1000_CTRL_EXT_IAME = 0x08000000;
+export const E1000_CTRL_EXT_DRV_LOAD = 0x10000000;
+export const E1000_CTRL_EXT_PBA_CLR = 0x80000000;
+
+/** ICR, ICS, IMS, IMC */
+export const E1000_ICR_LSC = 0x00000004;
+export const E1000_ICR_RXQ0 = 0x00100000;
+export const E1000_ICR_TXQ0 = 0x00400000;
+export const E1000_ICR_OTHER = 0x01000000;
+
+/** IVAR: vector and valid bit of RxQ0 [3:0], TxQ0 [11:8], other [19:16]; bit 31: interrupt on every TX write-back. */
+export const E1000_IVAR_INT_ALLOC_VALID = 0x8;
+export const E1000_IVAR_TX_INT_EVERY_WB = 0x80000000;
+
+/** RCTL */
+export const E1000_RCTL_EN = 0x00000002;
+export const E1000_RCTL_SBP = 0x00000004;
+export const E1000_RCTL_MPE = 0x00000010;
+export const E1000_RCTL_LPE = 0x00000020;
+export const E1000_RCTL_MO_SHIFT = 12;
+export const E1000_RCTL_BAM = 0x00008000;
+export const E1000_RCTL_SZ_4096 = 0x00030000;
+export const E1000_RCTL_BSEX = 0x02000000;
+export const E1000_RCTL_SECRC = 0x04000000;
+
+/** TCTL */
+export const E1000_TCTL_EN = 0x00000002;
+export const E1000_TCTL_PSP = 0x00000008;
+export const E1000_TCTL_CT = 0x00000ff0;
+export const E1000_TCTL_RTLC = 0x01000000;
+export const E1000_COLLISION_THRESHOLD = 15;
+export const E1000_CT_SHIFT = 4;
+
+/** RAH: the address is valid. */
+export const E1000_RAH_AV = 0x80000000;
+
+/** RFCTL: no interrupt for small TCP acknowledgements. */
+export const E1000_RFCTL_ACK_DIS = 0x00001000;
+
+/** WUC, WUFC */
+export const E1000_WUC_PME_EN = 0x00000002;
+export const E1000_WUFC_LNKC = 0x00000001;
+export const E1000_WUFC_MAG = 0x00000002;
+export const E1000_WUFC_MC = 0x00000008;
+
+/** RDTR, TIDV: write back what is pending. */
+export const E1000_RDTR_FPD = 0x80000000;
+export const E1000_TIDV_FPD = 0x80000000;
+
+/** Legacy receive descriptor, 16 bytes: address 0 (64 bits), length 8, checksum 10, status 12, errors 13, special 14. */
+export const E1000_RX_DESC_SIZE = 16;
+export const E1000_RX_DESC_LENGTH = 8;
+export const E1000_RX_DESC_STATUS = 12;
+export const E1000_RX_DESC_ERRORS = 13;
+export const E1000_RXD_STAT_DD = 0x01;
+export const E1000_RXD_STAT_EOP = 0x02;
+/** CRC, symbol, sequence, carrier extension and data errors. */
+export const E1000_RXD_ERR_FRAME_ERR_MASK = 0x97;
+
+/** Legacy transmit descriptor, 16 bytes: address 0 (64 bits), length and command 8, status and special 12. */
+export const E1000_TX_DESC_SIZE = 16;
+export const E1000_TX_DESC_LOWER = 8;
+export const E1000_TX_DESC_UPPER = 12;
+export const E1000_TXD_CMD_EOP = 0x01000000;
+export const E1000_TXD_CMD_IFCS = 0x02000000;
+export const E1000_TXD_CMD_RS = 0x08000000;
+export const E1000_TXD_STAT_DD = 0x00000001;
+
+/** Tries of 100 to 200 µs that `e1000e_disable_pcie_master` makes. */
+export const MASTER_DISABLE_TIMEOUT = 800;
+/** Tries of 1 to 2 ms for the NVM's auto read. */
+export const AUTO_READ_DONE_TIMEOUT = 10;
+
+/** 82574L */
+export const PCI_VENDOR_ID_INTEL = 0x8086;
+export const E1000_DEV_ID_82574L = 0x10d3;

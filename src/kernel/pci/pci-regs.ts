@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * PCI configuration space: register offsets, bits and capability ids.
+ *
+ * Names are those of Linux's `uapi/linux/pci_regs.h`; values are the PCI Local Bus and PCI Express specifications' own.
+ * Only what the PCI core and its drivers use.
+ */
+
+/** Type 0 and type 1 header, offsets in bytes. */
+export const PCI_VENDOR_ID = 0x00;
+export const PCI_DEVICE_ID = 0x02;
+export const PCI_COMMAND = 0x04;
+export const PCI_STATUS = 0x06;
+export const PCI_CLASS_REVISION = 0x08;
+export const PCI_HEADER_TYPE = 0x0e;
+export const PCI_BASE_ADDRESS_0 = 0x10;
+export const PCI_CAPABILITY_LIST = 0x34;
+
+/** Type 1 header only. */
+export const PCI_PRIMARY_BUS = 0x18;
+export const PCI_SECONDARY_BUS = 0x19;
+export const PCI_SUBORDINATE_BUS = 0x1a;
+export const PCI_MEMORY_BASE = 0x20;
+export const PCI_MEMORY_LIMIT = 0x22;
+export const PCI_PREF_MEMORY_BASE = 0x24;
+export const PCI_PREF_MEMORY_LIMIT = 0x26;
+export const PCI_PREF_BASE_UPPER32 = 0x28;
+export const PCI_PREF_LIMIT_UPPER32 = 0x2c;
+
+export const PCI_COMMAND_IO = 0x1;
+export const PCI_COMMAND_MEMORY = 0x2;
+/** Bus Master Enable: the function may issue memory requests, MSIs included. */
+export const PCI_COMMAND_MASTER = 0x4;
+export const PCI_COMMAND_INTX_DISABLE = 0x400;
+
+export const PCI_STATUS_CAP_LIST = 0x10;
+
+export const PCI_HEADER_TYPE_MASK = 0x7f;
+export const PCI_HEADER_TYPE_NORMAL = 0;
+export const PCI_HEADER_TYPE_BRIDGE = 1;
+/** More functions than function 0. */
+export const PCI_HEADER_TYPE_MFD = 0x80;
+
+export const PCI_BASE_ADDRESS_SPACE_IO = 0x1;
+export const PCI_BASE_ADDRESS_MEM_TYPE_MASK = 0x6;
+export const PCI_BASE_ADDRESS_MEM_TYPE_64 = 0x4;
+export const PCI_BASE_ADDRESS_MEM_PREFETCH = 0x8;
+/** Type 0 headers have six base address registers, type 1 headers two. */
+export const PCI_STD_NUM_BARS = 6;
+export const PCI_BRIDGE_NUM_BARS = 2;
+
+/** Capability ids. */
+export const PCI_CAP_ID_PM = 0x01;
+export const PCI_CAP_ID_EXP = 0x10;
+export const PCI_CAP_ID_MSIX = 0x11;
+
+/** Power management capability: control and status register and its state field. */
+export const PCI_PM_CTRL = 4;
+export const PCI_PM_CTRL_STATE_MASK = 0x3;
+
+/** MSI-X capability. */
+export const PCI_MSIX_FLAGS = 2;
+export const PCI_MSIX_FLAGS_QSIZE = 0x07ff;
+export const PCI_MSIX_FLAGS_MASKALL = 0x4000;
+export const PCI_MSIX_FLAGS_ENABLE = 0x8000;
+export const PCI_MSIX_TABLE = 4;
+export const PCI_MSIX_TABLE_BIR = 0x7;
+export const PCI_MSIX_TABLE_OFFSET = 0xfffffff8;
+
+/** One entry of the MSI-X table, which lies in a BAR. */
+export const PCI_MSIX_ENTRY_SIZE = 16;
+export const PCI_MSIX_ENTRY_LOWER_ADDR = 0x0;
+export const PCI_MSIX_ENTRY_UPPER_ADDR = 0x4;
+export const PCI_MSIX_ENTRY_DATA = 0x8;
+export const PCI_MSIX_ENTRY_VECTOR_CTRL = 0xc;
+export const PCI_MSIX_ENTRY_CTRL_MASKBIT = 0x1;
+
+/** PCI Express capability. */
+export const PCI_EXP_FLAGS = 2;
+export const PCI_EXP_FLAGS_TYPE = 0x00f0;
+export const PCI_EXP_TYPE_ENDPOINT = 0x0;
+export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
+export const PCI_EXP_TYPE_UPSTREAM = 0x5;
+export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
+
+/** Class code of a PCI-to-PCI bridge, base class and subclass. */
+export const PCI_CLASS_BRIDGE_PCI = 0x0604;
+
+/** What reads back from a function that is not there. */
+export const PCI_NO_FUNCTION = 0xffffffff;
