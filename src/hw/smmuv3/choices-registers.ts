@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The register side's rows of the table of choices, the switches among them, and the register blocks that are not modelled.
+ */
+import type { Choice } from "./choices.ts";
+
+/** Choices that an embedding program may make. */
+export interface RegisterChoices {
+  /** Registers that reset to an UNKNOWN value: zero, or a pattern that shows software which forgets to initialise them. */
+  readonly unknownReset: "zero" | "pattern";
+  /** A 64-bit access to two 32-bit registers. */
+  readonly pairAccess: "both" | "raz-wi";
+}
+
+export const defaultRegisterChoices: RegisterChoices = { unknownReset: "zero", pairAccess: "both" };
+
+export const registerChoices: readonly Choice[] = [
+  {
+    id: "pairAccess",
+    section: "§6.2",
+    options: "a 64-bit access to two 32-bit registers: RAZ/WI, both as two 32-bit accesses, one of the two, or abort",
+    ours: "both, the lower offset first (switchable to RAZ/WI)",
+    why: "FreeBSD reads EVENTQ_PROD and EVENTQ_CONS so; nothing is lost",
+  },
+  {
+    id: "illegal-access",
+    section: "§6.2",
+    options: "8-bit, 16-bit and unaligned accesses: RAZ/WI, an arbitrary value is written or read, or abort",
+    ours: "RAZ/WI, named by a lint message",
+    why: "harmless and visible",
+  },
+  {
+    id: "page-1-undefined",
+    section: "§6.2",
+    options: "undefined locations of page 1: RES0, or the same offset of page 0",
+    ours: "RES0",
+    why: "software that needs the alias is caught",
+  },
+  {
+    id: "page-0-shadow",
+    section: "§6.2",
+    options: "page-0 offsets of the page-1 registers: alias or RAZ/WI",
+    ours: "by configuration (page0Alias)",
+    why: "drivers for both kinds exist",
+  },
+  {
+    id: "unknownReset",
+    section: "§6.3",
+    options: "registers that reset to an UNKNOWN value: anything",
+    ours: "zero (switchable to a pattern)",
+    why: "the pattern exposes drivers that rely on zero",
+  },
+  {
+    id: "gbpa-reset",
+    section: "§6.3.14",
+    options: "GBPA fields but Update reset to IMPLEMENTATION DEFINED values",
+    ours: "ABORT by configuration, SHCFG use-incoming, all else use-incoming (0x00001000 or 0x00101000)",
+    why: "bypass without a change of attributes is the useful default",
+  },
+  {
+    id: "gbpa-overrides",
+    section: "§6.3.14",
+    options: "GBPA override fields without ATTR_TYPES_OVR or ATTR_PERMS_OVR: read zero or the value written",
+    ours: "the value written; without effect",
+    why: "simple",
+  },
+  {
+    id: "guards-before-v3.2",
+    section: "§6.3",
+    options: "before v3.2, a write while its guard holds takes any value or is ignored",
+    ours: "ignored, as from v3.2 on",
+    why: "one behaviour, and the lint message names the mistake",
+  },
+  {
+    id: "cr0-in-transition",
+    section: "§6.3.9",
+    options: "changing a field whose Update is pending: the second value is ignored, or going back stops the Update",
+    ours: "the second value is ignored and the first one completes",
+    why: "allowed in every version",
+  },
+  {
+    id: "cmdq-cons-err",
+    section: "§6.3.28",
+    options: "CMDQ_CONS.ERR written with CMDQEN == 0: taken or ignored",
+    ours: "taken",
+    why: "simple",
+  },
+  {
+    id: "queue-prod-spare-bits",
+    section: "§6.3.27",
+    options: "index bits above the queue's size in registers that software owns: stored or not",
+    ours: "stored and read back, without effect",
+    why: "drivers compare what they read back",
+  },
+  {
+    id: "queue-inconsistent",
+    section: "§3.5.1",
+    options: "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full",
+    ours: "the Command queue stands still; the Event queue counts as full",
+    why: "no memory outside the queue's valid entries is touched",
+  },
+  {
+    id: "gerrorn-inactive",
+    section: "§6.3.20",
+    options: "toggling GERRORN for an inactive error: the error activates or not",
+    ours: "GERROR and GERRORN then differ, which is what active means; no interrupt",
+    why: "nothing but the comparison decides",
+  },
+  {
+    id: "event-write-abort",
+    section: "§7.2.2",
+    options: "an abort of an event's write is synchronous or asynchronous",
+    ours: "synchronous: PROD does not pass the record that aborted",
+    why: "all records up to PROD stay valid",
+  },
+  {
+    id: "event-merging",
+    section: "§3.5.5",
+    options: "equal events close in time may be merged",
+    ours: "never merged",
+    why: "each fault is seen",
+  },
+  {
+    id: "prefetch",
+    section: "§4.2",
+    options: "CMD_PREFETCH_* may fetch configuration and translations, or do nothing",
+    ours: "nothing, after the checks for CERROR_ILL",
+    why: "caches then hold only what transactions brought in",
+  },
+  {
+    id: "command-reserved-fields",
+    section: "§4.1.5",
+    options: "non-zero reserved fields of a command: CERROR_ILL or ignored",
+    ours: "ignored",
+    why: "later software on this model goes on working",
+  },
+  {
+    id: "command-out-of-range",
+    section: "§4.1.7",
+    options: "StreamID or SubstreamID beyond the implemented size: no effect, or an UNPREDICTABLE value",
+    ours: "no effect, named by a lint message",
+    why: "a driver's mistake stays visible",
+  },
+  {
+    id: "interrupts-wired-and-msi",
+    section: "§3.18",
+    options: "an interrupt source asserts a wired output, sends an MSI, or both",
+    ours: "both where MSIs are implemented and their address is not 0",
+    why: "the machine connects what it has",
+  },
+  {
+    id: "agbpa",
+    section: "§6.3.15",
+    options: "AGBPA is IMPLEMENTATION DEFINED",
+    ours: "RES0",
+    why: "no such attribute is modelled",
+  },
+  {
+    id: "dormant",
+    section: "§6.3.13",
+    options: "STATUSR.DORMANT may tell that nothing is cached",
+    ours: "IDR0.DORMHINT is 0",
+    why: "optional hint",
+  },
+];
+
+/** A range of register offsets that the architecture gives to something that is not modelled. It is RES0. */
+export interface AbsentBlock {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The identification registers say that none of these exists; writes to them are counted. */
+export const absentBlocks: readonly AbsentBlock[] = [
+  { name: "SMMU_S2PII (stage 2 permission indirection)", first: 0x30, last: 0x37 },
+  { name: "PRI queue registers", first: 0xc0, last: 0xdf },
+  { name: "ATOS registers", first: 0x100, last: 0x11f },
+  { name: "MPAM registers", first: 0x130, last: 0x13f },
+  { name: "VATOS registers", first: 0x180, last: 0x183 },
+  { name: "Device Permission Table registers", first: 0x200, last: 0x217 },
+  { name: "performance monitor registers", first: 0xe00, last: 0xeff },
+  { name: "enhanced Command queue control page registers", first: 0x4000, last: 0x5fff },
+  { name: "Secure registers", first: 0x8000, last: 0xffff },
+  { name: "PRI queue indexes", first: 0x100c8, last: 0x100cf },
+];

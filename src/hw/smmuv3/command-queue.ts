@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The Command queue: entries are fetched one after another, each takes its time, and CONS moves past an entry only when
+ * the command is complete. Software that polls CONS therefore never sees a command as consumed that is still to act
+ * (IHI 0070 §3.5, §4.1, §7.1).
+ */
+import type { TraceSink } from "../../sim/index.ts";
+import { BusStatus } from "../memory/system-bus.ts";
+import { CircularQueue } from "./circular-queue.ts";
+import type { CommandExecution } from "./command-execution.ts";
+import { commandOf, describeCommand } from "./command-text.ts";
+import type { SmmuConfig } from "./config.ts";
+import type { Delays } from "./delays.ts";
+import type { GlobalErrors } from "./gerror.ts";
+import type { Lint } from "./lint.ts";
+import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import type { RegisterFile } from "./register-file.ts";
+import { bitsOf, offsetOf } from "./register-layout.ts";
+import { CommandError } from "./spec/commands.ts";
+
+const CR0 = offsetOf("CR0");
+const CR0ACK = offsetOf("CR0ACK");
+const CMDQEN = bitsOf("CR0", "CMDQEN");
+const PROD = offsetOf("CMDQ_PROD");
+const CONS = offsetOf("CMDQ_CONS");
+const ERR = bitsOf("CMDQ_CONS", "ERR");
+const ERR_SHIFT = 24;
+const ENTRY_BYTES = 16;
+const ENTRY_WORDS = 4;
+
+export interface CommandQueueDeps {
+  readonly config: SmmuConfig;
+  readonly host: SmmuHost;
+  readonly delays: Delays;
+  readonly registers: RegisterFile;
+  readonly errors: GlobalErrors;
+  readonly execution: CommandExecution;
+  readonly trace: TraceSink<SmmuEvents>;
+  readonly lint: Lint;
+}
+
+export class CommandQueue {
+  readonly #deps: CommandQueueDeps;
+  readonly #queue: CircularQueue;
+  readonly #command = new Uint32Array(ENTRY_WORDS);
+  #busy = false;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(deps: CommandQueueDeps) {
+    this.#deps = deps;
+    const { config, registers, lint } = deps;
+    const at = { name: "CMDQ", base: offsetOf("CMDQ_BASE"), prod: PROD, cons: CONS, log2Max: config.cmdqLog2Max, entryBytes: ENTRY_BYTES };
+    this.#queue = new CircularQueue(registers, at, lint);
+    registers.maskReads(CONS, () => ERR | this.#queue.indexMask);
+    registers.onWrite(PROD, (value, old) => {
+      this.#checkProd(value, old);
+      this.process();
+    });
+  }
+
+  /** Hardware reset: the command in progress is gone. */
+  reset(): void {
+    this.#busy = false;
+    this.#whenIdle = [];
+  }
+
+  get empty(): boolean {
+    return this.#queue.used === 0;
+  }
+
+  /** Calls `action` when no command is in progress. */
+  whenIdle(action: () => void): void {
+    if (this.#busy) this.#whenIdle.push(action);
+    else action();
+  }
+
+  /** True if the next entry may be fetched. An enable that was just written to 0 already stops the queue. */
+  #mayConsume(): boolean {
+    const { registers, errors } = this.#deps;
+    const enabled = registers.get(CR0) & registers.get(CR0ACK) & CMDQEN;
+    return enabled !== 0 && !errors.isActive("CMDQ_ERR") && this.#queue.used > 0 && this.#queue.consistent;
+  }
+
+  /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
+  process(): void {
+    while (!this.#busy && this.#mayConsume()) {
+      const { host, delays, config } = this.#deps;
+      const address = this.#queue.entryAddress(this.#queue.cons);
+      if (host.load("cmdq", address, this.#command, ENTRY_WORDS) !== BusStatus.ok) {
+        this.#fail(CommandError.abort);
+        return;
+      }
+      this.#busy = true;
+      delays.after(config.timing.commandNs, () => this.#complete());
+    }
+  }
+
+  #complete(): void {
+    const { trace, execution, host, config } = this.#deps;
+    const command = this.#command;
+    if (trace.wants("smmu.command")) trace.emit("smmu.command", { words: [...command], text: describeCommand(command) });
+    if (execution.execute(command)) {
+      const wasFull = this.#queue.used === this.#queue.capacity;
+      this.#queue.advance("cons");
+      // Whoever sees the signal of a CMD_SYNC must see CONS beyond it (§3.18).
+      if (commandOf(command)?.name === "CMD_SYNC") execution.signalCompletion(command);
+      if (wasFull && config.sev) host.sendEvent();
+    } else {
+      this.#fail(CommandError.illegal);
+    }
+    this.#busy = false;
+    const waiting = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const action of waiting) action();
+    // With commands that take no time, process() is the caller and goes on by itself.
+    if (config.timing.commandNs > 0) this.process();
+  }
+
+  /** CONS stays at the command; its ERR field is visible before the error is (§7.1). */
+  #fail(code: number): void {
+    const { registers, errors } = this.#deps;
+    registers.set(CONS, ((registers.get(CONS) & ~ERR) | (code << ERR_SHIFT)) >>> 0);
+    errors.raise("CMDQ_ERR");
+  }
+
+  #checkProd(value: number, old: number): void {
+    const { lint, registers, errors } = this.#deps;
+    const queue = this.#queue;
+    if (!queue.consistent) {
+      lint("prod-inconsistent", () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`, "§3.5.1");
+      return;
+    }
+    const before = (old - queue.cons) & queue.indexMask;
+    const enabled = (registers.get(CR0ACK) & CMDQEN) !== 0;
+    if (enabled && !errors.isActive("CMDQ_ERR") && before <= queue.capacity && queue.used < before) {
+      lint("prod-backwards", () => `CMDQ_PROD moved back from ${old & queue.indexMask} to ${value & queue.indexMask}`, "§3.5.1");
+    }
+  }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What one SMMU implements, as a plain object, and which combinations of it the architecture allows.
+ *
+ * The ID registers follow from this object (id-registers.ts); nothing else in the model decides what exists. What the
+ * architecture has and this model does not is refused here, so that no ID bit ever promises it.
+ */
+import { HostMisuseError, NotModelledError } from "../errors.ts";
+
+export { profiles, type ProfileName } from "./profiles.ts";
+export { idRegisters, type IdRegisters } from "./id-registers.ts";
+
+/** Output and physical address sizes that IDR5.OAS can name and this model has. */
+export type AddressSize = 32 | 36 | 40 | 42 | 44 | 48 | 52;
+
+/** What an SMMU implements. Sizes in bits unless said otherwise. */
+export interface SmmuConfig {
+  readonly name: string;
+  /** Architecture minor version: 0 is SMMUv3.0, 4 is SMMUv3.4 (AIDR). */
+  readonly version: 0 | 1 | 2 | 3 | 4;
+  /** IDR0.S1P, IDR0.S2P. */
+  readonly stage1: boolean;
+  readonly stage2: boolean;
+  /** IDR0.TTF. Only "aarch64" is modelled. */
+  readonly ttf: "aarch64" | "aarch32" | "both";
+  /** IDR1.SIDSIZE, 0 … 32. */
+  readonly sidSize: number;
+  /** IDR1.SSIDSIZE, 0 … 20; 0 means no substreams. */
+  readonly ssidSize: number;
+  /** IDR0.ST_LEVEL, IDR0.CD2L. */
+  readonly twoLevelStreamTable: boolean;
+  readonly twoLevelCd: boolean;
+  readonly asid16: boolean;
+  readonly vmid16: boolean;
+  /** IDR5.OAS. */
+  readonly oas: AddressSize;
+  /** IDR5.VAX. */
+  readonly vax: 48 | 52;
+  readonly gran4k: boolean;
+  readonly gran16k: boolean;
+  readonly gran64k: boolean;
+  /** IDR0.TTENDIAN. */
+  readonly ttEndian: "little" | "big" | "mixed";
+  /** IDR0.COHACC. */
+  readonly coherent: boolean;
+  readonly msi: boolean;
+  readonly sev: boolean;
+  /** IDR0.Hyp: StreamWorlds EL2 and EL2-E2H. */
+  readonly hyp: boolean;
+  /** Not modelled: must be false. */
+  readonly ats: boolean;
+  /** Not modelled: must be false. */
+  readonly pri: boolean;
+  /** IDR0.STALL_MODEL: "terminate" 0b01, "both" 0b00, "force" 0b10. Only "terminate" is modelled. */
+  readonly stallModel: "terminate" | "both" | "force";
+  /** IDR0.TERM_MODEL: true: faults always abort and CD.A must be 1; false: CD.A selects abort or RAZ/WI. */
+  readonly termModel: boolean;
+  /** IDR1.ATTR_TYPES_OVR, IDR1.ATTR_PERMS_OVR. */
+  readonly attrTypesOvr: boolean;
+  readonly attrPermsOvr: boolean;
+  /** IDR3.RIL: range invalidation and level hints. */
+  readonly ril: boolean;
+  /** IDR3.BBML. */
+  readonly bbml: 0 | 1 | 2;
+  readonly xnx: boolean;
+  /** IDR3.HAD: hierarchical attribute disable. */
+  readonly had: boolean;
+  /** IDR3.FWB: stage 2 forced write-back. */
+  readonly fwb: boolean;
+  readonly e0pd: boolean;
+  /** IDR3.PTWNNC: with S2PTW 0, walks that stage 2 maps as Device are done as Normal Non-cacheable. */
+  readonly ptwnnc: boolean;
+  /** IDR1.CMDQS, EVENTQS, PRIQS: log2 of the largest queue in entries, 0 … 19. */
+  readonly cmdqLog2Max: number;
+  readonly eventqLog2Max: number;
+  readonly priqLog2Max: number;
+  /** GBPA.ABORT after a hardware reset. */
+  readonly gbpaResetAbort: boolean;
+  /** EVENTQ_PROD/CONS and PRIQ_PROD/CONS also answer at their page-0 offsets (IHI 0070 §6.2). */
+  readonly page0Alias: boolean;
+  readonly timing: SmmuTiming;
+  readonly caches: CacheSizes;
+  /** IIDR as read. */
+  readonly iidr: number;
+  /** PIDR4 … PIDR7, PIDR0 … PIDR3 (in order of their offsets from 0xFD0), one byte each. */
+  readonly pidr: readonly number[];
+  /** Features that the architecture has and this model refuses; absent means not implemented. */
+  readonly beyond?: Partial<Record<BeyondFeature, boolean>>;
+}
+
+/** Features that a configuration may name only to be refused. */
+export type BeyondFeature =
+  | "httu" | "btm" | "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "ds" | "stt"
+  | "pbha" | "the" | "s1pi" | "s2pi" | "s2po" | "aie" | "epan" | "mteperm" | "presets" | "vmw" | "dormhint";
+
+/** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
+export interface SmmuTiming {
+  /** From the fetch of a command to its completion. */
+  readonly commandNs: number;
+  /** From a write to CR0, IRQ_CTRL or GBPA to its acknowledge. */
+  readonly updateNs: number;
+}
+
+/** Entries of the caches. 0: nothing is cached. */
+export interface CacheSizes {
+  readonly ste: number;
+  readonly cd: number;
+  readonly tlb: number;
+}
+
+/** One dependency rule: `section` is where IHI 0070 says so. */
+interface Rule {
+  readonly section: string;
+  readonly rule: string;
+  holds(c: SmmuConfig): boolean;
+}
+
+function within(value: number, low: number, high: number): boolean {
+  return Number.isInteger(value) && value >= low && value <= high;
+}
+
+const rules: readonly Rule[] = [
+  { section: "§6.3.1", rule: "an SMMU implements stage 1 or stage 2 or both", holds: (c) => c.stage1 || c.stage2 },
+  { section: "§6.3.1", rule: "Hyp == 1 needs S1P == 1 and S2P == 1", holds: (c) => !c.hyp || (c.stage1 && c.stage2) },
+  { section: "§6.3.1", rule: "from v3.2 Hyp == 1 is mandatory with S1P == 1 and S2P == 1", holds: (c) => c.hyp || c.version < 2 || !(c.stage1 && c.stage2) },
+  { section: "§6.3.2", rule: "SIDSIZE is 0 to 32", holds: (c) => within(c.sidSize, 0, 32) },
+  { section: "§6.3.2", rule: "SIDSIZE >= 7 needs a 2-level Stream table (ST_LEVEL != 0b00)", holds: (c) => c.sidSize < 7 || c.twoLevelStreamTable },
+  { section: "§6.3.2", rule: "SSIDSIZE is 0 to 20", holds: (c) => within(c.ssidSize, 0, 20) },
+  {
+    section: "§6.3.2",
+    rule: "CMDQS, EVENTQS and PRIQS are 0 to 19",
+    holds: (c) => within(c.cmdqLog2Max, 0, 19) && within(c.eventqLog2Max, 0, 19) && within(c.priqLog2Max, 0, 19),
+  },
+  { section: "§6.3.4", rule: "HAD == 1 needs S1P == 1", holds: (c) => !c.had || c.stage1 },
+  { section: "§6.3.4", rule: "from v3.1 HAD == 1 is mandatory with S1P == 1", holds: (c) => c.had || c.version < 1 || !c.stage1 },
+  { section: "§6.3.4", rule: "RIL, FWB and BBML are v3.2 features: not before v3.1", holds: (c) => c.version >= 1 || !(c.ril || c.fwb || c.bbml !== 0) },
+  { section: "§6.3.4", rule: "XNX == 1 needs S2P == 1", holds: (c) => !c.xnx || c.stage2 },
+  { section: "§6.3.4", rule: "from v3.1 XNX == 1 is mandatory with S2P == 1", holds: (c) => c.xnx || c.version < 1 || !c.stage2 },
+  { section: "§6.3.4", rule: "from v3.2 RIL == 1 is mandatory", holds: (c) => c.ril || c.version < 2 },
+  { section: "§6.3.4", rule: "from v3.2 FWB == 1 is mandatory with S2P == 1", holds: (c) => c.fwb || c.version < 2 || !c.stage2 },
+  { section: "§6.3.4", rule: "from v3.2 BBML is 1 or 2", holds: (c) => c.bbml !== 0 || c.version < 2 },
+  { section: "§6.3.4", rule: "from v3.3 E0PD == 1 is mandatory", holds: (c) => c.e0pd || c.version < 3 },
+  { section: "§6.3.4", rule: "from v3.3 PTWNNC == 1 is mandatory with S2P == 1", holds: (c) => c.ptwnnc || c.version < 3 || !c.stage2 },
+  { section: "§6.3.4", rule: "PTWNNC == 1 needs S2P == 1", holds: (c) => !c.ptwnnc || c.stage2 },
+  { section: "§6.3.4", rule: "E0PD and PTWNNC are v3.3 features: not before v3.2", holds: (c) => c.version >= 2 || !(c.e0pd || c.ptwnnc) },
+  { section: "§6.3.6", rule: "at least one granule is implemented", holds: (c) => c.gran4k || c.gran16k || c.gran64k },
+  { section: "§6.3.6", rule: "OAS is one of 32, 36, 40, 42, 44, 48, 52", holds: (c) => [32, 36, 40, 42, 44, 48, 52].includes(c.oas) },
+  { section: "§6.3.6", rule: "VAX is 48 or 52", holds: (c) => c.vax === 48 || c.vax === 52 },
+  { section: "§6.3.6", rule: "52-bit VAs need the 64KB granule (DS is not implemented)", holds: (c) => c.vax === 48 || c.gran64k },
+  { section: "§6.3.6", rule: "an OAS of 52 needs the 64KB granule (DS is not implemented)", holds: (c) => c.oas < 52 || c.gran64k },
+  { section: "§6.3.6", rule: "VAX and OAS of 52 bits are v3.1 features", holds: (c) => c.version >= 1 || (c.vax === 48 && c.oas < 52) },
+  { section: "§6.3.170", rule: "PIDR0 to PIDR7 are eight bytes", holds: (c) => c.pidr.length === 8 && c.pidr.every((byte) => within(byte, 0, 0xff)) },
+  { section: "§6.3.7", rule: "IIDR is a 32-bit value with bit 7 zero", holds: (c) => within(c.iidr, 0, 0xffff_ffff) && (c.iidr & 0x80) === 0 },
+];
+
+function refuseNotModelled(c: SmmuConfig): void {
+  if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
+  if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
+  if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
+  if (c.stallModel !== "terminate") throw new NotModelledError(`configuration ${c.name}: stalling faults (IDR0.STALL_MODEL)`);
+  if (c.version > 3) throw new NotModelledError(`configuration ${c.name}: SMMUv3.4 (its mandatory EPAN and MTEPERM)`);
+  for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
+    if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
+  }
+}
+
+/**
+ * Checks that the architecture allows this combination and that the model has it.
+ * @throws HostMisuseError naming the rule and its section
+ * @throws NotModelledError for a feature that the architecture has and this model does not
+ */
+export function validateConfig(config: SmmuConfig): void {
+  refuseNotModelled(config);
+  for (const { section, rule, holds } of rules) {
+    if (!holds(config)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: ${rule} (IHI 0070 ${section})`);
+  }
+  const { commandNs, updateNs } = config.timing;
+  if (!(commandNs >= 0 && updateNs >= 0)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: times are at least 0 ns`);
+  const { ste, cd, tlb } = config.caches;
+  if (![ste, cd, tlb].every((entries) => Number.isInteger(entries) && entries >= 0)) {
+    throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: cache sizes are whole numbers of entries, at least 0`);
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/** The Event queue: records written to memory, overflow, aborts of its writes (IHI 0070 §7.2, §7.4). */
+import { BusStatus } from "../memory/system-bus.ts";
+import { CircularQueue } from "./circular-queue.ts";
+import type { SmmuConfig } from "./config.ts";
+import type { GlobalErrors } from "./gerror.ts";
+import type { Interrupts } from "./interrupts.ts";
+import type { Lint } from "./lint.ts";
+import type { EventSink, SmmuHost } from "./ports.ts";
+import type { RegisterFile } from "./register-file.ts";
+import { bitsOf, offsetOf } from "./register-layout.ts";
+
+const CR0ACK = offsetOf("CR0ACK");
+const EVENTQEN = bitsOf("CR0ACK", "EVENTQEN");
+const PROD = offsetOf("EVENTQ_PROD");
+const CONS = offsetOf("EVENTQ_CONS");
+const OVFLG = bitsOf("EVENTQ_PROD", "OVFLG");
+const RECORD_WORDS = 8;
+
+export interface EventQueueDeps {
+  readonly config: SmmuConfig;
+  readonly host: SmmuHost;
+  readonly registers: RegisterFile;
+  readonly errors: GlobalErrors;
+  readonly interrupts: Interrupts;
+  readonly lint: Lint;
+}
+
+export class EventQueue implements EventSink {
+  readonly #deps: EventQueueDeps;
+  readonly #queue: CircularQueue;
+
+  constructor(deps: EventQueueDeps) {
+    this.#deps = deps;
+    const { config, registers, lint } = deps;
+    const at = { name: "EVENTQ", base: offsetOf("EVENTQ_BASE"), prod: PROD, cons: CONS, log2Max: config.eventqLog2Max, entryBytes: 32 };
+    this.#queue = new CircularQueue(registers, at, lint);
+    registers.maskReads(PROD, () => OVFLG | this.#queue.indexMask);
+    registers.onWrite(CONS, () => this.#checkCons());
+  }
+
+  /** Non-stall records only: a record that cannot be written now is lost. */
+  record(words: Uint32Array): boolean {
+    const { registers, errors, host, interrupts } = this.#deps;
+    if ((registers.get(CR0ACK) & EVENTQEN) === 0 || errors.isActive("EVENTQ_ABT_ERR")) return false;
+    const queue = this.#queue;
+    if (queue.used >= queue.capacity) {
+      this.#overflow();
+      return false;
+    }
+    const wasEmpty = queue.used === 0;
+    if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS) !== BusStatus.ok) {
+      errors.raise("EVENTQ_ABT_ERR");
+      return false;
+    }
+    queue.advance("prod");
+    if (wasEmpty) interrupts.signal("eventq");
+    return true;
+  }
+
+  /** OVFLG toggles once; until software makes OVACKFLG equal, further losses change nothing. */
+  #overflow(): void {
+    const { registers } = this.#deps;
+    const prod = registers.get(PROD);
+    if (((prod ^ registers.get(CONS)) & OVFLG) === 0) registers.set(PROD, (prod ^ OVFLG) >>> 0);
+  }
+
+  #checkCons(): void {
+    if (this.#queue.consistent) return;
+    this.#deps.lint("cons-inconsistent", () => `EVENTQ_CONS ${this.#queue.cons} is inconsistent with EVENTQ_PROD ${this.#queue.prod}: the queue counts as full`, "§3.5.1");
+  }
+}

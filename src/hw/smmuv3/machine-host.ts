@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/** What surrounds the SMMU in a simulated machine: the virtual clock, the system bus, and lines to the interrupt controller. */
+import type { Simulation, TraceSink } from "../../sim/index.ts";
+import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
+import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
+
+export interface MachineHostOptions {
+  readonly simulation: Simulation;
+  readonly bus: SystemBus;
+  /** Gets "smmu.access" for each access of the SMMU itself. */
+  readonly trace: TraceSink<SmmuEvents>;
+  /** A wired interrupt: an edge. Default: not connected. */
+  readonly pulse?: (line: SmmuLine) => void;
+  /** IDR0.SEV. Default: not connected. */
+  readonly sendEvent?: () => void;
+}
+
+export function createSmmuHost(options: MachineHostOptions): SmmuHost {
+  const { simulation, bus, trace, pulse = () => {}, sendEvent = () => {} } = options;
+  const traced = (access: SmmuAccessKind, address: number, count: number, write: boolean, status: BusStatus): BusStatus => {
+    if (trace.wants("smmu.access")) trace.emit("smmu.access", { access, address, length: 4 * count, write, bus: status });
+    return status;
+  };
+  return {
+    now: () => simulation.now,
+    after: (delayNs, action) => simulation.after(delayNs, action),
+    load: (kind, address, out, count) => traced(kind, address, count, false, bus.loadWords(address, out, count)),
+    store: (kind, address, words, count) => traced(kind, address, count, true, bus.storeWords(address, words, count)),
+    peek: (address, out, count) => {
+      if (!bus.isRam(address, 4 * count)) return BusStatus.abort;
+      bus.memory.loadWords(address, out, count);
+      return BusStatus.ok;
+    },
+    pulse,
+    sendEvent,
+  };
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Registers, queues, errors and interrupts put together: all of an SMMU but its translation. The translation side reads
+ * `registers`, records into `events`, and is told by commands through {@link RegisterSide.connect}.
+ */
+import type { TraceSink } from "../../sim/index.ts";
+import { hex } from "../bits/hex.ts";
+import type { NotModelledLog } from "../errors.ts";
+import { type Caches, CommandExecution } from "./command-execution.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
+import type { SmmuConfig } from "./config.ts";
+import { Delays } from "./delays.ts";
+import { EventQueue } from "./event-queue.ts";
+import { GlobalErrors } from "./gerror.ts";
+import { Interrupts } from "./interrupts.ts";
+import { type Lint, lintTo } from "./lint.ts";
+import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import { RegisterFile } from "./register-file.ts";
+import { bitsOf, offsetOf } from "./register-layout.ts";
+
+const CR0 = offsetOf("CR0");
+const SMMUEN = bitsOf("CR0", "SMMUEN");
+const CMDQEN = bitsOf("CR0", "CMDQEN");
+
+export interface RegisterSideDeps {
+  readonly config: SmmuConfig;
+  readonly host: SmmuHost;
+  readonly trace: TraceSink<SmmuEvents>;
+  readonly notModelled: NotModelledLog;
+  readonly choices?: Partial<RegisterChoices>;
+}
+
+export class RegisterSide {
+  readonly registers: RegisterFile;
+  readonly events: EventQueue;
+  readonly #commands: CommandQueue;
+  readonly #execution: CommandExecution;
+  readonly #delays: Delays;
+  readonly #lint: Lint;
+
+  constructor(deps: RegisterSideDeps) {
+    const { config, host, trace, notModelled } = deps;
+    const delays = new Delays(host);
+    const lint = lintTo(trace);
+    const choices = { ...defaultRegisterChoices, ...deps.choices };
+    const registers = new RegisterFile({ config, delays, trace, lint, notModelled, choices });
+    const interrupts = new Interrupts(config, host, registers, (bit) => errors.raise(bit));
+    const errors: GlobalErrors = new GlobalErrors(registers, () => interrupts.signal("gerror"), trace, lint);
+    this.#delays = delays;
+    this.#lint = lint;
+    this.registers = registers;
+    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint });
+    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
+    this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
+    errors.onAcknowledge = () => this.#commands.process();
+    registers.cr0.onUpdate = (fields, commit) => this.#updateCr0(fields, commit);
+  }
+
+  /** Names the caches that commands invalidate. */
+  connect(caches: Caches): void {
+    this.#execution.caches = caches;
+  }
+
+  /** Hardware reset: whatever was in progress is gone. */
+  reset(): void {
+    this.#delays.cancelAll();
+    this.#commands.reset();
+    this.registers.reset();
+  }
+
+  /** CMDQEN is not acknowledged as 0 while a command is in progress (§6.3.9.3). */
+  #updateCr0(fields: number, commit: () => void): void {
+    const acknowledge = (): void => {
+      commit();
+      if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
+      this.#commands.process();
+    };
+    const stopsCommands = (fields & CMDQEN) !== 0 && (this.registers.get(CR0) & CMDQEN) === 0;
+    if (!stopsCommands) {
+      acknowledge();
+      return;
+    }
+    if (!this.#commands.empty) this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands", "§6.3.9");
+    this.#commands.whenIdle(acknowledge);
+  }
+
+  /** STRTAB_BASE must be aligned to the table (§6.3.24); the low bits are taken as zero otherwise. */
+  #checkStreamTable(): void {
+    if (!this.registers.smmuEnabled()) return;
+    const cfg = this.registers.strtabBaseCfg();
+    const log2Size = cfg & 0x3f;
+    const split = [6, 8, 10].includes((cfg >>> 6) & 0x1f) ? (cfg >>> 6) & 0x1f : 6;
+    const twoLevel = ((cfg >>> 16) & 3) === 1;
+    const alignment = 2 ** (twoLevel ? Math.max(6, log2Size - split + 3) : log2Size + 6);
+    const base = this.registers.strtabBase();
+    if (base % alignment !== 0) {
+      this.#lint("strtab-base-alignment", () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`, "§6.3.24");
+    }
+  }
+}

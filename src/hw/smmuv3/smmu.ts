@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/** The SMMU: registers on one side, transactions on the other. */
+import { silentTrace, type TraceSink } from "../../sim/index.ts";
+import { NotModelledLog } from "../errors.ts";
+import { hex } from "../bits/hex.ts";
+import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import type { RegisterChoices } from "./choices-registers.ts";
+import { type SmmuConfig, validateConfig } from "./config.ts";
+import { type Lint, lintTo } from "./lint.ts";
+import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
+import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
+import { RegisterSide } from "./register-side.ts";
+import { Translator } from "./translator.ts";
+
+export interface SmmuOptions {
+  readonly trace?: TraceSink<SmmuEvents>;
+  readonly notModelled?: NotModelledLog;
+  /** Compare every cache hit with memory and trace "smmu.stale-use". Default: false. */
+  readonly detector?: boolean;
+  /** What the architecture leaves open; see choices-registers.ts. */
+  readonly choices?: Partial<RegisterChoices>;
+}
+
+export class Smmu implements MmioDevice {
+  readonly config: SmmuConfig;
+  readonly registers: RegisterFile;
+  readonly translation: Translator;
+  /** Bytes of MMIO: page 0 and page 1. */
+  readonly size: number = REGISTER_SPACE;
+  /** For the window on the bus: access widths, and what others get (IHI 0070 §6.2). */
+  readonly widths: readonly Width[] = [4, 8];
+  readonly badWidth: BadWidthRule = "raz-wi";
+  readonly #side: RegisterSide;
+  readonly #lint: Lint;
+
+  /**
+   * @throws HostMisuseError for a configuration that the architecture does not allow
+   * @throws NotModelledError for one that asks for what is not modelled
+   */
+  constructor(config: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
+    validateConfig(config);
+    const { detector = false, choices = {} } = options;
+    const trace = options.trace ?? silentTrace<SmmuEvents>();
+    const notModelled = options.notModelled ?? new NotModelledLog();
+    this.config = config;
+    this.#lint = lintTo(trace);
+    this.#side = new RegisterSide({ config, host, trace, notModelled, choices });
+    this.registers = this.#side.registers;
+    this.translation = new Translator({ config, registers: this.registers, events: this.#side.events, host, trace, notModelled, detector });
+    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlb });
+  }
+
+  /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */
+  reset(): void {
+    this.#side.reset();
+    this.translation.reset();
+  }
+
+  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  translate(tx: Transaction): Outcome {
+    return this.translation.translate(tx);
+  }
+
+  // Register accesses. Offsets count from page 0.
+
+  read(offset: number, width: 1 | 2 | 4): number {
+    return this.#legal(offset, width) ? this.registers.read32(offset) : 0;
+  }
+
+  write(offset: number, width: 1 | 2 | 4, value: number): void {
+    if (this.#legal(offset, width)) this.registers.write32(offset, value >>> 0);
+  }
+
+  read64(offset: number, out: Uint32Array): void {
+    if (this.#legal(offset, 8)) this.registers.read64(offset, out);
+    else out.fill(0, 0, 2);
+  }
+
+  write64(offset: number, lo: number, hi: number): void {
+    if (this.#legal(offset, 8)) this.registers.write64(offset, lo >>> 0, hi >>> 0);
+  }
+
+  #legal(offset: number, width: Width): boolean {
+    if (width >= 4 && offset % width === 0) return true;
+    this.#lint("illegal-access", () => `an access of ${width} bytes to offset ${hex(offset, 5)} is RAZ/WI`, "§6.2");
+    return false;
+  }
+}
