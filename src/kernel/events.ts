@@ -22,7 +22,7 @@ export interface KernelEvents {
   "kernel.unbind": { readonly kernel: string; readonly device: string; readonly driver: string };
   /** A device joined the device list, left it, or moved to its tail. */
   "kernel.device": { readonly kernel: string; readonly device: string; readonly what: "added" | "removed" | "moved-to-tail" };
-  /** device_shutdown passes a device: its hook (`bus platform`, `driver hdlcd`, `class tpm`), or none to run. */
+  /** device_shutdown passes a device, with the hook it runs: `driver hdlcd`, `bus pci`, `class tpm shutdown_pre`, or `none`. */
   "kernel.shutdown": {
     readonly kernel: string;
     readonly device: string;

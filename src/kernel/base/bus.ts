@@ -12,6 +12,8 @@ export interface BusType {
   remove?(dev: Device): Coroutine<void>;
   /** If a bus has a shutdown, device_shutdown calls it *instead of* the driver's. */
   shutdown?(dev: Device): Coroutine<void>;
+  /** What the bus's shutdown will run for this device, for traces: "driver hdlcd", "none". Default: "bus NAME". */
+  shutdown_hook?(dev: Device): string;
   /** Makes the device ready for DMA before probe. @returns 0 or -errno, -EPROBE_DEFER while its IOMMU is not ready */
   dma_configure?(dev: Device): Coroutine<number>;
   dma_cleanup?(dev: Device): void;

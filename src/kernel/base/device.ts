@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. */
 import { type Coroutine, Mutex } from "../../sim/index.ts";
-import type { DevIommu, IommuGroup } from "../iommu/iommu.ts";
+import type { IommuGroup } from "../iommu/group.ts";
+import type { DevIommu } from "../iommu/types.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DtNode } from "../of/dt.ts";
 import type { BusType, DeviceDriver } from "./bus.ts";
-import { ListNode } from "./list.ts";
-import type { DevLinksInfo } from "./links.ts";
 import type { DevresNode } from "./devres.ts";
+import type { DevLinksInfo } from "./link-flags.ts";
+import { ListNode } from "./list.ts";
 
 /** Linux's `struct class`, as far as shutdown needs it. */
 export interface DeviceClass {
@@ -28,7 +29,8 @@ export class Device {
   readonly name: string;
   parent: Device | null;
   bus: BusType | null = null;
-  class: DeviceClass | null = null;
+  /** Linux's `dev->class`. */
+  dev_class: DeviceClass | null = null;
   driver: DeviceDriver | null = null;
   of_node: DtNode | null = null;
   /** What the driver keeps with the device; `dev_get_drvdata` reads it typed. */
@@ -72,7 +74,7 @@ export class Device {
 
 /** Linux's `dev_driver_string`: the driver's name, else the bus's, else the class's. */
 export function dev_driver_string(dev: Device): string {
-  return dev.driver?.name ?? dev.bus?.name ?? dev.class?.name ?? "";
+  return dev.driver?.name ?? dev.bus?.name ?? dev.dev_class?.name ?? "";
 }
 
 /** Linux's `device_is_registered`. */

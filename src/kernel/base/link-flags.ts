@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What a device link is: its flags, its states, its two ends. */
+import type { Device } from "./device.ts";
+
+/** Linux's DL_FLAG_* as bits. */
+export const DL_FLAG = {
+  STATELESS: 1 << 0,
+  AUTOREMOVE_CONSUMER: 1 << 1,
+  PM_RUNTIME: 1 << 2,
+  RPM_ACTIVE: 1 << 3,
+  AUTOREMOVE_SUPPLIER: 1 << 4,
+  AUTOPROBE_CONSUMER: 1 << 5,
+  MANAGED: 1 << 6,
+  SYNC_STATE_ONLY: 1 << 7,
+  INFERRED: 1 << 8,
+} as const;
+
+export type DeviceLinkStatus = "none" | "dormant" | "available" | "consumer-probe" | "active" | "supplier-unbind";
+
+/** Whether a device's own driver is there, as links see it. */
+export type DevLinkDriverStatus = "no-driver" | "probing" | "bound" | "unbinding";
+
+export interface DeviceLink {
+  readonly consumer: Device;
+  readonly supplier: Device;
+  /** Bits of {@link DL_FLAG}. */
+  flags: number;
+  status: DeviceLinkStatus;
+  /** A link is a device itself, of class `devlink`. */
+  readonly link_dev: Device;
+  refcount: number;
+}
+
+/** Both lists in the order in which the links were made. */
+export interface DevLinksInfo {
+  /** Links to what this device needs. */
+  suppliers: DeviceLink[];
+  /** Links to what needs this device. */
+  consumers: DeviceLink[];
+  status: DevLinkDriverStatus;
+}
+
+/** Linux's `device_link_flag_is_sync_state_only`: the link only tells the supplier when its consumers are all there. */
+export function isSyncStateOnly(flags: number): boolean {
+  return (flags & ~DL_FLAG.INFERRED) === (DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.MANAGED);
+}

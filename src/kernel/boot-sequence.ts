@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** How a kernel starts: core, initcalls, modules, and the end of probing. */
+import type { Coroutine } from "../sim/index.ts";
+import { bus_register_notifier, device_add } from "./base/core.ts";
+import { deferred_probe_initcall, wait_for_device_probe } from "./base/deferred.ts";
+import { platform_bus_type } from "./base/platform.ts";
+import { execute_kernel_text } from "./boot/image.ts";
+import { type DriverModule, INITCALL_LEVELS, type InitcallLevel, initcallsOfLevel } from "./initcall.ts";
+import type { Kernel } from "./kernel.ts";
+import { of_platform_default_populate } from "./of/platform.ts";
+import { pci_bus_type } from "./pci/pci-driver.ts";
+
+/** Line of `base/` in Linux's drivers/Makefile: when among late initcalls the deferred probes get their first retry. */
+const BASE_LINK_ORDER = 76;
+
+/** What the kernel brings along itself. */
+const builtin: readonly DriverModule[] = [
+  { name: "deferred_probe", initcall: "late", linkOrder: BASE_LINK_ORDER, init: deferred_probe_initcall },
+];
+
+function* runInitcall(kernel: Kernel, module: DriverModule): Coroutine<void> {
+  const { initcallDebug } = kernel.params;
+  const start = kernel.sim.now;
+  if (initcallDebug) kernel.printk.pr_debug(`calling  ${module.name}_init @ 1`);
+  const waiting = module.init(kernel);
+  if (waiting) yield* waiting;
+  if (initcallDebug) {
+    kernel.printk.pr_debug(`initcall ${module.name}_init returned 0 after ${Math.round((kernel.sim.now - start) / 1000)} usecs`);
+  }
+}
+
+function* runLevel(kernel: Kernel, level: InitcallLevel): Coroutine<void> {
+  if (kernel.bootInfo) yield* execute_kernel_text(kernel, level);
+  for (const module of initcallsOfLevel([...builtin, ...kernel.drivers], level)) yield* runInitcall(kernel, module);
+  if (level === "arch") yield* of_platform_default_populate(kernel);
+}
+
+/** Boots a kernel: see `Kernel.boot`. */
+export function* boot(kernel: Kernel): Coroutine<void> {
+  kernel.trace.emit("kernel.state", { kernel: kernel.name, state: "booting" });
+  kernel.printk.pr_info(`Booting Quiesce kernel "${kernel.name}"${kernel.bootInfo ? ` (${kernel.bootInfo.kind} boot)` : ""}`);
+  kernel.irq.attach();
+  if (kernel.bootInfo) yield* execute_kernel_text(kernel, "start");
+
+  yield* device_add(kernel.of.platformRoot);
+  for (const bus of [platform_bus_type, pci_bus_type]) {
+    bus_register_notifier(kernel, bus, (event, dev) => kernel.iommu.iommu_bus_notifier(event, dev));
+  }
+  kernel.iommu.announce();
+
+  for (const level of INITCALL_LEVELS) yield* runLevel(kernel, level);
+  for (const module of kernel.drivers) if (module.initcall === "module") yield* runInitcall(kernel, module);
+  yield* wait_for_device_probe(kernel);
+  yield* kernel.of.driversDone();
+  if (kernel.bootInfo) yield* execute_kernel_text(kernel, "running");
+  kernel.setState("running");
+  kernel.printk.pr_info("Run /sbin/init as init process");
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Message-signalled interrupts through a GICv2m-like frame: a device writes an interrupt number to the frame's doorbell.
+ * The frame is the node `arm,gic-v2m-frame`; `reg` gives its page, `base-spi` and `num-spis` its interrupts.
+ */
+import type { Device } from "../base/device.ts";
+import type { Kernel } from "../kernel.ts";
+import { type DtNode, dt_number, of_device_is_compatible, of_walk } from "../of/dt.ts";
+
+/** MSI_SETSPI_NS: the doorbell's offset in the frame's page. */
+const DOORBELL = 0x40;
+
+/** What a device writes where to raise an interrupt. Physical address; an IOMMU may need another for the device. */
+export interface MsiMessage {
+  readonly address: number;
+  readonly data: number;
+}
+
+export class MsiDomain {
+  /** Null without a frame in the device tree. */
+  readonly frame: DtNode | null;
+  readonly #first: number;
+  readonly #count: number;
+  readonly #used = new Map<number, string>();
+
+  constructor(kernel: Kernel) {
+    let frame: DtNode | null = null;
+    for (const node of of_walk(kernel.platform.deviceTree)) {
+      if (of_device_is_compatible(node, "arm,gic-v2m-frame")) frame ??= node;
+    }
+    this.frame = frame;
+    this.#first = frame ? (dt_number(frame, "base-spi") ?? 0) : 0;
+    this.#count = frame ? (dt_number(frame, "num-spis") ?? 0) : 0;
+  }
+
+  /** First byte and size of the page with the doorbell, or null without a frame. */
+  get doorbell(): { readonly base: number; readonly size: number } | null {
+    return this.frame?.reg?.[0] ?? null;
+  }
+
+  /** Linux's `platform_device_msi_init_and_alloc_irqs` and kin. @returns `count` interrupt numbers; none if there are not as many */
+  alloc(dev: Device, count: number): number[] {
+    const found: number[] = [];
+    for (let intid = this.#first; intid < this.#first + this.#count && found.length < count; intid++) {
+      if (!this.#used.has(intid)) found.push(intid);
+    }
+    if (found.length < count) return [];
+    for (const intid of found) this.#used.set(intid, dev.name);
+    return found;
+  }
+
+  free(intids: readonly number[]): void {
+    for (const intid of intids) this.#used.delete(intid);
+  }
+
+  /** @throws RangeError without a frame */
+  message(intid: number): MsiMessage {
+    const { doorbell } = this;
+    if (!doorbell) throw new RangeError("no MSI frame in the device tree");
+    return { address: doorbell.base + DOORBELL, data: intid };
+  }
+}

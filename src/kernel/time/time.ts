@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Time for kernel code: the clock, waiting, and timers. Times are virtual nanoseconds unless a name says otherwise. */
+import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
+import type { Kernel } from "../kernel.ts";
+
+export const NSEC_PER_USEC: number = 1000;
+export const NSEC_PER_MSEC: number = 1_000_000;
+export const NSEC_PER_SEC: number = 1_000_000_000;
+
+/** Interrupts that come during a busy wait are taken after at most so much of it. */
+const DELAY_SLICE_NS = 1000;
+
+/** A timer: calls its function once, as an interrupt, when it expires. Made by {@link timer_setup}. */
+export class Timer {
+  readonly kernel: Kernel;
+  readonly name: string;
+  readonly fn: () => void;
+  event: ScheduledEvent | null = null;
+  /** It has expired and its function waits for the CPU to take interrupts. */
+  expired: boolean = false;
+
+  constructor(kernel: Kernel, name: string, fn: () => void) {
+    this.kernel = kernel;
+    this.name = name;
+    this.fn = fn;
+  }
+}
+
+export class Time {
+  readonly #kernel: Kernel;
+  readonly #armed = new Set<Timer>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Linux's `ktime_get`. */
+  ktime_get(): number {
+    return this.#kernel.sim.now;
+  }
+
+  /** Timers that will expire, for reports: their names in the order in which they were armed. */
+  get armedTimers(): string[] {
+    return [...this.#armed].map((timer) => timer.name);
+  }
+
+  arm(timer: Timer, delayNs: number): void {
+    this.disarm(timer);
+    this.#armed.add(timer);
+    timer.event = this.#kernel.sim.after(delayNs, () => {
+      timer.event = null;
+      timer.expired = true;
+      this.#kernel.irq.softirqs.push(() => {
+        if (!timer.expired) return;
+        timer.expired = false;
+        this.#armed.delete(timer);
+        timer.fn();
+      });
+    });
+  }
+
+  disarm(timer: Timer): boolean {
+    const was = this.#armed.delete(timer);
+    timer.event?.cancel();
+    timer.event = null;
+    timer.expired = false;
+    return was;
+  }
+
+  /** Forgets all timers: the kernel is gone. */
+  stop(): void {
+    for (const timer of this.#armed) this.disarm(timer);
+  }
+}
+
+/** Linux's `timer_setup`. `fn` must not sleep. */
+export function timer_setup(kernel: Kernel, name: string, fn: () => void): Timer {
+  return new Timer(kernel, name, fn);
+}
+
+/** Linux's `mod_timer`, with a delay instead of jiffies. @returns whether the timer was pending */
+export function mod_timer(timer: Timer, delayMs: number): boolean {
+  const was = timer_pending(timer);
+  timer.kernel.time.arm(timer, delayMs * NSEC_PER_MSEC);
+  return was;
+}
+
+export function timer_pending(timer: Timer): boolean {
+  return timer.event !== null || timer.expired;
+}
+
+/** Linux's `timer_delete_sync`: on one CPU the function cannot be running elsewhere. @returns whether it was pending */
+export function timer_delete_sync(timer: Timer): boolean {
+  return timer.kernel.time.disarm(timer);
+}
+
+/** Linux's `msleep`. */
+export function* msleep(ms: number): Coroutine<void> {
+  yield* sleepNs(ms * NSEC_PER_MSEC);
+}
+
+/** Linux's `usleep_range`: the longer bound, as an idle machine would; the shorter is what the caller may count on. */
+export function* usleep_range(minUs: number, maxUs: number): Coroutine<void> {
+  yield* sleepNs(Math.max(minUs, maxUs) * NSEC_PER_USEC);
+}
+
+/** Linux's `ndelay`: time passes while the CPU waits; interrupts are taken if it may. */
+export function ndelay(kernel: Kernel, ns: number): void {
+  const { sim } = kernel;
+  const end = sim.now + ns;
+  while (sim.now < end) {
+    sim.advance(Math.min(DELAY_SLICE_NS, end - sim.now));
+    sim.pollInterrupts();
+  }
+}
+
+/** Linux's `udelay`. */
+export function udelay(kernel: Kernel, us: number): void {
+  ndelay(kernel, us * NSEC_PER_USEC);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Workqueues: functions that a worker task runs later, one at a time per queue and in the order in which they were queued. */
+import { type Coroutine, WaitQueue, waitEvent } from "../../sim/index.ts";
+import type { Kernel } from "../kernel.ts";
+import { type Timer, mod_timer, timer_delete_sync, timer_pending, timer_setup } from "./time.ts";
+
+export interface Work {
+  readonly kernel: Kernel;
+  readonly name: string;
+  readonly fn: () => Coroutine<void>;
+  /** The queue it waits in, or null. */
+  queue: Workqueue | null;
+  running: boolean;
+  readonly done: WaitQueue;
+}
+
+export interface DelayedWork extends Work {
+  readonly timer: Timer;
+  /** The queue the timer will put it in. */
+  target: Workqueue | null;
+}
+
+/** Linux's `INIT_WORK`. */
+export function INIT_WORK(kernel: Kernel, name: string, fn: () => Coroutine<void>): Work {
+  return { kernel, name, fn, queue: null, running: false, done: new WaitQueue(`work ${name}`) };
+}
+
+/** Linux's `INIT_DELAYED_WORK`. */
+export function INIT_DELAYED_WORK(kernel: Kernel, name: string, fn: () => Coroutine<void>): DelayedWork {
+  const work: DelayedWork = {
+    ...INIT_WORK(kernel, name, fn),
+    target: null,
+    timer: timer_setup(kernel, `delayed work ${name}`, () => {
+      if (work.target) queue_work(work.target, work);
+    }),
+  };
+  return work;
+}
+
+/** One queue with one worker. */
+export class Workqueue {
+  readonly name: string;
+  readonly items: Work[] = [];
+  current: Work | null = null;
+  readonly #kernel: Kernel;
+  readonly #wake: WaitQueue;
+  readonly #idle: WaitQueue;
+  #started = false;
+
+  constructor(kernel: Kernel, name: string) {
+    this.#kernel = kernel;
+    this.name = name;
+    this.#wake = new WaitQueue(`workqueue ${name}`);
+    this.#idle = new WaitQueue(`flush of workqueue ${name}`);
+  }
+
+  push(work: Work): void {
+    work.queue = this;
+    this.items.push(work);
+    if (!this.#started) {
+      this.#started = true;
+      this.#kernel.spawn(`kworker/${this.name}`, this.#worker(), { daemon: true });
+    }
+    this.#wake.wake();
+  }
+
+  remove(work: Work): void {
+    this.items.splice(this.items.indexOf(work), 1);
+    work.queue = null;
+  }
+
+  *flush(): Coroutine<void> {
+    yield* waitEvent(this.#idle, () => this.items.length === 0 && this.current === null);
+  }
+
+  *#worker(): Coroutine<void> {
+    for (;;) {
+      yield* waitEvent(this.#wake, () => this.items.length > 0);
+      const work = this.items.shift()!;
+      work.queue = null;
+      work.running = true;
+      this.current = work;
+      yield* work.fn();
+      this.current = null;
+      work.running = false;
+      work.done.wake();
+      this.#idle.wake();
+    }
+  }
+}
+
+export class Workqueues {
+  readonly system_wq: Workqueue;
+  /** All queues but system_wq, in the order in which they were made. */
+  readonly queues: Workqueue[] = [];
+
+  constructor(kernel: Kernel) {
+    this.system_wq = new Workqueue(kernel, "events");
+  }
+}
+
+/** Linux's `alloc_workqueue`, with one worker. */
+export function alloc_workqueue(kernel: Kernel, name: string): Workqueue {
+  const wq = new Workqueue(kernel, name);
+  kernel.workqueues.queues.push(wq);
+  return wq;
+}
+
+/** Linux's `queue_work`; callable from any context. @returns false if the work waits in a queue already */
+export function queue_work(wq: Workqueue, work: Work): boolean {
+  if (work.queue) return false;
+  wq.push(work);
+  return true;
+}
+
+/** Linux's `schedule_work`. */
+export function schedule_work(work: Work): boolean {
+  return queue_work(work.kernel.workqueues.system_wq, work);
+}
+
+/** Linux's `queue_delayed_work`. @returns false if it is pending already */
+export function queue_delayed_work(wq: Workqueue, work: DelayedWork, delayMs: number): boolean {
+  if (work.queue || timer_pending(work.timer)) return false;
+  if (delayMs === 0) return queue_work(wq, work);
+  work.target = wq;
+  mod_timer(work.timer, delayMs);
+  return true;
+}
+
+/** Linux's `schedule_delayed_work`. */
+export function schedule_delayed_work(work: DelayedWork, delayMs: number): boolean {
+  return queue_delayed_work(work.kernel.workqueues.system_wq, work, delayMs);
+}
+
+/** Linux's `flush_work`: waits until the work has run, if it was queued. */
+export function* flush_work(work: Work): Coroutine<void> {
+  yield* waitEvent(work.done, () => !work.queue && !work.running);
+}
+
+/** Linux's `flush_workqueue`. */
+export function* flush_workqueue(wq: Workqueue): Coroutine<void> {
+  yield* wq.flush();
+}
+
+/** Linux's `cancel_work_sync`: it is neither queued nor running afterwards. @returns whether it was pending */
+export function* cancel_work_sync(work: Work): Coroutine<boolean> {
+  const pending = work.queue !== null;
+  work.queue?.remove(work);
+  yield* flush_work(work);
+  return pending;
+}
+
+/** Linux's `cancel_delayed_work_sync`. */
+export function* cancel_delayed_work_sync(work: DelayedWork): Coroutine<boolean> {
+  const armed = timer_delete_sync(work.timer);
+  return (yield* cancel_work_sync(work)) || armed;
+}
