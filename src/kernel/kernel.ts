@@ -97,7 +97,7 @@ export class Kernel {
     this.workqueues = new Workqueues(this);
     this.base = new DeviceCore(this);
     this.of = new OpenFirmware(this);
-    this.mm = new PageAllocator(this);
+    this.mm = new PageAllocator(this, this.memoryLimits ? [this.memoryLimits] : this.platform.memory);
     this.iommu = new IommuCore(this);
     this.dma = new DmaCore(this);
     this.pci = new PciCore(this);
@@ -170,6 +170,7 @@ export class Kernel {
    */
   stop(): void {
     this.irq.detach();
+    this.time.stop();
     this.sim.kill(this.tasks);
     this.setState("gone");
   }

@@ -8,6 +8,7 @@ import type { DtRange } from "../of/dt.ts";
 import type { BusType, DeviceDriver } from "./bus.ts";
 import { device_add, driver_register, driver_unregister } from "./core.ts";
 import { Device } from "./device.ts";
+import { dma_cleanup, dma_configure } from "./dma-configure.ts";
 
 export class PlatformDevice extends Device {
   /** Interrupt numbers of the controller. */
@@ -48,13 +49,8 @@ export const platform_bus_type: BusType = {
 
   shutdown_hook: (dev: Device): string => (dev.driver?.shutdown ? `driver ${dev.driver.name}` : "none"),
 
-  *dma_configure(dev: Device): Coroutine<number> {
-    return yield* dev.kernel.iommu.dma_configure(dev);
-  },
-
-  dma_cleanup(dev: Device): void {
-    dev.kernel.iommu.dma_cleanup(dev);
-  },
+  dma_configure,
+  dma_cleanup,
 };
 
 const registered = new WeakMap<PlatformDriver, DeviceDriver>();
