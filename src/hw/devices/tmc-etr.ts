@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A CoreSight Trace Memory Controller as Embedded Trace Router: trace from the CPUs flows into a circular buffer in
+ * memory, by AXI writes that nothing paces but the trace itself.
+ *
+ * A burst is issued every `periodNs` while capture runs and reaches memory `writeLatencyNs` later; stopping capture does
+ * not stop bursts that are under way, which is what STS.TMCReady is for. The ETR has no interrupt of its own.
+ */
+import { high32, join64, low32 } from "../bits/hex.ts";
+import { NotModelledLog } from "../errors.ts";
+import { DmaStatus, type DmaPort } from "../memory/dma-port.ts";
+import type { MmioDevice } from "../memory/system-bus.ts";
+import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
+
+/** Register offsets (CoreSight TMC Technical Reference Manual). */
+export const TMC = {
+  RSZ: 0x004, STS: 0x00c, RRD: 0x010, RRP: 0x014, RWP: 0x018, TRG: 0x01c, CTL: 0x020, RWD: 0x024, MODE: 0x028, LBUFLEVEL: 0x02c,
+  CBUFLEVEL: 0x030, BUFWM: 0x034, RRPHI: 0x038, RWPHI: 0x03c, AXICTL: 0x110, DBALO: 0x118, DBAHI: 0x11c, FFSR: 0x300, FFCR: 0x304,
+  PSCR: 0x308, ITCTRL: 0xf00, CLAIMSET: 0xfa0, CLAIMCLR: 0xfa4, LAR: 0xfb0, LSR: 0xfb4, AUTHSTATUS: 0xfb8, DEVID: 0xfc8, DEVTYPE: 0xfcc,
+} as const;
+
+/** STS: the buffer wrapped; all writes are done after a stop; formatter and buffer hold nothing; a bus error came. */
+export const TMC_STS = { FULL: 0x1, TRIGGERED: 0x2, TMC_READY: 0x4, FT_EMPTY: 0x8, EMPTY: 0x10, MEM_ERR: 0x20 } as const;
+/** FFCR: a manual flush (clears itself), and stop when a flush completes. */
+export const TMC_FFCR = { FLUSH_MAN: 0x40, STOP_ON_FLUSH: 0x1000 } as const;
+export const TMC_FFSR = { FLUSH_IN_PROGRESS: 0x1, FORMATTER_STOPPED: 0x2 } as const;
+
+/** What unlocks the registers when written to LAR. */
+const UNLOCK_KEY = 0xc5ac_ce55;
+/** FFCR bits that software may set; of these, other than the two above, the triggers are not modelled. */
+const FFCR_MASK = 0x7373;
+const FFCR_STOP_ON_TRIGGER = 0x2000;
+const AXICTL_MASK = 0x0fbf;
+const AXICTL_SCATTER_GATHER = 0x80;
+const CLAIM_TAGS = 0xf;
+/** Peripheral and component identification from 0xfd0: Arm, part 0x961, CoreSight component. */
+const IDENTIFICATION = [0x04, 0, 0, 0, 0x61, 0xb9, 0x0b, 0, 0x0d, 0x90, 0x05, 0xb1] as const;
+const NOTHING_TO_READ = 0xffff_ffff;
+
+/** Bytes of one frame of trace. */
+export const TRACE_FRAME_BYTES = 16;
+
+/**
+ * Writes trace frame number `counter` to `out`: the marker "TMC!", the counter, and both again inverted; so trace in the
+ * wrong place is recognisable, and its age too.
+ */
+export function traceFrame(counter: number, out: Uint8Array, offset: number = 0): void {
+  const words = [0x2143_4d54, counter, ~0x2143_4d54, ~counter];
+  for (let i = 0; i < TRACE_FRAME_BYTES; i++) out[offset + i] = words[i >> 2]! >>> (8 * (i & 3));
+}
+
+export interface TmcEtrOptions {
+  readonly simulation: Simulation;
+  readonly name: string;
+  readonly dma: DmaPort;
+  /** Bytes of one burst: a multiple of 16. Default: 64. */
+  readonly burstBytes?: number;
+  /** Time between bursts. Default: 10 µs. */
+  readonly periodNs?: number;
+  /** From the issue of a burst to its arrival in memory. Default: 500 ns. */
+  readonly writeLatencyNs?: number;
+  /** Duration of a flush of the trace sources. Default: 2 µs. */
+  readonly flushNs?: number;
+  /** Width of AXI addresses in bits: 32, 40, 44, 48 or 52. Default: 32. */
+  readonly axiAddressBits?: number;
+  readonly notModelled?: NotModelledLog;
+}
+
+/** How far capture has come: TraceCaptEn clear; running; stopped with TraceCaptEn still set; being disabled. */
+type State = "disabled" | "running" | "stopped";
+
+export class TmcEtr implements MmioDevice {
+  /** Bytes of MMIO. */
+  readonly size: number = 0x1000;
+  readonly name: string;
+  readonly #simulation: Simulation;
+  readonly #dma: DmaPort;
+  readonly #burst: Uint8Array;
+  readonly #periodNs: number;
+  readonly #writeLatencyNs: number;
+  readonly #flushNs: number;
+  readonly #axiAddressBits: number;
+  readonly #notModelled: NotModelledLog;
+  #registers = new Uint32Array(0x400);
+  #state: State = "disabled";
+  #locked = true;
+  #claimed = 0;
+  #full = false;
+  #memErr = false;
+  #writePointer = 0;
+  #readPointer = 0;
+  #fillWords = 0;
+  #frame = 0;
+  #inFlight = new Set<ScheduledEvent>();
+  #nextBurst: ScheduledEvent | null = null;
+  #flush: ScheduledEvent | null = null;
+
+  constructor(options: TmcEtrOptions) {
+    this.name = options.name;
+    this.#simulation = options.simulation;
+    this.#dma = options.dma;
+    this.#burst = new Uint8Array(options.burstBytes ?? 64);
+    this.#periodNs = options.periodNs ?? 10_000;
+    this.#writeLatencyNs = options.writeLatencyNs ?? 500;
+    this.#flushNs = options.flushNs ?? 2000;
+    this.#axiAddressBits = options.axiAddressBits ?? 32;
+    this.#notModelled = options.notModelled ?? new NotModelledLog();
+    this.reset();
+  }
+
+  /** Hardware reset: registers locked, capture off, bursts under way are lost. The trace itself goes on counting. */
+  reset(): void {
+    this.#cancel();
+    for (const write of this.#inFlight) write.cancel();
+    this.#inFlight.clear();
+    this.#registers = new Uint32Array(0x400);
+    this.#state = "disabled";
+    this.#locked = true;
+    this.#claimed = 0;
+    this.#full = false;
+    this.#memErr = false;
+    this.#writePointer = 0;
+    this.#readPointer = 0;
+    this.#fillWords = 0;
+  }
+
+  /** True while bursts are issued. */
+  get capturing(): boolean {
+    return this.#state === "running";
+  }
+
+  /** Bursts issued that have not reached memory yet. */
+  get writesInFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  #bufferBase(): number {
+    return join64(this.#registers[TMC.DBAHI >>> 2]!, this.#registers[TMC.DBALO >>> 2]!);
+  }
+
+  #bufferBytes(): number {
+    return this.#registers[TMC.RSZ >>> 2]! * 4;
+  }
+
+  /** Nothing is captured and nothing is under way to memory. */
+  get #ready(): boolean {
+    return this.#state !== "running" && this.#inFlight.size === 0;
+  }
+
+  /** STS.Empty is valid, and set at all, only while TraceCaptEn is set. */
+  #status(): number {
+    return (
+      (this.#full ? TMC_STS.FULL : 0) |
+      (this.#ready ? TMC_STS.TMC_READY | TMC_STS.FT_EMPTY : 0) |
+      (this.#state !== "disabled" && this.#fillWords === 0 ? TMC_STS.EMPTY : 0) |
+      (this.#memErr ? TMC_STS.MEM_ERR : 0)
+    );
+  }
+
+  #deviceId(): number {
+    const etr = 1;
+    const memoryWidth64 = 3;
+    return (1 << 24) | (this.#axiAddressBits << 17) | (1 << 16) | (memoryWidth64 << 8) | (etr << 6);
+  }
+
+  read(offset: number): number {
+    switch (offset) {
+      case TMC.STS:
+        return this.#status();
+      case TMC.RRD:
+        return this.#readData();
+      case TMC.RRP:
+        return low32(this.#readPointer);
+      case TMC.RRPHI:
+        return high32(this.#readPointer);
+      case TMC.RWP:
+        return low32(this.#writePointer);
+      case TMC.RWPHI:
+        return high32(this.#writePointer);
+      case TMC.CTL:
+        return this.#state === "disabled" ? 0 : 1;
+      case TMC.CBUFLEVEL:
+      case TMC.LBUFLEVEL:
+        return this.#fillWords;
+      case TMC.FFSR:
+        return (this.#flush ? TMC_FFSR.FLUSH_IN_PROGRESS : 0) | (this.#state === "running" ? 0 : TMC_FFSR.FORMATTER_STOPPED);
+      case TMC.CLAIMSET:
+        return CLAIM_TAGS;
+      case TMC.CLAIMCLR:
+        return this.#claimed;
+      case TMC.LSR:
+        return this.#locked ? 3 : 1;
+      case TMC.DEVID:
+        return this.#deviceId();
+      case TMC.DEVTYPE:
+        return 0x21;
+      default:
+        if (offset >= 0xfd0) return IDENTIFICATION[(offset - 0xfd0) >>> 2] ?? 0;
+        return this.#registers[offset >>> 2] ?? 0;
+    }
+  }
+
+  /** While the software lock is closed, writes to anything but LAR are ignored. */
+  write(offset: number, _width: 1 | 2 | 4, value: number): void {
+    if (offset === TMC.LAR) {
+      this.#locked = value !== UNLOCK_KEY;
+      return;
+    }
+    if (this.#locked) return;
+    switch (offset) {
+      case TMC.CTL:
+        this.#control((value & 1) !== 0);
+        return;
+      case TMC.FFCR:
+        this.#formatterControl(value & FFCR_MASK);
+        return;
+      case TMC.STS:
+        if ((value & TMC_STS.MEM_ERR) !== 0 && this.#ready) this.#memErr = false;
+        if (this.#state === "disabled") this.#full = (value & TMC_STS.FULL) !== 0;
+        return;
+      case TMC.CLAIMSET:
+        this.#claimed |= value & CLAIM_TAGS;
+        return;
+      case TMC.CLAIMCLR:
+        this.#claimed &= ~value;
+        return;
+      case TMC.TRG:
+      case TMC.PSCR:
+      case TMC.BUFWM:
+      case TMC.ITCTRL:
+        this.#registers[offset >>> 2] = value;
+        return;
+      default:
+        if (this.#state === "disabled") this.#configure(offset, value);
+    }
+  }
+
+  /** Registers that may be written only while capture is disabled. */
+  #configure(offset: number, value: number): void {
+    switch (offset) {
+      case TMC.RRP:
+        this.#readPointer = join64(high32(this.#readPointer), value);
+        return;
+      case TMC.RRPHI:
+        this.#readPointer = join64(this.#high(value), low32(this.#readPointer));
+        return;
+      case TMC.RWP:
+        this.#writePointer = join64(high32(this.#writePointer), value);
+        return;
+      case TMC.RWPHI:
+        this.#writePointer = join64(this.#high(value), low32(this.#writePointer));
+        return;
+      case TMC.RSZ:
+        this.#registers[offset >>> 2] = value & 0x7fff_ffff;
+        return;
+      case TMC.MODE:
+        this.#registers[offset >>> 2] = value & 3;
+        return;
+      case TMC.AXICTL:
+        this.#registers[offset >>> 2] = value & AXICTL_MASK;
+        if ((value & AXICTL_SCATTER_GATHER) !== 0) this.#notModelled.note("TMC-ETR scatter-gather (AXICTL.ScatterGatherMode)");
+        return;
+      case TMC.DBALO:
+        this.#registers[offset >>> 2] = value & ~0xf;
+        return;
+      case TMC.DBAHI:
+        this.#registers[offset >>> 2] = this.#high(value);
+        return;
+    }
+  }
+
+  /** The upper half of an address, cut to the AXI address width. */
+  #high(value: number): number {
+    return value & (2 ** (this.#axiAddressBits - 32) - 1);
+  }
+
+  #control(enable: boolean): void {
+    if (enable === (this.#state !== "disabled")) return;
+    if (!enable) {
+      this.#cancel();
+      this.#registers[TMC.FFCR >>> 2]! &= ~TMC_FFCR.FLUSH_MAN;
+      this.#state = "disabled";
+      return;
+    }
+    this.#memErr = false;
+    this.#full = false;
+    this.#fillWords = 0;
+    this.#writePointer = this.#bufferBase();
+    this.#readPointer = this.#writePointer;
+    this.#state = "running";
+    if (this.#registers[TMC.MODE >>> 2] !== 0) {
+      this.#notModelled.note(`TMC-ETR mode ${this.#registers[TMC.MODE >>> 2]}: only the circular buffer writes trace`);
+    } else if (this.#bufferBytes() >= this.#burst.length) {
+      this.#schedule();
+    }
+  }
+
+  #formatterControl(value: number): void {
+    this.#registers[TMC.FFCR >>> 2] = value;
+    if ((value & FFCR_STOP_ON_TRIGGER) !== 0) this.#notModelled.note("TMC-ETR stop on trigger event (FFCR.StopOnTrigEvt)");
+    if ((value & TMC_FFCR.FLUSH_MAN) === 0 || this.#flush) return;
+    if (this.#state === "running") this.#flush = this.#simulation.after(this.#flushNs, () => this.#flushed());
+    else this.#registers[TMC.FFCR >>> 2]! &= ~TMC_FFCR.FLUSH_MAN;
+  }
+
+  /** The sources have delivered what they held: it goes out as a last burst. */
+  #flushed(): void {
+    this.#flush = null;
+    this.#registers[TMC.FFCR >>> 2]! &= ~TMC_FFCR.FLUSH_MAN;
+    if (this.#nextBurst) this.#issue();
+    if ((this.#registers[TMC.FFCR >>> 2]! & TMC_FFCR.STOP_ON_FLUSH) !== 0) this.#stop();
+  }
+
+  #schedule(): void {
+    this.#nextBurst = this.#simulation.after(this.#periodNs, () => {
+      this.#issue();
+      this.#schedule();
+    });
+  }
+
+  #issue(): void {
+    const write = this.#simulation.after(this.#writeLatencyNs, () => {
+      this.#inFlight.delete(write);
+      this.#land();
+    });
+    this.#inFlight.add(write);
+  }
+
+  /** A burst reaches memory, in the order of issue. */
+  #land(): void {
+    if (this.#memErr) return;
+    const base = this.#bufferBase();
+    const end = base + this.#bufferBytes();
+    if (this.#writePointer + this.#burst.length > end) {
+      this.#writePointer = base;
+      this.#full = true;
+    }
+    for (let at = 0; at < this.#burst.length; at += TRACE_FRAME_BYTES) traceFrame(this.#frame++, this.#burst, at);
+    if (this.#dma.write(this.#writePointer, this.#burst) === DmaStatus.abort) {
+      this.#memErr = true;
+      this.#stop();
+      return;
+    }
+    this.#writePointer += this.#burst.length;
+    this.#fillWords = Math.min(this.#fillWords + this.#burst.length / 4, this.#bufferBytes() / 4);
+    if (this.#writePointer === end) {
+      this.#writePointer = base;
+      this.#full = true;
+    }
+    if (this.#full) this.#readPointer = this.#writePointer;
+  }
+
+  #stop(): void {
+    this.#cancel();
+    if (this.#state === "running") this.#state = "stopped";
+  }
+
+  #cancel(): void {
+    this.#nextBurst?.cancel();
+    this.#nextBurst = null;
+    this.#flush?.cancel();
+    this.#flush = null;
+  }
+
+  /**
+   * RRD: reads one word of memory at RRP. After a stop that is the buffer from the oldest word to the newest; while
+   * capture is disabled, whatever RRP addresses.
+   */
+  #readData(): number {
+    if (this.#locked || this.#memErr || !this.#ready || (this.#state === "stopped" && this.#fillWords === 0)) return NOTHING_TO_READ;
+    const word = new Uint8Array(4);
+    if (this.#dma.read(this.#readPointer, word) === DmaStatus.abort) {
+      this.#memErr = true;
+      return NOTHING_TO_READ;
+    }
+    if (this.#state === "stopped") this.#fillWords--;
+    this.#readPointer += 4;
+    if (this.#readPointer >= this.#bufferBase() + this.#bufferBytes()) this.#readPointer = this.#bufferBase();
+    return (word[0]! | (word[1]! << 8) | (word[2]! << 16) | (word[3]! << 24)) >>> 0;
+  }
+}

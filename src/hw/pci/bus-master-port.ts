@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The way of a function's own requests (DMA and message-signalled interrupts) to memory, past COMMAND.BME, the power state
+ * and the ports above it.
+ *
+ * A function whose bus mastering is off must issue no request; what becomes of the requests that its engines still want to
+ * make is the function's choice, and real ones differ: they forget them, they hold them until bus mastering returns, or
+ * they reset themselves. A port whose bus mastering is off answers from outside: a write is dropped, a read ends as
+ * Unsupported Request.
+ */
+import { DmaStatus, type DmaAttributes, type DmaEvents, type DmaPort } from "../memory/dma-port.ts";
+import { BusStatus } from "../memory/system-bus.ts";
+import type { TraceSink } from "../../sim/index.ts";
+
+/** What a function does with requests while bus mastering is off. */
+export type BusMasterOff =
+  /** Forgets them. */
+  | "drop"
+  /** Keeps writes and issues them, in order, when bus mastering returns. */
+  | "hold"
+  /** Resets itself when bus mastering goes off; requests are forgotten. */
+  | "reset";
+
+/** A port of the machine, which may know under which StreamID the SMMU sees it. */
+export interface UpstreamPort extends DmaPort {
+  readonly streamId?: number;
+}
+
+/** Where a function's requests go; made by the root complex when the function is placed. */
+export interface Upstream {
+  /** True if a port above the function lets no requests through. */
+  blocked(): boolean;
+  port(): UpstreamPort;
+}
+
+export interface BusMasterPortOptions {
+  readonly name: string;
+  readonly busMasterOff: BusMasterOff;
+  /** True if the function itself may issue requests now. */
+  readonly allowed: () => boolean;
+  readonly upstream: () => Upstream;
+  readonly trace: TraceSink<DmaEvents>;
+}
+
+interface HeldWrite {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  readonly attributes: DmaAttributes | undefined;
+}
+
+export class BusMasterPort implements DmaPort {
+  readonly name: string;
+  readonly busMasterOff: BusMasterOff;
+  readonly #allowed: () => boolean;
+  readonly #upstream: () => Upstream;
+  readonly #trace: TraceSink<DmaEvents>;
+  #held: HeldWrite[] = [];
+
+  constructor(options: BusMasterPortOptions) {
+    this.name = options.name;
+    this.busMasterOff = options.busMasterOff;
+    this.#allowed = options.allowed;
+    this.#upstream = options.upstream;
+    this.#trace = options.trace;
+  }
+
+  /** True while an engine that needs an answer had better wait: the function holds its requests back. */
+  get paused(): boolean {
+    return this.busMasterOff === "hold" && !this.#allowed();
+  }
+
+  /** Number of writes that wait for bus mastering to return. */
+  get heldWrites(): number {
+    return this.#held.length;
+  }
+
+  /** @returns dropped if the function may not issue requests, abort if a port above refuses them */
+  read(address: number, out: Uint8Array, attributes?: DmaAttributes): DmaStatus {
+    const upstream = this.#upstream();
+    if (!this.#allowed()) {
+      this.#gated(upstream, address, out.length, false, "dropped");
+      return DmaStatus.dropped;
+    }
+    if (upstream.blocked()) {
+      this.#gated(upstream, address, out.length, false, "dropped");
+      return DmaStatus.abort;
+    }
+    return upstream.port().read(address, out, attributes);
+  }
+
+  /** A posted write: dropped or held without the function noticing more than the status tells. */
+  write(address: number, bytes: Uint8Array, attributes?: DmaAttributes): DmaStatus {
+    const upstream = this.#upstream();
+    if (!this.#allowed()) {
+      const held = this.busMasterOff === "hold";
+      if (held) this.#held.push({ address, bytes: bytes.slice(), attributes });
+      this.#gated(upstream, address, bytes.length, true, held ? "held" : "dropped");
+      return held ? DmaStatus.held : DmaStatus.dropped;
+    }
+    if (upstream.blocked()) {
+      this.#gated(upstream, address, bytes.length, true, "dropped");
+      return DmaStatus.dropped;
+    }
+    return upstream.port().write(address, bytes, attributes);
+  }
+
+  /** Bus mastering returned: issues what was held, in order. */
+  release(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { address, bytes, attributes } of held) this.write(address, bytes, attributes);
+  }
+
+  /** A reset of the function: held writes are lost. */
+  discard(): void {
+    this.#held = [];
+  }
+
+  #gated(upstream: Upstream, address: number, length: number, write: boolean, outcome: "dropped" | "held"): void {
+    if (!this.#trace.wants("dma.access")) return;
+    const streamId = upstream.port().streamId;
+    this.#trace.emit("dma.access", { master: this.name, streamId, address, physical: undefined, length, write, outcome, bus: BusStatus.abort });
+  }
+}

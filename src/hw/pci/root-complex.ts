@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The root complex: routes configuration accesses (ECAM) by bus numbers, puts BARs on the system bus where software
+ * programmed them, and gives each function its way to memory.
+ *
+ * The topology is fixed by the bus numbers under which functions are added: 0 is the root bus, another number is the link
+ * below the root port of that `downstream` number. The bus number that software sees is what it programmed into the port.
+ */
+import { HostMisuseError } from "../errors.ts";
+import type { DmaEvents } from "../memory/dma-port.ts";
+import type { MmioDevice, MmioWindow, SystemBus } from "../memory/system-bus.ts";
+import type { TraceSink } from "../../sim/index.ts";
+import type { UpstreamPort } from "./bus-master-port.ts";
+import type { PciFunction, PciSlot } from "./function.ts";
+import { RootPort } from "./root-port.ts";
+
+const BUS_SIZE = 2 ** 20;
+const WIDTHS = [1, 2, 4] as const;
+
+export interface RootComplexOptions {
+  readonly name: string;
+  readonly bus: SystemBus;
+  readonly ecamBase: number;
+  /** Bytes: 1 MiB per bus. */
+  readonly ecamSize: number;
+  /** Number of buses, 1 … 256. */
+  readonly busCount: number;
+  /** Where BARs may be: an address outside is not decoded. */
+  readonly memoryWindow: { readonly base: number; readonly size: number };
+  /** The way to memory of a requester id; asked once for each id that issues requests. */
+  portFor(requesterId: number): UpstreamPort;
+  readonly trace: TraceSink<DmaEvents>;
+}
+
+interface Placed {
+  readonly link: number;
+  readonly devfn: number;
+  /** The ports above, nearest first. */
+  readonly ports: readonly RootPort[];
+  readonly pciFunction: PciFunction;
+}
+
+export class RootComplex {
+  readonly name: string;
+  /** The configuration window, which registers itself on the bus. */
+  readonly ecam: MmioDevice;
+  readonly #options: RootComplexOptions;
+  readonly #placed: Placed[] = [];
+  readonly #ports = new Map<number, UpstreamPort>();
+  #decoded: MmioWindow[] = [];
+
+  /** @throws HostMisuseError if the ECAM window does not hold the buses or overlaps something */
+  constructor(options: RootComplexOptions) {
+    const { name, bus, ecamBase, ecamSize, busCount } = options;
+    if (busCount < 1 || busCount > 256 || ecamSize < busCount * BUS_SIZE) {
+      throw new HostMisuseError("ECAM_SIZE", `${name}: ${busCount} buses do not fit an ECAM window of ${ecamSize} bytes`);
+    }
+    this.name = name;
+    this.#options = options;
+    this.ecam = {
+      read: (offset, width) => this.#at(offset)?.configRead(offset % 4096, width) ?? 2 ** (8 * width) - 1,
+      write: (offset, width, value) => this.#at(offset)?.configWrite(offset % 4096, width, value),
+    };
+    bus.addWindow({ name: `${name} ECAM`, base: ecamBase, size: ecamSize, device: this.ecam, widths: WIDTHS });
+  }
+
+  /**
+   * Places a function. A port comes before what is behind it.
+   * @param busNo 0, or the `downstream` number of a root port
+   * @throws HostMisuseError if the place is taken or does not exist
+   */
+  addFunction(busNo: number, device: number, fn: number, pciFunction: PciFunction): void {
+    const devfn = (device << 3) | fn;
+    const above = this.#placed.find(({ pciFunction: port }) => port instanceof RootPort && port.downstream === busNo);
+    if (device < 0 || device > 31 || fn < 0 || fn > 7 || (busNo !== 0 && !above) || this.#placed.some((other) => other.link === busNo && other.devfn === devfn)) {
+      throw new HostMisuseError("PCI_PLACE", `${pciFunction.name} cannot be placed at bus ${busNo}, device ${device}, function ${fn}`);
+    }
+    const ports = above?.pciFunction instanceof RootPort ? [above.pciFunction, ...above.ports] : [];
+    const placed: Placed = { link: busNo, devfn, ports, pciFunction };
+    pciFunction.attach(this.#slot(placed));
+    this.#placed.push(placed);
+  }
+
+  #slot(placed: Placed): PciSlot {
+    const requesterId = (): number => ((placed.ports[0]?.secondaryBus ?? 0) << 8) | placed.devfn;
+    return {
+      requesterId,
+      blocked: () => placed.ports.some((port) => !port.busMaster),
+      port: () => this.#port(requesterId()),
+      changed: () => this.#decode(),
+      resetBelow: () => {
+        for (const other of this.#placed) {
+          if (other.ports.some((port) => port === placed.pciFunction)) other.pciFunction.reset();
+        }
+      },
+    };
+  }
+
+  #port(requesterId: number): UpstreamPort {
+    let port = this.#ports.get(requesterId);
+    if (!port) {
+      port = this.#options.portFor(requesterId);
+      this.#ports.set(requesterId, port);
+    }
+    return port;
+  }
+
+  /** The function that an ECAM offset addresses, as the bus numbers in the ports stand now. */
+  #at(offset: number): PciFunction | undefined {
+    const busNo = Math.floor(offset / BUS_SIZE);
+    if (busNo >= this.#options.busCount) return undefined;
+    const link = this.#linkOf(busNo, 0);
+    const devfn = Math.floor(offset / 4096) & 0xff;
+    return this.#placed.find((placed) => placed.link === link && placed.devfn === devfn)?.pciFunction;
+  }
+
+  #linkOf(busNo: number, link: number): number | undefined {
+    if (busNo === 0) return 0;
+    for (const { link: at, pciFunction: port } of this.#placed) {
+      if (at !== link || !(port instanceof RootPort) || busNo < port.secondaryBus || busNo > port.subordinateBus) continue;
+      return busNo === port.secondaryBus ? port.downstream : this.#linkOf(busNo, port.downstream);
+    }
+    return undefined;
+  }
+
+  /** Puts on the bus what is decoded now and takes off what no longer is. Of two BARs at one address the first stays. */
+  #decode(): void {
+    const { bus, memoryWindow } = this.#options;
+    const wanted: MmioWindow[] = [];
+    for (const placed of this.#placed) {
+      const { pciFunction } = placed;
+      if (!pciFunction.memoryDecode) continue;
+      for (const bar of pciFunction.bars) {
+        const base = pciFunction.barAddress(bar);
+        if (base < memoryWindow.base || base + bar.size > memoryWindow.base + memoryWindow.size) continue;
+        if (!placed.ports.every((port) => port.forwards(base, bar.size))) continue;
+        wanted.push({ name: `${pciFunction.name} BAR ${bar.index}`, base, size: bar.size, device: bar.device, widths: bar.widths ?? [4] });
+      }
+    }
+    const same = (a: MmioWindow, b: MmioWindow): boolean => a.device === b.device && a.base === b.base;
+    const kept: MmioWindow[] = [];
+    for (const decoded of this.#decoded) {
+      if (wanted.some((window) => same(window, decoded))) kept.push(decoded);
+      else bus.removeWindow(decoded);
+    }
+    for (const window of wanted) {
+      const taken = [...bus.windows, ...bus.ram].some((other) => window.base < other.base + other.size && other.base < window.base + window.size);
+      if (taken) continue;
+      bus.addWindow(window);
+      kept.push(window);
+    }
+    this.#decoded = kept;
+  }
+
+  /** Fundamental reset of every function: nothing is decoded, no function is a bus master. */
+  reset(): void {
+    for (const { pciFunction } of this.#placed) pciFunction.reset();
+  }
+}
