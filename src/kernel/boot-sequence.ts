@@ -4,7 +4,8 @@ import type { Coroutine } from "../sim/index.ts";
 import { bus_register_notifier, device_add } from "./base/core.ts";
 import { deferred_probe_initcall, wait_for_device_probe } from "./base/deferred.ts";
 import { platform_bus_type } from "./base/platform.ts";
-import { execute_kernel_text } from "./boot/image.ts";
+import { setup_arch } from "./boot/early-memory.ts";
+import { execute_kernel_text } from "./boot/execute.ts";
 import { type DriverModule, INITCALL_LEVELS, type InitcallLevel, initcallsOfLevel } from "./initcall.ts";
 import type { Kernel } from "./kernel.ts";
 import { of_platform_default_populate } from "./of/platform.ts";
@@ -30,7 +31,7 @@ function* runInitcall(kernel: Kernel, module: DriverModule): Coroutine<void> {
 }
 
 function* runLevel(kernel: Kernel, level: InitcallLevel): Coroutine<void> {
-  if (kernel.bootInfo) yield* execute_kernel_text(kernel, level);
+  yield* execute_kernel_text(kernel, level);
   for (const module of initcallsOfLevel([...builtin, ...kernel.drivers], level)) yield* runInitcall(kernel, module);
   if (level === "arch") yield* of_platform_default_populate(kernel);
 }
@@ -40,7 +41,9 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   kernel.trace.emit("kernel.state", { kernel: kernel.name, state: "booting" });
   kernel.printk.pr_info(`Booting Quiesce kernel "${kernel.name}"${kernel.bootInfo ? ` (${kernel.bootInfo.kind} boot)` : ""}`);
   kernel.irq.attach();
-  if (kernel.bootInfo) yield* execute_kernel_text(kernel, "start");
+  yield* execute_kernel_text(kernel, "head");
+  setup_arch(kernel);
+  yield* execute_kernel_text(kernel, "start_kernel");
 
   yield* device_add(kernel.of.platformRoot);
   for (const bus of [platform_bus_type, pci_bus_type]) {
@@ -52,7 +55,7 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   for (const module of kernel.drivers) if (module.initcall === "module") yield* runInitcall(kernel, module);
   yield* wait_for_device_probe(kernel);
   yield* kernel.of.driversDone();
-  if (kernel.bootInfo) yield* execute_kernel_text(kernel, "running");
+  yield* execute_kernel_text(kernel, "user");
   kernel.setState("running");
   kernel.printk.pr_info("Run /sbin/init as init process");
 }

@@ -3,7 +3,7 @@
  * A kernel: its parts, its boot, its end. Several kernels may live one after another on one machine (kexec, kdump); each
  * is an object of its own with its own tasks.
  */
-import { type Coroutine, type Simulation, type Task, TaskGroup, type TraceSink } from "../sim/index.ts";
+import { type Coroutine, type Simulation, SimulationMisuseError, type Task, TaskGroup, type TraceSink } from "../sim/index.ts";
 import { DeviceCore } from "./base/core.ts";
 import type { Device } from "./base/device.ts";
 import { boot } from "./boot-sequence.ts";
@@ -97,7 +97,7 @@ export class Kernel {
     this.workqueues = new Workqueues(this);
     this.base = new DeviceCore(this);
     this.of = new OpenFirmware(this);
-    this.mm = new PageAllocator(this, this.memoryLimits ? [this.memoryLimits] : this.platform.memory);
+    this.mm = new PageAllocator(this);
     this.iommu = new IommuCore(this);
     this.dma = new DmaCore(this);
     this.pci = new PciCore(this);
@@ -155,7 +155,7 @@ export class Kernel {
 
   /** Oopses with what was caught where an error cannot be passed on (an interrupt handler, a timer). */
   oopsFromError(error: unknown): void {
-    if (error instanceof KernelStopped) throw error;
+    if (error instanceof KernelStopped || error instanceof SimulationMisuseError) throw error;
     this.#oopses.oops(describeError(error), { error, ...(error instanceof KernelBug && error.device ? { device: error.device } : {}) });
   }
 
@@ -164,14 +164,19 @@ export class Kernel {
     this.trace.emit("kernel.path", { kernel: this.name, step });
   }
 
+  /** Interrupts, timers and all tasks of this kernel end where they stand; nothing else changes. */
+  freeze(): void {
+    this.irq.detach();
+    this.time.stop();
+    this.sim.kill(this.tasks);
+  }
+
   /**
    * The CPU stops running this kernel: a reset, power-off, halt or jump. Its tasks and timers end where they stand. What
    * runs at this moment must not go on: `yield* never()`.
    */
   stop(): void {
-    this.irq.detach();
-    this.time.stop();
-    this.sim.kill(this.tasks);
+    this.freeze();
     this.setState("gone");
   }
 }

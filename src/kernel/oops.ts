@@ -84,8 +84,8 @@ export class Oopses {
     const kernel = this.#kernel;
     const running = kernel.sim.current;
     kernel.cpu.taskDied();
-    kernel.sim.kill(kernel.tasks);
-    kernel.spawn("panic", kernel.kexec.panic(message));
+    kernel.freeze();
+    kernel.spawn("panic", kernel.reboot.panic(message));
     if (running?.group === kernel.tasks && running.state === "killed") throw new KernelStopped(message);
   }
 }

@@ -58,7 +58,7 @@ export function driver_deferred_probe_trigger(kernel: Kernel): void {
   if (!deferred.enabled) return;
   deferred.trigger_count++;
   deferred.active.spliceTail(deferred.pending);
-  queue_work(kernel.workqueues.system_wq, deferred.work);
+  queue_work(kernel.workqueues.system_unbound_wq, deferred.work);
 }
 
 /** Linux's `wait_for_device_probe`: no retry is under way and no probe runs. */

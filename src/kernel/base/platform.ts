@@ -4,7 +4,6 @@ import type { Coroutine } from "../../sim/index.ts";
 import { EINVAL, ENODEV, ENXIO } from "../errno.ts";
 import type { IoMem } from "../io/io.ts";
 import type { Kernel } from "../kernel.ts";
-import type { DtRange } from "../of/dt.ts";
 import type { BusType, DeviceDriver } from "./bus.ts";
 import { device_add, driver_register, driver_unregister } from "./core.ts";
 import { Device } from "./device.ts";
@@ -14,7 +13,6 @@ export class PlatformDevice extends Device {
   /** Interrupt numbers of the controller. */
   irqs: readonly number[] = [];
   irqNames: readonly string[] = [];
-  declare resources: readonly DtRange[];
 }
 
 export interface PlatformDriver {

@@ -9,11 +9,10 @@ import type { Kernel } from "../kernel.ts";
 export class CpuState {
   /** DAIF.I: set, the CPU takes no interrupt. */
   irqsDisabled: boolean = false;
-  /** Nesting of sections that must not be preempted. */
-  preemptCount: number = 0;
   /** The handler or timer that runs on top of a task, or null. */
   interruptName: string | null = null;
   readonly #kernel: Kernel;
+  #preemptCount = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -21,17 +20,31 @@ export class CpuState {
 
   /** Running code must not sleep. */
   get atomic(): boolean {
-    return this.irqsDisabled || this.preemptCount > 0 || this.interruptName !== null;
+    return this.irqsDisabled || this.#preemptCount > 0 || this.interruptName !== null;
   }
 
   get mayTakeInterrupts(): boolean {
     return !this.irqsDisabled && this.interruptName === null;
   }
 
+  /** Nesting of sections that must not be preempted. */
+  get preemptCount(): number {
+    return this.#preemptCount;
+  }
+
+  preemptDisable(): void {
+    this.#preemptCount++;
+  }
+
+  /** What unwinds after its task died finds the count at 0 already. */
+  preemptEnable(): void {
+    this.#preemptCount = Math.max(0, this.#preemptCount - 1);
+  }
+
   /** A task died in the middle of whatever it held: the CPU goes on in a state in which others can run. */
   taskDied(): void {
     this.irqsDisabled = false;
-    this.preemptCount = 0;
+    this.#preemptCount = 0;
     this.interruptName = null;
   }
 

@@ -118,6 +118,7 @@ export class IrqCore {
         this.#handle(intid);
         platform.interrupts.complete(intid);
       });
+      if (sim.interruptHook !== this.#hook) return;
     }
     while (this.softirqs.length > 0) cpu.interrupt("softirq", this.softirqs.shift()!);
   }

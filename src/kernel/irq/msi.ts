@@ -19,11 +19,13 @@ export interface MsiMessage {
 export class MsiDomain {
   /** Null without a frame in the device tree. */
   readonly frame: DtNode | null;
+  readonly #kernel: Kernel;
   readonly #first: number;
   readonly #count: number;
   readonly #used = new Map<number, string>();
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     let frame: DtNode | null = null;
     for (const node of of_walk(kernel.platform.deviceTree)) {
       if (of_device_is_compatible(node, "arm,gic-v2m-frame")) frame ??= node;
@@ -53,10 +55,10 @@ export class MsiDomain {
     for (const intid of intids) this.#used.delete(intid);
   }
 
-  /** @throws RangeError without a frame */
+  /** @throws KernelBug without a frame */
   message(intid: number): MsiMessage {
     const { doorbell } = this;
-    if (!doorbell) throw new RangeError("no MSI frame in the device tree");
+    if (!doorbell) return this.#kernel.bug("no MSI frame in the device tree");
     return { address: doorbell.base + DOORBELL, data: intid };
   }
 }

@@ -27,7 +27,7 @@ export class SpinLock {
     if (this.#holder !== null) {
       this.#kernel.bug(`BUG: spinlock lockup suspected on CPU#0, ${who}: lock ${this.name}, held by ${this.#holder}`);
     }
-    this.#kernel.cpu.preemptCount++;
+    this.#kernel.cpu.preemptDisable();
     this.#holder = who;
   }
 
@@ -35,7 +35,7 @@ export class SpinLock {
   unlock(): void {
     if (this.#holder === null) this.#kernel.bug(`BUG: spinlock already unlocked on CPU#0: lock ${this.name}`);
     this.#holder = null;
-    this.#kernel.cpu.preemptCount--;
+    this.#kernel.cpu.preemptEnable();
   }
 
   /** Linux's `spin_lock_irqsave`. @returns what `unlockIrqrestore` needs */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Workqueues: functions that a worker task runs later, one at a time per queue and in the order in which they were queued. */
+/** Workqueues: functions that worker tasks run later, taken in the order in which they were queued. */
 import { type Coroutine, WaitQueue, waitEvent } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 import { type Timer, mod_timer, timer_delete_sync, timer_pending, timer_setup } from "./time.ts";
@@ -37,31 +37,29 @@ export function INIT_DELAYED_WORK(kernel: Kernel, name: string, fn: () => Corout
   return work;
 }
 
-/** One queue with one worker. */
+/** A queue. Up to `maxActive` items run at the same time, each in a worker task of its own; one item never overlaps itself. */
 export class Workqueue {
   readonly name: string;
+  readonly maxActive: number;
+  /** What waits to run. */
   readonly items: Work[] = [];
-  current: Work | null = null;
   readonly #kernel: Kernel;
-  readonly #wake: WaitQueue;
   readonly #idle: WaitQueue;
-  #started = false;
+  #workers = 0;
 
-  constructor(kernel: Kernel, name: string) {
+  constructor(kernel: Kernel, name: string, maxActive: number) {
     this.#kernel = kernel;
     this.name = name;
-    this.#wake = new WaitQueue(`workqueue ${name}`);
+    this.maxActive = maxActive;
     this.#idle = new WaitQueue(`flush of workqueue ${name}`);
   }
 
   push(work: Work): void {
     work.queue = this;
     this.items.push(work);
-    if (!this.#started) {
-      this.#started = true;
-      this.#kernel.spawn(`kworker/${this.name}`, this.#worker(), { daemon: true });
-    }
-    this.#wake.wake();
+    if (this.#workers >= this.maxActive) return;
+    this.#workers++;
+    this.#kernel.spawn(`kworker/${this.name}`, this.#worker(), { daemon: true });
   }
 
   remove(work: Work): void {
@@ -70,20 +68,28 @@ export class Workqueue {
   }
 
   *flush(): Coroutine<void> {
-    yield* waitEvent(this.#idle, () => this.items.length === 0 && this.current === null);
+    yield* waitEvent(this.#idle, () => this.items.length === 0 && this.#workers === 0);
+  }
+
+  #take(): Work | null {
+    const work = this.items.find((item) => !item.running);
+    if (work) this.remove(work);
+    return work ?? null;
   }
 
   *#worker(): Coroutine<void> {
-    for (;;) {
-      yield* waitEvent(this.#wake, () => this.items.length > 0);
-      const work = this.items.shift()!;
-      work.queue = null;
-      work.running = true;
-      this.current = work;
-      yield* work.fn();
-      this.current = null;
-      work.running = false;
-      work.done.wake();
+    try {
+      for (let work = this.#take(); work; work = this.#take()) {
+        work.running = true;
+        try {
+          yield* work.fn();
+        } finally {
+          work.running = false;
+          work.done.wake();
+        }
+      }
+    } finally {
+      this.#workers--;
       this.#idle.wake();
     }
   }
@@ -91,19 +97,22 @@ export class Workqueue {
 
 export class Workqueues {
   readonly system_wq: Workqueue;
-  /** All queues but system_wq, in the order in which they were made. */
-  readonly queues: Workqueue[] = [];
+  readonly system_unbound_wq: Workqueue;
 
   constructor(kernel: Kernel) {
-    this.system_wq = new Workqueue(kernel, "events");
+    this.system_wq = new Workqueue(kernel, "events", Infinity);
+    this.system_unbound_wq = new Workqueue(kernel, "events_unbound", Infinity);
   }
 }
 
-/** Linux's `alloc_workqueue`, with one worker. */
-export function alloc_workqueue(kernel: Kernel, name: string): Workqueue {
-  const wq = new Workqueue(kernel, name);
-  kernel.workqueues.queues.push(wq);
-  return wq;
+/** Linux's `alloc_workqueue`. @param maxActive how many items run at the same time */
+export function alloc_workqueue(kernel: Kernel, name: string, maxActive: number = Infinity): Workqueue {
+  return new Workqueue(kernel, name, maxActive);
+}
+
+/** Linux's `alloc_ordered_workqueue`: one item at a time, in the order in which they were queued. */
+export function alloc_ordered_workqueue(kernel: Kernel, name: string): Workqueue {
+  return new Workqueue(kernel, name, 1);
 }
 
 /** Linux's `queue_work`; callable from any context. @returns false if the work waits in a queue already */
