@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Isolation groups: devices that an IOMMU cannot tell apart share one group, and with it one address space. A group knows
+ * its default domain, the one in force, and who owns it: the drivers through the DMA API, or someone who claimed it.
+ */
+import type { Device } from "../base/device.ts";
+import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../../sim/index.ts";
+import type { IommuDomain } from "./types.ts";
+
+export class IommuGroup {
+  readonly kernel: Kernel;
+  /** Number of the group, from 0. */
+  readonly id: number;
+  readonly name: string;
+  readonly devices: Device[] = [];
+  readonly mutex: Mutex;
+  default_domain: IommuDomain | null = null;
+  /** The domain in force. */
+  domain: IommuDomain | null = null;
+  blocking_domain: IommuDomain | null = null;
+  /** Drivers bound through the DMA API, or claims of `owner`. */
+  owner_cnt = 0;
+  /** Who claimed the group away from the DMA API; null: nobody. */
+  owner: string | null = null;
+
+  constructor(kernel: Kernel, id: number) {
+    this.kernel = kernel;
+    this.id = id;
+    this.name = `iommu group ${id}`;
+    this.mutex = new Mutex(this.name);
+  }
+}
+
+/** A new, empty group: what `device_group` of an IOMMU driver returns for a device that stands alone. */
+export function generic_device_group(dev: Device): IommuGroup {
+  return dev.kernel.iommu.iommu_group_alloc();
+}

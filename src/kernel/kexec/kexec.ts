@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Kexec: another kernel takes over the machine without a reset. Its segments are loaded into pages anywhere and copied to
+ * their destinations only at the jump, when the running kernel no longer needs what lies there. A crash kernel lies ready
+ * in its reserve. Devices are not reset: whatever still runs goes on during the copy and under the next kernel.
+ */
+import type { Coroutine } from "../../sim/index.ts";
+import { never } from "../../sim/index.ts";
+import type { BootFiles } from "../boot/image-format.ts";
+import type { BootInfo } from "../boot/boot-info.ts";
+import { EADDRNOTAVAIL, EBUSY, EINVAL, ENOMEM } from "../errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
+import type { MemoryRange } from "../mm/ranges.ts";
+import { bootInfoOf, type PlacedSegment, placeSegments } from "./placement.ts";
+
+/** A segment of a loaded image. */
+export interface KexecSegment extends PlacedSegment {
+  /** Where its bytes wait until the jump; equal to `destination` for a crash image. */
+  readonly source: number;
+}
+
+/** A loaded image, ready for the jump. */
+export interface KexecImage {
+  readonly kind: "kexec" | "crash";
+  readonly segments: readonly KexecSegment[];
+  /** What the next kernel is told. */
+  readonly boot: BootInfo;
+}
+
+export class KexecCore {
+  kexec_image: KexecImage | null = null;
+  kexec_crash_image: KexecImage | null = null;
+  /** Set before devices are shut down for a kexec; the PCI bus's hook looks at it. Never set by a crash. */
+  kexec_in_progress: boolean = false;
+  /** Virtual nanoseconds in which one page is copied at the jump. */
+  copyPageNs: number = 500;
+  #locked = false;
+  #crashReserve: MemoryRange | null = null;
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Sets the memory aside that `crashkernel=` names. @returns it, or null if none was asked for or it is not free */
+  reserve_crashkernel(): MemoryRange | null {
+    const { crashkernel } = this.#kernel.params;
+    if (!crashkernel || this.#crashReserve) return this.#crashReserve;
+    if (this.#kernel.mm.reserve(crashkernel.base, crashkernel.size, "crashkernel", "kexec-segment")) this.#crashReserve = crashkernel;
+    return this.#crashReserve;
+  }
+
+  /**
+   * Loads an image; it replaces the one loaded before. A crash image goes to its place in the crashkernel reserve now.
+   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM
+   */
+  kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec"): number {
+    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
+  }
+
+  /** Frees the loaded image (not the crash image). */
+  kexec_unload(): void {
+    for (const segment of this.kexec_image?.segments ?? []) {
+      this.#kernel.mm.free_pages(segment.source, PAGE_ALIGN(segment.contents.length), "kimage_free");
+    }
+    this.kexec_image = null;
+  }
+
+  #loadNormal(files: BootFiles): number {
+    const { mm } = this.#kernel;
+    this.kexec_unload();
+    const taken = [...mm.blocks()].filter((block) => block.reserved || block.kind === "early");
+    const placed = placeSegments(files, mm.memory, taken);
+    if (placed === null) return -EADDRNOTAVAIL;
+    const avoid = placed.map((segment) => ({ base: segment.destination, size: PAGE_ALIGN(segment.contents.length) }));
+    const segments: KexecSegment[] = [];
+    for (const segment of placed) {
+      const source = mm.alloc_pages(segment.contents.length, `kexec ${segment.name}`, "kexec-segment", { avoid });
+      if (source === NO_PAGES) {
+        for (const { source: pa, contents } of segments) mm.free_pages(pa, contents.length, "kimage_free");
+        return -ENOMEM;
+      }
+      this.#kernel.platform.bus.writeBytes(source, segment.contents);
+      segments.push({ ...segment, source });
+    }
+    this.kexec_image = { kind: "kexec", segments, boot: bootInfoOf("kexec", files, placed) };
+    return 0;
+  }
+
+  #loadCrash(files: BootFiles): number {
+    const reserve = this.reserve_crashkernel();
+    const placed = reserve && placeSegments(files, [reserve], []);
+    if (!placed) return -EADDRNOTAVAIL;
+    for (const segment of placed) this.#kernel.platform.bus.writeBytes(segment.destination, segment.contents);
+    const segments = placed.map((segment) => ({ ...segment, source: segment.destination }));
+    this.kexec_crash_image = { kind: "crash", segments, boot: bootInfoOf("crash", files, placed) };
+    return 0;
+  }
+
+  /**
+   * Jumps to the loaded image, all devices told first. Does not return if it succeeds.
+   * @returns -EBUSY while another jump is under way, -EINVAL without an image
+   */
+  *kernel_kexec(): Coroutine<number> {
+    const kernel = this.#kernel;
+    const { reboot } = kernel;
+    yield* reboot.lock();
+    kernel.path("kernel_kexec");
+    const image = this.kexec_image;
+    const error = !this.#trylock() ? -EBUSY : image === null ? this.#unlockWith(-EINVAL) : 0;
+    if (error !== 0 || image === null) {
+      reboot.system_transition_mutex.unlock();
+      return error;
+    }
+    kernel.path("kexec_in_progress");
+    this.kexec_in_progress = true;
+    yield* reboot.kernel_restart_prepare("kexec reboot");
+    reboot.migrate_to_reboot_cpu();
+    reboot.syscore_shutdown();
+    kernel.path("cpu_hotplug_enable");
+    kernel.printk.pr_notice("kexec_core: Starting new kernel");
+    kernel.path("machine_shutdown");
+    reboot.kmsg_dump("shutdown");
+    this.#machine_kexec(image);
+    return yield* never("machine_kexec");
+  }
+
+  /** Jumps to the crash image if one is loaded: no notifier, no device_shutdown. Returns only if there is none. */
+  __crash_kexec(): void {
+    const image = this.kexec_crash_image;
+    if (image === null || !this.#trylock()) return;
+    const kernel = this.#kernel;
+    kernel.path("__crash_kexec");
+    kernel.path("crash_setup_regs");
+    kernel.path("crash_save_vmcoreinfo");
+    kernel.path("machine_crash_shutdown");
+    this.#machine_kexec(image);
+  }
+
+  /** The panic of this kernel, see {@link RebootCore.panic}. */
+  *panic(message: string): Coroutine<never> {
+    return yield* this.#kernel.reboot.panic(message);
+  }
+
+  /**
+   * Interrupts off, segments to their destinations, and away. Devices go on while pages are copied: what they write to a
+   * destination before its page comes is overwritten, what they write after that stays.
+   */
+  #machine_kexec(image: KexecImage): void {
+    const kernel = this.#kernel;
+    kernel.path("machine_kexec");
+    kernel.cpu.irqsDisabled = true;
+    for (const segment of image.segments) if (segment.source !== segment.destination) this.#relocate(segment);
+    kernel.trace.emit("kernel.jump", { from: kernel.name, to: image.kind });
+    kernel.stop();
+    kernel.onJump?.({ kind: image.kind, image });
+  }
+
+  #relocate(segment: KexecSegment): void {
+    const { sim, platform } = this.#kernel;
+    const page = new Uint8Array(PAGE_SIZE);
+    for (let offset = 0; offset < segment.contents.length; offset += PAGE_SIZE) {
+      const bytes = page.subarray(0, Math.min(PAGE_SIZE, segment.contents.length - offset));
+      platform.bus.readBytes(segment.source + offset, bytes);
+      platform.bus.writeBytes(segment.destination + offset, bytes);
+      sim.advance(this.copyPageNs);
+    }
+  }
+
+  /** `kexec_trylock`: one jump at a time; a jump that started is never undone. */
+  #trylock(): boolean {
+    if (this.#locked) return false;
+    this.#locked = true;
+    return true;
+  }
+
+  #unlockWith(error: number): number {
+    this.#locked = false;
+    return error;
+  }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations. */
+import type { Coroutine } from "../../sim/index.ts";
+import type { Kernel } from "../kernel.ts";
+
+/** Why the notifiers are called. */
+export type RebootAction = "SYS_RESTART" | "SYS_HALT" | "SYS_POWER_OFF";
+
+/** Higher priorities come first; equal ones in order of registration. */
+interface Prioritized {
+  readonly name: string;
+  /** 0 if absent. */
+  readonly priority?: number;
+}
+
+/** May sleep. */
+export interface RebootNotifier extends Prioritized {
+  notifier_call(action: RebootAction, cmd: string): void | Coroutine<void>;
+}
+
+/** Runs with interrupts off and nothing else alive: must not sleep. */
+export interface PanicNotifier extends Prioritized {
+  notifier_call(message: string): void;
+}
+
+/** Linux's SYS_OFF_MODE_*. The prepare modes may sleep, the others run with interrupts off. */
+export type SysOffMode = "restart-prepare" | "restart" | "power-off-prepare" | "power-off";
+
+export interface SysOffHandler extends Prioritized {
+  readonly mode: SysOffMode;
+  sys_off_call(cmd: string): void | Coroutine<void>;
+}
+
+/** Called with one CPU left, the last registered first. */
+export interface SyscoreOps {
+  readonly name: string;
+  shutdown?(): void;
+}
+
+export class RebootChains {
+  readonly reboot: RebootNotifier[] = [];
+  readonly panic: PanicNotifier[] = [];
+  readonly sysOff: SysOffHandler[] = [];
+  readonly syscore: SyscoreOps[] = [];
+
+  /** The handlers of one mode in the order of their calls. */
+  sysOffOf(mode: SysOffMode): SysOffHandler[] {
+    return this.sysOff.filter((handler) => handler.mode === mode);
+  }
+}
+
+function insert<T extends Prioritized>(chain: T[], entry: T): void {
+  const index = chain.findIndex((other) => (other.priority ?? 0) < (entry.priority ?? 0));
+  chain.splice(index < 0 ? chain.length : index, 0, entry);
+}
+
+function remove<T>(chain: T[], entry: T): void {
+  const index = chain.indexOf(entry);
+  if (index >= 0) chain.splice(index, 1);
+}
+
+export function register_reboot_notifier(kernel: Kernel, notifier: RebootNotifier): void {
+  insert(kernel.reboot.chains.reboot, notifier);
+}
+export function unregister_reboot_notifier(kernel: Kernel, notifier: RebootNotifier): void {
+  remove(kernel.reboot.chains.reboot, notifier);
+}
+
+/** `atomic_notifier_chain_register(&panic_notifier_list, …)`. */
+export function register_panic_notifier(kernel: Kernel, notifier: PanicNotifier): void {
+  insert(kernel.reboot.chains.panic, notifier);
+}
+
+/** `register_sys_off_handler`; the mode "restart" is what restart handlers are. */
+export function register_sys_off_handler(kernel: Kernel, handler: SysOffHandler): void {
+  insert(kernel.reboot.chains.sysOff, handler);
+}
+export function unregister_sys_off_handler(kernel: Kernel, handler: SysOffHandler): void {
+  remove(kernel.reboot.chains.sysOff, handler);
+}
+
+export function register_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
+  kernel.reboot.chains.syscore.push(ops);
+}
+export function unregister_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
+  remove(kernel.reboot.chains.syscore, ops);
+}
