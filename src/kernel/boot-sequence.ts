@@ -5,7 +5,7 @@ import { bus_register_notifier, device_add } from "./base/core.ts";
 import { deferred_probe_initcall, wait_for_device_probe } from "./base/deferred.ts";
 import { platform_bus_type } from "./base/platform.ts";
 import { setup_arch } from "./boot/early-memory.ts";
-import { execute_kernel_text } from "./boot/execute.ts";
+import { execute_kernel_text } from "./boot/image.ts";
 import { type DriverModule, INITCALL_LEVELS, type InitcallLevel, initcallsOfLevel } from "./initcall.ts";
 import type { Kernel } from "./kernel.ts";
 import { of_platform_default_populate } from "./of/platform.ts";
@@ -41,9 +41,8 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   kernel.trace.emit("kernel.state", { kernel: kernel.name, state: "booting" });
   kernel.printk.pr_info(`Booting Quiesce kernel "${kernel.name}"${kernel.bootInfo ? ` (${kernel.bootInfo.kind} boot)` : ""}`);
   kernel.irq.attach();
-  yield* execute_kernel_text(kernel, "head");
-  setup_arch(kernel);
-  yield* execute_kernel_text(kernel, "start_kernel");
+  if (kernel.bootInfo) yield* execute_kernel_text(kernel, "start");
+  else setup_arch(kernel);
 
   yield* device_add(kernel.of.platformRoot);
   for (const bus of [platform_bus_type, pci_bus_type]) {
@@ -55,7 +54,7 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   for (const module of kernel.drivers) if (module.initcall === "module") yield* runInitcall(kernel, module);
   yield* wait_for_device_probe(kernel);
   yield* kernel.of.driversDone();
-  yield* execute_kernel_text(kernel, "user");
+  yield* execute_kernel_text(kernel, "running");
   kernel.setState("running");
   kernel.printk.pr_info("Run /sbin/init as init process");
 }
