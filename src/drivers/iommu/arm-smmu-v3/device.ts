@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** What the driver keeps for one SMMU (`struct arm_smmu_device`), and for the driver as a whole in one kernel. */
+import type { IoMem, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
+import { Mutex } from "../../../sim/index.ts";
+import { has_feature } from "./features.ts";
+import { IdAllocator } from "./ids.ts";
+import type { ArmSmmuMaster } from "./master.ts";
+import type { ArmSmmuQueue } from "./queue.ts";
+
+/** What the driver's `->shutdown` does: nothing because there is none; disable; or disable with GBPA aborting. */
+export type ArmSmmuShutdown = "none" | "bypass" | "abort";
+
+export interface ArmSmmuV3Options {
+  /** `bypass` is Linux 7.1: CR0 <- 0, and GBPA decides, which nobody wrote. Default: `bypass`. */
+  readonly shutdown?: ArmSmmuShutdown;
+  /** The kernel runs at EL2 with VHE: stage 1 then uses the EL2-E2H StreamWorld of SMMUs with IDR0.HYP. Default: false. */
+  readonly vhe?: boolean;
+}
+
+/** Shared by all SMMUs of a kernel. */
+export class ArmSmmuDriverData {
+  readonly kernel: Kernel;
+  readonly shutdown: ArmSmmuShutdown;
+  readonly vhe: boolean;
+  /** `arm_smmu_asid_xa`: ASIDs are unique over all SMMUs; 0 is not used. */
+  readonly asids: IdAllocator = new IdAllocator(1);
+  /** `arm_smmu_asid_lock`. */
+  readonly asid_lock: Mutex = new Mutex("arm_smmu_asid_lock");
+  readonly smmus: ArmSmmuDevice[] = [];
+
+  constructor(kernel: Kernel, options: ArmSmmuV3Options) {
+    this.kernel = kernel;
+    this.shutdown = options.shutdown ?? "bypass";
+    this.vhe = options.vhe ?? false;
+  }
+}
+
+/** The stream table. A linear one has `l2 === null`. */
+export interface ArmSmmuStrtab {
+  /** The linear table, or the level-1 table of a two-level one. */
+  readonly table: KernelBuffer;
+  readonly base_dma: number;
+  /** Level-2 tables by level-1 index, allocated when a StreamID of theirs is first used. */
+  readonly l2: Map<number, KernelBuffer> | null;
+  /** StreamIDs (linear) or level-1 descriptors. */
+  readonly num_ents: number;
+}
+
+export class ArmSmmuDevice {
+  readonly driver: ArmSmmuDriverData;
+  readonly kernel: Kernel;
+  readonly dev: PlatformDevice;
+  readonly base: IoMem;
+  readonly page1: IoMem;
+  /** ARM_SMMU_FEAT_* */
+  features = 0;
+  /** ARM_SMMU_OPT_* */
+  options = 0;
+
+  pgsize_bitmap = 0;
+  /** Address bits. */
+  ias = 0;
+  oas = 0;
+  asid_bits = 0;
+  vmid_bits = 0;
+  ssid_bits = 0;
+  sid_bits = 0;
+  cmdq_max_n_shift = 0;
+  evtq_max_n_shift = 0;
+
+  /** Interrupts; 0: none. */
+  combined_irq = 0;
+  gerr_irq = 0;
+  evtq_irq = 0;
+
+  cmdq!: ArmSmmuQueue;
+  evtq!: ArmSmmuQueue;
+  strtab!: ArmSmmuStrtab;
+  /** VMID 0 belongs to stage-1 domains. */
+  readonly vmids: IdAllocator = new IdAllocator(1);
+  /** Which master a StreamID belongs to (Linux keeps a red-black tree). */
+  readonly streams: Map<number, ArmSmmuMaster> = new Map();
+
+  constructor(driver: ArmSmmuDriverData, dev: PlatformDevice, base: IoMem, page1: IoMem) {
+    this.driver = driver;
+    this.kernel = dev.kernel;
+    this.dev = dev;
+    this.base = base;
+    this.page1 = page1;
+  }
+
+  has(feature: number): boolean {
+    return has_feature(this.features, feature);
+  }
+}

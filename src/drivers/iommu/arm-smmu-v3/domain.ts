@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * Paging domains: an address space with its page table and its tag (`struct arm_smmu_domain`), stage 1 where the SMMU has
+ * it, else stage 2. Not modelled: nested domains, dirty tracking, sharing a domain between SMMUs.
+ */
+import {
+  type Device,
+  ENOMEM,
+  ENOSPC,
+  type IommuDomain,
+  type IommuDomainType,
+  type IommuIotlbGather,
+  type MapResult,
+  NO_PAGES,
+  errname,
+  iommu_iotlb_gather_add_page,
+  iommu_iotlb_gather_add_range,
+} from "../../../kernel/index.ts";
+import type { Coroutine } from "../../../sim/index.ts";
+import { ArmLpaeIoPgtable } from "../io-pgtable-arm.ts";
+import type { ArmLpaeS1Cfg, ArmLpaeS2Cfg, IoPgtableMemory } from "../io-pgtable.ts";
+import { arm_smmu_attach_dev } from "./attach.ts";
+import type { ArmSmmuDevice } from "./device.ts";
+import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_TRANS_S1 } from "./features.ts";
+import { type ArmSmmuTlbTag, arm_smmu_domain_inv_range, arm_smmu_tlb_inv_context } from "./invalidation.ts";
+import type { ArmSmmuMaster } from "./master.ts";
+
+/** Input address bits of the kernel's own tables, which bound those of a stage-1 domain. */
+const VA_BITS = 48;
+
+/** Page tables in the kernel's memory; the SMMU may walk them from their allocation to their release. */
+function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {
+  const { dev } = smmu;
+  const { mm, platform } = smmu.kernel;
+  return {
+    alloc(size) {
+      const pa = mm.alloc_pages(size, dev.name, "page-table", { align: size });
+      if (pa === NO_PAGES) return null;
+      platform.pages.granted(dev.name, pa, size, "table");
+      return pa;
+    },
+    free(pa, size) {
+      platform.pages.revoked(dev.name, pa, size);
+      mm.free_pages(pa, size, dev.name);
+    },
+    read: (pa) => platform.bus.read64(pa),
+    write: (pa, descriptor) => platform.bus.write64(pa, descriptor),
+  };
+}
+
+/** The table is freed and descriptors are reused at once, so this waits on the spot, also for a caller that cannot sleep. */
+function flush_walk(tag: Omit<ArmSmmuTlbTag, "granule">, iova: number, size: number, granule: number): void {
+  tag.smmu.kernel.sim.runAtomic(arm_smmu_domain_inv_range({ ...tag, granule }, iova, size, granule, false));
+}
+
+export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
+  type: IommuDomainType = "unmanaged";
+  pgsize_bitmap: number;
+  aperture_start = 0;
+  aperture_end: number;
+  cookie: IommuDomain["cookie"] = undefined;
+  readonly smmu: ArmSmmuDevice;
+  readonly stage: "S1" | "S2";
+  readonly id: number;
+  readonly granule: number;
+  /** Masters whose STE leads here. */
+  readonly devices: Set<ArmSmmuMaster> = new Set();
+  readonly #pgtbl: ArmLpaeIoPgtable;
+
+  constructor(smmu: ArmSmmuDevice, stage: "S1" | "S2", id: number, pgtbl: ArmLpaeIoPgtable) {
+    this.smmu = smmu;
+    this.stage = stage;
+    this.id = id;
+    this.#pgtbl = pgtbl;
+    this.granule = pgtbl.granule;
+    this.pgsize_bitmap = pgtbl.pgsize_bitmap;
+    this.aperture_end = 2 ** pgtbl.ias - 1;
+  }
+
+  arm_lpae_s1_cfg(): ArmLpaeS1Cfg {
+    return this.#pgtbl.arm_lpae_s1_cfg();
+  }
+  arm_lpae_s2_cfg(): ArmLpaeS2Cfg {
+    return this.#pgtbl.arm_lpae_s2_cfg();
+  }
+
+  attach_dev(dev: Device): Coroutine<number> {
+    return arm_smmu_attach_dev(this, dev);
+  }
+
+  map_pages(iova: number, pa: number, pgsize: number, count: number, prot: number): MapResult {
+    return this.#pgtbl.map_pages(iova, pa, pgsize, count, prot);
+  }
+
+  *unmap_pages(iova: number, pgsize: number, count: number, gather: IommuIotlbGather): Coroutine<number> {
+    const unmapped = this.#pgtbl.unmap_pages(iova, pgsize, count);
+    if (unmapped === 0 || gather.queued) return unmapped;
+    yield* iommu_iotlb_gather_add_page(this, gather, iova, pgsize);
+    iommu_iotlb_gather_add_range(gather, iova, unmapped);
+    return unmapped;
+  }
+
+  /** `arm_smmu_iotlb_sync` */
+  *iotlb_sync(gather: IommuIotlbGather): Coroutine<void> {
+    if (gather.pgsize === 0) return;
+    yield* arm_smmu_domain_inv_range(this, gather.start, gather.end - gather.start + 1, gather.pgsize, true);
+  }
+
+  /** `arm_smmu_flush_iotlb_all` */
+  flush_iotlb_all(): Coroutine<void> {
+    return arm_smmu_tlb_inv_context(this);
+  }
+
+  iova_to_phys(iova: number): number {
+    return this.#pgtbl.iova_to_phys(iova);
+  }
+
+  /** `arm_smmu_domain_free_paging`: nothing is attached any more, and the tag was flushed when the last master left. */
+  free(): void {
+    this.#pgtbl.free();
+    if (this.stage === "S1") this.smmu.driver.asids.free(this.id);
+    else this.smmu.vmids.free(this.id);
+  }
+}
+
+/** `arm_smmu_domain_finalise`. @returns the domain or -errno */
+function arm_smmu_domain_finalise(smmu: ArmSmmuDevice): ArmSmmuDomain | number {
+  const stage = smmu.has(ARM_SMMU_FEAT_TRANS_S1) ? "S1" : "S2";
+  const [ids, bits] = stage === "S1" ? [smmu.driver.asids, smmu.asid_bits] : [smmu.vmids, smmu.vmid_bits];
+  const id = ids.alloc(2 ** bits - 1);
+  if (id === null) return -ENOSPC;
+  const pgtbl = ArmLpaeIoPgtable.alloc(stage === "S1" ? "ARM_64_LPAE_S1" : "ARM_64_LPAE_S2", {
+    pgsize_bitmap: smmu.pgsize_bitmap,
+    ias: stage === "S1" ? VA_BITS : smmu.oas,
+    oas: stage === "S1" ? smmu.ias : smmu.oas,
+    coherent_walk: smmu.has(ARM_SMMU_FEAT_COHERENCY),
+    tlb: { tlb_flush_walk: (iova, size, granule) => flush_walk({ smmu, stage, id }, iova, size, granule) },
+    memory: page_table_memory(smmu),
+    warn: (message) => smmu.kernel.printk.pr_warn(`WARNING: ${message}`),
+  });
+  if (pgtbl !== null) return new ArmSmmuDomain(smmu, stage, id, pgtbl);
+  ids.free(id);
+  return -ENOMEM;
+}
+
+/** What stands in for a domain that could not be made: attaching to it gives the error. */
+function failed_domain(error: number): IommuDomain {
+  return {
+    type: "unmanaged",
+    pgsize_bitmap: 0,
+    aperture_start: 0,
+    aperture_end: 0,
+    *attach_dev() {
+      return error;
+    },
+  };
+}
+
+/** `arm_smmu_domain_alloc_paging_flags` without flags. */
+export function arm_smmu_domain_alloc_paging(smmu: ArmSmmuDevice): IommuDomain {
+  const domain = arm_smmu_domain_finalise(smmu);
+  if (typeof domain !== "number") return domain;
+  smmu.kernel.printk.dev_err(smmu.dev, `no domain: ${errname(domain)}`);
+  return failed_domain(domain);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Events (IHI 0070 §7.3): decoding a record and printing it as Linux 7.1 does. */
+import { EOPNOTSUPP, dev_err } from "../../../kernel/index.ts";
+import type { Coroutine } from "../../../sim/index.ts";
+import { FIELD_GET_ULL } from "../bitfield.ts";
+import * as R from "./arm-smmu-v3-regs.ts";
+import { arm_smmu_cmdq_issue_cmd } from "./cmdq.ts";
+import type { ArmSmmuDevice } from "./device.ts";
+import { hex, hex64 } from "./hex.ts";
+
+const EVENT_NAMES: Readonly<Record<number, string>> = {
+  [R.EVT_ID_BAD_STREAMID_CONFIG]: "C_BAD_STREAMID",
+  [R.EVT_ID_STE_FETCH_FAULT]: "F_STE_FETCH",
+  [R.EVT_ID_BAD_STE_CONFIG]: "C_BAD_STE",
+  [R.EVT_ID_STREAM_DISABLED_FAULT]: "F_STREAM_DISABLED",
+  [R.EVT_ID_BAD_SUBSTREAMID_CONFIG]: "C_BAD_SUBSTREAMID",
+  [R.EVT_ID_CD_FETCH_FAULT]: "F_CD_FETCH",
+  [R.EVT_ID_BAD_CD_CONFIG]: "C_BAD_CD",
+  [R.EVT_ID_TRANSLATION_FAULT]: "F_TRANSLATION",
+  [R.EVT_ID_ADDR_SIZE_FAULT]: "F_ADDR_SIZE",
+  [R.EVT_ID_ACCESS_FAULT]: "F_ACCESS",
+  [R.EVT_ID_PERMISSION_FAULT]: "F_PERMISSION",
+  [R.EVT_ID_VMS_FETCH_FAULT]: "F_VMS_FETCH",
+};
+
+/** What was being accessed when stage 2 (or stage 1) faulted: the CLASS field. */
+const EVENT_CLASSES: readonly string[] = ["CD fetch", "Stage 1 translation table fetch", "Input address caused fault", "Reserved"];
+
+/** `struct arm_smmu_event`. */
+export interface ArmSmmuEvent {
+  readonly id: number;
+  readonly sid: number;
+  /** 0 without a valid SubstreamID. */
+  readonly ssid: number;
+  readonly stall: boolean;
+  readonly stag: number;
+  readonly privileged: boolean;
+  readonly instruction: boolean;
+  readonly read: boolean;
+  readonly s2: boolean;
+  readonly class: number;
+  /** A translation table access for reading. */
+  readonly ttrnw: boolean;
+  readonly iova: bigint;
+  readonly ipa: bigint;
+  readonly fetch_addr: bigint;
+  /** Name of the device behind the StreamID, if any. */
+  readonly client: string;
+}
+
+export function arm_smmu_decode_event(smmu: ArmSmmuDevice, raw: readonly bigint[]): ArmSmmuEvent {
+  const [dw0 = 0n, dw1 = 0n, dw2 = 0n, dw3 = 0n] = raw;
+  const sid = FIELD_GET_ULL(R.EVTQ_0_SID, dw0);
+  return {
+    id: FIELD_GET_ULL(R.EVTQ_0_ID, dw0),
+    sid,
+    ssid: (dw0 & R.EVTQ_0_SSV) !== 0n ? FIELD_GET_ULL(R.EVTQ_0_SSID, dw0) : 0,
+    stall: (dw1 & R.EVTQ_1_STALL) !== 0n,
+    stag: FIELD_GET_ULL(R.EVTQ_1_STAG, dw1),
+    privileged: (dw1 & R.EVTQ_1_PnU) !== 0n,
+    instruction: (dw1 & R.EVTQ_1_InD) !== 0n,
+    read: (dw1 & R.EVTQ_1_RnW) !== 0n,
+    s2: (dw1 & R.EVTQ_1_S2) !== 0n,
+    class: FIELD_GET_ULL(R.EVTQ_1_CLASS, dw1),
+    ttrnw: (dw1 & R.EVTQ_1_TT_READ) !== 0n,
+    iova: dw2 & R.EVTQ_2_ADDR,
+    ipa: dw3 & R.EVTQ_3_IPA,
+    fetch_addr: dw3 & R.EVTQ_3_FETCH_ADDR,
+    client: smmu.streams.get(sid)?.dev.name ?? "(unassigned sid)",
+  };
+}
+
+function describe_access(event: ArmSmmuEvent): string {
+  const table = event.class === R.EVTQ_1_CLASS_TT ? (event.ttrnw ? " ttd_read" : " ttd_write") : "";
+  return (
+    `${event.privileged ? "priv" : "unpriv"} ${event.instruction ? "inst" : "data"} ${event.read ? "read" : "write"} ` +
+    `${event.s2 ? "s2" : "s1"} "${EVENT_CLASSES[event.class]}"${table}${event.stall ? " stall" : ""} stag: ${hex(event.stag)}`
+  );
+}
+
+/** Prints the record and what it means. */
+export function arm_smmu_dump_event(smmu: ArmSmmuDevice, raw: readonly bigint[], event: ArmSmmuEvent): void {
+  dev_err(smmu.dev, `event 0x${event.id.toString(16).padStart(2, "0")} received:`);
+  for (const dword of raw) dev_err(smmu.dev, `\t${hex64(dword)}`);
+
+  const who = `event: ${EVENT_NAMES[event.id] ?? "UNKNOWN"} client: ${event.client} sid: ${hex(event.sid)} ssid: ${hex(event.ssid)}`;
+  switch (event.id) {
+    case R.EVT_ID_TRANSLATION_FAULT:
+    case R.EVT_ID_ADDR_SIZE_FAULT:
+    case R.EVT_ID_ACCESS_FAULT:
+    case R.EVT_ID_PERMISSION_FAULT:
+      dev_err(smmu.dev, `${who} iova: ${hex(event.iova)} ipa: ${hex(event.ipa)}`);
+      dev_err(smmu.dev, describe_access(event));
+      break;
+    case R.EVT_ID_STE_FETCH_FAULT:
+    case R.EVT_ID_CD_FETCH_FAULT:
+    case R.EVT_ID_VMS_FETCH_FAULT:
+      dev_err(smmu.dev, `${who} fetch_addr: ${hex(event.fetch_addr)}`);
+      break;
+    default:
+      dev_err(smmu.dev, who);
+  }
+}
+
+/**
+ * `arm_smmu_handle_event`. Nobody resolves page faults here, so a stalled transaction is answered with an abort, and
+ * every event is left for the log.
+ * @returns -EOPNOTSUPP: print it
+ */
+export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, event: ArmSmmuEvent): Coroutine<number> {
+  if (event.stall) {
+    yield* arm_smmu_cmdq_issue_cmd(smmu, {
+      opcode: R.CMDQ_OP_RESUME,
+      sid: event.sid,
+      stag: event.stag,
+      resp: R.CMDQ_RESUME_0_RESP_ABORT,
+    });
+  }
+  return -EOPNOTSUPP;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** `arm_smmu_ops`: what the IOMMU core calls. */
+import type { IommuOps } from "../../../kernel/index.ts";
+import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach.ts";
+import type { ArmSmmuDriverData } from "./device.ts";
+import { arm_smmu_domain_alloc_paging } from "./domain.ts";
+import {
+  arm_smmu_device_group,
+  arm_smmu_get_resv_regions,
+  arm_smmu_of_xlate,
+  arm_smmu_probe_device,
+  arm_smmu_release_device,
+  dev_iommu_priv_get,
+} from "./master.ts";
+
+export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
+  return {
+    name: "arm-smmu-v3",
+    identity_domain: arm_smmu_identity_domain(),
+    blocked_domain: arm_smmu_blocked_domain(),
+    domain_alloc_paging: (dev) => arm_smmu_domain_alloc_paging(dev_iommu_priv_get(dev).smmu),
+    probe_device: (dev) => arm_smmu_probe_device(driver, dev),
+    release_device: arm_smmu_release_device,
+    device_group: arm_smmu_device_group,
+    of_xlate: arm_smmu_of_xlate,
+    get_resv_regions: arm_smmu_get_resv_regions,
+  };
+}
