@@ -41,10 +41,17 @@ export function boot_regions(kernel: Kernel): readonly BootRegion[] {
   return regionsOf.get(kernel) ?? [];
 }
 
-/** `setup_arch`: the first thing a kernel does that a boot loader started. */
+/**
+ * `setup_arch`: the first thing a booting kernel does. A kernel that no boot loader started has no image to keep and
+ * allocates nothing early; it makes the crash kernel's reserve all the same. A second call does nothing.
+ */
 export function setup_arch(kernel: Kernel): void {
   const boot = kernel.bootInfo;
-  if (boot === null) return;
+  if (regionsOf.has(kernel)) return;
+  if (boot === null) {
+    kernel.kexec.reserve_crashkernel();
+    return;
+  }
   const regions: BootRegion[] = [{ ...boot.image, use: "text" }];
   regionsOf.set(kernel, regions);
   reserve(kernel, boot.image, "kernel image");

@@ -14,7 +14,7 @@ import { headerCheck, headerFault, pageCheck, pageWords } from "./image-format.t
 
 export * from "./boot-info.ts";
 export * from "./image-format.ts";
-export { boot_regions, type BootRegion } from "./early-memory.ts";
+export { boot_regions, type BootRegion, setup_arch } from "./early-memory.ts";
 
 /** Stages of a boot in order: up to start_kernel, the initcall levels, the first process. */
 export type BootStage = "start" | InitcallLevel | "running";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Bookkeeping of every mapping, as Linux's CONFIG_DMA_API_DEBUG: wrong, double and forgotten unmaps do not stay unheard. */
-import type { Device } from "../base/device.ts";
+import { type Device, dev_driver_string } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DmaDataDirection } from "./types.ts";
 
@@ -74,6 +74,6 @@ export class DmaDebug {
   }
 
   complain(dev: Device, message: string): void {
-    this.#kernel.oops(`DMA-API: ${dev.driver?.name ?? "?"} ${dev.name}: ${message}`, { device: dev });
+    this.#kernel.oops(`DMA-API: ${dev_driver_string(dev)} ${dev.name}: ${message}`, { device: dev });
   }
 }
