@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/** Granules, address size codes and the arithmetic of table levels (IHI 0070 §3.4; DDI 0487 D8.2). */
+import type { SmmuConfig } from "./config.ts";
+
+/** log2 of a translation granule. */
+export type GranuleBits = 12 | 14 | 16;
+
+const CODE_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 52];
+
+/** Bits of an address size code (CD.IPS, STE.S2PS), capped to the output address size. */
+export function effectiveSize(code: number, config: SmmuConfig): number {
+  const bits = code === 6 && config.version === 0 ? 48 : CODE_BITS[code & 7]!;
+  return Math.min(bits, config.oas);
+}
+
+/** Tables with small granules output at most 48 bits without LPA2. */
+export function granuleOutputLimit(granule: GranuleBits, bits: number): number {
+  return granule === 16 ? bits : Math.min(bits, 48);
+}
+
+/** True if IDR5 names the granule. */
+export function granuleImplemented(granule: GranuleBits, config: SmmuConfig): boolean {
+  return granule === 12 ? config.gran4k : granule === 14 ? config.gran16k : config.gran64k;
+}
+
+/** Index bits of a full table. */
+export function strideOf(granule: GranuleBits): number {
+  return granule - 3;
+}
+
+/** log2 of the memory that one entry at `level` maps. */
+export function levelShift(granule: GranuleBits, level: number): number {
+  return granule + (3 - level) * strideOf(granule);
+}
+
+/** The first level of a stage-1 walk of `inputBits`. */
+export function stage1StartLevel(granule: GranuleBits, inputBits: number): number {
+  return 4 - Math.ceil((inputBits - granule) / strideOf(granule));
+}
+
+/**
+ * Aligns a table base down to the size of its first table.
+ * @param outputBits tables that output 52 bits are aligned to at least 64 bytes (§5.4, CD.TTB0)
+ */
+export function alignTable(base: number, granule: GranuleBits, startLevel: number, inputBits: number, outputBits: number): number {
+  const entries = inputBits - levelShift(granule, startLevel);
+  const size = 2 ** Math.max(entries + 3, outputBits === 52 ? 6 : 0);
+  return base - (base % size);
+}
+
+/**
+ * Offset of the entry that translates an address in a table at `level`.
+ * @param first the first table of the walk takes all remaining bits of the address, concatenated tables included
+ */
+export function entryOffset(granule: GranuleBits, level: number, inputBits: number, first: boolean, hi: number, lo: number): number {
+  const shift = levelShift(granule, level);
+  return 8 * field64(hi, lo, shift, first ? inputBits - shift : strideOf(granule));
+}
+
+/** `width` (at most 31) bits from bit `shift` on of a 64-bit value. */
+export function field64(hi: number, lo: number, shift: number, width: number): number {
+  const value = shift >= 32 ? hi >>> (shift - 32) : shift === 0 ? lo : (lo >>> shift) | (hi << (32 - shift));
+  return (value & (2 ** width - 1)) >>> 0;
+}
+
+/** True if a 64-bit value is 2^bits or more. @param bits 32 … 63 */
+export function exceeds(hi: number, bits: number): boolean {
+  return hi >>> (bits - 32) !== 0;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/** The fields of a CD that the model reads, taken out of its words once per fetch (IHI 0070 §5.4). */
+import { fieldNamed, getField } from "../bits/fields.ts";
+import { CD } from "./spec/cd.ts";
+
+function take(words: Uint32Array, name: string): number {
+  return getField(words, fieldNamed(CD.fields, name));
+}
+
+/** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
+export class CdFields {
+  readonly V: number;
+  readonly T0SZ: number;
+  readonly TG0: number;
+  readonly EPD0: number;
+  readonly ENDI: number;
+  readonly T1SZ: number;
+  readonly TG1: number;
+  readonly EPD1: number;
+  readonly IPS: number;
+  readonly AFFD: number;
+  readonly WXN: number;
+  readonly TBI0: number;
+  readonly TBI1: number;
+  readonly PAN: number;
+  readonly AA64: number;
+  readonly HD: number;
+  readonly HA: number;
+  readonly S: number;
+  readonly R: number;
+  readonly A: number;
+  readonly ASET: number;
+  readonly ASID: number;
+  readonly HAD0: number;
+  readonly HAD1: number;
+  readonly E0PD0: number;
+  readonly E0PD1: number;
+  readonly TTB0: number;
+  readonly TTB1: number;
+  readonly MAIR0: number;
+  readonly MAIR1: number;
+
+  constructor(words: Uint32Array) {
+    this.V = take(words, "V");
+    this.T0SZ = take(words, "T0SZ");
+    this.TG0 = take(words, "TG0");
+    this.EPD0 = take(words, "EPD0");
+    this.ENDI = take(words, "ENDI");
+    this.T1SZ = take(words, "T1SZ");
+    this.TG1 = take(words, "TG1");
+    this.EPD1 = take(words, "EPD1");
+    this.IPS = take(words, "IPS");
+    this.AFFD = take(words, "AFFD");
+    this.WXN = take(words, "WXN");
+    this.TBI0 = take(words, "TBI0");
+    this.TBI1 = take(words, "TBI1");
+    this.PAN = take(words, "PAN");
+    this.AA64 = take(words, "AA64");
+    this.HD = take(words, "HD");
+    this.HA = take(words, "HA");
+    this.S = take(words, "S");
+    this.R = take(words, "R");
+    this.A = take(words, "A");
+    this.ASET = take(words, "ASET");
+    this.ASID = take(words, "ASID");
+    this.HAD0 = take(words, "HAD0");
+    this.HAD1 = take(words, "HAD1");
+    this.E0PD0 = take(words, "E0PD0");
+    this.E0PD1 = take(words, "E0PD1");
+    this.TTB0 = take(words, "TTB0") * 16;
+    this.TTB1 = take(words, "TTB1") * 16;
+    this.MAIR0 = take(words, "MAIR0");
+    this.MAIR1 = take(words, "MAIR1");
+  }
+}

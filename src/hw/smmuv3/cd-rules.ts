@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/**
+ * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.1).
+ *
+ * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
+ * tables, permission indirection) can never apply and are left out.
+ */
+import { effectiveSize, type GranuleBits, granuleImplemented, granuleOutputLimit } from "./address-size.ts";
+import type { CdFields } from "./cd-fields.ts";
+import type { SmmuConfig } from "./config.ts";
+import { StreamWorld } from "./ports.ts";
+import type { Ste } from "./ste.ts";
+
+/** One way for a CD to be ILLEGAL. */
+export interface CdRule {
+  readonly id: string;
+  /** The condition in words. */
+  readonly text: string;
+  broken(f: CdFields, ste: Ste, config: SmmuConfig): boolean;
+}
+
+/** NS-EL1 and EL2-E2H have two tables, unprivileged accesses and ASIDs; EL2 has one table and none of these. */
+export function hasTwoTables(world: StreamWorld): boolean {
+  return world !== StreamWorld.nsEl2;
+}
+
+/** TG0 and TG1 to granule; they are encoded differently. */
+export function stage1Granule(f: CdFields, half: 0 | 1): GranuleBits | undefined {
+  return half === 0 ? ([12, 16, 14, undefined] as const)[f.TG0] : ([undefined, 14, 12, 16] as const)[f.TG1];
+}
+
+/** True if walks through TTB0 or TTB1 are enabled and so their fields count. */
+export function tableInUse(f: CdFields, ste: Ste, half: 0 | 1): boolean {
+  const twoTables = hasTwoTables(ste.world);
+  return half === 0 ? !twoTables || f.EPD0 === 0 : twoTables && f.EPD1 === 0;
+}
+
+function sizeOutOfRange(txsz: number, granule: GranuleBits | undefined, config: SmmuConfig): boolean {
+  return txsz > 39 || txsz < (config.vax === 52 && granule === 16 ? 12 : 16);
+}
+
+function badSize(half: 0 | 1): CdRule["broken"] {
+  return (f, ste, c) => tableInUse(f, ste, half) && sizeOutOfRange(half === 0 ? f.T0SZ : f.T1SZ, stage1Granule(f, half), c);
+}
+
+function badGranule(half: 0 | 1): CdRule["broken"] {
+  return (f, ste, c) => {
+    const granule = stage1Granule(f, half);
+    return tableInUse(f, ste, half) && (granule === undefined || !granuleImplemented(granule, c));
+  };
+}
+
+function badTable(half: 0 | 1): CdRule["broken"] {
+  return (f, ste, c) => {
+    const bits = granuleOutputLimit(stage1Granule(f, half) ?? 12, effectiveSize(f.IPS, c));
+    return tableInUse(f, ste, half) && (half === 0 ? f.TTB0 : f.TTB1) >= 2 ** bits;
+  };
+}
+
+export const CD_RULES: readonly CdRule[] = [
+  { id: "V", text: "V is 0", broken: (f) => f.V === 0 },
+  { id: "S1STALLD", text: "S is 1 where STE.S1STALLD forbids stalling", broken: (f, ste) => ste.fields.S1STALLD === 1 && f.S === 1 },
+  { id: "A", text: "A is 0 and the SMMU cannot answer with RAZ/WI", broken: (f, _ste, c) => c.termModel && f.A === 0 },
+  { id: "S=1", text: "S is 1 and the SMMU does not stall", broken: (f, _ste, c) => c.stallModel === "terminate" && f.S === 1 },
+  { id: "S=0", text: "S is 0 and the SMMU always stalls", broken: (f, _ste, c) => c.stallModel === "force" && f.S === 0 },
+  {
+    id: "ENDI",
+    text: "ENDI asks for an endianness that is not implemented",
+    broken: (f, ste, c) =>
+      (tableInUse(f, ste, 0) || tableInUse(f, ste, 1)) && ((c.ttEndian === "little" && f.ENDI === 1) || (c.ttEndian === "big" && f.ENDI === 0)),
+  },
+  { id: "AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, _ste, c) => f.AA64 === 0 && c.ttf === "aarch64" },
+  { id: "HA/HD", text: "hardware update of descriptors, not implemented", broken: (f) => f.HA === 1 || f.HD === 1 },
+  { id: "ASID", text: "ASID has more than 8 bits, not implemented", broken: (f, ste, c) => hasTwoTables(ste.world) && !c.asid16 && f.ASID > 0xff },
+  { id: "T0SZ", text: "T0SZ is out of range", broken: badSize(0) },
+  { id: "T1SZ", text: "T1SZ is out of range", broken: badSize(1) },
+  { id: "TG0", text: "TG0 is reserved or names a granule that is not implemented", broken: badGranule(0) },
+  { id: "TTB0", text: "TTB0 exceeds the stage-1 output size", broken: badTable(0) },
+  { id: "TG1", text: "TG1 is reserved or names a granule that is not implemented", broken: badGranule(1) },
+  { id: "TTB1", text: "TTB1 exceeds the stage-1 output size", broken: badTable(1) },
+];
+
+/** The first rule that a CD breaks, or undefined if it is legal. */
+export function brokenCdRule(f: CdFields, ste: Ste, config: SmmuConfig): CdRule | undefined {
+  return CD_RULES.find((rule) => rule.broken(f, ste, config));
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/** A CD as fetched: its words, whether it is legal, and what the translation needs of it (IHI 0070 §5.4). */
+import { alignTable, effectiveSize, type GranuleBits, granuleOutputLimit, stage1StartLevel } from "./address-size.ts";
+import { mairType } from "./attributes.ts";
+import { CdFields } from "./cd-fields.ts";
+import { brokenCdRule, type CdRule, hasTwoTables, stage1Granule, tableInUse } from "./cd-rules.ts";
+import type { SmmuConfig } from "./config.ts";
+import type { Ste } from "./ste.ts";
+
+/** One half of the stage-1 address space: TTB0 or TTB1. */
+export interface Stage1Half {
+  /** False: EPDx is 1 and a TLB miss faults. The walk parameters below then have no meaning. */
+  readonly enabled: boolean;
+  readonly topByteIgnored: boolean;
+  /** E0PDx in force. */
+  readonly noUnprivileged: boolean;
+  /** HADx in force. */
+  readonly noTableAttributes: boolean;
+  readonly granule: GranuleBits;
+  readonly startLevel: number;
+  /** 64 - TxSZ. */
+  readonly inputBits: number;
+  /** Effective IPS. */
+  readonly outputBits: number;
+  /** Aligned base of the first table. */
+  readonly table: number;
+}
+
+/** A fetched CD. Everything but `words`, `address` and `broken` has a meaning only if `broken` is undefined. */
+export interface Cd {
+  readonly words: Uint32Array;
+  /** Physical. */
+  readonly address: number;
+  readonly broken: CdRule | undefined;
+  /** The STE under which the CD was judged. */
+  readonly ste: Ste;
+  readonly ttb0: Stage1Half;
+  readonly ttb1: Stage1Half;
+  readonly bigEndian: boolean;
+  readonly ignoreAccessFlag: boolean;
+  readonly WXN: boolean;
+  readonly PAN: boolean;
+  /** NS-EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
+  readonly twoPrivileges: boolean;
+  /** TLB tags; 0 where the StreamWorld has none. */
+  readonly asid: number;
+  readonly aset: number;
+  /** CD.A and CD.R. */
+  readonly abort: boolean;
+  readonly record: boolean;
+  /** The eight memory types of MAIR. */
+  readonly memoryTypes: Uint8Array;
+}
+
+export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: SmmuConfig): Cd {
+  const f = new CdFields(words);
+  const broken = brokenCdRule(f, ste, config);
+  const twoTables = hasTwoTables(ste.world);
+  return {
+    words,
+    address,
+    broken,
+    ste,
+    ttb0: decodeHalf(f, ste, config, 0, broken === undefined),
+    ttb1: decodeHalf(f, ste, config, 1, broken === undefined),
+    bigEndian: f.ENDI === 1,
+    ignoreAccessFlag: f.AFFD === 1,
+    WXN: f.WXN === 1,
+    PAN: twoTables && f.PAN === 1,
+    twoPrivileges: twoTables,
+    asid: twoTables ? f.ASID : 0,
+    aset: twoTables ? f.ASET : 0,
+    abort: f.A === 1,
+    record: f.R === 1,
+    memoryTypes: memoryTypes(f),
+  };
+}
+
+function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, legal: boolean): Stage1Half {
+  const first = half === 0;
+  const enabled = legal && tableInUse(f, ste, half);
+  const granule = (enabled ? stage1Granule(f, half) : undefined) ?? 12;
+  const inputBits = enabled ? 64 - (first ? f.T0SZ : f.T1SZ) : 48;
+  const startLevel = stage1StartLevel(granule, inputBits);
+  const outputBits = granuleOutputLimit(granule, effectiveSize(f.IPS, config));
+  const twoTables = hasTwoTables(ste.world);
+  return {
+    enabled,
+    topByteIgnored: (first ? f.TBI0 : f.TBI1) === 1,
+    noUnprivileged: config.e0pd && twoTables && (first ? f.E0PD0 : f.E0PD1) === 1,
+    noTableAttributes: config.had && (first ? f.HAD0 : f.HAD1) === 1,
+    granule,
+    startLevel,
+    inputBits,
+    outputBits,
+    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, outputBits),
+  };
+}
+
+function memoryTypes(f: CdFields): Uint8Array {
+  const types = new Uint8Array(8);
+  for (let i = 0; i < 8; i++) types[i] = mairType(((i < 4 ? f.MAIR0 : f.MAIR1) >>> (8 * (i & 3))) & 0xff);
+  return types;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+/** Reading VMSAv8-64 descriptors: what kind they are, where they point, how much they map (DDI 0487 D8.3). */
+import { BusStatus } from "../memory/system-bus.ts";
+import { type GranuleBits, levelShift } from "./address-size.ts";
+import type { SmmuConfig } from "./config.ts";
+import type { SmmuAccessKind, SmmuHost } from "./ports.ts";
+
+/** Kinds of descriptor. */
+export const DescriptorKind = { invalid: 0, table: 1, leaf: 2 } as const;
+export type DescriptorKind = (typeof DescriptorKind)[keyof typeof DescriptorKind];
+
+/** One descriptor, with the halves as numbers whatever the endianness in memory. */
+export class Descriptor {
+  hi = 0;
+  lo = 0;
+  readonly #words = new Uint32Array(2);
+
+  /** @returns false on an external abort */
+  fetch(host: SmmuHost, kind: SmmuAccessKind, address: number, bigEndian: boolean): boolean {
+    const words = this.#words;
+    if (host.load(kind, address, words, 2) !== BusStatus.ok) return false;
+    this.hi = bigEndian ? swapBytes(words[0]!) : words[1]!;
+    this.lo = bigEndian ? swapBytes(words[1]!) : words[0]!;
+    return true;
+  }
+
+  /** @param wide the SMMU has 52-bit addresses, and so level-1 blocks with the 64 KiB granule */
+  kind(granule: GranuleBits, level: number, wide: boolean): DescriptorKind {
+    if ((this.lo & 1) === 0) return DescriptorKind.invalid;
+    if (this.lo & 2) return level === 3 ? DescriptorKind.leaf : DescriptorKind.table;
+    return blockAllowed(granule, level, wide) ? DescriptorKind.leaf : DescriptorKind.invalid;
+  }
+
+  /** The address field above bit `shift`. */
+  address(shift: number, granule: GranuleBits, wide: boolean): number {
+    const size = 2 ** shift;
+    const low48 = (this.hi & 0xffff) * 2 ** 32 + this.lo;
+    const high4 = wide && granule === 16 ? ((this.lo >>> 12) & 15) * 2 ** 48 : 0;
+    return Math.floor(low48 / size) * size + high4;
+  }
+
+  /** Contiguous (bit 52). */
+  get contiguous(): boolean {
+    return (this.hi & 0x10_0000) !== 0;
+  }
+
+  /** nT (bit 16) of a block under BBML 1: it must not be cached in a way that could conflict, so it is not cached at all. */
+  cacheable(level: number, config: SmmuConfig): boolean {
+    return config.bbml !== 1 || level === 3 || (this.lo & 0x1_0000) === 0;
+  }
+
+  /** Access flag (bit 10). */
+  get accessFlag(): boolean {
+    return (this.lo & 0x400) !== 0;
+  }
+}
+
+/** Reverses the bytes of a word. */
+export function swapBytes(word: number): number {
+  return ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+}
+
+function blockAllowed(granule: GranuleBits, level: number, wide: boolean): boolean {
+  if (level === 2) return true;
+  return level === 1 && (granule === 12 || (granule === 16 && wide));
+}
+
+/** log2 of the entries that Contiguous joins at a level. */
+function contiguousBits(granule: GranuleBits, level: number): number {
+  if (granule === 12) return 4;
+  if (granule === 14) return level === 3 ? 7 : 5;
+  return level === 1 ? 0 : 5;
+}
+
+/**
+ * log2 of the memory that a leaf maps for a TLB entry.
+ *
+ * Contiguous is a hint: it is taken only where the run fits the input range and this entry's address has its place in it.
+ */
+export function mappedSize(descriptor: Descriptor, granule: GranuleBits, level: number, inputBits: number, output: number, hi: number, lo: number): number {
+  const size = levelShift(granule, level);
+  if (!descriptor.contiguous) return size;
+  const run = size + contiguousBits(granule, level);
+  const scale = 2 ** run;
+  const offset = (hi % 2 ** Math.max(0, run - 32)) * 2 ** 32 + lo;
+  const inRun = Math.floor((offset % scale) / 2 ** size);
+  const place = Math.floor((output % scale) / 2 ** size);
+  return run <= inputBits && inRun === place ? run : size;
+}

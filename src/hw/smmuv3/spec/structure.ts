@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/** The shape of the tables that describe structures in memory. */
+import type { Field } from "../../bits/fields.ts";
+
+/**
+ * When a field has a meaning: `always` (also in an invalid structure), `any` (in every valid one), `translated` (STE: some
+ * stage is on), `s1`/`s2`/`s1s2`/`s1only` (STE: by the stages that are on), `s1off` (STE: some transactions pass without
+ * stage 1), `ignored` (RES0, software's own, or a feature that this model has not got).
+ */
+export type Applies = "always" | "any" | "translated" | "s1" | "s2" | "s1s2" | "s1only" | "s1off" | "ignored";
+
+/** A field of a structure in memory; `hi` and `lo` count from bit 0 of the structure. */
+export interface StructureField extends Field {
+  readonly applies: Applies;
+  readonly meaning: string;
+  /** The feature that this field asks for and this model has not got: a value other than 0 is reported as not modelled. */
+  readonly absent?: string;
+}
+
+/** A structure in memory: little-endian 32-bit words, lowest first. */
+export interface Structure {
+  readonly name: string;
+  /** Section of IHI 0070. */
+  readonly section: string;
+  readonly words: number;
+  readonly fields: readonly StructureField[];
+}

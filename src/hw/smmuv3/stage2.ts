@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
+import { high32, low32 } from "../bits/hex.ts";
+import { entryOffset, levelShift } from "./address-size.ts";
+import { isStage2Device } from "./attributes.ts";
+import type { SmmuConfig } from "./config.ts";
+import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
+import type { Fault } from "./faults.ts";
+import { stage2Permissions } from "./permissions.ts";
+import type { SmmuHost } from "./ports.ts";
+import { EventNumber, FaultClass } from "./spec/events.ts";
+import type { Stage2Config } from "./stage2-config.ts";
+import type { StaleDetector } from "./stale-detector.ts";
+import { IPA_ENTRY, type Tlb, TlbEntry } from "./tlb.ts";
+import { Step } from "./trail.ts";
+
+export interface Stage2Deps {
+  readonly config: SmmuConfig;
+  readonly host: SmmuHost;
+  readonly tlb: Tlb;
+  readonly fault: Fault;
+  readonly detector: StaleDetector | undefined;
+}
+
+export class Stage2 {
+  /** The mapping that the last successful {@link translate} used. */
+  readonly entry: TlbEntry = new TlbEntry();
+  /** Where the address of the last successful {@link translate} went. */
+  physical = 0;
+  readonly #deps: Stage2Deps;
+  readonly #descriptor = new Descriptor();
+  readonly #wide: boolean;
+
+  constructor(deps: Stage2Deps) {
+    this.#deps = deps;
+    this.#wide = deps.config.oas === 52;
+    this.entry.kind = IPA_ENTRY;
+  }
+
+  /**
+   * @param purpose what the address is needed for: events carry it as CLASS
+   * @param need the Perm2 bit of the access
+   * @returns false if the translation failed, see `fault`
+   */
+  translate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number): boolean {
+    const { tlb, fault, detector } = this.#deps;
+    const { entry } = this;
+    const hi = high32(ipa);
+    const lo = low32(ipa);
+    const mark = detector === undefined ? 0 : detector.trail.length;
+    // 7.2
+    const slot = tlb.lookupIpa(stage2.vmid, hi, lo);
+    if (slot >= 0) {
+      tlb.read(slot, entry);
+      detector?.ipaHit(slot, stage2, ipa);
+    } else if (!this.#walk(stage2, ipa, purpose)) {
+      return false;
+    }
+    // 7.7
+    if ((entry.stage2 & need) === 0) return !fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
+    if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
+      return !fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
+    }
+    if (slot < 0) {
+      const kept = tlb.insert(entry);
+      if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
+    }
+    // 7.10
+    const size = 2 ** entry.size;
+    this.physical = entry.pa - (entry.pa % size) + (ipa % size);
+    return true;
+  }
+
+  #walk(stage2: Stage2Config, ipa: number, purpose: FaultClass): boolean {
+    const { host, fault, detector } = this.#deps;
+    const { granule, inputBits } = stage2;
+    const descriptor = this.#descriptor;
+    const hi = high32(ipa);
+    const lo = low32(ipa);
+    // 7.3
+    if (ipa >= 2 ** inputBits) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
+    // 7.4, 7.5
+    let table = stage2.table;
+    for (let level = stage2.startLevel; ; level++) {
+      const address = table + entryOffset(granule, level, inputBits, level === stage2.startLevel, hi, lo);
+      if (!descriptor.fetch(host, "tt-s2", address, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
+      const kind = descriptor.kind(granule, level, this.#wide);
+      if (kind === DescriptorKind.invalid) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
+      const isLeaf = kind === DescriptorKind.leaf;
+      const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
+      if (output >= 2 ** stage2.outputBits) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
+      detector?.trail.add(address, descriptor.hi, descriptor.lo, Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0));
+      if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output);
+      table = output;
+    }
+  }
+
+  #leaf(stage2: Stage2Config, ipa: number, purpose: FaultClass, level: number, output: number): boolean {
+    const { config, fault } = this.#deps;
+    const { entry } = this;
+    const descriptor = this.#descriptor;
+    // 7.6
+    if (!descriptor.accessFlag && !stage2.ignoreAccessFlag) return !fault.raiseStage2(EventNumber.F_ACCESS, purpose, ipa);
+    entry.vmid = stage2.vmid;
+    entry.hi = high32(ipa);
+    entry.lo = low32(ipa);
+    entry.granule = stage2.granule;
+    entry.level = level;
+    entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
+    entry.cacheable = descriptor.cacheable(level, config);
+    entry.pa = output;
+    entry.stage2 = stage2Permissions((descriptor.lo >>> 6) & 3, (descriptor.hi >>> 21) & 3, config.xnx);
+    entry.memAttr = (descriptor.lo >>> 2) & 15;
+    entry.shareability2 = (descriptor.lo >>> 8) & 3;
+    entry.forcedWriteBack = stage2.forcedWriteBack;
+    return true;
+  }
+}

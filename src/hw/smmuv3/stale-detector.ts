@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The stale-use detector: tells where something cached is used although memory says something else by now, which maintenance
+ * should have come, and when maintenance drops such an entry after all.
+ *
+ * It compares only what has a meaning: fields that the cached structure ignores may change freely (drivers prepare them
+ * before they switch them on). An entry is reported once. A report is not yet a mistake of software: between a change in
+ * memory and the end of its invalidation, old contents may be used.
+ */
+import type { TraceSink } from "../../sim/index.ts";
+import { hex, hex64 } from "../bits/hex.ts";
+import { BusStatus } from "../memory/system-bus.ts";
+import type { Cd } from "./cd.ts";
+import type { CdEntry, ConfigEntry, Level1Entry, SteEntry } from "./config-cache.ts";
+import { swapBytes } from "./descriptor.ts";
+import { type SmmuEvents, type SmmuHost, type StaleUse, StreamWorld, Transaction } from "./ports.ts";
+import type { Stage2Config } from "./stage2-config.ts";
+import { cdMask, descriptorMask, level1Mask, steMask } from "./stale-masks.ts";
+import type { Ste } from "./ste.ts";
+import type { Tlb, TlbEntry } from "./tlb.ts";
+import { type Origin, Step, Trail } from "./trail.ts";
+
+/** Where a TLB entry came from: the tables it was walked through (-1: none of that stage) and their descriptors. */
+interface TlbOrigin extends Origin {
+  readonly table2: number;
+  readonly table1: number;
+}
+
+type Finding = Pick<StaleUse, "structure" | "cached" | "inMemory">;
+
+export class StaleDetector {
+  /** The walk in progress notes its descriptors here. */
+  readonly trail: Trail = new Trail();
+  readonly #host: SmmuHost;
+  readonly #trace: TraceSink<SmmuEvents>;
+  readonly #tlb: () => Tlb;
+  readonly #origins: TlbOrigin[] = [];
+  readonly #words = new Uint32Array(16);
+  #lastId = 0;
+  #tx: Transaction = new Transaction();
+
+  /** @param tlb the TLB whose slots are watched; asked late, for it is built with this object */
+  constructor(host: SmmuHost, trace: TraceSink<SmmuEvents>, tlb: () => Tlb) {
+    this.#host = host;
+    this.#trace = trace;
+    this.#tlb = tlb;
+  }
+
+  /** A transaction begins. */
+  begin(tx: Transaction): void {
+    this.#tx = tx;
+    this.trail.length = 0;
+  }
+
+  /** A TLB entry was made of the descriptors noted since `mark`. */
+  keep(slot: number, mark: number, table2: number, table1: number): void {
+    this.#origins[slot] = { ...this.trail.since(mark), table2, table1 };
+  }
+
+  // Uses.
+
+  /** @param expected where the Stream table in force has the STE, if that can be told without a fetch, else -1 */
+  steHit(entry: SteEntry, expected: number): void {
+    if (entry.id !== 0) return;
+    const { ste, level1, streamId } = entry;
+    if (expected >= 0 && expected !== ste.address) {
+      const finding = { structure: ste.address, cached: `STE at ${hex(ste.address)}`, inMemory: `Stream table in force has it at ${hex(expected)}` };
+      this.#report(entry, "ste", finding, "CMD_CFGI_ALL");
+      return;
+    }
+    if (level1 !== undefined && this.#level1Differs(entry, level1, "ste", `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`)) return;
+    const finding = this.#compare(ste.address, ste.words, steMask(ste));
+    if (finding) this.#report(entry, "ste", finding, `CMD_CFGI_STE StreamID ${hex(streamId)}`);
+  }
+
+  cdHit(entry: CdEntry): void {
+    if (entry.id !== 0) return;
+    const { cd, index, owner, level1 } = entry;
+    const operands = `StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)}`;
+    if (level1 !== undefined && this.#level1Differs(entry, level1, "cd", `CMD_CFGI_CD ${operands} Leaf 0`)) return;
+    const finding = this.#compare(cd.address, cd.words, cdMask(cd));
+    if (finding) this.#report(entry, "cd", finding, `CMD_CFGI_CD ${operands}`);
+  }
+
+  /** A level-1 descriptor from the cache leads to a structure. */
+  level1Hit(entry: Level1Entry, what: "ste" | "cd", streamId: number, index: number): void {
+    if (entry.id !== 0) return;
+    const missing = what === "ste" ? `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0` : `CMD_CFGI_CD StreamID ${hex(streamId)} SubstreamID ${hex(index)} Leaf 0`;
+    this.#level1Differs(entry, entry, what, missing);
+  }
+
+  /**
+   * A VA entry serves a transaction of `ste` and `cd`.
+   * @param table1 the stage-1 table that a walk would start from, -1 if there would be none
+   */
+  vaHit(slot: number, entry: TlbEntry, ste: Ste, cd: Cd, table1: number): void {
+    const origin = this.#origins[slot];
+    if (origin === undefined || this.#tlb().entryId[slot] !== 0) return;
+    const tags = vaTags(ste, cd, entry.global);
+    const address = `address ${hex64(this.#tx.addressHi, this.#tx.addressLo)}`;
+    if (!entry.global && table1 >= 0 && table1 !== origin.table1) {
+      const finding = { structure: origin.table1, cached: `table at ${hex(origin.table1)}`, inMemory: `CD says ${hex(table1)}` };
+      this.#reportTlb(slot, finding, tags.all);
+    } else if (ste.stage2 !== undefined && ste.stage2.table !== origin.table2) {
+      const finding = { structure: origin.table2, cached: `stage-2 table at ${hex(origin.table2)}`, inMemory: `STE says ${hex(ste.stage2.table)}` };
+      this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${ste.vmid}`);
+    } else {
+      this.#descriptors(slot, origin, (stage2, leaf) => {
+        if (stage2) return `CMD_TLBI_S2_IPA VMID ${ste.vmid} address ${hex(entry.ipa)} and CMD_TLBI_NH_ALL VMID ${ste.vmid}`;
+        return `${tags.byAddress} ${address}${leaf ? "" : " Leaf 0"}`;
+      });
+    }
+  }
+
+  /** An IPA entry serves a stage-2 translation. */
+  ipaHit(slot: number, stage2: Stage2Config, ipa: number): void {
+    const origin = this.#origins[slot];
+    if (origin === undefined) return;
+    this.trail.append(origin);
+    if (this.#tlb().entryId[slot] !== 0) return;
+    if (stage2.table !== origin.table2) {
+      const finding = { structure: origin.table2, cached: `stage-2 table at ${hex(origin.table2)}`, inMemory: `STE says ${hex(stage2.table)}` };
+      this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${stage2.vmid}`);
+      return;
+    }
+    this.#descriptors(slot, origin, (_stage2, leaf) => `CMD_TLBI_S2_IPA VMID ${stage2.vmid} address ${hex(ipa)}${leaf ? "" : " Leaf 0"}`);
+  }
+
+  // Drops by maintenance.
+
+  configDropped(entry: ConfigEntry): void {
+    if (entry.id !== 0) this.#trace.emit("smmu.stale-dropped", { entry: entry.id });
+  }
+
+  tlbDropped(slot: number): void {
+    const entry = this.#tlb().entryId[slot]!;
+    if (entry !== 0) this.#trace.emit("smmu.stale-dropped", { entry });
+  }
+
+  // Comparing.
+
+  #compare(address: number, cached: Uint32Array, mask: Uint32Array): Finding | undefined {
+    const now = this.#words;
+    if (this.#host.peek(address, now, cached.length) !== BusStatus.ok) {
+      return { structure: address, cached: "readable", inMemory: "external abort" };
+    }
+    for (let i = 0; i < cached.length; i++) {
+      if (((cached[i]! ^ now[i]!) & mask[i]!) === 0) continue;
+      const low = i & ~1;
+      return { structure: address + 4 * low, cached: hex64(cached[low + 1]!, cached[low]!), inMemory: hex64(now[low + 1]!, now[low]!) };
+    }
+    return undefined;
+  }
+
+  #level1Differs(entry: ConfigEntry, level1: Level1Entry, what: "ste" | "cd", missing: string): boolean {
+    const finding = this.#compare(level1.address, level1.words, level1Mask(what));
+    if (finding === undefined) return false;
+    this.#report(entry, what, finding, missing);
+    return true;
+  }
+
+  #descriptors(slot: number, origin: TlbOrigin, missing: (stage2: boolean, leaf: boolean) => string): void {
+    const now = this.#words;
+    for (let i = 0; i < origin.address.length; i++) {
+      const step = origin.step[i]!;
+      const address = origin.address[i]!;
+      const mask = descriptorMask(step);
+      const readable = this.#host.peek(address, now, 2) === BusStatus.ok;
+      const big = (step & Step.bigEndian) !== 0;
+      const hi = big ? swapBytes(now[0]!) : now[1]!;
+      const lo = big ? swapBytes(now[1]!) : now[0]!;
+      if (readable && ((hi ^ origin.hi[i]!) & mask[1]!) === 0 && ((lo ^ origin.lo[i]!) & mask[0]!) === 0) continue;
+      const finding = { structure: address, cached: hex64(origin.hi[i]!, origin.lo[i]!), inMemory: readable ? hex64(hi, lo) : "external abort" };
+      this.#reportTlb(slot, finding, missing((step & Step.stage2) !== 0, (step & Step.leaf) !== 0));
+      return;
+    }
+  }
+
+  #reportTlb(slot: number, finding: Finding, missing: string): void {
+    const entry = { id: 0 };
+    this.#report(entry, "tlb", finding, missing);
+    this.#tlb().entryId[slot] = entry.id;
+  }
+
+  #report(entry: ConfigEntry, what: StaleUse["what"], finding: Finding, missing: string): void {
+    entry.id = ++this.#lastId;
+    const { streamId, addressHi, addressLo } = this.#tx;
+    this.#trace.emit("smmu.stale-use", { what, streamId, addressHi, addressLo, ...finding, missing, entry: entry.id });
+  }
+}
+
+/** How a VA entry is invalidated, by address and by what its table belongs to. */
+function vaTags(ste: Ste, cd: Cd, global: boolean): { readonly byAddress: string; readonly all: string } {
+  const asid = global ? "" : ` ASID ${cd.asid}`;
+  switch (ste.world) {
+    case StreamWorld.nsEl1:
+      return { byAddress: `CMD_TLBI_NH_VA${global ? "A" : ""} VMID ${ste.vmid}${asid}`, all: `CMD_TLBI_NH_ASID VMID ${ste.vmid}${asid}` };
+    case StreamWorld.nsEl2E2h:
+      return { byAddress: `CMD_TLBI_EL2_VA${global ? "A" : ""}${asid}`, all: `CMD_TLBI_EL2_ASID${asid}` };
+    case StreamWorld.nsEl2:
+      return { byAddress: "CMD_TLBI_EL2_VAA", all: "CMD_TLBI_EL2_ALL" };
+  }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/** Which bits of a cached structure have a meaning, taken from the tables of fields. The stale-use detector compares these. */
+import type { Cd } from "./cd.ts";
+import { tableInUse } from "./cd-rules.ts";
+import { CdFields } from "./cd-fields.ts";
+import { CD, L1CD } from "./spec/cd.ts";
+import { LEAF_S1, LEAF_S2, TABLE_S1, TABLE_S2 } from "./spec/pte.ts";
+import { L1STD, STE } from "./spec/ste.ts";
+import type { Structure, StructureField } from "./spec/structure.ts";
+import type { Ste } from "./ste.ts";
+import { Step } from "./trail.ts";
+
+function maskOf(structure: Structure, counts: (field: StructureField) => boolean): Uint32Array {
+  const mask = new Uint32Array(structure.words);
+  for (const field of structure.fields) {
+    if (!counts(field)) continue;
+    for (let bit = field.lo; bit <= field.hi; bit++) mask[bit >> 5]! |= 1 << (bit & 31);
+  }
+  return mask;
+}
+
+const cache = new Map<string, Uint32Array>();
+
+/** Masks depend on few things: each is built once. */
+function once(key: string, build: () => Uint32Array): Uint32Array {
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const mask = build();
+  cache.set(key, mask);
+  return mask;
+}
+
+/** Bits of an STE that decide something, by its own V and Config. */
+export function steMask(ste: Ste): Uint32Array {
+  const { V, Config, S1DSS } = ste.fields;
+  const on = V === 1 && (Config & 4) !== 0;
+  const s1 = on && (Config & 1) !== 0;
+  const s2 = on && (Config & 2) !== 0;
+  const skips = on && (!s1 || S1DSS === 1);
+  return once(`ste ${V} ${Config} ${skips}`, () =>
+    maskOf(STE, ({ name, applies }) => {
+      switch (applies) {
+        case "always":
+          return V === 1 || name === "V";
+        case "any":
+          return on;
+        case "translated":
+          return s1 || s2;
+        case "s1":
+          return s1;
+        case "s2":
+          return s2;
+        case "s1s2":
+          return s1 && s2;
+        case "s1only":
+          return s1 && !s2;
+        case "s1off":
+          return skips;
+        case "ignored":
+          return false;
+      }
+    }),
+  );
+}
+
+const BEHIND_EPD0 = new Set(["T0SZ", "TG0", "IR0", "OR0", "SH0", "TTB0", "HAD0", "E0PD0", "TBI0"]);
+const BEHIND_EPD1 = new Set(["T1SZ", "TG1", "IR1", "OR1", "SH1", "TTB1", "HAD1", "E0PD1", "TBI1"]);
+
+/** Bits of a CD that decide something, by its own V and EPDx and the StreamWorld. */
+export function cdMask(cd: Cd): Uint32Array {
+  const f = new CdFields(cd.words);
+  const use0 = tableInUse(f, cd.ste, 0);
+  const use1 = tableInUse(f, cd.ste, 1);
+  return once(`cd ${f.V} ${use0} ${use1}`, () =>
+    maskOf(CD, ({ name, applies }) => {
+      if (name === "V") return true;
+      if (f.V === 0 || applies === "ignored") return false;
+      return (use0 || !BEHIND_EPD0.has(name)) && (use1 || !BEHIND_EPD1.has(name));
+    }),
+  );
+}
+
+/** Bits of a level-1 descriptor. */
+export function level1Mask(what: "ste" | "cd"): Uint32Array {
+  return once(`level 1 ${what}`, () => maskOf(what === "ste" ? L1STD : L1CD, () => true));
+}
+
+/** Bits of a translation descriptor. @param step {@link Step} bits */
+export function descriptorMask(step: number): Uint32Array {
+  const leaf = (step & Step.leaf) !== 0;
+  const stage2 = (step & Step.stage2) !== 0;
+  const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;
+  return once(structure.name, () => maskOf(structure, ({ applies }) => applies !== "ignored"));
+}

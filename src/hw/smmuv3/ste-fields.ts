@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/** The fields of an STE that the model reads, taken out of its words once per fetch (IHI 0070 §5.2). */
+import { fieldNamed, getField } from "../bits/fields.ts";
+import { STE } from "./spec/ste.ts";
+
+function take(words: Uint32Array, name: string): number {
+  return getField(words, fieldNamed(STE.fields, name));
+}
+
+/** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
+export class SteFields {
+  readonly V: number;
+  readonly Config: number;
+  readonly S1Fmt: number;
+  readonly S1ContextPtr: number;
+  readonly S1CDMax: number;
+  readonly S1DSS: number;
+  readonly S2FWB: number;
+  readonly S1STALLD: number;
+  readonly STRW: number;
+  readonly MemAttr: number;
+  readonly MTCFG: number;
+  readonly ALLOCCFG: number;
+  readonly SHCFG: number;
+  readonly PRIVCFG: number;
+  readonly INSTCFG: number;
+  readonly S2VMID: number;
+  readonly S2T0SZ: number;
+  readonly S2SL0: number;
+  readonly S2TG: number;
+  readonly S2PS: number;
+  readonly S2AA64: number;
+  readonly S2ENDI: number;
+  readonly S2AFFD: number;
+  readonly S2PTW: number;
+  readonly S2HD: number;
+  readonly S2HA: number;
+  readonly S2S: number;
+  readonly S2R: number;
+  readonly S2TTB: number;
+
+  constructor(words: Uint32Array) {
+    this.V = take(words, "V");
+    this.Config = take(words, "Config");
+    this.S1Fmt = take(words, "S1Fmt");
+    this.S1ContextPtr = take(words, "S1ContextPtr") * 64;
+    this.S1CDMax = take(words, "S1CDMax");
+    this.S1DSS = take(words, "S1DSS");
+    this.S2FWB = take(words, "S2FWB");
+    this.S1STALLD = take(words, "S1STALLD");
+    this.STRW = take(words, "STRW");
+    this.MemAttr = take(words, "MemAttr");
+    this.MTCFG = take(words, "MTCFG");
+    this.ALLOCCFG = take(words, "ALLOCCFG");
+    this.SHCFG = take(words, "SHCFG");
+    this.PRIVCFG = take(words, "PRIVCFG");
+    this.INSTCFG = take(words, "INSTCFG");
+    this.S2VMID = take(words, "S2VMID");
+    this.S2T0SZ = take(words, "S2T0SZ");
+    this.S2SL0 = take(words, "S2SL0");
+    this.S2TG = take(words, "S2TG");
+    this.S2PS = take(words, "S2PS");
+    this.S2AA64 = take(words, "S2AA64");
+    this.S2ENDI = take(words, "S2ENDI");
+    this.S2AFFD = take(words, "S2AFFD");
+    this.S2PTW = take(words, "S2PTW");
+    this.S2HD = take(words, "S2HD");
+    this.S2HA = take(words, "S2HA");
+    this.S2S = take(words, "S2S");
+    this.S2R = take(words, "S2R");
+    this.S2TTB = take(words, "S2TTB") * 16;
+  }
+
+  /** Config bits of a translating or bypassing STE. */
+  get stage1(): boolean {
+    return (this.Config & 5) === 5;
+  }
+
+  get stage2(): boolean {
+    return (this.Config & 6) === 6;
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/** Which addresses a TLBI by address covers (IHI 0070 §4.4.1.1). */
+import { high32, low32 } from "../bits/hex.ts";
+import type { GranuleBits } from "./address-size.ts";
+import type { TlbiAddress } from "./ports.ts";
+
+/** TG of a TLBI command to granule; 0 is any. */
+export function tlbiGranule(tg: number): GranuleBits | 0 {
+  return ([0, 12, 14, 16] as const)[tg & 3]!;
+}
+
+/** An inclusive range of 64-bit addresses, with the hints that narrow it. */
+export class TlbiRange {
+  startHi = 0;
+  startLo = 0;
+  endHi = 0;
+  endLo = 0;
+  /** Granule of the entries meant, 0: any. */
+  granule: GranuleBits | 0 = 0;
+  /** Level of the entries meant, 0: any. */
+  level = 0;
+
+  /**
+   * @param virtual VAs are compared with bits [63:56] as copies of bit 55, as entries under TBI are kept
+   */
+  set(address: TlbiAddress, virtual: boolean): this {
+    this.granule = tlbiGranule(address.tg);
+    this.level = this.granule === 0 || (this.granule === 14 && address.ttl === 1) ? 0 : address.ttl;
+    this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
+    this.startLo = (address.lo & ~0xfff) >>> 0;
+    const bytes = this.granule === 0 ? 4096 : (address.num + 1) * 2 ** (Math.min(address.scale, 31) + this.granule);
+    const last = bytes - 1;
+    const lo = this.startLo + low32(last);
+    const hi = this.startHi + high32(last) + (lo > 0xffff_ffff ? 1 : 0);
+    // A range that runs beyond the top of the address space does not wrap.
+    this.endHi = Math.min(hi, 0xffff_ffff);
+    this.endLo = hi > 0xffff_ffff ? 0xffff_ffff : lo >>> 0;
+    return this;
+  }
+
+  /** True if the range and the `2^size` bytes from (hi, lo) on overlap. */
+  overlaps(hi: number, lo: number, size: number): boolean {
+    const lastHi = (size > 32 ? hi | (2 ** (size - 32) - 1) : hi) >>> 0;
+    const lastLo = (size >= 32 ? 0xffff_ffff : lo | (2 ** size - 1)) >>> 0;
+    return !below(lastHi, lastLo, this.startHi, this.startLo) && !below(this.endHi, this.endLo, hi >>> 0, lo >>> 0);
+  }
+}
+
+function below(aHi: number, aLo: number, bHi: number, bLo: number): boolean {
+  return aHi < bHi || (aHi === bHi && aLo < bLo);
+}
+
+/** The high half of a VA with bits [63:56] replaced by copies of bit 55. */
+export function canonicalHi(hi: number): number {
+  return ((hi << 8) >> 8) >>> 0;
+}

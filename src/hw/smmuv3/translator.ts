@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The translation side of the SMMU: from a transaction to its outcome.
+ *
+ * The numbers in comments are those of the procedure in docs/conformance.md, which orders the checks of IHI 0070 §3.3, §7.3.22
+ * and §15: 1 arrival, 2 global enable, 3 STE, 4 decisions of the STE, 5 CD, 6 stage 1, 7 stage 2, 8 output. Each step either
+ * goes on or fills the fault, which `#fail` turns into an event and an outcome.
+ */
+import type { TraceSink } from "../../sim/index.ts";
+import { join64 } from "../bits/hex.ts";
+import type { NotModelledLog } from "../errors.ts";
+import {
+  combineInputHints,
+  combineShareability,
+  combineStage2Type,
+  outputShareability,
+  overriddenShareability,
+  overriddenType,
+  type TypeOverrides,
+} from "./attributes.ts";
+import { exceeds } from "./address-size.ts";
+import type { Cd } from "./cd.ts";
+import type { SmmuConfig } from "./config.ts";
+import { ConfigCache } from "./config-cache.ts";
+import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
+import { type Access, Fault, FaultReporter, type TerminateModel } from "./faults.ts";
+import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
+import { needOfStage1, needOfStage2 } from "./permissions.ts";
+import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
+import { EventNumber, FaultClass } from "./spec/events.ts";
+import { Stage2 } from "./stage2.ts";
+import { StaleDetector } from "./stale-detector.ts";
+import type { Ste } from "./ste.ts";
+import { StreamTable } from "./stream-table.ts";
+import { Tlb, TlbEntry } from "./tlb.ts";
+import { canonicalHi } from "./tlb-range.ts";
+import { Stage1Walker, withOffset } from "./walk.ts";
+
+/** What the translation side needs of its surroundings. */
+export interface TranslatorDeps {
+  readonly config: SmmuConfig;
+  readonly registers: RegisterView;
+  readonly events: EventSink;
+  readonly host: SmmuHost;
+  readonly trace: TraceSink<SmmuEvents>;
+  readonly notModelled: NotModelledLog;
+  /** True: every cache hit is compared with memory and "smmu.stale-use" is traced. */
+  readonly detector: boolean;
+}
+
+/** CR2.RECINVSID. */
+const RECINVSID = 2;
+
+const ABORT_AND_RECORD: TerminateModel = { abort: true, record: true };
+const ABORT_SILENTLY: TerminateModel = { abort: true, record: false };
+
+class AccessView implements Access {
+  privileged = false;
+  instruction = false;
+}
+
+export class Translator {
+  readonly configCache: ConfigCache;
+  readonly tlb: Tlb;
+  readonly #config: SmmuConfig;
+  readonly #registers: RegisterView;
+  readonly #detector: StaleDetector | undefined;
+  readonly #fault = new Fault();
+  readonly #reporter: FaultReporter;
+  readonly #streams: StreamTable;
+  readonly #contexts: ContextTable;
+  readonly #stage2: Stage2;
+  readonly #walker: Stage1Walker;
+  readonly #entry = new TlbEntry();
+  readonly #access = new AccessView();
+  readonly #bypass: GlobalBypass;
+
+  constructor(deps: TranslatorDeps) {
+    const { config, registers, host, trace } = deps;
+    this.#config = config;
+    this.#registers = registers;
+    this.#bypass = new GlobalBypass(config);
+    const detector = deps.detector ? new StaleDetector(host, trace, () => this.tlb) : undefined;
+    this.#detector = detector;
+    this.configCache = new ConfigCache(config.caches, (entry) => detector?.configDropped(entry));
+    this.tlb = new Tlb(config.caches.tlb, config.stage2, (slot) => detector?.tlbDropped(slot));
+    const common = { ...deps, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb };
+    this.#reporter = new FaultReporter(deps.events, trace, config.oas);
+    this.#stage2 = new Stage2(common);
+    this.#streams = new StreamTable(common);
+    this.#contexts = new ContextTable({ ...common, stage2: this.#stage2 });
+    this.#walker = new Stage1Walker({ ...common, stage2: this.#stage2 });
+  }
+
+  /** Hardware reset: caches are empty. */
+  reset(): void {
+    this.configCache.reset();
+    this.tlb.reset();
+  }
+
+  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  translate(tx: Transaction): Outcome {
+    tx.physical = 0;
+    tx.via = Via.none;
+    tx.event = 0;
+    tx.recorded = false;
+    tx.attributes = 0;
+    tx.shareability = 0;
+    this.#detector?.begin(tx);
+    // 2.1
+    if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
+    // 3.1 to 3.5
+    const stream = this.#streams.find(tx.streamId);
+    if (stream === undefined) return this.#failConfiguration(tx);
+    const { ste } = stream;
+    // 3.6
+    if (ste.broken !== undefined) {
+      this.#fault.raise(EventNumber.C_BAD_STE);
+      return this.#failConfiguration(tx);
+    }
+    // 3.8
+    if (ste.aborts) return Outcome.abort;
+    // 1.3 and 4.2
+    this.#override(tx, ste);
+    // 4.3, 4.4
+    const index = selectContext(ste, tx.substreamId, this.#fault);
+    if (index === NO_STAGE1) return this.#withoutStage1(tx, ste);
+    if (index === NO_CONTEXT) return this.#failConfiguration(tx);
+    // 5
+    const cd = this.#contexts.find(stream, index);
+    if (cd === undefined) return this.#fail(tx, ste, ABORT_AND_RECORD);
+    if (cd.broken !== undefined) {
+      this.#fault.raise(EventNumber.C_BAD_CD);
+      return this.#failConfiguration(tx);
+    }
+    return this.#withStage1(tx, ste, cd);
+  }
+
+  /** 2.1: SMMUEN is 0. */
+  #globalBypass(tx: Transaction): Outcome {
+    const gbpa = this.#registers.gbpa();
+    if ((gbpa & GBPA_ABORT) !== 0 || exceeds(tx.addressHi, this.#config.oas)) return Outcome.abort;
+    return this.#passUnchanged(tx, this.#bypass.overrides(gbpa), Via.globalBypass);
+  }
+
+  #passUnchanged(tx: Transaction, overrides: TypeOverrides, via: Via): Outcome {
+    const type = overriddenType(overrides);
+    tx.physical = join64(tx.addressHi, tx.addressLo);
+    return this.#forward(tx, via, type, overriddenShareability(overrides));
+  }
+
+  /** 8.3, 8.5 */
+  #forward(tx: Transaction, via: Via, type: number, shareability: number): Outcome {
+    tx.via = via;
+    tx.attributes = type;
+    tx.shareability = outputShareability(type, shareability);
+    return Outcome.forward;
+  }
+
+  /** Writes are Data; STE.PRIVCFG applies to all, STE.INSTCFG to reads. */
+  #override(tx: Transaction, ste: Ste): void {
+    const access = this.#access;
+    access.privileged = ste.privCfg < 2 ? tx.privileged : ste.privCfg === 3;
+    access.instruction = !tx.write && (ste.instCfg < 2 ? tx.instruction : ste.instCfg === 3);
+  }
+
+  /** 6.0, and stage 2 if it is on. */
+  #withoutStage1(tx: Transaction, ste: Ste): Outcome {
+    // IAS is OAS where tables are VMSAv8-64, so one limit serves stage 2 and bypass.
+    if (exceeds(tx.addressHi, this.#config.oas)) {
+      this.#fault.raise(EventNumber.F_ADDR_SIZE);
+      this.#fault.forced = true;
+      return this.#failConfiguration(tx);
+    }
+    if (ste.stage2 === undefined) return this.#passUnchanged(tx, ste.overrides, Via.steBypass);
+    const { privileged, instruction } = this.#access;
+    const need = needOfStage2(tx.write, instruction, privileged);
+    const stage2 = this.#stage2;
+    if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need)) return this.#fail(tx, ste, ABORT_AND_RECORD);
+    const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
+    tx.physical = stage2.physical;
+    const type = combineStage2Type(overriddenType(ste.overrides), memAttr, forcedWriteBack);
+    return this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+  }
+
+  /** 6 */
+  #withStage1(tx: Transaction, ste: Ste, cd: Cd): Outcome {
+    const entry = this.#entry;
+    const { privileged, instruction } = this.#access;
+    const nested = ste.stage2 !== undefined;
+    // VA[55] chooses the table; worlds with one table have TTB0 only.
+    const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
+    const half = upper ? cd.ttb1 : cd.ttb0;
+    const hi = half.topByteIgnored ? canonicalHi(tx.addressHi) : tx.addressHi;
+    // E0PD acts whether or not the TLB has a translation.
+    if (half.noUnprivileged && !privileged) return this.#failStage1(tx, ste, cd, EventNumber.F_TRANSLATION);
+    // 6.1
+    const slot = this.tlb.lookupVa(ste.world, nested, ste.vmid, cd.asid, cd.aset, hi, tx.addressLo);
+    if (slot >= 0) {
+      this.tlb.read(slot, entry);
+      entry.pa = withOffset(entry.pa, entry.size, hi, tx.addressLo);
+      entry.ipa = withOffset(entry.ipa, entry.size, hi, tx.addressLo);
+      this.#detector?.vaHit(slot, entry, ste, cd, half.enabled ? half.table : -1);
+    } else if (!this.#walker.walk(cd, half, upper, hi, tx.addressLo, entry)) {
+      return this.#fail(tx, ste, cd);
+    }
+    // 6.6
+    if ((entry.stage1 & needOfStage1(tx.write, instruction, privileged)) === 0) return this.#failStage1(tx, ste, cd, EventNumber.F_PERMISSION);
+    // 6.7, 7
+    const need2 = needOfStage2(tx.write, instruction, privileged);
+    if (slot >= 0) {
+      if (nested && (entry.stage2 & need2) === 0) {
+        this.#fault.raiseStage2(EventNumber.F_PERMISSION, FaultClass.in, entry.ipa);
+        return this.#fail(tx, ste, cd);
+      }
+    } else {
+      if (!this.#addStage2(ste, entry, need2)) return this.#fail(tx, ste, cd);
+      this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
+    }
+    // 6.8, 8
+    tx.physical = entry.pa;
+    let type = combineInputHints(entry.type, overriddenType(ste.overrides));
+    let shareability = entry.shareability;
+    if (nested) {
+      type = combineStage2Type(type, entry.memAttr, entry.forcedWriteBack);
+      shareability = combineShareability(outputShareability(entry.type, shareability), entry.shareability2);
+    }
+    return this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+  }
+
+  /** Takes the output of stage 1 through stage 2; the mapping is then as large as the smaller of the two. */
+  #addStage2(ste: Ste, entry: TlbEntry, need: number): boolean {
+    entry.ipa = entry.pa;
+    if (ste.stage2 === undefined) {
+      entry.stage2 = 0;
+      return true;
+    }
+    const stage2 = this.#stage2;
+    if (!stage2.translate(ste.stage2, entry.ipa, FaultClass.in, need)) return false;
+    const second = stage2.entry;
+    entry.pa = stage2.physical;
+    entry.size = Math.min(entry.size, second.size);
+    entry.cacheable &&= second.cacheable;
+    entry.stage2 = second.stage2;
+    entry.memAttr = second.memAttr;
+    entry.shareability2 = second.shareability2;
+    entry.forcedWriteBack = second.forcedWriteBack;
+    return true;
+  }
+
+  #keep(ste: Ste, cd: Cd, entry: TlbEntry, hi: number, lo: number, table1: number): void {
+    entry.kind = ste.world;
+    entry.nested = ste.stage2 !== undefined;
+    entry.vmid = ste.vmid;
+    entry.asid = cd.asid;
+    entry.aset = cd.aset;
+    entry.hi = hi;
+    entry.lo = lo;
+    const slot = this.tlb.insert(entry);
+    if (slot >= 0) this.#detector?.keep(slot, 0, ste.stage2?.table ?? -1, table1);
+  }
+
+  // How transactions fail.
+
+  #failStage1(tx: Transaction, ste: Ste, cd: Cd, event: EventNumber): Outcome {
+    this.#fault.raise(event);
+    return this.#fail(tx, ste, cd);
+  }
+
+  /** @param stage1 CD.A and CD.R; a fault of stage 2 obeys STE.S2R instead and always aborts */
+  #fail(tx: Transaction, ste: Ste, stage1: TerminateModel): Outcome {
+    const model = !this.#fault.stage2 ? stage1 : ste.fields.S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
+    return this.#reporter.end(tx, this.#fault, this.#access, model);
+  }
+
+  /** Configuration errors abort and are recorded, C_BAD_STREAMID only with CR2.RECINVSID. */
+  #failConfiguration(tx: Transaction): Outcome {
+    const recordable = this.#fault.event !== EventNumber.C_BAD_STREAMID || (this.#registers.cr2() & RECINVSID) !== 0;
+    return this.#reporter.end(tx, this.#fault, this.#access, ABORT_AND_RECORD, recordable);
+  }
+}
