@@ -12,8 +12,9 @@ export interface BroadcastSourceOptions {
   readonly periodNs: number;
   /** Length of a frame without its check sequence, at least 18. Default: 60. */
   readonly bytes?: number;
-  /** Each period is longer by a random time below this. Needs `prng`. Default: 0. */
-  readonly jitterNs?: number;
+  /** Each period is longer by a random part, up to this percentage. Default: 0. */
+  readonly jitterPercent?: number;
+  /** Default: a fork of the simulation's. */
   readonly prng?: Prng;
 }
 
@@ -44,12 +45,17 @@ export class BroadcastSource {
   readonly #simulation: Simulation;
   readonly #sink: FrameSink;
   readonly #options: BroadcastSourceOptions;
+  readonly #prng: Prng;
+  /** The random part of a period is below this. */
+  readonly #jitterNs: number;
   #event: ScheduledEvent | null = null;
 
   constructor(simulation: Simulation, sink: FrameSink, options: BroadcastSourceOptions) {
     this.#simulation = simulation;
     this.#sink = sink;
     this.#options = options;
+    this.#prng = options.prng ?? simulation.prng.fork("broadcasts");
+    this.#jitterNs = Math.floor((options.periodNs * (options.jitterPercent ?? 0)) / 100);
   }
 
   get running(): boolean {
@@ -67,9 +73,8 @@ export class BroadcastSource {
   }
 
   #schedule(): void {
-    const { periodNs, jitterNs, prng } = this.#options;
-    const jitter = prng && jitterNs ? prng.below(jitterNs) : 0;
-    this.#event = this.#simulation.after(periodNs + jitter, () => {
+    const jitter = this.#jitterNs > 0 ? this.#prng.below(this.#jitterNs) : 0;
+    this.#event = this.#simulation.after(this.#options.periodNs + jitter, () => {
       this.#schedule();
       if (this.#sink.receive(broadcastFrame(this.sent++, this.#options.bytes ?? 60))) this.accepted++;
     });
