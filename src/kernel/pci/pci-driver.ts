@@ -6,6 +6,7 @@ import type { Coroutine } from "../../sim/index.ts";
 import type { BusType, DeviceDriver } from "../base/bus.ts";
 import { driver_register, driver_unregister } from "../base/core.ts";
 import type { Device } from "../base/device.ts";
+import { dma_cleanup, dma_configure } from "../base/dma-configure.ts";
 import { ENODEV } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { pci_clear_master, pm_runtime_resume } from "./enable.ts";
@@ -79,13 +80,8 @@ export const pci_bus_type: BusType = {
   probe: pci_device_probe,
   remove: pci_device_remove,
   shutdown: pci_device_shutdown,
-  /** By the host bridge's `iommu-map`, or `dma-coherent`. */
-  *dma_configure(dev) {
-    return yield* dev.kernel.iommu.dma_configure(dev);
-  },
-  dma_cleanup(dev) {
-    dev.kernel.iommu.dma_cleanup(dev);
-  },
+  dma_configure,
+  dma_cleanup,
 };
 
 const registered = new WeakMap<PciDriver, PciDeviceDriver>();

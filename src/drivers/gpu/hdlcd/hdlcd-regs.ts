@@ -35,18 +35,18 @@ export const HDLCD_PRODUCT_MASK = 0xffff0000;
 export const HDLCD_VERSION_MAJOR_MASK = 0x0000ff00;
 export const HDLCD_VERSION_MINOR_MASK = 0x000000ff;
 
-export const HDLCD_INTERRUPT_DMA_END = 1 << 0;
-export const HDLCD_INTERRUPT_BUS_ERROR = 1 << 1;
-export const HDLCD_INTERRUPT_VSYNC = 1 << 2;
-export const HDLCD_INTERRUPT_UNDERRUN = 1 << 3;
+export const HDLCD_INTERRUPT_DMA_END = 0x1;
+export const HDLCD_INTERRUPT_BUS_ERROR = 0x2;
+export const HDLCD_INTERRUPT_VSYNC = 0x4;
+export const HDLCD_INTERRUPT_UNDERRUN = 0x8;
 export const HDLCD_DEBUG_INT_MASK: number = HDLCD_INTERRUPT_DMA_END | HDLCD_INTERRUPT_BUS_ERROR | HDLCD_INTERRUPT_UNDERRUN;
 
-export const HDLCD_POLARITY_VSYNC = 1 << 0;
-export const HDLCD_POLARITY_HSYNC = 1 << 1;
-export const HDLCD_POLARITY_DATAEN = 1 << 2;
-export const HDLCD_POLARITY_DATA = 1 << 3;
+export const HDLCD_POLARITY_VSYNC = 0x1;
+export const HDLCD_POLARITY_HSYNC = 0x2;
+export const HDLCD_POLARITY_DATAEN = 0x4;
+export const HDLCD_POLARITY_DATA = 0x8;
 
 export const HDLCD_COMMAND_ENABLE = 1;
 
 export const HDLCD_BUS_MAX_OUTSTAND = 0xf00;
-export const HDLCD_BUS_BURST_16 = 1 << 4;
+export const HDLCD_BUS_BURST_16 = 0x10;

@@ -11,7 +11,6 @@ export const E1000_CTRL = 0x00000;
 export const E1000_STATUS = 0x00008;
 export const E1000_EECD = 0x00010;
 export const E1000_CTRL_EXT = 0x00018;
-export const E1000_VET = 0x00038;
 export const E1000_ICR = 0x000c0;
 export const E1000_ICS = 0x000c8;
 export const E1000_IMS = 0x000d0;
@@ -19,9 +18,10 @@ export const E1000_IMC = 0x000d8;
 export const E1000_EIAC_82574 = 0x000dc;
 export const E1000_IAM = 0x000e0;
 export const E1000_IVAR = 0x000e4;
+/** Interrupt throttling of vector n at +4n. */
+export const E1000_EITR_82574 = 0x000e8;
 export const E1000_RCTL = 0x00100;
 export const E1000_TCTL = 0x00400;
-export const E1000_EXTCNF_CTRL = 0x00f00;
 export const E1000_PBA = 0x01000;
 export const E1000_RDBAL = 0x02800;
 export const E1000_RDBAH = 0x02804;
@@ -29,7 +29,6 @@ export const E1000_RDLEN = 0x02808;
 export const E1000_RDH = 0x02810;
 export const E1000_RDT = 0x02818;
 export const E1000_RDTR = 0x02820;
-export const E1000_RXDCTL = 0x02828;
 export const E1000_RADV = 0x0282c;
 export const E1000_TDBAL = 0x03800;
 export const E1000_TDBAH = 0x03804;
@@ -37,9 +36,7 @@ export const E1000_TDLEN = 0x03808;
 export const E1000_TDH = 0x03810;
 export const E1000_TDT = 0x03818;
 export const E1000_TIDV = 0x03820;
-export const E1000_TXDCTL = 0x03828;
 export const E1000_TADV = 0x0382c;
-export const E1000_RXCSUM = 0x05000;
 export const E1000_RFCTL = 0x05008;
 export const E1000_RAL = 0x05400;
 export const E1000_RAH = 0x05404;
@@ -73,6 +70,9 @@ export const E1000_ICR_RXQ0 = 0x00100000;
 export const E1000_ICR_TXQ0 = 0x00400000;
 export const E1000_ICR_OTHER = 0x01000000;
 
+/** EIAC: the causes of the 82574. */
+export const E1000_EIAC_MASK_82574 = 0x01f00000;
+
 /** IVAR: vector and valid bit of RxQ0 [3:0], TxQ0 [11:8], other [19:16]; bit 31: interrupt on every TX write-back. */
 export const E1000_IVAR_INT_ALLOC_VALID = 0x8;
 export const E1000_IVAR_TX_INT_EVERY_WB = 0x80000000;
@@ -99,8 +99,9 @@ export const E1000_CT_SHIFT = 4;
 /** RAH: the address is valid. */
 export const E1000_RAH_AV = 0x80000000;
 
-/** RFCTL: no interrupt for small TCP acknowledgements. */
+/** RFCTL: no interrupt for small TCP acknowledgements; receive descriptors are written back in the extended form. */
 export const E1000_RFCTL_ACK_DIS = 0x00001000;
+export const E1000_RFCTL_EXTEN = 0x00008000;
 
 /** WUC, WUFC */
 export const E1000_WUC_PME_EN = 0x00000002;
@@ -108,19 +109,17 @@ export const E1000_WUFC_LNKC = 0x00000001;
 export const E1000_WUFC_MAG = 0x00000002;
 export const E1000_WUFC_MC = 0x00000008;
 
-/** RDTR, TIDV: write back what is pending. */
-export const E1000_RDTR_FPD = 0x80000000;
-export const E1000_TIDV_FPD = 0x80000000;
-
-/** Legacy receive descriptor, 16 bytes: address 0 (64 bits), length 8, checksum 10, status 12, errors 13, special 14. */
+/**
+ * Extended receive descriptor, 16 bytes. Read by the device: buffer address 0 (64 bits). Written back over it: status and
+ * errors 8 (32 bits), length 12 (16 bits), VLAN tag 14.
+ */
 export const E1000_RX_DESC_SIZE = 16;
-export const E1000_RX_DESC_LENGTH = 8;
-export const E1000_RX_DESC_STATUS = 12;
-export const E1000_RX_DESC_ERRORS = 13;
+export const E1000_RX_DESC_WB_STATUS_ERROR = 8;
+export const E1000_RX_DESC_WB_LENGTH = 12;
 export const E1000_RXD_STAT_DD = 0x01;
 export const E1000_RXD_STAT_EOP = 0x02;
 /** CRC, symbol, sequence, carrier extension and data errors. */
-export const E1000_RXD_ERR_FRAME_ERR_MASK = 0x97;
+export const E1000_RXDEXT_ERR_FRAME_ERR_MASK = 0x97000000;
 
 /** Legacy transmit descriptor, 16 bytes: address 0 (64 bits), length and command 8, status and special 12. */
 export const E1000_TX_DESC_SIZE = 16;
