@@ -5,7 +5,9 @@ import type { Field } from "../../bits/fields.ts";
 /** What must be implemented for a register, a field or a command to exist. */
 export type SmmuFeature =
   | "stage1" | "stage2" | "two-level" | "substreams" | "hyp" | "msi" | "ats" | "atsrecerr" | "pri" | "stall" | "vmw" | "btm" | "dormhint"
-  | "atos" | "vatos" | "mpam" | "dpt" | "ecmdq" | "s2pi" | "presets" | "secure-queue";
+  | "atos" | "vatos" | "mpam" | "dpt" | "ecmdq" | "s2pi" | "presets" | "secure-queue"
+  /** IMPLEMENTATION DEFINED contents. */
+  | "impdef";
 
 /** The enable that must be 0, in the control register and in its acknowledge, for a write to count. */
 export type RegisterGuard =

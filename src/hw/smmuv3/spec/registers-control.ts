@@ -169,6 +169,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
   {
     name: "SMMU_AGBPA",
     offset: 0x0048, page: 0, width: 32, access: "RW", section: "§6.3.15",
+    needs: ["impdef"],
     fields: [
       { name: "IMPDEF", hi: 31, lo: 0, reset: "impdef", what: "RES0 if unsupported" },
     ],
