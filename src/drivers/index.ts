@@ -7,3 +7,5 @@ export { hdlcdModule, hdlcd_drvdata, type HdlcdOptions } from "./gpu/hdlcd/hdlcd
 export { type DisplayMode, frameNs, HdlcdDrmPrivate, VGA_MODE } from "./gpu/hdlcd/hdlcd-crtc.ts";
 export { tmcEtrModule, tmc_drvdata, type TmcEtrOptions } from "./hwtracing/tmc-etr/tmc-core.ts";
 export { type EtrBuf, tmc_disable_etr_sink, tmc_enable_etr_sink_sysfs, TmcDrvdata } from "./hwtracing/tmc-etr/tmc-etr.ts";
+export { armSmmuV3Module } from "./iommu/arm-smmu-v3/arm-smmu-v3.ts";
+export { ArmSmmuDevice, type ArmSmmuShutdown, type ArmSmmuV3Options } from "./iommu/arm-smmu-v3/device.ts";
