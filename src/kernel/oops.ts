@@ -57,7 +57,12 @@ export class Oopses {
     if (error instanceof SimulationMisuseError) throw error;
     const device = error instanceof KernelBug ? error.device : undefined;
     this.#kernel.cpu.taskDied();
-    this.oops(describeError(error), { task: task.name, error, ...(device ? { device } : {}) });
+    try {
+      this.oops(describeError(error), { task: task.name, error, ...(device ? { device } : {}) });
+    } catch (stopped) {
+      // The task has ended already: there is nothing left to unwind.
+      if (!(stopped instanceof KernelStopped)) throw stopped;
+    }
   }
 
   oops(message: string, options: { readonly device?: Device; readonly task?: string; readonly error?: unknown }): void {

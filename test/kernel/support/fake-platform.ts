@@ -290,7 +290,9 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
       return oops.message;
     },
     idle(ns: number): void {
-      sim.run({ limitNs: sim.now + ns });
+      const end = sim.now + ns;
+      sim.run({ limitNs: end });
+      if (sim.now < end) sim.advance(end - sim.now);
     },
   };
 }
