@@ -231,7 +231,10 @@ export class E1000e extends PciFunction {
     switch (offset) {
       case REG.STATUS:
         return (
-          (this.#phy.linkUp ? STATUS.LINK_UP : 0) | STATUS.FULL_DUPLEX | STATUS.SPEED_1000 | (this.#masterIdle ? 0 : STATUS.GIO_MASTER_ENABLE)
+          (this.#phy.linkUp ? STATUS.LINK_UP : 0) |
+          STATUS.FULL_DUPLEX |
+          STATUS.SPEED_1000 |
+          (this.#masterIdle ? 0 : STATUS.GIO_MASTER_ENABLE)
         );
       case REG.ICR:
         return this.#interrupts.readCauses();
@@ -268,7 +271,8 @@ export class E1000e extends PciFunction {
         this.#registers[index] = this.#managementFrame(value);
         return;
       case REG.EERD:
-        if ((value & EERD.START) !== 0) this.#registers[index] = ((this.#nvm[(value >>> 2) % NVM_WORDS]! << 16) | (value & 0xfffc) | EERD.DONE) >>> 0;
+        if ((value & EERD.START) !== 0)
+          this.#registers[index] = ((this.#nvm[(value >>> 2) % NVM_WORDS]! << 16) | (value & 0xfffc) | EERD.DONE) >>> 0;
         return;
       case REG.EECD:
         this.#registers[index] = EECD.PRESENT | EECD.AUTO_READ_DONE | (value & EECD.REQUEST ? EECD.REQUEST | EECD.GRANT : 0);

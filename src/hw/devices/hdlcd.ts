@@ -13,10 +13,30 @@ import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
 
 /** Register offsets (HDLCD Technical Reference Manual). */
 export const HDLCD = {
-  VERSION: 0x000, INT_RAWSTAT: 0x010, INT_CLEAR: 0x014, INT_MASK: 0x018, INT_STATUS: 0x01c, FB_BASE: 0x100, FB_LINE_LENGTH: 0x104,
-  FB_LINE_COUNT: 0x108, FB_LINE_PITCH: 0x10c, BUS_OPTIONS: 0x110, V_SYNC: 0x200, V_BACK_PORCH: 0x204, V_DATA: 0x208,
-  V_FRONT_PORCH: 0x20c, H_SYNC: 0x210, H_BACK_PORCH: 0x214, H_DATA: 0x218, H_FRONT_PORCH: 0x21c, POLARITIES: 0x220,
-  COMMAND: 0x230, PIXEL_FORMAT: 0x240, RED_SELECT: 0x244, GREEN_SELECT: 0x248, BLUE_SELECT: 0x24c,
+  VERSION: 0x000,
+  INT_RAWSTAT: 0x010,
+  INT_CLEAR: 0x014,
+  INT_MASK: 0x018,
+  INT_STATUS: 0x01c,
+  FB_BASE: 0x100,
+  FB_LINE_LENGTH: 0x104,
+  FB_LINE_COUNT: 0x108,
+  FB_LINE_PITCH: 0x10c,
+  BUS_OPTIONS: 0x110,
+  V_SYNC: 0x200,
+  V_BACK_PORCH: 0x204,
+  V_DATA: 0x208,
+  V_FRONT_PORCH: 0x20c,
+  H_SYNC: 0x210,
+  H_BACK_PORCH: 0x214,
+  H_DATA: 0x218,
+  H_FRONT_PORCH: 0x21c,
+  POLARITIES: 0x220,
+  COMMAND: 0x230,
+  PIXEL_FORMAT: 0x240,
+  RED_SELECT: 0x244,
+  GREEN_SELECT: 0x248,
+  BLUE_SELECT: 0x24c,
 } as const;
 
 /** Bits of the interrupt registers. */
@@ -36,12 +56,20 @@ const WRITABLE: ReadonlyMap<number, number> = new Map<number, number>([
   [HDLCD.FB_LINE_COUNT, 0xfff],
   [HDLCD.FB_LINE_PITCH, 0xffff_ffff],
   [HDLCD.BUS_OPTIONS, 0xf1f],
-  [HDLCD.V_SYNC, 0xfff], [HDLCD.V_BACK_PORCH, 0xfff], [HDLCD.V_DATA, 0xfff], [HDLCD.V_FRONT_PORCH, 0xfff],
-  [HDLCD.H_SYNC, 0xfff], [HDLCD.H_BACK_PORCH, 0xfff], [HDLCD.H_DATA, 0xfff], [HDLCD.H_FRONT_PORCH, 0xfff],
+  [HDLCD.V_SYNC, 0xfff],
+  [HDLCD.V_BACK_PORCH, 0xfff],
+  [HDLCD.V_DATA, 0xfff],
+  [HDLCD.V_FRONT_PORCH, 0xfff],
+  [HDLCD.H_SYNC, 0xfff],
+  [HDLCD.H_BACK_PORCH, 0xfff],
+  [HDLCD.H_DATA, 0xfff],
+  [HDLCD.H_FRONT_PORCH, 0xfff],
   [HDLCD.POLARITIES, 0x1f],
   [HDLCD.COMMAND, 1],
   [HDLCD.PIXEL_FORMAT, 0x8000_0018],
-  [HDLCD.RED_SELECT, 0xff_0f1f], [HDLCD.GREEN_SELECT, 0xff_0f1f], [HDLCD.BLUE_SELECT, 0xff_0f1f],
+  [HDLCD.RED_SELECT, 0xff_0f1f],
+  [HDLCD.GREEN_SELECT, 0xff_0f1f],
+  [HDLCD.BLUE_SELECT, 0xff_0f1f],
 ]);
 
 export interface HdlcdOptions {
@@ -76,7 +104,12 @@ export class Hdlcd implements MmioDevice {
   readonly size: number = 0x1000;
   readonly name: string;
   /** Counts since the last reset. */
-  readonly counts: { frames: number; lines: number; busErrors: number; underruns: number } = { frames: 0, lines: 0, busErrors: 0, underruns: 0 };
+  readonly counts: { frames: number; lines: number; busErrors: number; underruns: number } = {
+    frames: 0,
+    lines: 0,
+    busErrors: 0,
+    underruns: 0,
+  };
   readonly #simulation: Simulation;
   readonly #dma: DmaPort;
   readonly #irq: (level: boolean) => void;

@@ -10,20 +10,8 @@ import { high32, join64, low32 } from "../bits/hex.ts";
 import { NotModelledLog } from "../errors.ts";
 import { DmaStatus, type DmaPort } from "../memory/dma-port.ts";
 import type { MmioDevice } from "../memory/system-bus.ts";
+import { TMC, TMC_FFCR, TMC_FFSR, TMC_STS, TRACE_FRAME_BYTES, traceFrame } from "./tmc-etr-registers.ts";
 import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
-
-/** Register offsets (CoreSight TMC Technical Reference Manual). */
-export const TMC = {
-  RSZ: 0x004, STS: 0x00c, RRD: 0x010, RRP: 0x014, RWP: 0x018, TRG: 0x01c, CTL: 0x020, RWD: 0x024, MODE: 0x028, LBUFLEVEL: 0x02c,
-  CBUFLEVEL: 0x030, BUFWM: 0x034, RRPHI: 0x038, RWPHI: 0x03c, AXICTL: 0x110, DBALO: 0x118, DBAHI: 0x11c, FFSR: 0x300, FFCR: 0x304,
-  PSCR: 0x308, ITCTRL: 0xf00, CLAIMSET: 0xfa0, CLAIMCLR: 0xfa4, LAR: 0xfb0, LSR: 0xfb4, AUTHSTATUS: 0xfb8, DEVID: 0xfc8, DEVTYPE: 0xfcc,
-} as const;
-
-/** STS: the buffer wrapped; all writes are done after a stop; formatter and buffer hold nothing; a bus error came. */
-export const TMC_STS = { FULL: 0x1, TRIGGERED: 0x2, TMC_READY: 0x4, FT_EMPTY: 0x8, EMPTY: 0x10, MEM_ERR: 0x20 } as const;
-/** FFCR: a manual flush (clears itself), and stop when a flush completes. */
-export const TMC_FFCR = { FLUSH_MAN: 0x40, STOP_ON_FLUSH: 0x1000 } as const;
-export const TMC_FFSR = { FLUSH_IN_PROGRESS: 0x1, FORMATTER_STOPPED: 0x2 } as const;
 
 /** What unlocks the registers when written to LAR. */
 const UNLOCK_KEY = 0xc5ac_ce55;
@@ -36,18 +24,6 @@ const CLAIM_TAGS = 0xf;
 /** Peripheral and component identification from 0xfd0: Arm, part 0x961, CoreSight component. */
 const IDENTIFICATION = [0x04, 0, 0, 0, 0x61, 0xb9, 0x0b, 0, 0x0d, 0x90, 0x05, 0xb1] as const;
 const NOTHING_TO_READ = 0xffff_ffff;
-
-/** Bytes of one frame of trace. */
-export const TRACE_FRAME_BYTES = 16;
-
-/**
- * Writes trace frame number `counter` to `out`: the marker "TMC!", the counter, and both again inverted; so trace in the
- * wrong place is recognisable, and its age too.
- */
-export function traceFrame(counter: number, out: Uint8Array, offset: number = 0): void {
-  const words = [0x2143_4d54, counter, ~0x2143_4d54, ~counter];
-  for (let i = 0; i < TRACE_FRAME_BYTES; i++) out[offset + i] = words[i >> 2]! >>> (8 * (i & 3));
-}
 
 export interface TmcEtrOptions {
   readonly simulation: Simulation;
@@ -290,7 +266,7 @@ export class TmcEtr implements MmioDevice {
     this.#state = "running";
     if (this.#registers[TMC.MODE >>> 2] !== 0) {
       this.#notModelled.note(`TMC-ETR mode ${this.#registers[TMC.MODE >>> 2]}: only the circular buffer writes trace`);
-    } else if (this.#bufferBytes() >= this.#burst.length) {
+    } else if (this.#bufferBytes() > 0) {
       this.#schedule();
     }
   }
@@ -326,27 +302,27 @@ export class TmcEtr implements MmioDevice {
     this.#inFlight.add(write);
   }
 
-  /** A burst reaches memory, in the order of issue. */
+  /** A burst reaches memory, in the order of issue; at the end of the buffer it goes on at its start. */
   #land(): void {
     if (this.#memErr) return;
     const base = this.#bufferBase();
     const end = base + this.#bufferBytes();
-    if (this.#writePointer + this.#burst.length > end) {
-      this.#writePointer = base;
-      this.#full = true;
-    }
     for (let at = 0; at < this.#burst.length; at += TRACE_FRAME_BYTES) traceFrame(this.#frame++, this.#burst, at);
-    if (this.#dma.write(this.#writePointer, this.#burst) === DmaStatus.abort) {
-      this.#memErr = true;
-      this.#stop();
-      return;
+    for (let done = 0; done < this.#burst.length;) {
+      const part = this.#burst.subarray(done, done + end - this.#writePointer);
+      if (this.#dma.write(this.#writePointer, part) === DmaStatus.abort) {
+        this.#memErr = true;
+        this.#stop();
+        return;
+      }
+      done += part.length;
+      this.#writePointer += part.length;
+      if (this.#writePointer === end) {
+        this.#writePointer = base;
+        this.#full = true;
+      }
     }
-    this.#writePointer += this.#burst.length;
     this.#fillWords = Math.min(this.#fillWords + this.#burst.length / 4, this.#bufferBytes() / 4);
-    if (this.#writePointer === end) {
-      this.#writePointer = base;
-      this.#full = true;
-    }
     if (this.#full) this.#readPointer = this.#writePointer;
   }
 

@@ -50,7 +50,8 @@ export class InterruptController {
 
   #wired(intid: number): number {
     const index = this.#index(intid);
-    if (index < 0) throw new HostMisuseError("INTERRUPT_NUMBER", `no interrupt ${intid}: ${FIRST_SPI} … ${FIRST_SPI + this.lines - 1} exist`);
+    if (index < 0)
+      throw new HostMisuseError("INTERRUPT_NUMBER", `no interrupt ${intid}: ${FIRST_SPI} … ${FIRST_SPI + this.lines - 1} exist`);
     return index;
   }
 

@@ -30,7 +30,10 @@ export class MsiFrame implements MmioDevice {
   /** @throws HostMisuseError if the interrupts are not all there */
   constructor({ interrupts, first, count }: MsiFrameOptions) {
     if (first < FIRST_SPI || count < 1 || first + count > FIRST_SPI + interrupts.lines) {
-      throw new HostMisuseError("INTERRUPT_NUMBER", `an MSI frame of interrupts ${first} … ${first + count - 1}, but there are ${FIRST_SPI} … ${FIRST_SPI + interrupts.lines - 1}`);
+      throw new HostMisuseError(
+        "INTERRUPT_NUMBER",
+        `an MSI frame of interrupts ${first} … ${first + count - 1}, but there are ${FIRST_SPI} … ${FIRST_SPI + interrupts.lines - 1}`,
+      );
     }
     this.first = first;
     this.count = count;

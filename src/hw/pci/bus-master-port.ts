@@ -119,6 +119,15 @@ export class BusMasterPort implements DmaPort {
   #gated(upstream: Upstream, address: number, length: number, write: boolean, outcome: "dropped" | "held"): void {
     if (!this.#trace.wants("dma.access")) return;
     const streamId = upstream.port().streamId;
-    this.#trace.emit("dma.access", { master: this.name, streamId, address, physical: undefined, length, write, outcome, bus: BusStatus.abort });
+    this.#trace.emit("dma.access", {
+      master: this.name,
+      streamId,
+      address,
+      physical: undefined,
+      length,
+      write,
+      outcome,
+      bus: BusStatus.abort,
+    });
   }
 }

@@ -72,7 +72,14 @@ export class RootComplex {
   addFunction(busNo: number, device: number, fn: number, pciFunction: PciFunction): void {
     const devfn = (device << 3) | fn;
     const above = this.#placed.find(({ pciFunction: port }) => port instanceof RootPort && port.downstream === busNo);
-    if (device < 0 || device > 31 || fn < 0 || fn > 7 || (busNo !== 0 && !above) || this.#placed.some((other) => other.link === busNo && other.devfn === devfn)) {
+    if (
+      device < 0 ||
+      device > 31 ||
+      fn < 0 ||
+      fn > 7 ||
+      (busNo !== 0 && !above) ||
+      this.#placed.some((other) => other.link === busNo && other.devfn === devfn)
+    ) {
       throw new HostMisuseError("PCI_PLACE", `${pciFunction.name} cannot be placed at bus ${busNo}, device ${device}, function ${fn}`);
     }
     const ports = above?.pciFunction instanceof RootPort ? [above.pciFunction, ...above.ports] : [];
@@ -144,7 +151,9 @@ export class RootComplex {
       else bus.removeWindow(decoded);
     }
     for (const window of wanted) {
-      const taken = [...bus.windows, ...bus.ram].some((other) => window.base < other.base + other.size && other.base < window.base + window.size);
+      const taken = [...bus.windows, ...bus.ram].some(
+        (other) => window.base < other.base + other.size && other.base < window.base + window.size,
+      );
       if (taken) continue;
       bus.addWindow(window);
       kept.push(window);

@@ -63,15 +63,17 @@ export class RootPort extends PciFunction {
   /** True if a CPU access to the range goes down through this port. */
   forwards(base: number, size: number): boolean {
     if (!this.memoryDecode || (this.#bmeGatesMmio && !this.busMaster)) return false;
-    return this.#window(BRIDGE.MEMORY_BASE, BRIDGE.MEMORY_LIMIT, 0, 0, base, size)
-      || this.#window(
+    return (
+      this.#window(BRIDGE.MEMORY_BASE, BRIDGE.MEMORY_LIMIT, 0, 0, base, size) ||
+      this.#window(
         BRIDGE.PREFETCHABLE_BASE,
         BRIDGE.PREFETCHABLE_LIMIT,
         this.config.read(BRIDGE.PREFETCHABLE_BASE_UPPER, 4),
         this.config.read(BRIDGE.PREFETCHABLE_LIMIT_UPPER, 4),
         base,
         size,
-      );
+      )
+    );
   }
 
   #window(lowRegister: number, highRegister: number, lowUpper: number, highUpper: number, base: number, size: number): boolean {

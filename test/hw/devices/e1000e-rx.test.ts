@@ -334,7 +334,11 @@ describe("BroadcastSource", () => {
     const times = (): number[] => {
       const machine = new m.NicMachine();
       const seen: number[] = [];
-      const source = new BroadcastSource(machine.simulation, { receive: () => seen.push(machine.simulation.now) > 0 }, { periodNs: 1000, jitterPercent: 50 });
+      const source = new BroadcastSource(
+        machine.simulation,
+        { receive: () => seen.push(machine.simulation.now) > 0 },
+        { periodNs: 1000, jitterPercent: 50 },
+      );
       source.start();
       machine.pass(100_000);
       return seen;

@@ -23,15 +23,50 @@ export const BUFFERS = RAM + 0x1_0000;
 const V2M = 0x2000_0000;
 const CONFIG = 0x4000_8000;
 
-export const CTRL = 0x0, STATUS = 0x8, EECD = 0x10, EERD = 0x14, CTRL_EXT = 0x18, MDIC = 0x20, ICR = 0xc0, ICS = 0xc8, IMS = 0xd0, IMC = 0xd8;
-export const EIAC = 0xdc, IAM = 0xe0, IVAR = 0xe4, RCTL = 0x100, TCTL = 0x400, RDBAL = 0x2800, RDBAH = 0x2804, RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818;
-export const TDBAL = 0x3800, TDLEN = 0x3808, TDH = 0x3810, TDT = 0x3818, RFCTL = 0x5008, MTA = 0x5200, RAL = 0x5400, RAH = 0x5404, WUFC = 0x5808, SWSM = 0x5b50;
-export const MPC = 0x4010, GPRC = 0x4074, BPRC = 0x4078, RNBC = 0x40a0, GPTC = 0x4080;
+export const CTRL = 0x0,
+  STATUS = 0x8,
+  EECD = 0x10,
+  EERD = 0x14,
+  CTRL_EXT = 0x18,
+  MDIC = 0x20,
+  ICR = 0xc0,
+  ICS = 0xc8,
+  IMS = 0xd0,
+  IMC = 0xd8;
+export const EIAC = 0xdc,
+  IAM = 0xe0,
+  IVAR = 0xe4,
+  RCTL = 0x100,
+  TCTL = 0x400,
+  RDBAL = 0x2800,
+  RDBAH = 0x2804,
+  RDLEN = 0x2808,
+  RDH = 0x2810,
+  RDT = 0x2818;
+export const TDBAL = 0x3800,
+  TDLEN = 0x3808,
+  TDH = 0x3810,
+  TDT = 0x3818,
+  RFCTL = 0x5008,
+  MTA = 0x5200,
+  RAL = 0x5400,
+  RAH = 0x5404,
+  WUFC = 0x5808,
+  SWSM = 0x5b50;
+export const MPC = 0x4010,
+  GPRC = 0x4074,
+  BPRC = 0x4078,
+  RNBC = 0x40a0,
+  GPTC = 0x4080;
 
-export const RCTL_EN = 0x2, RCTL_BAM = 0x8000, RCTL_SECRC = 0x0400_0000;
+export const RCTL_EN = 0x2,
+  RCTL_BAM = 0x8000,
+  RCTL_SECRC = 0x0400_0000;
 /** Reception of broadcasts, check sequences stripped. */
 export const RX_ON: number = RCTL_EN | RCTL_BAM | RCTL_SECRC;
-export const GIO_MASTER_DISABLE = 4, RST = 0x0400_0000, GIO_MASTER_ENABLE = 0x8_0000;
+export const GIO_MASTER_DISABLE = 4,
+  RST = 0x0400_0000,
+  GIO_MASTER_ENABLE = 0x8_0000;
 
 export type Access = TraceRecord<DmaEvents>["data"] & { readonly time: number };
 

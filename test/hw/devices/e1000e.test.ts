@@ -15,7 +15,8 @@ function txRing(machine: m.NicMachine): void {
   machine.ew(m.TDLEN, 128);
   machine.ew(m.TCTL, 2);
 }
-const EOP = 1 << 24, RS = 1 << 27;
+const EOP = 1 << 24,
+  RS = 1 << 27;
 
 describe("probe", () => {
   it("configuration space says 8086:10d3, an Ethernet controller", () => {
@@ -105,7 +106,9 @@ describe("CTRL.RST", () => {
     machine.broadcast();
     machine.ew(m.CTRL, machine.er(m.CTRL) | m.RST);
     expect(machine.er(m.CTRL) & m.RST).toBe(0);
-    expect([machine.er(m.RCTL), machine.er(m.RDT), machine.er(m.IMS), machine.er(m.ICR), machine.er(m.RAL)]).toEqual([0, 0, 0, 0, 0x1200_5452]);
+    expect([machine.er(m.RCTL), machine.er(m.RDT), machine.er(m.IMS), machine.er(m.ICR), machine.er(m.RAL)]).toEqual([
+      0, 0, 0, 0, 0x1200_5452,
+    ]);
     machine.pass(DRAINED);
     expect(machine.accesses).toHaveLength(0);
     expect(machine.nic.framesInFifo).toBe(0);
@@ -172,7 +175,10 @@ describe("transmit ring", () => {
   it("a write of TDT sends: descriptor and buffer are read, DD is written back where RS asks, ICR.TXDW", () => {
     const machine = new m.NicMachine();
     txRing(machine);
-    machine.bus.writeBytes(m.BUFFERS, Uint8Array.from({ length: 70 }, (_, i) => i));
+    machine.bus.writeBytes(
+      m.BUFFERS,
+      Uint8Array.from({ length: 70 }, (_, i) => i),
+    );
     txDescriptor(machine, 0, m.BUFFERS, 70 | EOP | RS);
     machine.ew(m.TDT, 1);
     machine.pass(DRAINED);
@@ -309,7 +315,9 @@ describe("legacy interrupt", () => {
 });
 
 describe("MSI-X", () => {
-  const RXQ0 = 0x10_0000, TXQ0 = 0x40_0000, OTHER = 0x100_0000;
+  const RXQ0 = 0x10_0000,
+    TXQ0 = 0x40_0000,
+    OTHER = 0x100_0000;
   /** RxQ0 to vector 0, TxQ0 to vector 1, other to vector 2; auto-clear and auto-mask as Linux sets them. */
   function machine(): m.NicMachine {
     const all = new m.NicMachine();

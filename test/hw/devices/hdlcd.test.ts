@@ -2,7 +2,8 @@
 /** The display controller, driven by its registers. A frame here: 2 lines of vsync, 3 back porch, 4 data, 1 front porch. */
 import { describe, expect, it } from "vitest";
 import { BusStatus, type DmaEvents, DirectDmaPort, Hdlcd, HDLCD, HDLCD_INT, type HdlcdOptions, SystemBus } from "../../../src/hw/index.ts";
-import { Simulation, Trace, type TraceRecord } from "../../../src/sim/index.ts";
+import { Simulation, Trace } from "../../../src/sim/index.ts";
+import { Mmio } from "./mmio.ts";
 
 const BASE = 0x7ff6_0000;
 const RAM = 0x8000_0000;
@@ -16,19 +17,20 @@ const LEADING = 5 * LINE;
 
 type Read = { readonly time: number; readonly address: number; readonly length: number };
 
-class Display {
+class Display extends Mmio {
   readonly trace: Trace<DmaEvents> = new Trace<DmaEvents>();
   readonly simulation: Simulation = new Simulation();
-  readonly bus: SystemBus = new SystemBus();
+  readonly bus: SystemBus;
   readonly hdlcd: Hdlcd;
   readonly reads: Read[] = [];
   level = false;
-  readonly #out = new Uint32Array(2);
 
   constructor(options: Partial<HdlcdOptions> = {}) {
+    const bus = new SystemBus();
+    super(bus, BASE);
+    this.bus = bus;
     this.trace.setClock(() => this.simulation.now);
-    this.trace.on("dma.access", ({ time, data }: Extract<TraceRecord<DmaEvents>, { kind: "dma.access" }>) => {
-      expect(data.write).toBe(false);
+    this.trace.on("dma.access", ({ time, data }) => {
       this.reads.push({ time, address: data.address, length: data.length });
     });
     this.bus.addRam({ name: "ram", base: RAM, size: 0x100_0000 });
@@ -41,15 +43,6 @@ class Display {
       ...options,
     });
     this.bus.addWindow({ name: "hdlcd", base: BASE, size: this.hdlcd.size, device: this.hdlcd });
-  }
-
-  read(register: number): number {
-    expect(this.bus.read(BASE + register, 4, this.#out)).toBe(BusStatus.ok);
-    return this.#out[0]!;
-  }
-
-  write(register: number, value: number): void {
-    expect(this.bus.write(BASE + register, 4, value >>> 0)).toBe(BusStatus.ok);
   }
 
   /** The mode of this file's frame; timing registers hold one less than the count. */
@@ -116,7 +109,11 @@ describe("scan-out", () => {
     display.mode();
     display.write(HDLCD.COMMAND, 1);
     display.pass(3 * FRAME);
-    expect(display.reads.filter(({ address }) => address === FB).map(({ time }) => time)).toEqual([LEADING, LEADING + FRAME, LEADING + 2 * FRAME]);
+    expect(display.reads.filter(({ address }) => address === FB).map(({ time }) => time)).toEqual([
+      LEADING,
+      LEADING + FRAME,
+      LEADING + 2 * FRAME,
+    ]);
     expect(display.hdlcd.counts).toMatchObject({ frames: 3, lines: 12 });
   });
 

@@ -16,6 +16,7 @@ import {
   traceFrame,
 } from "../../../src/hw/index.ts";
 import { Simulation, Trace } from "../../../src/sim/index.ts";
+import { Mmio } from "./mmio.ts";
 
 const BASE = 0x2007_0000;
 const RAM = 0x8000_0000;
@@ -27,16 +28,18 @@ const FLUSH = 2000;
 /** The given registers of the part: what opens the lock. */
 const KEY = 0xc5ac_ce55;
 
-class Router {
+class Router extends Mmio {
   readonly trace: Trace<DmaEvents> = new Trace<DmaEvents>();
   readonly simulation: Simulation = new Simulation();
-  readonly bus: SystemBus = new SystemBus();
+  readonly bus: SystemBus;
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly etr: TmcEtr;
   readonly writes: number[] = [];
-  readonly #out = new Uint32Array(2);
 
   constructor(options: Partial<TmcEtrOptions> = {}) {
+    const bus = new SystemBus();
+    super(bus, BASE);
+    this.bus = bus;
     this.trace.on("dma.access", ({ data }) => {
       if (data.write) this.writes.push(data.address);
     });
@@ -53,15 +56,6 @@ class Router {
       ...options,
     });
     this.bus.addWindow({ name: "etr", base: BASE, size: this.etr.size, device: this.etr });
-  }
-
-  read(register: number): number {
-    expect(this.bus.read(BASE + register, 4, this.#out)).toBe(BusStatus.ok);
-    return this.#out[0]!;
-  }
-
-  write(register: number, value: number): void {
-    expect(this.bus.write(BASE + register, 4, value >>> 0)).toBe(BusStatus.ok);
   }
 
   /** Unlocks, programs a buffer of `bytes` and starts capture. */
@@ -174,6 +168,16 @@ describe("capture to a circular buffer", () => {
     router.pass(2 * PERIOD);
     expect(router.writes.slice(4)).toEqual([BUFFER, BUFFER + BURST]);
     expect(router.bytes(BUFFER + 4 * BURST, BURST)).toEqual(new Uint8Array(BURST));
+  });
+
+  it("a burst that meets the end of the buffer goes on at its start", () => {
+    const router = new Router();
+    router.start(BURST + 16);
+    router.pass(2 * PERIOD + LATENCY);
+    expect(router.writes).toEqual([BUFFER, BUFFER + BURST, BUFFER]);
+    expect(router.read(TMC.RWP)).toBe(BUFFER + BURST - 16);
+    expect(router.bytes(BUFFER, BURST - 16)).toEqual(frames(5, 3));
+    expect(router.bytes(BUFFER + BURST, 16)).toEqual(frames(4, 1));
   });
 
   it("goes on until it is told to stop", () => {

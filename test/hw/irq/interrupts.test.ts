@@ -15,7 +15,9 @@ describe("InterruptController", () => {
     interrupts.raise(50);
     interrupts.raise(35);
     interrupts.raise(40);
-    expect([interrupts.acknowledge(), interrupts.acknowledge(), interrupts.acknowledge(), interrupts.acknowledge()]).toEqual([35, 40, 50, -1]);
+    expect([interrupts.acknowledge(), interrupts.acknowledge(), interrupts.acknowledge(), interrupts.acknowledge()]).toEqual([
+      35, 40, 50, -1,
+    ]);
   });
 
   it("keeps a pending interrupt back until it is enabled", () => {

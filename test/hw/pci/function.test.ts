@@ -44,7 +44,9 @@ describe("configuration space", () => {
 
   it("BAR sizing: a 64-bit BAR says so in bits [2:1] and sizes over both registers", () => {
     const machine = new PciMachine();
-    const dev = new TestFunction({ trace: machine.trace }, [{ index: 4, size: 2 ** 33, device: { read: () => 0, write: () => {} }, is64: true, prefetchable: true }]);
+    const dev = new TestFunction({ trace: machine.trace }, [
+      { index: 4, size: 2 ** 33, device: { read: () => 0, write: () => {} }, is64: true, prefetchable: true },
+    ]);
     machine.root.addFunction(0, 1, 0, dev);
     const config = machine.config("00:01.0");
     config.write(0x20, 0xffff_ffff);

@@ -6,7 +6,13 @@ import { BME, MEM, PciMachine, RAM, WINDOW, type Config, type TestFunction } fro
 
 const MIB = 0x10_0000;
 
-function place(options: Partial<RootPortOptions> = {}): { machine: PciMachine; port: Config; dev: TestFunction; config: Config; rootPort: RootPort } {
+function place(options: Partial<RootPortOptions> = {}): {
+  machine: PciMachine;
+  port: Config;
+  dev: TestFunction;
+  config: Config;
+  rootPort: RootPort;
+} {
   const machine = new PciMachine();
   const rootPort = new RootPort({ name: "rp", trace: machine.trace, downstream: 1, ...options });
   machine.root.addFunction(0, 0, 0, rootPort);

@@ -19,7 +19,15 @@ const SPECIFIC_STATUS = 17;
 
 /** Values after reset: identifier of the 82574's PHY, advertisement, what the link partner offers. */
 const RESET_VALUES: readonly (readonly [number, number])[] = [
-  [BMCR, BMCR_DEFAULT], [2, 0x0141], [3, 0x0cb1], [4, 0x0de1], [5, 0xcde1], [6, 0x000f], [9, 0x0e00], [10, 0x7c00], [15, 0x3000],
+  [BMCR, BMCR_DEFAULT],
+  [2, 0x0141],
+  [3, 0x0cb1],
+  [4, 0x0de1],
+  [5, 0xcde1],
+  [6, 0x000f],
+  [9, 0x0e00],
+  [10, 0x7c00],
+  [15, 0x3000],
 ];
 const READ_ONLY: ReadonlySet<number> = new Set([BMSR, 2, 3, 5, 6, 10, 15, SPECIFIC_STATUS]);
 
