@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * A machine of real device models under a kernel, without an SMMU: RAM, interrupts with an MSI frame, a PCI host with one
+ * root port, and whatever a test adds. Everything the CPU writes and reads can be looked at afterwards.
+ */
+import {
+  BusStatus,
+  type DmaEvents,
+  DirectDmaPort,
+  InterruptController,
+  MsiFrame,
+  type PciFunction,
+  RootComplex,
+  RootPort,
+  SystemBus,
+  type Width,
+} from "../../../src/hw/index.ts";
+import {
+  type CpuBus,
+  type DriverModule,
+  type DtNode,
+  dtNode,
+  ExternalAbort,
+  Kernel,
+  type KernelEvents,
+  type MemoryKind,
+  type PageWatcher,
+  type PciDev,
+  pcieportModule,
+  pciHostGenericModule,
+} from "../../../src/kernel/index.ts";
+import { type Coroutine, Simulation, Trace, type TraceRecord } from "../../../src/sim/index.ts";
+
+export const RAM = 0x8000_0000;
+export const RAM_SIZE = 0x400_0000;
+export const ECAM = 0x4000_0000;
+export const PCI_WINDOW = 0x5000_0000;
+export const PCI_WINDOW_SIZE = 0x100_0000;
+export const MSI_FRAME = 0x0802_0000;
+const MSI_FIRST = 64;
+
+export type Events = KernelEvents & DmaEvents;
+
+/** One register access of the CPU. */
+export interface CpuAccess {
+  readonly time: number;
+  readonly pa: number;
+  readonly write: boolean;
+  readonly value: number;
+}
+
+/** The CPU's view of the bus; accesses outside RAM are written down. */
+class CpuOnBus implements CpuBus {
+  readonly accesses: CpuAccess[] = [];
+  readonly #bus: SystemBus;
+  readonly #now: () => number;
+  readonly #pair = new Uint32Array(2);
+
+  constructor(bus: SystemBus, now: () => number) {
+    this.#bus = bus;
+    this.#now = now;
+  }
+
+  #read(pa: number, width: Width): Uint32Array {
+    if (this.#bus.read(pa, width, this.#pair) === BusStatus.abort) throw new ExternalAbort(pa, false);
+    if (!this.#bus.isRam(pa, width)) this.accesses.push({ time: this.#now(), pa, write: false, value: this.#pair[0]! });
+    return this.#pair;
+  }
+  #write(pa: number, width: Width, low: number, high: number = 0): void {
+    if (!this.#bus.isRam(pa, width)) this.accesses.push({ time: this.#now(), pa, write: true, value: low >>> 0 });
+    if (this.#bus.write(pa, width, low, high) === BusStatus.abort) throw new ExternalAbort(pa, true);
+  }
+  read8(pa: number): number {
+    return this.#read(pa, 1)[0]!;
+  }
+  read16(pa: number): number {
+    return this.#read(pa, 2)[0]!;
+  }
+  read32(pa: number): number {
+    return this.#read(pa, 4)[0]!;
+  }
+  read64(pa: number): bigint {
+    const [low, high] = this.#read(pa, 8);
+    return (BigInt(high!) << 32n) | BigInt(low!);
+  }
+  write8(pa: number, value: number): void {
+    this.#write(pa, 1, value);
+  }
+  write16(pa: number, value: number): void {
+    this.#write(pa, 2, value);
+  }
+  write32(pa: number, value: number): void {
+    this.#write(pa, 4, value);
+  }
+  write64(pa: number, value: bigint): void {
+    this.#write(pa, 8, Number(value & 0xffff_ffffn), Number(value >> 32n));
+  }
+  readBytes(pa: number, out: Uint8Array): void {
+    if (this.#bus.readBytes(pa, out) === BusStatus.abort) throw new ExternalAbort(pa, false);
+  }
+  writeBytes(pa: number, bytes: Uint8Array): void {
+    if (this.#bus.writeBytes(pa, bytes) === BusStatus.abort) throw new ExternalAbort(pa, true);
+  }
+  fill(pa: number, length: number, value: number): void {
+    if (!this.#bus.isRam(pa, length)) throw new ExternalAbort(pa, true);
+    this.#bus.memory.fill(pa, length, value);
+  }
+}
+
+/** Who may touch which memory, as told: `what` of `pa`, in order. */
+class Pages implements PageWatcher {
+  readonly log: { readonly what: "allocated" | "freed" | "granted" | "revoked"; readonly who: string; readonly pa: number; readonly size: number }[] = [];
+
+  allocated(pa: number, size: number, who: string, _kind: MemoryKind): void {
+    this.log.push({ what: "allocated", who, pa, size });
+  }
+  freed(pa: number, size: number, who: string): void {
+    this.log.push({ what: "freed", who, pa, size });
+  }
+  granted(who: string, pa: number, size: number): void {
+    this.log.push({ what: "granted", who, pa, size });
+  }
+  revoked(who: string, pa: number, size: number): void {
+    this.log.push({ what: "revoked", who, pa, size });
+  }
+}
+
+/** Where a function sits: bus 0 is the root bus, bus 1 lies behind the root port at 00:01.0. */
+export interface Placement {
+  readonly bus: 0 | 1;
+  readonly device: number;
+  readonly fn?: number;
+  readonly pciFunction: PciFunction;
+}
+
+export interface MachineOptions {
+  readonly drivers?: readonly DriverModule[];
+  /** More nodes of the device tree. */
+  readonly nodes?: readonly DtNode[];
+  readonly functions?: (machine: Machine) => readonly Placement[];
+  readonly bmeGatesMmio?: boolean;
+}
+
+export class Machine {
+  readonly trace: Trace<Events> = new Trace<Events>();
+  readonly records: TraceRecord<Events>[] = [];
+  readonly sim: Simulation;
+  readonly bus: SystemBus = new SystemBus();
+  readonly interrupts: InterruptController = new InterruptController(96);
+  readonly port: RootPort;
+  readonly root: RootComplex;
+  readonly cpu: CpuOnBus;
+  readonly pages: Pages = new Pages();
+  readonly kernel: Kernel;
+
+  constructor(options: MachineOptions = {}) {
+    this.sim = new Simulation();
+    this.trace.setClock(() => this.sim.now);
+    this.trace.on("*", (record) => this.records.push(record));
+    this.cpu = new CpuOnBus(this.bus, () => this.sim.now);
+    this.bus.addRam({ name: "ram", base: RAM, size: RAM_SIZE });
+    const frame = new MsiFrame({ interrupts: this.interrupts, first: MSI_FIRST, count: 32 });
+    this.bus.addWindow({ name: "v2m", base: MSI_FRAME, size: frame.size, device: frame });
+    this.root = new RootComplex({
+      name: "pcie",
+      bus: this.bus,
+      ecamBase: ECAM,
+      ecamSize: 4 << 20,
+      busCount: 4,
+      memoryWindow: { base: PCI_WINDOW, size: PCI_WINDOW_SIZE },
+      portFor: (requesterId) => this.dmaPort(`rid ${requesterId.toString(16)}`),
+      trace: this.trace,
+    });
+    this.port = new RootPort({ name: "port", trace: this.trace, downstream: 1, bmeGatesMmio: options.bmeGatesMmio ?? false });
+    this.root.addFunction(0, 1, 0, this.port);
+    for (const { bus, device, fn, pciFunction } of options.functions?.(this) ?? []) this.root.addFunction(bus, device, fn ?? 0, pciFunction);
+    const nodes: DtNode[] = [
+      dtNode({
+        name: `v2m@${MSI_FRAME.toString(16)}`,
+        label: "v2m",
+        compatible: ["arm,gic-v2m-frame"],
+        reg: [{ base: MSI_FRAME, size: 0x1000 }],
+        properties: { "base-spi": MSI_FIRST, "num-spis": 32 },
+      }),
+      dtNode({
+        name: `pcie@${ECAM.toString(16)}`,
+        compatible: ["pci-host-ecam-generic"],
+        reg: [{ base: ECAM, size: 4 << 20 }],
+        busRange: [0, 3],
+        ranges: [{ base: PCI_WINDOW, size: PCI_WINDOW_SIZE }],
+        msiParent: { label: "v2m" },
+        dmaCoherent: true,
+      }),
+      ...(options.nodes ?? []),
+    ];
+    this.kernel = new Kernel({
+      name: "linux",
+      simulation: this.sim,
+      platform: {
+        bus: this.cpu,
+        interrupts: this.interrupts,
+        firmware: { systemReset: () => {}, systemOff: () => {}, halt: () => {} },
+        pages: this.pages,
+        deviceTree: dtNode({ name: "", children: nodes }),
+        memory: [{ base: RAM, size: RAM_SIZE }],
+        mmioNs: 100,
+      },
+      trace: this.trace,
+      drivers: [pciHostGenericModule(), pcieportModule(), ...(options.drivers ?? [])],
+    });
+  }
+
+  /** A way to memory without an SMMU. */
+  dmaPort(name: string): DirectDmaPort {
+    return new DirectDmaPort(this.bus, name, this.trace);
+  }
+
+  /** Runs a coroutine as a task of the kernel until it ends. @throws Error if it does not, or at an oops */
+  run<T>(body: Coroutine<T>): T {
+    const result: { value?: T; done: boolean } = { done: false };
+    this.kernel.spawn(
+      "test",
+      (function* () {
+        result.value = yield* body;
+        result.done = true;
+      })(),
+    );
+    const outcome = this.sim.run({ until: () => result.done || this.kernel.oopses.length > 0, limitNs: this.sim.now + 60e9 });
+    this.check();
+    if (!result.done) throw new Error(`the task does not end: ${JSON.stringify(outcome)}`);
+    return result.value as T;
+  }
+
+  boot(): void {
+    this.run(this.kernel.boot());
+  }
+
+  /** Lets time pass. @throws Error at an oops */
+  idle(ns: number): void {
+    this.sim.run({ limitNs: this.sim.now + ns });
+    this.check();
+  }
+
+  check(): void {
+    const oops = this.kernel.oopses[0];
+    if (oops) throw oops.error instanceof Error ? oops.error : new Error(oops.message);
+  }
+
+  /** A PCI device that the kernel found. */
+  pci(name: string): PciDev {
+    const found = this.kernel.pci.find(name);
+    if (!found) throw new Error(`the kernel has no device ${name}`);
+    return found;
+  }
+
+  /** What was traced of one kind. */
+  of<K extends keyof Events & string>(kind: K): Extract<TraceRecord<Events>, { kind: K }>[] {
+    return this.records.filter((record): record is Extract<TraceRecord<Events>, { kind: K }> => record.kind === kind);
+  }
+
+  /** Register accesses to a range since access number `from`, with offsets from its base. */
+  registers(base: number, size: number, from: number = 0): { readonly time: number; readonly offset: number; readonly write: boolean; readonly value: number }[] {
+    return this.cpu.accesses
+      .slice(from)
+      .filter(({ pa }) => pa >= base && pa < base + size)
+      .map(({ time, pa, write, value }) => ({ time, offset: pa - base, write, value }));
+  }
+}
