@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/** `quiesce regs`: the SMMU's register map as modelled, from the tables that the model itself reads. */
+import type { Argv, CommandModule } from "yargs";
+import { hex, type SmmuRegister, smmuRegisters } from "../../hw/index.ts";
+import { UsageError } from "../exit.ts";
+import { painter, print, printJson } from "../terminal.ts";
+
+interface RegsArguments {
+  readonly name: string | undefined;
+  readonly json: boolean;
+}
+
+/** Registers whose name contains the text, by the specification's names. */
+function chosen(text: string | undefined): SmmuRegister[] {
+  const wanted = text?.toUpperCase().replace(/^SMMU_/, "");
+  const found = smmuRegisters.filter(({ name }) => wanted === undefined || name.toUpperCase().replace(/^SMMU_/, "").includes(wanted));
+  if (found.length === 0) throw new UsageError(`no register is named ${text}; try quiesce regs without a name`);
+  return found;
+}
+
+function place({ offset, stride, count }: SmmuRegister): string {
+  return count === undefined || count === 1 ? hex(offset, 5) : `${hex(offset, 5)}+${hex(stride ?? 4)}n`;
+}
+
+function lines(register: SmmuRegister, withFields: boolean): string {
+  const paint = painter();
+  const head = `${place(register).padEnd(15)}${String(register.width)}  ${register.access}  ${paint("bold", register.name)}  ${paint("dim", `IHI 0070 ${register.section}`)}`;
+  if (!withFields) return `${head}\n`;
+  const fields = register.fields.map(({ name, hi, lo, reset, what }) => {
+    const bits = hi === lo ? `[${hi}]` : `[${hi}:${lo}]`;
+    const after = typeof reset === "number" ? `reset ${hex(reset)}` : reset;
+    return `    ${bits.padEnd(9)}${name.padEnd(20)}${after}${what === undefined ? "" : `  ${what}`}\n`;
+  });
+  return `${head}\n${fields.join("")}`;
+}
+
+function regs({ name, json }: RegsArguments): void {
+  const found = chosen(name);
+  if (json) printJson({ schema: "quiesce/regs@1", registers: found.map((register) => ({ ...register, offset: hex(register.offset) })) });
+  else print(found.map((register) => lines(register, name !== undefined)).join(""));
+}
+
+export const regsCommand: CommandModule<object, RegsArguments> = {
+  command: "regs [name]",
+  describe: "the SMMU's register map as modelled; with a name, fields too",
+  builder: (yargs: Argv<object>): Argv<RegsArguments> =>
+    yargs
+      .positional("name", { type: "string", describe: "part of a register's name" })
+      .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
+      .example("$0 regs", "every register with its offset")
+      .example("$0 regs CR0", "the fields of CR0 and CR0ACK"),
+  handler: regs,
+};

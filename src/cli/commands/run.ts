@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/** `quiesce run`: one scenario, or one cell of the matrix, with its verdict, timeline and evidence. */
+import type { Argv, CommandModule } from "yargs";
+import { ScenarioError, type RunResult, brokenExpectations, cellScenario, parseCell, parseScenario, runDocument, runScenario, runText, type Scenario } from "../../lab/index.ts";
+import { ExitCode, UsageError } from "../exit.ts";
+import { readInput } from "../files.ts";
+import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
+import { chosenSeed } from "../seed.ts";
+import { painter, print, printJson } from "../terminal.ts";
+
+interface RunArguments {
+  readonly scenario: string | undefined;
+  readonly cell: string | undefined;
+  readonly seed: string | undefined;
+  readonly json: boolean;
+  readonly "log-level": LogLevel;
+}
+
+/** The scenario that was asked for, and the words that ask for it again. */
+function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string } {
+  if ((argv.scenario === undefined) === (argv.cell === undefined)) throw new UsageError("name a scenario file or a --cell, one of them");
+  if (argv.cell !== undefined) {
+    const key = parseCell(argv.cell);
+    if (key === undefined) throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
+    return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };
+  }
+  const file = argv.scenario!;
+  try {
+    return { scenario: parseScenario(readInput(file), file), words: /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'` };
+  } catch (error) {
+    if (error instanceof ScenarioError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function exitCodeOf(result: RunResult, broken: readonly string[]): ExitCode {
+  if (broken.length > 0) return ExitCode.broken;
+  return result.inconclusive ? ExitCode.inconclusive : ExitCode.ok;
+}
+
+function run(argv: RunArguments): void {
+  const seed = chosenSeed(argv.seed);
+  const { scenario, words } = chosenScenario(argv);
+  const log = makeLogger(argv["log-level"]);
+  const result = runScenario(scenario, { seed, replay: `node bin/quiesce.js run ${words} --seed 0x${seed.toString(16)}` });
+  for (const line of result.log) log.debug({ kernel: line.kernel, ns: line.time }, line.text);
+  for (const [what, count] of Object.entries(result.notModelled)) log.info({ what, count }, "not modelled");
+  const broken = brokenExpectations(scenario, result);
+  if (argv.json) printJson(runDocument(scenario, result, broken));
+  else print(runText(scenario, result, broken, painter()));
+  process.exitCode = exitCodeOf(result, broken);
+}
+
+export const runCommand: CommandModule<object, RunArguments> = {
+  command: "run [scenario]",
+  describe: "run one scenario file, or one cell of the matrix",
+  builder: (yargs: Argv<object>): Argv<RunArguments> =>
+    yargs
+      .positional("scenario", { type: "string", describe: "a scenario file (YAML)" })
+      .option("cell", { type: "string", describe: "a cell: SMMU-POLICY/CLIENT/HOOK/WAY-DOWN", requiresArg: true })
+      .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)" })
+      .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
+      .option("log-level", { choices: LOG_LEVELS, default: "warn" as LogLevel, describe: "diagnostics on standard error; debug adds the kernels' logs" })
+      .example("$0 run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence")
+      .example("$0 run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"),
+  handler: run,
+};

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Runs the jobs of a matrix on worker threads. Each job is a pure function of its description, so the order in which they
+ * finish does not matter: results are put in the order of the jobs.
+ *
+ * This file is both sides: the pool, and the program that each of its threads runs.
+ */
+import { availableParallelism } from "node:os";
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { type CellKey, type OrderBoard, type OrderRow, type RunResult, runCell, runOrderBoard } from "../lab/index.ts";
+
+export type Job = { readonly kind: "cell"; readonly key: CellKey } | { readonly kind: "order"; readonly board: OrderBoard };
+export type JobResult = { readonly kind: "cell"; readonly run: RunResult } | { readonly kind: "order"; readonly row: OrderRow };
+
+type Answer = { readonly index: number; readonly result: JobResult } | { readonly index: number; readonly failure: string };
+interface Order {
+  readonly index: number;
+  readonly job: Job;
+}
+
+const ROLE = "quiesce-matrix-worker";
+
+function perform(job: Job, seed: number): JobResult {
+  return job.kind === "cell" ? { kind: "cell", run: runCell(job.key, seed) } : { kind: "order", row: runOrderBoard(job.board, seed) };
+}
+
+function serve(seed: number): void {
+  parentPort?.on("message", ({ index, job }: Order) => {
+    let answer: Answer;
+    try {
+      answer = { index, result: perform(job, seed) };
+    } catch (error) {
+      answer = { index, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    }
+    parentPort?.postMessage(answer);
+  });
+}
+
+if (!isMainThread && (workerData as { role?: unknown } | null)?.role === ROLE) serve((workerData as { seed: number }).seed);
+
+export interface PoolOptions {
+  readonly seed: number;
+  /** Threads; default: as many as the machine runs at once. */
+  readonly threads?: number;
+  readonly onProgress?: (done: number) => void;
+  /** Ends early: what is finished by then is returned. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs all jobs.
+ * @returns a result for each job, undefined for those that an abort left undone
+ * @throws Error if a job failed, which is a fault of this program
+ */
+export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<(JobResult | undefined)[]> {
+  const results = new Array<JobResult | undefined>(jobs.length);
+  let next = 0;
+  let done = 0;
+  const count = Math.max(1, Math.min(options.threads ?? availableParallelism(), jobs.length));
+
+  const work = (worker: Worker): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const feed = (): void => {
+        if (next >= jobs.length || options.signal.aborted) return resolve();
+        worker.postMessage({ index: next, job: jobs[next]! } satisfies Order);
+        next++;
+      };
+      worker.on("message", (answer: Answer) => {
+        if ("failure" in answer) return reject(new Error(answer.failure));
+        results[answer.index] = answer.result;
+        options.onProgress?.(++done);
+        feed();
+      });
+      worker.on("error", reject);
+      options.signal.addEventListener("abort", () => resolve(), { once: true });
+      feed();
+    });
+
+  const workers = Array.from({ length: count }, () => new Worker(new URL(import.meta.url), { workerData: { role: ROLE, seed: options.seed } }));
+  try {
+    await Promise.all(workers.map(work));
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+  return results;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Where things are on the lab's board: the addresses of Arm's Juno, with RAM from 2 GiB to 4 GiB. IOVAs are handed out
+ * from just below 4 GiB downwards, so every IOVA of a 32-bit device is the number of a RAM address too: when translation
+ * goes away, the raw address means memory.
+ */
+import type { ClientKind } from "../run/types.ts";
+
+export const BOARD = {
+  ramBase: 0x8000_0000,
+  ramSize: 0x8000_0000,
+  smmuBase: 0x2b40_0000,
+  msiFrameBase: 0x2c1c_0000,
+  ecamBase: 0x4000_0000,
+  ecamSize: 0x0010_0000,
+  pciWindowBase: 0x5000_0000,
+  pciWindowSize: 0x0800_0000,
+  hdlcdBase: 0x7ff6_0000,
+  etrBase: 0x2007_0000,
+} as const;
+
+/** Shared peripheral interrupts: the numbers the controller reports, 32 and up. */
+export const LINES = {
+  total: 256,
+  smmuEventq: 64,
+  smmuPriq: 65,
+  smmuSync: 66,
+  smmuGerror: 67,
+  hdlcd: 70,
+  etr: 71,
+  msiFirst: 128,
+  msiCount: 64,
+} as const;
+
+/** The usual StreamID of each kind of client. */
+export const STREAM_IDS: Record<ClientKind, number> = { e1000e: 0x10, hdlcd: 0x20, "tmc-etr": 0x21 };

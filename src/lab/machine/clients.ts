@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+/** The kinds of client that a machine can have: silicon, device-tree node, driver and what puts it to work. */
+import {
+  BroadcastSource,
+  type BusMasterOff,
+  type DmaPort,
+  E1000e,
+  Hdlcd,
+  type MmioDevice,
+  type NotModelledLog,
+  type PciFunction,
+  type SystemBus,
+  TmcEtr,
+} from "../../hw/index.ts";
+import { type DriverModule, type DtNode, dtNode } from "../../kernel/index.ts";
+import { e1000eModule, hdlcdModule, tmcEtrModule } from "../../drivers/index.ts";
+import type { Simulation } from "../../sim/index.ts";
+import type { ClientHook, ClientKind } from "../run/types.ts";
+import type { DeviceSpec, WorkloadSpec } from "../scenario/types.ts";
+import type { LabTrace } from "../events.ts";
+import { BOARD, LINES } from "./board.ts";
+
+/** What a client is built with. */
+export interface ClientContext {
+  readonly simulation: Simulation;
+  readonly trace: LabTrace;
+  readonly bus: SystemBus;
+  readonly notModelled: NotModelledLog;
+  readonly workload: WorkloadSpec;
+  readonly busMasterOff: BusMasterOff;
+  /** A way to memory behind the SMMU, for a platform device. */
+  port(): DmaPort;
+  /** An interrupt line as a level. */
+  line(intid: number): (level: boolean) => void;
+}
+
+/** A built client. */
+export interface Client {
+  readonly spec: DeviceSpec;
+  /** A platform device's registers. */
+  readonly registers?: MmioDevice;
+  readonly pciFunction?: PciFunction;
+  /** Hardware reset; a PCI function is reset by its root complex. */
+  reset(): void;
+  /** The outside world begins: frames arrive. */
+  start(): void;
+}
+
+/** The window of a platform device's registers; undefined for a PCI function. */
+export function deviceWindow(device: DeviceSpec): { readonly base: number; readonly size: number } | undefined {
+  if (device.bus === "pci") return undefined;
+  return { base: device.base ?? (device.kind === "hdlcd" ? BOARD.hdlcdBase : BOARD.etrBase), size: 0x1000 };
+}
+
+/** A small display: 640 x 480 at 32 bits would scan 1.2 MiB at 60 Hz. */
+function buildHdlcd(spec: DeviceSpec, context: ClientContext): Client {
+  const { simulation } = context;
+  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: context.line(LINES.hdlcd) });
+  return { spec, registers: hdlcd, reset: () => hdlcd.reset(), start: () => {} };
+}
+
+function buildEtr(spec: DeviceSpec, context: ClientContext): Client {
+  const { simulation, notModelled } = context;
+  const etr = new TmcEtr({ simulation, name: spec.name, dma: context.port(), notModelled });
+  return { spec, registers: etr, reset: () => etr.reset(), start: () => {} };
+}
+
+function buildE1000e(spec: DeviceSpec, context: ClientContext): Client {
+  const { simulation, trace, busMasterOff, workload, notModelled } = context;
+  const nic = new E1000e({ simulation, name: spec.name, trace, busMasterOff, notModelled });
+  const { periodUs, bytes, jitterPercent } = workload.frames;
+  const source = new BroadcastSource(simulation, nic, { periodNs: periodUs * 1000, bytes, jitterPercent });
+  return { spec, pciFunction: nic, reset: () => {}, start: () => (spec.active ? source.start() : undefined) };
+}
+
+const BUILD: Record<ClientKind, (spec: DeviceSpec, context: ClientContext) => Client> = { e1000e: buildE1000e, hdlcd: buildHdlcd, "tmc-etr": buildEtr };
+
+export function buildClient(spec: DeviceSpec, context: ClientContext): Client {
+  return BUILD[spec.kind](spec, context);
+}
+
+/** The node of a platform device. */
+export function clientNode(spec: DeviceSpec): DtNode | undefined {
+  const window = deviceWindow(spec);
+  if (window === undefined) return undefined;
+  const display = spec.kind === "hdlcd";
+  return dtNode({
+    name: `${spec.name}@${window.base.toString(16)}`,
+    label: spec.name,
+    compatible: display ? ["arm,hdlcd"] : ["arm,coresight-tmc"],
+    reg: [window],
+    iommus: [{ label: "smmu", args: [spec.streamId] }],
+    dmaCoherent: true,
+    ...(display ? { interrupts: [LINES.hdlcd] } : {}),
+  });
+}
+
+/**
+ * The driver of a kind, in one of its variants.
+ * @param active put the device to work once it is bound
+ */
+export function clientDriver(kind: ClientKind, shutdown: ClientHook, initcall: "device" | "module", active: boolean): DriverModule {
+  switch (kind) {
+    case "e1000e":
+      return e1000eModule({ shutdown, initcall });
+    case "hdlcd":
+      return hdlcdModule({ shutdown, initcall, enable: active });
+    case "tmc-etr":
+      return tmcEtrModule({ shutdown, initcall, enable: active });
+  }
+}

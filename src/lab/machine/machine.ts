@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A machine built from its description: bus, RAM, SMMU, interrupt controller, PCI and clients, and the platform that a
+ * kernel sees of it. Hardware reset stops all DMA and resets SMMU and devices; RAM keeps its contents.
+ */
+import {
+  createSmmuHost,
+  InterruptController,
+  MsiFrame,
+  NotModelledLog,
+  profiles,
+  RootComplex,
+  RootPort,
+  Smmu,
+  SmmuDmaPort,
+  type SmmuConfig,
+  type SmmuLine,
+  SystemBus,
+} from "../../hw/index.ts";
+import type { FirmwarePort, Platform } from "../../kernel/index.ts";
+import { Simulation } from "../../sim/index.ts";
+import type { LabTrace } from "../events.ts";
+import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
+import { OwnershipShadow } from "../shadow/ownership.ts";
+import { watchLandings } from "../shadow/landings.ts";
+import { BOARD, LINES } from "./board.ts";
+import { type Client, buildClient, deviceWindow } from "./clients.ts";
+import { SystemCpuBus } from "./cpu-bus.ts";
+import { type DeviceNames, deviceNames, deviceTree, pciPlaces } from "./device-tree.ts";
+
+/** What one MMIO access of the CPU costs. */
+const MMIO_NS = 100;
+
+const SMMU_LINES: Record<SmmuLine, number> = {
+  eventq: LINES.smmuEventq,
+  priq: LINES.smmuPriq,
+  "cmdq-sync": LINES.smmuSync,
+  gerror: LINES.smmuGerror,
+};
+
+export interface MachineOptions {
+  readonly seed: number;
+  readonly trace: LabTrace;
+  readonly workload: WorkloadSpec;
+}
+
+export class Machine {
+  readonly spec: MachineSpec;
+  readonly simulation: Simulation;
+  readonly bus: SystemBus;
+  readonly smmu: Smmu;
+  readonly interrupts: InterruptController;
+  readonly shadow: OwnershipShadow;
+  readonly clients: readonly Client[];
+  readonly names: DeviceNames;
+  readonly notModelled: NotModelledLog = new NotModelledLog();
+  readonly #rootComplex: RootComplex | undefined;
+  readonly #trace: LabTrace;
+
+  /** @throws HostMisuseError for a machine that cannot be: scenarios are checked before they come here */
+  constructor(spec: MachineSpec, options: MachineOptions) {
+    const { trace, workload } = options;
+    this.spec = spec;
+    this.#trace = trace;
+    this.simulation = new Simulation({ seed: options.seed, trace });
+    const { simulation } = this;
+    this.bus = new SystemBus();
+    this.bus.addRam({ name: "RAM", ...spec.memory });
+    this.interrupts = new InterruptController(LINES.total);
+    this.smmu = this.#buildSmmu(profiles[spec.smmu.profile]!);
+    this.bus.addWindow({
+      name: "SMMU",
+      base: spec.smmu.base,
+      size: this.smmu.size,
+      device: this.smmu,
+      widths: this.smmu.widths,
+      badWidth: this.smmu.badWidth,
+    });
+    const frame = new MsiFrame({ interrupts: this.interrupts, first: LINES.msiFirst, count: LINES.msiCount });
+    this.bus.addWindow({ name: "MSI frame", base: BOARD.msiFrameBase, size: 0x1000, device: frame });
+    this.names = deviceNames(spec);
+    this.shadow = new OwnershipShadow(() => simulation.now);
+    this.clients = spec.devices.map((device) =>
+      buildClient(device, {
+        simulation,
+        trace,
+        workload,
+        bus: this.bus,
+        notModelled: this.notModelled,
+        busMasterOff: spec.pci?.busMasterOff ?? "drop",
+        port: () => this.#port(device.streamId, device.name),
+        line: (intid) => (level) => this.interrupts.setLevel(intid, level),
+      }),
+    );
+    this.#placeClients();
+    this.#rootComplex = spec.pci ? this.#buildPci() : undefined;
+    watchLandings({ trace, shadow: this.shadow, bus: this.bus, deviceOf: this.names.clients, smmu: this.names.smmu });
+  }
+
+  #buildSmmu(config: SmmuConfig): Smmu {
+    const { simulation, bus } = this;
+    const trace = this.#trace;
+    const host = createSmmuHost({ simulation, bus, trace, pulse: (line) => this.interrupts.raise(SMMU_LINES[line]) });
+    return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true });
+  }
+
+  #port(streamId: number, name: string): SmmuDmaPort {
+    return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace });
+  }
+
+  #placeClients(): void {
+    for (const { spec, registers } of this.clients) {
+      const window = deviceWindow(spec);
+      if (window && registers) this.bus.addWindow({ name: spec.name, ...window, device: registers });
+    }
+  }
+
+  #buildPci(): RootComplex {
+    const trace = this.#trace;
+    const places = pciPlaces(this.spec);
+    const rootComplex = new RootComplex({
+      name: "pcie",
+      bus: this.bus,
+      ecamBase: BOARD.ecamBase,
+      ecamSize: BOARD.ecamSize * (places.length + 1),
+      busCount: places.length + 1,
+      memoryWindow: { base: BOARD.pciWindowBase, size: BOARD.pciWindowSize },
+      // The SMMU sees what the device tree's iommu-map says; an id that it leaves out comes as itself.
+      portFor: (requesterId) => {
+        const place = places.find(({ busNo }) => busNo === requesterId >> 8);
+        const device = this.spec.devices.find(({ name }) => name === place?.name);
+        return this.#port(device?.streamId ?? requesterId, device?.name ?? `rid-${requesterId.toString(16)}`);
+      },
+      trace,
+    });
+    for (const [index, { name, busNo }] of places.entries()) {
+      rootComplex.addFunction(0, index, 0, new RootPort({ name: `${name}-port`, trace, downstream: busNo }));
+      const client = this.clients.find(({ spec }) => spec.name === name);
+      if (client?.pciFunction) rootComplex.addFunction(busNo, 0, 0, client.pciFunction);
+    }
+    return rootComplex;
+  }
+
+  /** The machine as the kernel of this name sees it. */
+  platform(kernel: string, firmware: FirmwarePort): Platform {
+    const { interrupts } = this;
+    return {
+      bus: new SystemCpuBus(this.bus),
+      interrupts: {
+        acknowledge: () => interrupts.acknowledge(),
+        complete: (intid) => interrupts.complete(intid),
+        enable: (intid, on) => interrupts.enable(intid, on),
+      },
+      firmware,
+      pages: this.shadow.watcher(kernel),
+      deviceTree: deviceTree(this.spec),
+      memory: [this.spec.memory],
+      mmioNs: MMIO_NS,
+    };
+  }
+
+  /** Hardware reset: no DMA any more, SMMU and devices as after power-on, RAM as it was. */
+  reset(): void {
+    for (const client of this.clients) client.reset();
+    this.#rootComplex?.reset();
+    this.smmu.reset();
+    this.interrupts.reset();
+  }
+}

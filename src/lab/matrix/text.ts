@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/** The matrix as text for a terminal of 80 columns. Colour is the caller's: `paint` gets a style's name and the text. */
+import { CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, type Verdict, WAYS_DOWN, type WayDown } from "../run/types.ts";
+import { type Paint, type TextStyle, wrap } from "../text.ts";
+import { type Bearing, type Position, positions } from "./thread.ts";
+import type { Matrix, MatrixCell, OrderRow } from "./types.ts";
+
+const WIDTH = 80;
+const ROW_LABEL = 19;
+const CODES: Record<Verdict, string> = { clean: "ok", contained: "con", stray: "str", corrupt: "COR" };
+const WAY_CODES: Record<WayDown, string> = { reboot: "reb", kexec: "kex", kdump: "kdu", "power-off": "off", emergency: "eme" };
+
+function headings(paint: Paint): string[] {
+  const groups = SMMU_POLICIES.map((policy) => ` ${policy.padEnd(4 * WAYS_DOWN.length - 1)}`).join("");
+  const ways = SMMU_POLICIES.map(() => WAYS_DOWN.map((way) => ` ${WAY_CODES[way]}`).join("")).join("");
+  return [
+    `${"SMMU at shutdown".padEnd(ROW_LABEL)}${paint("bold", groups.trimEnd())}`,
+    `${"client, its hook".padEnd(ROW_LABEL)}${paint("dim", ways)}`,
+  ];
+}
+
+function matrixLines(cells: readonly MatrixCell[], paint: Paint): string[] {
+  const verdicts = new Map(cells.map((cell) => [`${cell.smmuShutdown}/${cell.client}/${cell.clientShutdown}/${cell.wayDown}`, cell.verdict]));
+  const lines = headings(paint);
+  for (const client of CLIENT_KINDS) {
+    for (const hook of CLIENT_HOOKS) {
+      const columns = SMMU_POLICIES.flatMap((policy) => WAYS_DOWN.map((way) => {
+        const verdict = verdicts.get(`${policy}/${client}/${hook}/${way}`);
+        return verdict === undefined ? "   -" : paint(verdict, CODES[verdict].padStart(4));
+      }));
+      const label = `${(hook === CLIENT_HOOKS[0] ? client : "").padEnd(9)}${hook}`;
+      lines.push(`${label.padEnd(ROW_LABEL)}${columns.join("")}`);
+    }
+  }
+  return lines;
+}
+
+function legend(paint: Paint): string[] {
+  const meaning: Record<Verdict, string> = {
+    clean: "no claim broken",
+    contained: "DMA went on, nothing harmed",
+    stray: "memory reached that nobody granted",
+    corrupt: "the next kernel or another owner's memory changed",
+  };
+  const verdicts = (Object.keys(meaning) as Verdict[]).map((verdict) => `${paint(verdict, CODES[verdict])} ${verdict}: ${meaning[verdict]}`);
+  const ways = WAYS_DOWN.map((way) => `${WAY_CODES[way]} ${way}`).join("  ");
+  return [`${verdicts[0]}    ${verdicts[1]}`, `${verdicts[2]}`, `${verdicts[3]}`, paint("dim", ways)];
+}
+
+const BEARING_STYLE: Record<Bearing, TextStyle> = { "borne out": "clean", "in part": "stray", contradicted: "corrupt", "not measured": "dim" };
+
+function positionLines(position: Position, paint: Paint): string[] {
+  const lines = [`${paint("bold", position.title)}: ${paint(BEARING_STYLE[position.bearing], position.bearing)}`];
+  for (const finding of position.findings) {
+    if (finding.of === 0) continue;
+    const count = `${finding.count} of ${finding.of}`.padStart(9);
+    const [first = "", ...rest] = wrap(finding.text, WIDTH - 12);
+    lines.push(`${count}  ${first}`, ...rest.map((line) => `${" ".repeat(11)}${line}`));
+  }
+  return lines;
+}
+
+/** Rows of the order experiment that differ only in strict and link, as one line with four results. */
+function orderLines(rows: readonly OrderRow[], paint: Paint): string[] {
+  const kinds = [
+    { title: "default", strict: false, link: false },
+    { title: "strict", strict: true, link: false },
+    { title: "link", strict: false, link: true },
+    { title: "both", strict: true, link: true },
+  ];
+  const lines = [paint("dim", `${"DT nodes".padEnd(12)}${"drivers".padEnd(16)}${kinds.map(({ title }) => title.padEnd(13)).join("")}`.trimEnd())];
+  const seen = new Set<string>();
+  for (const { arrangement } of rows) {
+    const key = `${arrangement.nodes} ${arrangement.drivers}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const results = kinds.map(({ strict, link }) => {
+      const row = rows.find(({ arrangement: other }) =>
+        other.nodes === arrangement.nodes && other.drivers === arrangement.drivers && other.fwDevlinkStrict === strict && other.deviceLink === link);
+      if (row === undefined) return "-".padEnd(13);
+      const lost = row.smmuBeforeClients;
+      return lost.length === 0 ? paint("clean", "in order".padEnd(13)) : paint("stray", shorten(lost).padEnd(13));
+    });
+    lines.push(`${arrangement.nodes.padEnd(12)}${arrangement.drivers.padEnd(16)}${results.join("")}`.trimEnd());
+  }
+  return lines;
+}
+
+function shorten(names: readonly string[]): string {
+  const text = names.map((name) => name.replace(/^.*\./, "")).join(" ");
+  return text.length <= 12 ? text : `${names.length} clients`;
+}
+
+/** The whole of what `quiesce matrix` prints, without the line that names the files. */
+export function matrixText(matrix: Matrix, paint: Paint): string {
+  const parts = [
+    [paint("bold", "When this machine goes down: who still does DMA, and where does it land?"), paint("dim", `seed ${matrix.seed}, ${matrix.cells.length} cells, one client active in each`)],
+    matrixLines(matrix.cells, paint),
+    legend(paint),
+    [paint("bold", "The thread of June 2020, put to these cells"), paint("dim", "(counts are cells; reboot, kexec and power-off unless said)")],
+    ...positions(matrix.cells).map((position) => positionLines(position, paint)),
+    [
+      paint("bold", "Is the SMMU shut down after its clients? Same board, other arrangement"),
+      paint("dim", "clients that lose their SMMU first, or in order; strict: fw_devlink.strict=1"),
+      ...orderLines(matrix.order, paint),
+    ],
+  ];
+  return `${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/** The matrix as data: `quiesce/matrix@1`. */
+import type { DmaCounts } from "../run/result.ts";
+import type { ClaimName, ClientHook, ClientKind, SecondKernel, SmmuPolicy, Verdict, WayDown } from "../run/types.ts";
+
+/** Which cell of the matrix. */
+export interface CellKey {
+  readonly smmuShutdown: SmmuPolicy;
+  readonly client: ClientKind;
+  readonly clientShutdown: ClientHook;
+  readonly wayDown: WayDown;
+}
+
+export interface MatrixCell extends CellKey {
+  readonly dma: DmaCounts;
+  readonly foreignWriteBytes: number;
+  readonly nextKernelBytesCorrupted: number;
+  readonly staleWalks: number;
+  readonly events: number;
+  readonly secondKernel: SecondKernel;
+  readonly claims: Readonly<Record<ClaimName, "holds" | "broken">>;
+  readonly verdict: Verdict;
+  readonly replay: string;
+}
+
+/** How the nodes, drivers and links of a board are arranged in the order experiment. */
+export interface OrderBoard {
+  readonly nodes: "smmu-first" | "smmu-last";
+  readonly drivers: "built-in" | "client-module" | "smmu-module";
+  readonly fwDevlinkStrict: boolean;
+  readonly deviceLink: boolean;
+}
+
+export interface OrderRow {
+  /** The arrangement in words. */
+  readonly board: string;
+  readonly arrangement: OrderBoard;
+  readonly shutdownOrder: readonly string[];
+  /** Clients that were shut down after their SMMU. */
+  readonly smmuBeforeClients: readonly string[];
+}
+
+export interface Matrix {
+  readonly schema: "quiesce/matrix@1";
+  readonly seed: string;
+  /** False: the run was interrupted, cells are missing. */
+  readonly complete: boolean;
+  readonly cells: readonly MatrixCell[];
+  readonly order: readonly OrderRow[];
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/**
+ * next-kernel-intact: the next kernel's image and early allocations keep their checksums.
+ *
+ * Two witnesses: a device write that lands in memory of the next kernel without a grant, seen as it happens; and the
+ * checksum of the image's bytes, taken when it was loaded and again when the run is over.
+ */
+import type { Landing, LabTrace } from "../events.ts";
+import { ByteSet } from "../shadow/byte-set.ts";
+import { describePage } from "../shadow/ownership.ts";
+import { Monitor } from "./monitor.ts";
+
+export interface ImageWitness {
+  /** Name of the kernel that the image becomes. */
+  readonly kernel: string;
+  /** Bytes of the image that differ from what was loaded, from its load on; 0 if nothing is loaded. */
+  changedBytes(): number;
+}
+
+export class NextKernelIntact extends Monitor {
+  readonly claim = "next-kernel-intact";
+  readonly #next: string;
+  readonly #image: ImageWitness;
+  readonly #bytes = new ByteSet();
+  #changed = 0;
+
+  /** @param next the name of the next kernel */
+  constructor(next: string, image: ImageWitness) {
+    super();
+    this.#next = next;
+    this.#image = image;
+  }
+
+  /** Different bytes of the next kernel that a device changed. */
+  get bytes(): number {
+    return Math.max(this.#bytes.size, this.#changed);
+  }
+
+  attach(trace: LabTrace): void {
+    trace.on("lab.landing", ({ time, data }) => this.#judge(time, data));
+    trace.on("lab.smmu-access", ({ time, data }) => this.#judge(time, data));
+  }
+
+  #judge(time: number, landing: Landing): void {
+    const page = landing.trespass?.page;
+    if (!landing.write || page === undefined || page.state !== "owned" || landing.physical === undefined) return;
+    if (page.kernel !== this.#next && page.kind !== "kexec-segment") return;
+    this.#bytes.add(landing.physical, landing.length);
+    this.broken({
+      time,
+      who: landing.device,
+      text: `${landing.length} bytes of ${describePage(page)} overwritten`,
+      address: landing.address,
+      physical: landing.physical,
+    });
+  }
+
+  override finish(now: number): void {
+    this.#changed = this.#image.changedBytes();
+    if (this.#changed > 0) {
+      this.broken({ time: now, who: "checksum", text: `${this.#changed} bytes of the image differ from what was loaded` });
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/** One run in full: facts, timeline, where DMA landed, claims with evidence, how to replay it. */
+import { hex } from "../../hw/index.ts";
+import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
+import type { RunResult } from "../run/result.ts";
+import type { Verdict } from "../run/types.ts";
+import { escape, group, milliseconds, plural } from "./html.ts";
+import { timelineView } from "./timeline-view.ts";
+
+/** A shape for each verdict, so that colour is never alone. */
+export const SHAPES: Record<Verdict, string> = { clean: "\u25cb", contained: "\u25d0", stray: "\u25b3", corrupt: "\u25a0" };
+
+export function badge(verdict: Verdict): string {
+  return `<span class="badge ${verdict}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</span>`;
+}
+
+function facts(run: RunResult): string {
+  const { dma, events } = run;
+  const rows: [string, string][] = [
+    ["DMA after own shutdown", plural(dma.afterOwnShutdown, "access", "accesses")],
+    ["DMA after the SMMU's", plural(dma.afterSmmuShutdown, "access", "accesses")],
+    ["translated", group(dma.translated)],
+    ["bypassed", group(dma.bypassed)],
+    ["aborted", group(dma.aborted)],
+    ["foreign writes", plural(run.foreignWriteBytes, "byte", "bytes")],
+    ["next kernel corrupted", plural(run.nextKernelBytesCorrupted, "byte", "bytes")],
+    ["stale walks", group(run.staleWalks)],
+    ["SMMU events", `${group(events.recorded)} recorded, ${group(events.lost)} lost`],
+    ["second kernel", run.secondKernel],
+  ];
+  return `<dl class="facts">${rows.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join("")}</dl>`;
+}
+
+function evidenceLine(evidence: Evidence, origin: number): string {
+  const way = [evidence.address, evidence.physical].filter((address) => address !== undefined).map((address) => hex(address));
+  const addresses = [...new Set(way)].join(" \u2192 ");
+  const given = evidence.givenUpBy === undefined ? "" : `; given up by ${escape(evidence.givenUpBy)}`;
+  return `<li><span class="quiet">${milliseconds(evidence.time, origin)}</span> <code>${escape(evidence.who)}</code> ${addresses === "" ? "" : `<code>${addresses}</code> `}${escape(evidence.text)}${given}</li>`;
+}
+
+function claimRow(result: ClaimResult, origin: number): string {
+  const kept = result.evidence.slice(0, 4);
+  const more = result.count - kept.length;
+  const list = kept.length === 0 ? "" : `<ul>${kept.map((evidence) => evidenceLine(evidence, origin)).join("")}${more > 0 ? `<li class="quiet">and ${group(more)} more</li>` : ""}</ul>`;
+  const word = result.holds ? '<span class="badge clean">\u2713 holds</span>' : '<span class="badge corrupt">\u2717 broken</span>';
+  return `<tr><th scope="row">${escape(result.claim)}</th><td>${word}${list}</td></tr>`;
+}
+
+function sites(run: RunResult): string {
+  if (run.sites.length === 0) return "";
+  const items = run.sites.map(({ who, what, writes, reads, first }) => {
+    const counts = [writes > 0 ? plural(writes, "write", "writes") : "", reads > 0 ? plural(reads, "read", "reads") : ""].filter((part) => part !== "").join(", ");
+    return `<li><code>${escape(who)}</code>: ${counts} in ${escape(what)}, first at ${milliseconds(first, run.wayDownAt)}</li>`;
+  });
+  return `<h4>Where it landed without a grant</h4><ul>${items.join("")}</ul>`;
+}
+
+function trouble(run: RunResult): string {
+  const oops = run.oops;
+  const parts: string[] = [];
+  if (oops) {
+    const device = oops.device === null ? "" : ` Device: ${oops.device}`;
+    parts.push(`<pre>${escape(oops.message)}\nComm: ${escape(oops.task)} Kernel: ${escape(oops.kernel)}${escape(device)} Time: ${milliseconds(oops.time, run.wayDownAt)}</pre>`);
+  }
+  if (run.stuck.length > 0) parts.push(`<ul>${run.stuck.map(({ kernel, task, reason }) => `<li>${escape(kernel)} kernel: <code>${escape(task)}</code> waits: ${escape(reason)}</li>`).join("")}</ul>`);
+  return parts.length === 0 ? "" : `<h4>What went wrong in software</h4>${parts.join("")}`;
+}
+
+function eventKinds(run: RunResult): string {
+  const kinds = Object.entries(run.events.kinds);
+  if (kinds.length === 0) return "";
+  return `<p class="quiet">SMMU events: ${kinds.map(([kind, count]) => `${escape(kind)} \u00d7 ${group(count)}`).join(", ")}.</p>`;
+}
+
+/** The body of a detail: everything below its heading. @param shown devices whose shutdown gets a number on the axis */
+export function runDetail(run: RunResult, shown: (device: string) => boolean): string {
+  return `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run, shown)}${eventKinds(run)}${sites(run)}${trouble(run)}` +
+    `<h4>Claims</h4><table class="claims"><thead><tr><th scope="col">claim</th><th scope="col">result and evidence</th></tr></thead><tbody>${run.claims.map((claim) => claimRow(claim, run.wayDownAt)).join("")}</tbody></table>` +
+    `<h4>Replay</h4><pre>${escape(run.replay)}</pre>`;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/** Keeps what a reader wants to see of a run in order: steps of the way down, shutdown hooks, probes, ends of kernels, logs. */
+import type { LabTrace, MachineStep } from "../events.ts";
+import type { Milestone, RunResult, ShutdownStep } from "./result.ts";
+
+const MACHINE_WORDS: Record<MachineStep, string> = {
+  "cold-boot": "firmware starts a kernel",
+  "way-down": "the way down begins",
+  "hardware-reset": "hardware reset: all DMA stops",
+  "power-cut": "power is cut",
+  halt: "the CPU halts, power stays on",
+  "kexec-entry": "the next kernel is entered",
+  "crash-entry": "the crash kernel is entered",
+  "second-kernel-up": "the second kernel is up",
+};
+
+/** Lines of log kept. */
+const LOG_LINES = 400;
+
+interface OpenStep {
+  readonly kernel: string;
+  readonly device: string;
+  readonly hook: string;
+  readonly begin: number;
+  end: number | undefined;
+}
+
+export class Chronicle {
+  readonly milestones: Milestone[] = [];
+  readonly #steps: OpenStep[] = [];
+  readonly #log: { time: number; kernel: string; text: string }[] = [];
+  readonly #probed: ReadonlySet<string>;
+  #oops: RunResult["oops"] = null;
+  #recording = false;
+
+  /** @param probed devices whose probe is worth a milestone */
+  constructor(probed: ReadonlySet<string>) {
+    this.#probed = probed;
+  }
+
+  attach(trace: LabTrace): void {
+    trace.on("lab.machine", ({ time, data }) => {
+      if (data.step === "way-down") this.#recording = true;
+      if (this.#recording) this.#note(time, data.kernel, MACHINE_WORDS[data.step], "machine");
+    });
+    trace.on("kernel.path", ({ time, data }) => this.#note(time, data.kernel, data.step, "path"));
+    trace.on("kernel.jump", ({ time, data }) => this.#note(time, data.from, data.to === "crash" ? "jump to the crash kernel" : "jump to the next kernel", "machine"));
+    trace.on("kernel.probe", ({ time, data }) => {
+      if (this.#recording && data.result !== "deferred" && this.#probed.has(data.device)) {
+        this.#note(time, data.kernel, `${data.driver} ${data.result === "bound" ? "bound to" : "failed on"} ${data.device}`, "driver");
+      }
+    });
+    trace.on("kernel.oops", ({ time, data }) => {
+      this.#oops ??= { ...data, time };
+      this.#note(time, data.kernel, `oops: ${data.message}`, "oops");
+    });
+    trace.on("kernel.shutdown", ({ time, data }) => {
+      if (data.phase === "begin") {
+        this.#steps.push({ kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });
+        return;
+      }
+      const open = this.#steps.findLast((step) => step.device === data.device && step.kernel === data.kernel && step.hook === data.hook);
+      if (open) open.end = time;
+    });
+    trace.on("kernel.log", ({ time, data }) => {
+      if (this.#recording && this.#log.length < LOG_LINES) this.#log.push({ time, kernel: data.kernel, text: data.text });
+    });
+  }
+
+  #note(time: number, kernel: string, text: string, what: Milestone["what"]): void {
+    this.milestones.push({ time, kernel, text, what });
+  }
+
+  get shutdownOrder(): readonly ShutdownStep[] {
+    return this.#steps;
+  }
+
+  get oops(): RunResult["oops"] {
+    return this.#oops;
+  }
+
+  get log(): RunResult["log"] {
+    return this.#log;
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/** What comes out of a run: everything a report, a matrix or a test wants to know, as plain data. Times are virtual ns. */
+import type { ClaimResult } from "../monitors/monitor.ts";
+import type { ClaimName, SecondKernel, Verdict, WayDown } from "./types.ts";
+
+/** Accesses of clients from the first step of the way down until a later kernel's driver owned the device or the run ended. */
+export interface DmaCounts {
+  /** After the device core had passed the device itself. */
+  readonly afterOwnShutdown: number;
+  /** After the device core had passed the SMMU, whatever became of them. */
+  readonly afterSmmuShutdown: number;
+  readonly translated: number;
+  readonly bypassed: number;
+  readonly aborted: number;
+}
+
+export interface ShutdownStep {
+  readonly kernel: string;
+  readonly device: string;
+  /** What ran: `driver hdlcd`, `none`. */
+  readonly hook: string;
+  readonly begin: number;
+  /** undefined: the hook never returned. */
+  readonly end: number | undefined;
+}
+
+/** Something worth a mark on the time axis. */
+export interface Milestone {
+  readonly time: number;
+  readonly kernel: string;
+  readonly text: string;
+  /** `path`: a step of the way down; `machine`: of the machine; `driver`: a probe; `oops`: a kernel's end. */
+  readonly what: "path" | "machine" | "driver" | "oops";
+}
+
+/** The kinds of landing that are told apart in a timeline. */
+export const LANDING_CLASSES = ["granted", "ungranted", "bypassed", "aborted", "dropped"] as const;
+/** granted: translated, into memory the device may use; ungranted: translated, into other memory; bypassed: by raw address; aborted: refused; dropped: never left the device's bus. */
+export type LandingClass = (typeof LANDING_CLASSES)[number];
+
+/** Accesses by kind, in equal slices of time. */
+export interface Timeline {
+  readonly start: number;
+  readonly binNs: number;
+  readonly bins: Readonly<Record<LandingClass, readonly number[]>>;
+}
+
+/** One distinct place where DMA landed without a grant. */
+export interface LandingSite {
+  readonly who: string;
+  readonly what: string;
+  readonly writes: number;
+  readonly reads: number;
+  readonly first: number;
+}
+
+export interface RunResult {
+  readonly title: string;
+  readonly wayDown: WayDown;
+  readonly seed: number;
+  readonly verdict: Verdict;
+  readonly claims: readonly ClaimResult[];
+  readonly dma: DmaCounts;
+  readonly foreignWriteBytes: number;
+  readonly nextKernelBytesCorrupted: number;
+  readonly staleWalks: number;
+  /** Event records the SMMU made from the way down on, written to a queue or lost. */
+  readonly events: { readonly recorded: number; readonly lost: number; readonly kinds: Readonly<Record<string, number>> };
+  readonly secondKernel: SecondKernel;
+  /** The first oops, of either kernel; null without one. */
+  readonly oops: { readonly kernel: string; readonly time: number; readonly message: string; readonly task: string; readonly device: string | null } | null;
+  /** Where tasks waited when nothing could go on or a limit was hit. */
+  readonly stuck: readonly { readonly kernel: string; readonly task: string; readonly reason: string }[];
+  readonly inconclusive: boolean;
+  readonly wayDownAt: number;
+  readonly endedAt: number;
+  readonly shutdownOrder: readonly ShutdownStep[];
+  readonly milestones: readonly Milestone[];
+  readonly timeline: Timeline;
+  readonly sites: readonly LandingSite[];
+  /** What was met and is not modelled, with counts. */
+  readonly notModelled: Readonly<Record<string, number>>;
+  /** Lines of the kernels' logs from the way down on, the first few hundred. */
+  readonly log: readonly { readonly time: number; readonly kernel: string; readonly text: string }[];
+  /** The clients, the SMMU and what stands above them, by the kernel's names: whose shutdown a reader looks for. */
+  readonly interestingDevices: readonly string[];
+  readonly smmuDevice: string;
+  readonly clientDevices: readonly string[];
+  readonly replay: string;
+}
+
+/** The claims as the names and words of the matrix. */
+export function claimWords(claims: readonly ClaimResult[]): Record<ClaimName, "holds" | "broken"> {
+  return Object.fromEntries(claims.map(({ claim, holds }) => [claim, holds ? "holds" : "broken"])) as Record<ClaimName, "holds" | "broken">;
+}

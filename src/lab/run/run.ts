@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One run: a machine, its first kernel at work, the way down, and the kernel that comes next, all of it watched.
+ *
+ * A run is a pure function of the scenario and the seed.
+ */
+import type { Kernel } from "../../kernel/index.ts";
+import { type Coroutine, type RunOutcome, Trace } from "../../sim/index.ts";
+import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
+import { Machine } from "../machine/machine.ts";
+import { QuietAfterShutdown } from "../monitors/quiet.ts";
+import { TranslatedAfterSmmu } from "../monitors/untranslated.ts";
+import { NoForeignWrite } from "../monitors/foreign-write.ts";
+import { NextKernelIntact } from "../monitors/next-kernel.ts";
+import { NoMissedMaintenance } from "../monitors/maintenance.ts";
+import { NoStaleWalk } from "../monitors/stale-walk.ts";
+import { SuppliersLast } from "../monitors/suppliers-last.ts";
+import type { Monitor } from "../monitors/monitor.ts";
+import type { Scenario } from "../scenario/types.ts";
+import { Chronicle } from "./chronicle.ts";
+import { WayDownCounters } from "./counters.ts";
+import { FIRST, Kernels, SECOND } from "./kernels.ts";
+import type { RunResult } from "./result.ts";
+import { TimelineRecorder } from "./timeline.ts";
+import type { SecondKernel, WayDown } from "./types.ts";
+import { verdictOf } from "./verdict.ts";
+
+export interface RunOptions {
+  /** Any integer of magnitude below 2^53. */
+  readonly seed: number;
+  /** The command line that repeats this run, for the report. */
+  readonly replay: string;
+}
+
+const MS = 1_000_000;
+/** Virtual time in which the first kernel must be up. */
+const BOOT_LIMIT_NS = 2000 * MS;
+/** Virtual time in which every active client must have begun to work: a link comes up, a frame starts. */
+const START_LIMIT_NS = 500 * MS;
+/** Virtual time in which the way down must end, and then the second kernel must be up. Longer than any timeout of a driver. */
+const DOWN_LIMIT_NS = 3000 * MS;
+/** Steps of tasks in one phase: far more than any phase takes. */
+const STEP_LIMIT = 2_000_000;
+/** How much of the time before the way down the timeline shows. */
+const LEAD_NS = 2 * MS;
+/** How much of it the timeline shows after the last event of interest, at most. */
+const SHOWN_NS = 150 * MS;
+
+const STARTS_ANOTHER: Record<WayDown, boolean> = { reboot: true, kexec: true, kdump: true, "power-off": false, emergency: true };
+
+/** The monitors of the seven claims, over one machine. */
+class Monitors {
+  readonly quiet: QuietAfterShutdown = new QuietAfterShutdown();
+  readonly untranslated: TranslatedAfterSmmu;
+  readonly foreign: NoForeignWrite = new NoForeignWrite();
+  readonly walks: NoStaleWalk = new NoStaleWalk();
+  readonly suppliers: SuppliersLast;
+  readonly next: NextKernelIntact;
+  readonly maintenance: NoMissedMaintenance = new NoMissedMaintenance();
+  /** In the order of the claims. */
+  readonly all: readonly Monitor[];
+
+  constructor(machine: Machine, changedBytes: () => number) {
+    this.untranslated = new TranslatedAfterSmmu(machine.names.smmu);
+    this.suppliers = new SuppliersLast(machine.names.suppliers);
+    this.next = new NextKernelIntact(SECOND, { kernel: SECOND, changedBytes });
+    this.all = [this.quiet, this.untranslated, this.foreign, this.walks, this.suppliers, this.next, this.maintenance];
+  }
+}
+
+function* emergency(kernel: Kernel): Coroutine<void> {
+  kernel.reboot.emergency_restart();
+}
+
+class Run {
+  readonly #scenario: Scenario;
+  readonly #options: RunOptions;
+  readonly #trace: LabTrace = new Trace<LabEvents>();
+  readonly #machine: Machine;
+  readonly #kernels: Kernels;
+  readonly #monitors: Monitors;
+  readonly #chronicle: Chronicle;
+  readonly #counters = new WayDownCounters();
+  readonly #recorder = new TimelineRecorder();
+  #wayDownAt = 0;
+  #limitHit = false;
+
+  constructor(scenario: Scenario, options: RunOptions) {
+    this.#scenario = scenario;
+    this.#options = options;
+    this.#machine = new Machine(scenario.machine, { seed: options.seed, trace: this.#trace, workload: scenario.workload });
+    this.#kernels = new Kernels(scenario, this.#machine, this.#trace);
+    this.#monitors = new Monitors(this.#machine, () => this.#kernels.changedBytesOfSecond());
+    this.#chronicle = new Chronicle(new Set([...this.#machine.names.clients.values(), this.#machine.names.smmu]));
+    for (const monitor of this.#monitors.all) monitor.attach(this.#trace);
+    this.#chronicle.attach(this.#trace);
+    this.#counters.attach(this.#trace, FIRST);
+    this.#recorder.attach(this.#trace);
+  }
+
+  #step(step: MachineStep, kernel: string): void {
+    this.#trace.emit("lab.machine", { step, kernel });
+  }
+
+  /** Runs on until something holds, or for at most so long. */
+  #until(limitNs: number, until: () => boolean): RunOutcome {
+    const { simulation } = this.#machine;
+    const outcome = simulation.run({ until, limitNs: simulation.now + limitNs, limitSteps: simulation.steps + STEP_LIMIT });
+    if (outcome.kind === "limit" && outcome.limit === "steps") this.#limitHit = true;
+    return outcome;
+  }
+
+  #for(ms: number): void {
+    if (ms > 0) this.#until(ms * MS, () => false);
+  }
+
+  /** Boots the first kernel and lets it work; false if it does not come up. */
+  #work(): boolean {
+    const first = this.#kernels.bootFirst();
+    this.#step("cold-boot", FIRST);
+    this.#until(BOOT_LIMIT_NS, () => first.state !== "booting");
+    if (first.state !== "running") return false;
+    this.#kernels.loadNext();
+    for (const client of this.#machine.clients) client.start();
+    const idle = this.#idleClients();
+    this.#until(START_LIMIT_NS, () => idle.size === 0);
+    this.#for(this.#scenario.workload.beforeMs);
+    return true;
+  }
+
+  /** Active clients that have not reached memory yet; the set empties as they do. */
+  #idleClients(): ReadonlySet<string> {
+    const { names, spec } = this.#machine;
+    const idle = new Set(spec.devices.filter(({ active, driver }) => active && driver !== "absent").map(({ name }) => names.clients.get(name)!));
+    this.#trace.on("lab.landing", ({ data }) => idle.delete(data.device));
+    return idle;
+  }
+
+  #wayDown(first: Kernel): Coroutine<unknown> {
+    switch (this.#scenario.wayDown) {
+      case "reboot":
+        return first.reboot.kernel_restart("quiesce");
+      case "kexec":
+        return first.kexec.kernel_kexec();
+      case "kdump":
+        return first.kexec.panic("sysrq triggered crash");
+      case "power-off":
+        return first.reboot.kernel_power_off();
+      case "emergency":
+        return emergency(first);
+    }
+  }
+
+  run(): RunResult {
+    const { simulation } = this.#machine;
+    const wayDown = this.#scenario.wayDown;
+    let second: SecondKernel = "none";
+    if (this.#work()) {
+      this.#wayDownAt = simulation.now;
+      this.#step("way-down", FIRST);
+      const first = this.#kernels.first!;
+      first.spawn(`${wayDown}:1`, this.#wayDown(first));
+      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended);
+      if (STARTS_ANOTHER[wayDown]) second = this.#secondKernel();
+      this.#for(this.#scenario.workload.afterMs);
+    }
+    for (const monitor of this.#monitors.all) monitor.finish(simulation.now);
+    return this.#result(second);
+  }
+
+  /** Waits for the second kernel to be up, or to fail. */
+  #secondKernel(): SecondKernel {
+    const kernels = this.#kernels;
+    this.#until(DOWN_LIMIT_NS, () => kernels.second !== null && kernels.second.state !== "booting");
+    const state = kernels.second?.state;
+    if (state === "running") {
+      this.#step("second-kernel-up", SECOND);
+      return "up";
+    }
+    return state === undefined || state === "booting" ? "hung" : "oops";
+  }
+
+  #result(second: SecondKernel): RunResult {
+    const { quiet, untranslated, foreign, walks, next, all } = this.#monitors;
+    const { names, simulation, notModelled } = this.#machine;
+    const claims = all.map((monitor) => monitor.result());
+    const start = Math.max(0, this.#wayDownAt - LEAD_NS);
+    const clientDevices = [...names.clients.values()];
+    // A second kernel that came up and oopsed later is not up.
+    const secondKernel = second === "up" && this.#kernels.second?.state === "crashed" ? "oops" : second;
+    return {
+      title: this.#scenario.title,
+      wayDown: this.#scenario.wayDown,
+      seed: this.#options.seed,
+      verdict: verdictOf({
+        anyClaimBroken: claims.some(({ holds }) => !holds),
+        strayAccesses: foreign.strayAccesses,
+        nextKernelBytes: next.bytes,
+        ownedBytes: foreign.ownedBytes,
+      }),
+      claims,
+      dma: this.#counters.counts(quiet.accesses, untranslated.accesses),
+      foreignWriteBytes: foreign.bytes,
+      nextKernelBytesCorrupted: next.bytes,
+      staleWalks: walks.walks,
+      events: { recorded: this.#counters.recorded, lost: this.#counters.lost, kinds: Object.fromEntries(this.#counters.kinds) },
+      secondKernel,
+      oops: this.#chronicle.oops,
+      stuck: this.#stuck(secondKernel),
+      inconclusive: this.#limitHit,
+      wayDownAt: this.#wayDownAt,
+      endedAt: simulation.now,
+      shutdownOrder: this.#chronicle.shutdownOrder,
+      milestones: this.#chronicle.milestones,
+      timeline: this.#recorder.timeline(start, Math.min(simulation.now, this.#wayDownAt + SHOWN_NS)),
+      sites: this.#recorder.sites,
+      notModelled: Object.fromEntries(notModelled.counts),
+      log: this.#chronicle.log,
+      interestingDevices: [...clientDevices, names.smmu],
+      smmuDevice: names.smmu,
+      clientDevices,
+      replay: this.#options.replay,
+    };
+  }
+
+  #stuck(second: SecondKernel): RunResult["stuck"] {
+    if (this.#kernels.ended && second !== "hung") return [];
+    return this.#machine.simulation.waitingTasks().map(({ group, task, reason }) => ({ kernel: group, task, reason }));
+  }
+}
+
+/**
+ * Carries a scenario out.
+ * @throws HostMisuseError for a machine that cannot be; checked scenarios never do
+ */
+export function runScenario(scenario: Scenario, options: RunOptions): RunResult {
+  return new Run(scenario, options).run();
+}

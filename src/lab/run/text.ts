@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+/** A run as text for a terminal of 80 columns, and as a document `quiesce/run@1`. */
+import { hex } from "../../hw/index.ts";
+import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
+import type { Scenario } from "../scenario/types.ts";
+import { type Paint, wrap } from "../text.ts";
+import { LANDING_CLASSES, type RunResult } from "./result.ts";
+
+const WIDTH = 80;
+const EVIDENCE_SHOWN = 3;
+
+function at(time: number, origin: number): string {
+  const ms = (time - origin) / 1e6;
+  return `${ms < 0 ? "-" : "+"}${Math.abs(ms).toFixed(3)}`.padStart(10);
+}
+
+function hanging(prefix: string, text: string): string[] {
+  const [first = "", ...rest] = wrap(text, WIDTH - prefix.length);
+  return [prefix + first, ...rest.map((line) => " ".repeat(prefix.length) + line)];
+}
+
+function chronicle(run: RunResult, paint: Paint): string[] {
+  const shown = new Set(run.interestingDevices);
+  const entries = [
+    ...run.milestones.map(({ time, kernel, text }) => ({ time, text: `${kernel}: ${text}` })),
+    ...run.shutdownOrder
+      .filter(({ device }) => shown.has(device))
+      .map(({ kernel, device, hook, begin }) => ({ time: begin, text: `${kernel}: shutdown of ${device} (${hook === "none" ? "no hook" : hook})` })),
+  ];
+  const lines = entries
+    .map((entry, index) => ({ ...entry, index }))
+    .sort((a, b) => a.time - b.time || a.index - b.index)
+    .flatMap(({ time, text }) => hanging(`${at(time, run.wayDownAt)}  `, text));
+  return [paint("dim", `${"ms".padStart(10)}  what happened`), ...lines];
+}
+
+function dma(run: RunResult): string[] {
+  const { dma: counts, events } = run;
+  const kinds = LANDING_CLASSES.map((kind) => `${run.timeline.bins[kind].reduce((sum, count) => sum + count, 0)} ${kind}`).join(", ");
+  return [
+    ...hanging("DMA           ", `${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted (from the way down until a later driver took over)`),
+    ...hanging("              ", `${counts.afterOwnShutdown} after the device's own shutdown, ${counts.afterSmmuShutdown} after the SMMU's`),
+    ...hanging("landings      ", `${kinds} (in the time shown)`),
+    `harm          ${run.foreignWriteBytes} bytes written without a grant, ${run.nextKernelBytesCorrupted} of the next kernel`,
+    `SMMU          ${run.staleWalks} walks of given-away tables, ${events.recorded} events recorded, ${events.lost} lost`,
+    `second kernel ${run.secondKernel}`,
+  ];
+}
+
+function evidence(item: Evidence, origin: number): string[] {
+  const addresses = [...new Set([item.address, item.physical].filter((address) => address !== undefined).map((address) => hex(address)))];
+  const given = item.givenUpBy === undefined ? "" : `; given up by ${item.givenUpBy}`;
+  return hanging(`    ${at(item.time, origin)}  `, `${item.who} ${addresses.join(" -> ")}: ${item.text}${given}`);
+}
+
+function claim(result: ClaimResult, origin: number, paint: Paint): string[] {
+  const word = result.holds ? paint("clean", "holds ") : paint("corrupt", "broken");
+  const shown = result.evidence.slice(0, EVIDENCE_SHOWN);
+  const more = result.count - shown.length;
+  return [`${word}  ${result.claim}`, ...shown.flatMap((item) => evidence(item, origin)), ...(more > 0 ? [`${" ".repeat(16)}and ${more} more`] : [])];
+}
+
+/** What `quiesce run` prints. @param broken what is not as the scenario expects */
+export function runText(scenario: Scenario, run: RunResult, broken: readonly string[], paint: Paint): string {
+  const oops = run.oops
+    ? [
+        paint("corrupt", `${run.oops.kernel} kernel oopsed at ${at(run.oops.time, run.wayDownAt).trim()} ms`),
+        ...hanging("  ", run.oops.message),
+        `  task ${run.oops.task}, device ${run.oops.device ?? "none"}`,
+      ]
+    : [];
+  const stuck = run.stuck.flatMap(({ kernel, task, reason }) => hanging(`stuck         `, `${kernel}: ${task} waits: ${reason}`));
+  const parts = [
+    [paint("bold", scenario.title), ...wrap(scenario.story.trim().replace(/\s+/g, " "), WIDTH), paint("dim", `source: ${scenario.source}`)],
+    chronicle(run, paint),
+    [...dma(run), ...stuck],
+    oops,
+    run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),
+    [`verdict: ${paint(run.verdict, run.verdict)}`, ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)), `replay:  ${run.replay}`],
+  ];
+  return `${parts.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+function evidenceDocument({ address, physical, ...rest }: Evidence): object {
+  return { ...rest, ...(address === undefined ? {} : { address: hex(address) }), ...(physical === undefined ? {} : { physical: hex(physical) }) };
+}
+
+/** The run as one JSON document. 64-bit values are hex strings, times virtual nanoseconds. */
+export function runDocument(scenario: Scenario, run: RunResult, broken: readonly string[]): object {
+  const { claims, seed, log: _log, ...rest } = run;
+  return {
+    schema: "quiesce/run@1",
+    ...rest,
+    seed: hex(seed),
+    claims: claims.map((result) => ({ ...result, evidence: result.evidence.map(evidenceDocument) })),
+    scenario: { source: scenario.source, expect: scenario.expect },
+    notAsExpected: broken,
+  };
+}

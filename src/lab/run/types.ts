@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/** The words in which a run is described: what can be chosen, and what comes out. */
+
+export const SMMU_POLICIES = ["none", "bypass", "abort"] as const;
+/** What the SMMU driver does at shutdown: no hook at all, CR0 to zero as Linux does, or CR0 to zero with GBPA aborting. */
+export type SmmuPolicy = (typeof SMMU_POLICIES)[number];
+
+export const CLIENT_HOOKS = ["no-hook", "mainline", "quiescing"] as const;
+/** What a client's driver does at shutdown: nothing, what Linux does, or stop DMA and prove it idle. */
+export type ClientHook = (typeof CLIENT_HOOKS)[number];
+
+export const WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency"] as const;
+export type WayDown = (typeof WAYS_DOWN)[number];
+
+export const CLIENT_KINDS = ["e1000e", "hdlcd", "tmc-etr"] as const;
+export type ClientKind = (typeof CLIENT_KINDS)[number];
+
+export const VERDICTS = ["clean", "contained", "stray", "corrupt"] as const;
+/** clean: no claim broken; contained: DMA went on, nothing was harmed; stray: memory was reached that nobody had granted; corrupt: memory given to someone else was changed. */
+export type Verdict = (typeof VERDICTS)[number];
+
+export const CLAIMS = [
+  "no-dma-after-own-shutdown",
+  "no-dma-after-smmu-shutdown",
+  "no-foreign-write",
+  "no-stale-walk",
+  "suppliers-last",
+  "next-kernel-intact",
+  "no-missed-maintenance",
+] as const;
+export type ClaimName = (typeof CLAIMS)[number];
+
+/** How the second kernel ended: none means that this way down starts none. */
+export type SecondKernel = "up" | "oops" | "hung" | "none";

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/** Which scenarios no machine could be built from: StreamIDs out of range, windows that overlap, devices without a bus. */
+import { hex, profiles } from "../../hw/index.ts";
+import { BOARD } from "../machine/board.ts";
+import { deviceWindow } from "../machine/clients.ts";
+import type { Scenario } from "./types.ts";
+
+/** Something that does not fit, with the path of keys that leads to it. */
+export interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+interface Window {
+  readonly name: string;
+  readonly base: number;
+  readonly size: number;
+  readonly path: readonly (string | number)[];
+}
+
+const PAGE = 4096;
+
+function windowsOf(scenario: Scenario): Window[] {
+  const { machine } = scenario;
+  const windows: Window[] = [
+    { name: "RAM", ...machine.memory, path: ["machine", "memory", "base"] },
+    { name: "the SMMU", base: machine.smmu.base, size: 0x2_0000, path: ["machine", "smmu", "base"] },
+    { name: "the MSI frame", base: BOARD.msiFrameBase, size: PAGE, path: ["machine"] },
+  ];
+  if (machine.pci) {
+    windows.push({ name: "ECAM", base: BOARD.ecamBase, size: BOARD.ecamSize, path: ["machine", "pci"] });
+    windows.push({ name: "the PCI window", base: BOARD.pciWindowBase, size: BOARD.pciWindowSize, path: ["machine", "pci"] });
+  }
+  machine.devices.forEach((device, index) => {
+    const window = deviceWindow(device);
+    if (window) windows.push({ name: device.name, ...window, path: ["machine", "devices", index, device.base === undefined ? "name" : "base"] });
+  });
+  return windows;
+}
+
+function* checkWindows(scenario: Scenario): Generator<Problem> {
+  const windows = windowsOf(scenario);
+  for (const [index, window] of windows.entries()) {
+    if (window.base % PAGE !== 0 || window.size % PAGE !== 0) {
+      yield { path: window.path, message: `${window.name} at ${hex(window.base)} does not begin and end on a 4 KiB page` };
+    }
+    const other = windows.slice(0, index).find(({ base, size }) => base < window.base + window.size && window.base < base + size);
+    if (other) yield { path: window.path, message: `${window.name} at ${hex(window.base)} overlaps ${other.name} at ${hex(other.base)}` };
+  }
+}
+
+function* checkDevices(scenario: Scenario): Generator<Problem> {
+  const { machine } = scenario;
+  const sidSize = profiles[machine.smmu.profile]?.sidSize ?? 0;
+  const names = new Map<string, number>();
+  const streams = new Map<number, string>();
+  for (const [index, device] of machine.devices.entries()) {
+    const path = (key: string): (string | number)[] => ["machine", "devices", index, key];
+    if (device.streamId >= 2 ** sidSize) {
+      yield { path: path("streamId"), message: `StreamID ${hex(device.streamId)} does not fit profile ${machine.smmu.profile}: SIDSIZE is ${sidSize}` };
+    }
+    if (names.has(device.name)) yield { path: path("name"), message: `two devices are named ${device.name}` };
+    names.set(device.name, index);
+    const twin = streams.get(device.streamId);
+    if (twin !== undefined) yield { path: path("streamId"), message: `${device.name} and ${twin} share StreamID ${hex(device.streamId)}` };
+    streams.set(device.streamId, device.name);
+    const needs = device.kind === "e1000e" ? "pci" : "platform";
+    if (device.bus !== needs) yield { path: path("bus"), message: `${device.kind} is a ${needs} device` };
+    else if (device.bus === "pci" && !machine.pci) yield { path: path("kind"), message: `${device.name} has no bus: the machine has no "pci"` };
+    if (device.bus === "pci" && device.base !== undefined) yield { path: path("base"), message: "a PCI function has no fixed address" };
+    if (device.bus === "pci" && device.linkToSmmu) yield { path: path("linkToSmmu"), message: "board code cannot link a PCI function: it is found later" };
+  }
+}
+
+/** Everything that does not fit together, in the order of the file. */
+export function checkScenario(scenario: Scenario): Problem[] {
+  const { machine, expect } = scenario;
+  const problems = [...checkWindows(scenario), ...checkDevices(scenario)];
+  if (machine.smmuNode > machine.devices.length) {
+    problems.push({ path: ["machine", "smmuNode"], message: `there are only ${machine.devices.length} devices for the SMMU's node to come after` });
+  }
+  const both = expect.holds.find((claim) => expect.broken.includes(claim));
+  if (both) problems.push({ path: ["expect", "broken"], message: `${both} is expected both to hold and to be broken` });
+  return problems;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
+import * as v from "valibot";
+import { profiles } from "../../hw/index.ts";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { BOARD, STREAM_IDS } from "../machine/board.ts";
+import type { Scenario } from "./types.ts";
+
+const text = v.pipe(v.string(), v.nonEmpty("is empty"));
+const flag = (otherwise: boolean) => v.optional(v.boolean(), otherwise);
+
+function whole(least: number, most: number) {
+  return v.pipe(v.number(), v.safeInteger("is not a whole number below 2^53"), v.minValue(least, `is less than ${least}`), v.maxValue(most, `is more than ${most}`));
+}
+const address = whole(0, 2 ** 52);
+const milliseconds = (otherwise: number) => v.optional(whole(0, 10_000), otherwise);
+
+const deviceSchema = v.strictObject({
+  name: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a node name: a small letter, then small letters, digits, hyphens")),
+  kind: v.picklist(CLIENT_KINDS),
+  bus: v.optional(v.picklist(["platform", "pci"])),
+  hook: v.optional(v.picklist(CLIENT_HOOKS), "mainline"),
+  streamId: v.optional(whole(0, 2 ** 32 - 1)),
+  driver: v.optional(v.picklist(["built-in", "module", "absent"]), "built-in"),
+  active: flag(true),
+  linkToSmmu: flag(false),
+  base: v.optional(address),
+});
+
+const machineSchema = v.strictObject({
+  memory: v.optional(v.strictObject({ base: address, size: whole(0x400_0000, 2 ** 40) }), { base: BOARD.ramBase, size: BOARD.ramSize }),
+  smmu: v.optional(
+    v.strictObject({
+      profile: v.optional(v.picklist(Object.keys(profiles)), "linux-typical"),
+      base: v.optional(address, BOARD.smmuBase),
+      shutdown: v.optional(v.picklist(SMMU_POLICIES), "bypass"),
+      driver: v.optional(v.picklist(["built-in", "module"]), "built-in"),
+    }),
+    {},
+  ),
+  pci: v.optional(v.strictObject({ busMasterOff: v.optional(v.picklist(["drop", "hold", "reset"]), "drop") })),
+  devices: v.pipe(v.array(deviceSchema), v.minLength(1, "has no device")),
+  smmuNode: v.optional(whole(0, 16), 0),
+  resetDelayMs: milliseconds(10),
+});
+
+const claims = v.optional(v.array(v.picklist(CLAIMS)), []);
+
+const fileSchema = v.strictObject({
+  title: text,
+  story: text,
+  source: text,
+  machine: machineSchema,
+  kernel: v.optional(
+    v.strictObject({ fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"), fwDevlinkStrict: flag(false), passthrough: flag(false) }),
+    {},
+  ),
+  workload: v.optional(
+    v.strictObject({
+      beforeMs: milliseconds(20),
+      afterMs: milliseconds(20),
+      frames: v.optional(
+        v.strictObject({ periodUs: v.optional(whole(1, 1_000_000), 200), bytes: v.optional(whole(60, 1518), 128), jitterPercent: v.optional(whole(0, 100), 20) }),
+        {},
+      ),
+    }),
+    {},
+  ),
+  wayDown: v.picklist(WAYS_DOWN),
+  next: v.optional(
+    v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }),
+    {},
+  ),
+  expect: v.optional(v.strictObject({ verdict: v.optional(v.picklist(VERDICTS)), holds: claims, broken: claims }), {}),
+});
+
+/** Fills in what depends on another key: a device's bus and StreamID follow from its kind. */
+export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
+  fileSchema,
+  v.transform(({ machine, ...rest }): Scenario => {
+    const { pci, ...others } = machine;
+    const devices = machine.devices.map(({ base, ...device }) => ({
+      ...device,
+      bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform"),
+      streamId: device.streamId ?? STREAM_IDS[device.kind],
+      ...(base === undefined ? {} : { base }),
+    }));
+    const { verdict, ...claimsExpected } = rest.expect;
+    return {
+      ...rest,
+      machine: { ...others, devices, ...(pci === undefined ? {} : { pci }) },
+      expect: { ...claimsExpected, ...(verdict === undefined ? {} : { verdict }) },
+    };
+  }),
+);
+
+/** The schema before the transformation, for the published JSON Schema. */
+export const scenarioFileSchema: v.GenericSchema = fileSchema;
