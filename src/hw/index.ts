@@ -31,7 +31,6 @@ export * from "./smmuv3/choices.ts";
 export * from "./smmuv3/translator.ts";
 export * from "./smmuv3/config-cache.ts";
 export * from "./smmuv3/tlb.ts";
-export * from "./smmuv3/stale-detector.ts";
 export * from "./smmuv3/spec/structure.ts";
 export * from "./smmuv3/spec/ste.ts";
 export * from "./smmuv3/spec/cd.ts";

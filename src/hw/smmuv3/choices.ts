@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
-/** Where the architecture leaves a choice: what this model does, and why. */
+/**
+ * Where the architecture leaves a choice (CONSTRAINED UNPREDICTABLE, IMPLEMENTATION DEFINED, options): what this model does, and
+ * why. The one table that code, tests and documentation read; `choices` holds all rows.
+ */
+import { registerChoices } from "./choices-registers.ts";
 
-/** One CONSTRAINED UNPREDICTABLE or IMPLEMENTATION DEFINED behaviour. */
+export { registerChoices };
+
+/** One such behaviour. */
 export interface Choice {
   /** Short and stable, for references from tests and documentation. */
   readonly id: string;
@@ -14,4 +20,191 @@ export interface Choice {
   readonly why: string;
 }
 
-export const translationChoices: readonly Choice[] = [];
+/** Rows of the translation side. */
+export const translationChoices: readonly Choice[] = [
+  {
+    id: "strtab-beyond-oas",
+    section: "§3.4.3",
+    options: "an STE or L1STD address beyond the output address size: truncated, or F_STE_FETCH",
+    ours: "F_STE_FETCH",
+    why: "a wrong pointer shows instead of reading other memory",
+  },
+  {
+    id: "s1contextptr-beyond-ias",
+    section: "§3.4.3",
+    options: "S1ContextPtr beyond the intermediate address size: C_BAD_STE, or a stage-2 F_TRANSLATION",
+    ours: "C_BAD_STE",
+    why: "the same as without stage 2",
+  },
+  {
+    id: "l2ptr-beyond-ias",
+    section: "§3.4.3",
+    options: "L1CD.L2Ptr beyond the intermediate address size: C_BAD_SUBSTREAMID, or a stage-2 F_TRANSLATION",
+    ours: "C_BAD_SUBSTREAMID",
+    why: "the same as without stage 2",
+  },
+  {
+    id: "s1contextptr-low-bits",
+    section: "§5.2",
+    options: "S1ContextPtr bits below the table's alignment: as zero, or any entry is fetched",
+    ours: "as zero",
+    why: "the address that aligned software meant",
+  },
+  {
+    id: "res0-in-structures",
+    section: "§5",
+    options: "RES0 bits of structures and fields of absent features: ignored, or ILLEGAL",
+    ours: "ignored; those that ask for a feature are counted as not modelled",
+    why: "later software goes on working, and nothing is silent",
+  },
+  {
+    id: "txsz-range",
+    section: "§5.2, §5.4",
+    options: "TxSZ and S2T0SZ out of range, v3.0: clamped, or ILLEGAL",
+    ours: "ILLEGAL in every version",
+    why: "mandatory from v3.1 on",
+  },
+  {
+    id: "cont",
+    section: "§5.2",
+    options: "STE.CONT: a cached STE may serve its aligned block, a mismatch may give F_CFG_CONFLICT",
+    ours: "ignored",
+    why: "a hint",
+  },
+  {
+    id: "level1-cached-invalid",
+    section: "§3.21.2, §5.1",
+    options: "L1STD and L1CD without a level-2 table: cached, or fetched again",
+    ours: "cached until maintenance with Leaf 0",
+    why: "shows drivers that add a level-2 table and invalidate the leaf only",
+  },
+  {
+    id: "config-cache-replacement",
+    section: "§3.21",
+    options: "any replacement",
+    ours: "the entry cached longest ago goes; an STE takes its CDs along",
+    why: "deterministic, and independent of hits",
+  },
+  {
+    id: "tlb-replacement",
+    section: "§3.17",
+    options: "any replacement",
+    ours: "a hand goes round the slots, free slots first",
+    why: "deterministic, and independent of hits",
+  },
+  {
+    id: "walk-cache",
+    section: "§3.17",
+    options: "table descriptors may be cached",
+    ours: "never",
+    why: "each walk reads memory; Leaf hints of TLBI then make no difference",
+  },
+  {
+    id: "caching-of-faults",
+    section: "§3.17",
+    options: "a valid translation that refuses the access may be cached",
+    ours: "not cached by the access that it refuses",
+    why: "the next access sees what software has repaired",
+  },
+  {
+    id: "tlb-multiple-match",
+    section: "§3.17.6",
+    options: "several matching entries: F_TLB_CONFLICT, or one of them (or a mix within its reach)",
+    ours: "the one of the smallest size; no event",
+    why: "deterministic; BBML 2 promises no conflict",
+  },
+  {
+    id: "nT",
+    section: "§3.21.1",
+    options: "BBML 1: a block with nT is cached so that nothing conflicts, or not at all",
+    ours: "not cached",
+    why: "simple",
+  },
+  {
+    id: "contiguous",
+    section: "§3.17",
+    options: "the Contiguous bit is a hint; descriptors of a run that disagree may give any of their translations",
+    ours: "one entry for the run, if the descriptor's output address has its place in it; else as if the bit were 0",
+    why: "a stale neighbour shows, a misplaced bit does no harm",
+  },
+  {
+    id: "s1-only-and-nested",
+    section: "§3.17",
+    options: "stage-1-only and nested streams with one VMID may hit each other's entries",
+    ours: "they never do",
+    why: "results stay within the stream's own stage 2",
+  },
+  {
+    id: "combined-entries",
+    section: "§4.4.3",
+    options: "CMD_TLBI_S2_IPA may drop entries that combine both stages",
+    ours: "they stay until a stage-1 command reaches them",
+    why: "shows hypervisors that forget the second command",
+  },
+  {
+    id: "tlbi-el2-e2h",
+    section: "§4.4.2",
+    options: "CMD_TLBI_EL2_* of one CR2.E2H need not reach entries of the other",
+    ours: "both kinds go; entries without ASID count as global",
+    why: "software must not mix them",
+  },
+  {
+    id: "tlbi-8-bit-tags",
+    section: "§4.4.1",
+    options: "ASID or VMID operand beyond 8 bits where only 8 are implemented: no match, or truncated",
+    ours: "no match",
+    why: "simple",
+  },
+  {
+    id: "tlbi-range-alignment",
+    section: "§4.4.1.1",
+    options: "a range whose address is not aligned to the leaf that TTL names: any range",
+    ours: "the range as it stands",
+    why: "simple",
+  },
+  {
+    id: "tlbi-tbi",
+    section: "§4.4.2",
+    options: "bits [63:56] of a VA operand under TBI",
+    ours: "compared as copies of bit 55",
+    why: "as entries are kept; drops more rather than less",
+  },
+  {
+    id: "mev",
+    section: "§7.3.1",
+    options: "similar events may be merged where STE.MEV is 1",
+    ours: "never merged",
+    why: "each fault is seen",
+  },
+  {
+    id: "alloccfg-without-mtcfg",
+    section: "§5.2",
+    options: "ALLOCCFG with MTCFG 0: effective or not",
+    ours: "effective",
+    why: "the plainer reading",
+  },
+  {
+    id: "stage2-memattr-reserved",
+    section: "§13.1.6",
+    options: "reserved MemAttr codes of stage 2",
+    ours: "Device-nGnRnE without S2FWB; with it bit 3 is ignored and 0b100 is Normal Non-cacheable",
+    why: "the strongest type, as the STE field has it",
+  },
+  {
+    id: "own-access-attributes",
+    section: "§13.1.8",
+    options: "attributes of the SMMU's own accesses matter to the memory system",
+    ours: "not carried: CR1.TABLE_*, S1CIR/S1COR/S1CSH, IRx/ORx/SHx, S2IR0/S2OR0/S2SH0 have no effect",
+    why: "the modelled memory is coherent",
+  },
+  {
+    id: "poisoned-fetch",
+    section: "§3.12",
+    options: "a poisoned read of a structure or descriptor",
+    ours: "as an external abort",
+    why: "its contents cannot be trusted",
+  },
+];
+
+/** All rows of the model. */
+export const choices: readonly Choice[] = [...translationChoices, ...registerChoices];
