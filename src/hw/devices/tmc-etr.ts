@@ -10,13 +10,13 @@ import { high32, join64, low32 } from "../bits/hex.ts";
 import { NotModelledLog } from "../errors.ts";
 import { DmaStatus, type DmaPort } from "../memory/dma-port.ts";
 import type { MmioDevice } from "../memory/system-bus.ts";
-import { TMC, TMC_FFCR, TMC_FFSR, TMC_STS, TRACE_FRAME_BYTES, traceFrame } from "./tmc-etr-registers.ts";
 import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
+import { TMC, TMC_FFCR, TMC_FFSR, TMC_STS, TRACE_FRAME_BYTES, traceFrame } from "./tmc-etr-registers.ts";
 
 /** What unlocks the registers when written to LAR. */
 const UNLOCK_KEY = 0xc5ac_ce55;
-/** FFCR bits that software may set; of these, other than the two above, the triggers are not modelled. */
-const FFCR_MASK = 0x7373;
+/** FFCR bits that software may set. Flush and stop are acted on; formatting and triggers are kept only. */
+const FFCR_MASK = 0x7773;
 const FFCR_STOP_ON_TRIGGER = 0x2000;
 const AXICTL_MASK = 0x0fbf;
 const AXICTL_SCATTER_GATHER = 0x80;
@@ -42,7 +42,7 @@ export interface TmcEtrOptions {
   readonly notModelled?: NotModelledLog;
 }
 
-/** How far capture has come: TraceCaptEn clear; running; stopped with TraceCaptEn still set; being disabled. */
+/** How far capture has come: TraceCaptEn clear; running; stopped with TraceCaptEn still set. */
 type State = "disabled" | "running" | "stopped";
 
 export class TmcEtr implements MmioDevice {
