@@ -8,7 +8,7 @@ import type { TraceSink } from "../../sim/index.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { CircularQueue } from "./circular-queue.ts";
 import type { CommandExecution } from "./command-execution.ts";
-import { commandOf, describeCommand } from "./command-text.ts";
+import { describeCommand } from "./command-text.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { Delays } from "./delays.ts";
 import type { GlobalErrors } from "./gerror.ts";
@@ -99,14 +99,15 @@ export class CommandQueue {
     const { trace, execution, host, config } = this.#deps;
     const command = this.#command;
     if (trace.wants("smmu.command")) trace.emit("smmu.command", { words: [...command], text: describeCommand(command) });
-    if (execution.execute(command)) {
+    const done = execution.execute(command);
+    if (done === undefined) {
+      this.#fail(CommandError.illegal);
+    } else {
       const wasFull = this.#queue.used === this.#queue.capacity;
       this.#queue.advance("cons");
       // Whoever sees the signal of a CMD_SYNC must see CONS beyond it (§3.18).
-      if (commandOf(command)?.name === "CMD_SYNC") execution.signalCompletion(command);
+      execution.signalCompletion(done);
       if (wasFull && config.sev) host.sendEvent();
-    } else {
-      this.#fail(CommandError.illegal);
     }
     this.#busy = false;
     const waiting = this.#whenIdle;
@@ -127,7 +128,11 @@ export class CommandQueue {
     const { lint, registers, errors } = this.#deps;
     const queue = this.#queue;
     if (!queue.consistent) {
-      lint("prod-inconsistent", () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`, "§3.5.1");
+      lint(
+        "prod-inconsistent",
+        () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`,
+        "§3.5.1",
+      );
       return;
     }
     const before = (old - queue.cons) & queue.indexMask;

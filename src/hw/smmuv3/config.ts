@@ -90,8 +90,30 @@ export interface SmmuConfig {
 
 /** Features that a configuration may name only to be refused. */
 export type BeyondFeature =
-  | "httu" | "btm" | "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "ds" | "stt"
-  | "pbha" | "the" | "s1pi" | "s2pi" | "s2po" | "aie" | "epan" | "mteperm" | "presets" | "vmw" | "dormhint";
+  | "httu"
+  | "btm"
+  | "secure"
+  | "realm"
+  | "root"
+  | "ecmdq"
+  | "atos"
+  | "mpam"
+  | "pmcg"
+  | "dpt"
+  | "d128"
+  | "ds"
+  | "stt"
+  | "pbha"
+  | "the"
+  | "s1pi"
+  | "s2pi"
+  | "s2po"
+  | "aie"
+  | "epan"
+  | "mteperm"
+  | "presets"
+  | "vmw"
+  | "dormhint";
 
 /** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
 export interface SmmuTiming {
@@ -122,9 +144,17 @@ function within(value: number, low: number, high: number): boolean {
 const rules: readonly Rule[] = [
   { section: "§6.3.1", rule: "an SMMU implements stage 1 or stage 2 or both", holds: (c) => c.stage1 || c.stage2 },
   { section: "§6.3.1", rule: "Hyp == 1 needs S1P == 1 and S2P == 1", holds: (c) => !c.hyp || (c.stage1 && c.stage2) },
-  { section: "§6.3.1", rule: "from v3.2 Hyp == 1 is mandatory with S1P == 1 and S2P == 1", holds: (c) => c.hyp || c.version < 2 || !(c.stage1 && c.stage2) },
+  {
+    section: "§6.3.1",
+    rule: "from v3.2 Hyp == 1 is mandatory with S1P == 1 and S2P == 1",
+    holds: (c) => c.hyp || c.version < 2 || !(c.stage1 && c.stage2),
+  },
   { section: "§6.3.2", rule: "SIDSIZE is 0 to 32", holds: (c) => within(c.sidSize, 0, 32) },
-  { section: "§6.3.2", rule: "SIDSIZE >= 7 needs a 2-level Stream table (ST_LEVEL != 0b00)", holds: (c) => c.sidSize < 7 || c.twoLevelStreamTable },
+  {
+    section: "§6.3.2",
+    rule: "SIDSIZE >= 7 needs a 2-level Stream table (ST_LEVEL != 0b00)",
+    holds: (c) => c.sidSize < 7 || c.twoLevelStreamTable,
+  },
   { section: "§6.3.2", rule: "SSIDSIZE is 0 to 20", holds: (c) => within(c.ssidSize, 0, 20) },
   {
     section: "§6.3.2",
@@ -133,7 +163,11 @@ const rules: readonly Rule[] = [
   },
   { section: "§6.3.4", rule: "HAD == 1 needs S1P == 1", holds: (c) => !c.had || c.stage1 },
   { section: "§6.3.4", rule: "from v3.1 HAD == 1 is mandatory with S1P == 1", holds: (c) => c.had || c.version < 1 || !c.stage1 },
-  { section: "§6.3.4", rule: "RIL, FWB and BBML are v3.2 features: not before v3.1", holds: (c) => c.version >= 1 || !(c.ril || c.fwb || c.bbml !== 0) },
+  {
+    section: "§6.3.4",
+    rule: "RIL, FWB and BBML are v3.2 features: not before v3.1",
+    holds: (c) => c.version >= 1 || !(c.ril || c.fwb || c.bbml !== 0),
+  },
   { section: "§6.3.4", rule: "XNX == 1 needs S2P == 1", holds: (c) => !c.xnx || c.stage2 },
   { section: "§6.3.4", rule: "from v3.1 XNX == 1 is mandatory with S2P == 1", holds: (c) => c.xnx || c.version < 1 || !c.stage2 },
   { section: "§6.3.4", rule: "from v3.2 RIL == 1 is mandatory", holds: (c) => c.ril || c.version < 2 },
@@ -149,8 +183,16 @@ const rules: readonly Rule[] = [
   { section: "§6.3.6", rule: "52-bit VAs need the 64KB granule (DS is not implemented)", holds: (c) => c.vax === 48 || c.gran64k },
   { section: "§6.3.6", rule: "an OAS of 52 needs the 64KB granule (DS is not implemented)", holds: (c) => c.oas < 52 || c.gran64k },
   { section: "§6.3.6", rule: "VAX and OAS of 52 bits are v3.1 features", holds: (c) => c.version >= 1 || (c.vax === 48 && c.oas < 52) },
-  { section: "§6.3.170", rule: "PIDR0 to PIDR7 are eight bytes", holds: (c) => c.pidr.length === 8 && c.pidr.every((byte) => within(byte, 0, 0xff)) },
-  { section: "§6.3.7", rule: "IIDR is a 32-bit value with bit 7 zero", holds: (c) => within(c.iidr, 0, 0xffff_ffff) && (c.iidr & 0x80) === 0 },
+  {
+    section: "§6.3.170",
+    rule: "PIDR0 to PIDR7 are eight bytes",
+    holds: (c) => c.pidr.length === 8 && c.pidr.every((byte) => within(byte, 0, 0xff)),
+  },
+  {
+    section: "§6.3.7",
+    rule: "IIDR is a 32-bit value with bit 7 zero",
+    holds: (c) => within(c.iidr, 0, 0xffff_ffff) && (c.iidr & 0x80) === 0,
+  },
 ];
 
 function refuseNotModelled(c: SmmuConfig): void {

@@ -43,7 +43,7 @@ export class SmmuDmaPort implements DmaPort {
     tx.instruction = attributes?.instruction ?? false;
     tx.write = write;
     let worst: DmaStatus = DmaStatus.ok;
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const at = address + done;
       const length = Math.min(PAGE - (at % PAGE), bytes.length - done);
       const status = this.#part(at, bytes.subarray(done, done + length));

@@ -67,6 +67,10 @@ export class EventQueue implements EventSink {
 
   #checkCons(): void {
     if (this.#queue.consistent) return;
-    this.#deps.lint("cons-inconsistent", () => `EVENTQ_CONS ${this.#queue.cons} is inconsistent with EVENTQ_PROD ${this.#queue.prod}: the queue counts as full`, "§3.5.1");
+    this.#deps.lint(
+      "cons-inconsistent",
+      () => `EVENTQ_CONS ${this.#queue.cons} is inconsistent with EVENTQ_PROD ${this.#queue.prod}: the queue counts as full`,
+      "§3.5.1",
+    );
   }
 }

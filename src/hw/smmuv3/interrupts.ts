@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-/** Interrupts of the Event queue, the PRI queue and global errors: wired pulses and MSIs (IHI 0070 §3.18). */
+/** Interrupts of the Event queue and of global errors: wired pulses and MSIs (IHI 0070 §3.18). */
 import { join64 } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { GlobalErrorBit } from "./gerror.ts";
-import type { SmmuHost, SmmuLine } from "./ports.ts";
+import type { SmmuHost } from "./ports.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 /** Sources that IRQ_CTRL enables. CMD_SYNC has its target in the command. */
-export type InterruptSource = Exclude<SmmuLine, "cmdq-sync">;
+export type InterruptSource = "eventq" | "gerror";
 
 interface SourceRegisters {
   readonly enable: number;
@@ -24,12 +24,6 @@ const sources: Readonly<Record<InterruptSource, SourceRegisters>> = {
     address: offsetOf("EVENTQ_IRQ_CFG0"),
     data: offsetOf("EVENTQ_IRQ_CFG1"),
     abort: "MSI_EVENTQ_ABT_ERR",
-  },
-  priq: {
-    enable: bitsOf("IRQ_CTRL", "PRIQ_IRQEN"),
-    address: offsetOf("PRIQ_IRQ_CFG0"),
-    data: offsetOf("PRIQ_IRQ_CFG1"),
-    abort: "MSI_PRIQ_ABT_ERR",
   },
   gerror: {
     enable: bitsOf("IRQ_CTRL", "GERROR_IRQEN"),
@@ -60,13 +54,13 @@ export class Interrupts {
     const { enable, address, data, abort } = sources[source];
     if ((this.#registers.get(IRQ_CTRLACK) & enable) === 0) return;
     const target = join64(this.#registers.get(address + 4), this.#registers.get(address));
-    this.message(target, this.#registers.get(data), abort);
+    if (target !== 0) this.message(target, this.#registers.get(data), abort);
     this.#host.pulse(source);
   }
 
-  /** Sends an MSI: a 32-bit write of `data`. No MSI if they are not implemented or the address is 0. */
+  /** Sends an MSI, if they are implemented: a 32-bit write of `data`. */
   message(address: number, data: number, abort: GlobalErrorBit): void {
-    if (!this.#config.msi || address === 0) return;
+    if (!this.#config.msi) return;
     this.#data[0] = data;
     if (this.#host.store("msi", address, this.#data, 1) !== BusStatus.ok) this.#aborted(abort);
   }

@@ -8,9 +8,22 @@ export type Lint = (rule: LintRule, detail: () => string, section: string) => vo
 
 /** What the register side notices. */
 export type LintRule =
-  | "illegal-access" | "write-read-only" | "write-undefined" | "reserved-bits" | "guarded-write" | "field-in-transition"
-  | "gbpa-without-update" | "gerrorn-inactive" | "queue-base-alignment" | "strtab-base-alignment" | "queue-too-large"
-  | "prod-inconsistent" | "cons-inconsistent" | "prod-backwards" | "cmdqen-cleared-with-work" | "operand-out-of-range";
+  | "illegal-access"
+  | "write-read-only"
+  | "write-undefined"
+  | "reserved-bits"
+  | "guarded-write"
+  | "field-in-transition"
+  | "gbpa-without-update"
+  | "gerrorn-inactive"
+  | "queue-base-alignment"
+  | "strtab-base-alignment"
+  | "queue-too-large"
+  | "prod-inconsistent"
+  | "cons-inconsistent"
+  | "prod-backwards"
+  | "cmdqen-cleared-with-work"
+  | "operand-out-of-range";
 
 export function lintTo(trace: TraceSink<SmmuEvents>): Lint {
   return (rule, detail, section) => {

@@ -199,7 +199,11 @@ export class RegisterFile implements RegisterView {
       return;
     }
     if ((value & ~word.defined) !== 0) {
-      lint("reserved-bits", () => `${hex(value, 8)} written to ${wordName(word)} sets reserved bits ${hex((value & ~word.defined) >>> 0)}`, register.section);
+      lint(
+        "reserved-bits",
+        () => `${hex(value, 8)} written to ${wordName(word)} sets reserved bits ${hex((value & ~word.defined) >>> 0)}`,
+        register.section,
+      );
     }
     const old = this.get(place);
     const open = this.#openBits(place, word, value, old);
@@ -218,7 +222,11 @@ export class RegisterFile implements RegisterView {
       open &= ~bits;
       if (((value ^ old) & bits) !== 0) {
         const { register } = word;
-        this.#deps.lint("guarded-write", () => `${hex(value, 8)} written to ${wordName(word)} is ignored: ${guard} is set or in transition`, register.section);
+        this.#deps.lint(
+          "guarded-write",
+          () => `${hex(value, 8)} written to ${wordName(word)} is ignored: ${guard} is set or in transition`,
+          register.section,
+        );
       }
     }
     return open;
@@ -258,7 +266,11 @@ export class RegisterFile implements RegisterView {
     if (place !== CR0 && place !== IRQ_CTRL) return value;
     const next = (place === CR0 ? this.cr0 : this.irqControl).sanitise(value, old);
     if (next !== value) {
-      lint("field-in-transition", () => `${hex(value, 8)} written to ${register.name} changes fields that are not yet acknowledged`, register.section);
+      lint(
+        "field-in-transition",
+        () => `${hex(value, 8)} written to ${register.name} changes fields that are not yet acknowledged`,
+        register.section,
+      );
     }
     return next;
   }

@@ -81,7 +81,8 @@ export class RegisterSide {
       acknowledge();
       return;
     }
-    if (!this.#commands.empty) this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands", "§6.3.9");
+    if (!this.#commands.empty)
+      this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands", "§6.3.9");
     this.#commands.whenIdle(acknowledge);
   }
 
@@ -95,7 +96,11 @@ export class RegisterSide {
     const alignment = 2 ** (twoLevel ? Math.max(6, log2Size - split + 3) : log2Size + 6);
     const base = this.registers.strtabBase();
     if (base % alignment !== 0) {
-      this.#lint("strtab-base-alignment", () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`, "§6.3.24");
+      this.#lint(
+        "strtab-base-alignment",
+        () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`,
+        "§6.3.24",
+      );
     }
   }
 }

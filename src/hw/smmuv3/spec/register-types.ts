@@ -4,17 +4,41 @@ import type { Field } from "../../bits/fields.ts";
 
 /** What must be implemented for a register, a field or a command to exist. */
 export type SmmuFeature =
-  | "stage1" | "stage2" | "two-level" | "substreams" | "hyp" | "msi" | "ats" | "atsrecerr" | "pri" | "stall" | "vmw" | "btm" | "dormhint"
-  | "atos" | "vatos" | "mpam" | "dpt" | "ecmdq" | "s2pi" | "presets" | "secure-queue"
+  | "stage1"
+  | "stage2"
+  | "two-level"
+  | "substreams"
+  | "hyp"
+  | "msi"
+  | "ats"
+  | "atsrecerr"
+  | "pri"
+  | "stall"
+  | "vmw"
+  | "btm"
+  | "dormhint"
+  | "atos"
+  | "vatos"
+  | "mpam"
+  | "dpt"
+  | "ecmdq"
+  | "s2pi"
+  | "presets"
+  | "secure-queue"
   /** IMPLEMENTATION DEFINED contents. */
   | "impdef";
 
 /** The enable that must be 0, in the control register and in its acknowledge, for a write to count. */
 export type RegisterGuard =
-  | "SMMUEN" | "CMDQEN" | "EVENTQEN" | "PRIQEN"
+  | "SMMUEN"
+  | "CMDQEN"
+  | "EVENTQEN"
+  | "PRIQEN"
   /** All of CMDQEN, EVENTQEN, PRIQEN. */
   | "any-queue"
-  | "EVENTQ_IRQEN" | "PRIQ_IRQEN" | "GERROR_IRQEN"
+  | "EVENTQ_IRQEN"
+  | "PRIQ_IRQEN"
+  | "GERROR_IRQEN"
   /** The register's own bit 31. */
   | "Update"
   /** RUN of the same ATOS group. */

@@ -1,29 +1,45 @@
 // SPDX-License-Identifier: MIT
-/** Page 0, Non-secure: control, bypass attributes, interrupts, global errors, Stream table (IHI 0070 §6.3.9 … §6.3.25). */
+/** Page 0, Non-secure: control, status and bypass attributes (IHI 0070 §6.3.9 … §6.3.15, §6.3.17). */
 import type { SmmuRegister } from "./register-types.ts";
 
 export const controlRegisterTable: readonly SmmuRegister[] = [
   {
     name: "SMMU_CR0",
-    offset: 0x0020, page: 0, width: 32, access: "RW", section: "§6.3.9",
+    offset: 0x0020,
+    page: 0,
+    width: 32,
+    access: "RW",
+    section: "§6.3.9",
     fields: [
       { name: "DPT_WALK_EN", hi: 10, lo: 10, reset: 0, needs: ["dpt"], guard: "DPT_WALK_EN", what: "0 DPT walks off, 1 DPT walks on" },
       {
-        name: "VMW", hi: 8, lo: 6, reset: 0, needs: ["vmw"],
+        name: "VMW",
+        hi: 8,
+        lo: 6,
+        reset: 0,
+        needs: ["vmw"],
         what:
-          "0b000 exact VMID match, 0b001 match VMID[N:1], 0b010 match VMID[N:2], 0b011 match VMID[N:3], 0b100 match VMID[N:4], "
-          + "other reserved, as 0b000; VMID wildcard for TLB invalidation only; N is top VMID bit per IDR0.VMID16; cacheable in TLB",
+          "0b000 exact VMID match, 0b001 match VMID[N:1], 0b010 match VMID[N:2], 0b011 match VMID[N:3], 0b100 match VMID[N:4], " +
+          "other reserved, as 0b000; VMID wildcard for TLB invalidation only; N is top VMID bit per IDR0.VMID16; cacheable in TLB",
       },
       {
-        name: "ATSCHK", hi: 4, lo: 4, reset: 0, needs: ["ats"],
+        name: "ATSCHK",
+        hi: 4,
+        lo: 4,
+        reset: 0,
+        needs: ["ats"],
         what:
-          "0 fast mode: Translated traffic passes unchecked, 1 safe mode: Translated traffic checked against STE.EATS; may be "
-          + "cached in configuration caches",
+          "0 fast mode: Translated traffic passes unchecked, 1 safe mode: Translated traffic checked against STE.EATS; may be " +
+          "cached in configuration caches",
       },
       { name: "CMDQEN", hi: 3, lo: 3, reset: 0, what: "0 command processing off, 1 on" },
       { name: "EVENTQEN", hi: 2, lo: 2, reset: 0, what: "0 Event queue writes off, 1 on" },
       {
-        name: "PRIQEN", hi: 1, lo: 1, reset: 0, needs: ["pri"],
+        name: "PRIQEN",
+        hi: 1,
+        lo: 1,
+        reset: 0,
+        needs: ["pri"],
         what: "0 PRI queue writes off, 1 on; effective value is 0 while SMMUEN==0; ACK follows the written value",
       },
       { name: "SMMUEN", hi: 0, lo: 0, reset: 0, what: "0 streams bypass per SMMU_GBPA, 1 streams go through STE configuration" },
@@ -31,7 +47,11 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
   },
   {
     name: "SMMU_CR0ACK",
-    offset: 0x0024, page: 0, width: 32, access: "RO", section: "§6.3.10",
+    offset: 0x0024,
+    page: 0,
+    width: 32,
+    access: "RO",
+    section: "§6.3.10",
     fields: [
       { name: "DPT_WALK_EN", hi: 10, lo: 10, reset: 0, needs: ["dpt"], what: "acknowledge of SMMU_CR0.DPT_WALK_EN" },
       { name: "VMW", hi: 8, lo: 6, reset: 0, needs: ["vmw"], what: "acknowledge of SMMU_CR0.VMW" },
@@ -44,73 +64,124 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
   },
   {
     name: "SMMU_CR1",
-    offset: 0x0028, page: 0, width: 32, access: "RW", section: "§6.3.11",
+    offset: 0x0028,
+    page: 0,
+    width: 32,
+    access: "RW",
+    section: "§6.3.11",
     fields: [
       {
-        name: "TABLE_SH", hi: 11, lo: 10, reset: "unknown", guard: "SMMUEN",
+        name: "TABLE_SH",
+        hi: 11,
+        lo: 10,
+        reset: "unknown",
+        guard: "SMMUEN",
         what:
-          "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when "
-          + "TABLE_OC and TABLE_IC are both 0b00",
+          "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when " +
+          "TABLE_OC and TABLE_IC are both 0b00",
       },
       {
-        name: "TABLE_OC", hi: 9, lo: 8, reset: "unknown", guard: "SMMUEN",
+        name: "TABLE_OC",
+        hi: 9,
+        lo: 8,
+        reset: "unknown",
+        guard: "SMMUEN",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
-        name: "TABLE_IC", hi: 7, lo: 6, reset: "unknown", guard: "SMMUEN",
+        name: "TABLE_IC",
+        hi: 7,
+        lo: 6,
+        reset: "unknown",
+        guard: "SMMUEN",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
-        name: "QUEUE_SH", hi: 5, lo: 4, reset: "unknown", guard: "any-queue",
+        name: "QUEUE_SH",
+        hi: 5,
+        lo: 4,
+        reset: "unknown",
+        guard: "any-queue",
         what:
-          "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when "
-          + "QUEUE_OC and QUEUE_IC are both 0b00",
+          "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when " +
+          "QUEUE_OC and QUEUE_IC are both 0b00",
       },
       {
-        name: "QUEUE_OC", hi: 3, lo: 2, reset: "unknown", guard: "any-queue",
+        name: "QUEUE_OC",
+        hi: 3,
+        lo: 2,
+        reset: "unknown",
+        guard: "any-queue",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
-        name: "QUEUE_IC", hi: 1, lo: 0, reset: "unknown", guard: "any-queue",
+        name: "QUEUE_IC",
+        hi: 1,
+        lo: 0,
+        reset: "unknown",
+        guard: "any-queue",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
     ],
   },
   {
     name: "SMMU_CR2",
-    offset: 0x002c, page: 0, width: 32, access: "RW", section: "§6.3.12",
+    offset: 0x002c,
+    page: 0,
+    width: 32,
+    access: "RW",
+    section: "§6.3.12",
     guard: "SMMUEN",
     fields: [
       {
-        name: "REC_CFG_ATS", hi: 3, lo: 3, reset: "unknown", needs: ["atsrecerr"],
+        name: "REC_CFG_ATS",
+        hi: 3,
+        lo: 3,
+        reset: "unknown",
+        needs: ["atsrecerr"],
         what: "0 base event set for ATS/PRI, 1 extended event set for ATS/PRI",
       },
       {
-        name: "PTM", hi: 2, lo: 2, reset: "unknown", needs: ["btm"],
+        name: "PTM",
+        hi: 2,
+        lo: 2,
+        reset: "unknown",
+        needs: ["btm"],
         what:
-          "0 takes part in broadcast TLB maintenance, 1 need not act on broadcast TLBI for this Security state; reset to 1 is "
-          + "recommended but software may not rely on it; Secure bit also covers EL3 regime",
+          "0 takes part in broadcast TLB maintenance, 1 need not act on broadcast TLBI for this Security state; reset to 1 is " +
+          "recommended but software may not rely on it; Secure bit also covers EL3 regime",
       },
       { name: "RECINVSID", hi: 1, lo: 1, reset: "unknown", what: "0 C_BAD_STREAMID not recorded, 1 C_BAD_STREAMID may be recorded" },
       {
-        name: "E2H", hi: 0, lo: 0, reset: "unknown", needs: ["hyp"],
+        name: "E2H",
+        hi: 0,
+        lo: 0,
+        reset: "unknown",
+        needs: ["hyp"],
         what:
-          "0 STRW 0b10 selects EL2 (no ASID), 1 STRW 0b10 selects EL2-E2H (ASID tagged); cacheable in configuration caches and TLB; "
-          + "changing it needs EL2 configuration + TLB invalidation",
+          "0 STRW 0b10 selects EL2 (no ASID), 1 STRW 0b10 selects EL2-E2H (ASID tagged); cacheable in configuration caches and TLB; " +
+          "changing it needs EL2 configuration + TLB invalidation",
       },
     ],
   },
   {
     name: "SMMU_S2PII",
-    offset: 0x0030, page: 0, width: 64, access: "RW", section: "§6.3.17",
+    offset: 0x0030,
+    page: 0,
+    width: 64,
+    access: "RW",
+    section: "§6.3.17",
     needs: ["s2pi"],
     fields: [
       {
-        name: "S2PII15", hi: 63, lo: 60, reset: "unknown",
+        name: "S2PII15",
+        hi: 63,
+        lo: 60,
+        reset: "unknown",
         what:
-          "0b0000 no access, 0b0001 reserved, as no access, 0b0010 MRO, 0b0011 MRO-TL1, 0b0100 WO, 0b0101 reserved, as no access, "
-          + "0b0110 MRO-TL0, 0b0111 MRO-TL01, 0b1000 RO, 0b1001 RO+uX, 0b1010 RO+pX, 0b1011 RO+puX, 0b1100 RW, 0b1101 RW+uX, 0b1110 "
-          + "RW+pX, 0b1111 RW+puX",
+          "0b0000 no access, 0b0001 reserved, as no access, 0b0010 MRO, 0b0011 MRO-TL1, 0b0100 WO, 0b0101 reserved, as no access, " +
+          "0b0110 MRO-TL0, 0b0111 MRO-TL01, 0b1000 RO, 0b1001 RO+uX, 0b1010 RO+pX, 0b1011 RO+puX, 0b1100 RW, 0b1101 RW+uX, 0b1110 " +
+          "RW+pX, 0b1111 RW+puX",
       },
       { name: "S2PII14", hi: 59, lo: 56, reset: "unknown", what: "same encoding as S2PII15" },
       { name: "S2PII13", hi: 55, lo: 52, reset: "unknown", what: "same encoding as S2PII15" },
@@ -131,35 +202,59 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
   },
   {
     name: "SMMU_STATUSR",
-    offset: 0x0040, page: 0, width: 32, access: "RO", section: "§6.3.13",
+    offset: 0x0040,
+    page: 0,
+    width: 32,
+    access: "RO",
+    section: "§6.3.13",
     fields: [
       {
-        name: "DORMANT", hi: 0, lo: 0, reset: 0, needs: ["dormhint"],
+        name: "DORMANT",
+        hi: 0,
+        lo: 0,
+        reset: 0,
+        needs: ["dormhint"],
         what: "0 may hold cached config/translations, 1 nothing cached, no prefetch in flight",
       },
     ],
   },
   {
     name: "SMMU_GBPA",
-    offset: 0x0044, page: 0, width: 32, access: "RW", section: "§6.3.14",
+    offset: 0x0044,
+    page: 0,
+    width: 32,
+    access: "RW",
+    section: "§6.3.14",
     guard: "Update",
     fields: [
       { name: "Update", hi: 31, lo: 31, reset: 0, what: "write 1 with the new value; SMMU clears it when applied" },
       { name: "ABORT", hi: 20, lo: 20, reset: "impdef", what: "0 bypass with the attributes here, 1 abort all incoming" },
       {
-        name: "INSTCFG", hi: 19, lo: 18, reset: "impdef",
+        name: "INSTCFG",
+        hi: 19,
+        lo: 18,
+        reset: "impdef",
         what: "0b00 use incoming, 0b01 reserved, as 0b00, 0b10 Data, 0b11 Instruction; affects reads only; writes always Data",
       },
       {
-        name: "PRIVCFG", hi: 17, lo: 16, reset: "impdef",
+        name: "PRIVCFG",
+        hi: 17,
+        lo: 16,
+        reset: "impdef",
         what: "0b00 use incoming, 0b01 reserved, as 0b00, 0b10 Unprivileged, 0b11 Privileged",
       },
       {
-        name: "SHCFG", hi: 13, lo: 12, reset: "impdef",
+        name: "SHCFG",
+        hi: 13,
+        lo: 12,
+        reset: "impdef",
         what: "0b00 Non-shareable, 0b01 use incoming, 0b10 Outer Shareable, 0b11 Inner Shareable",
       },
       {
-        name: "ALLOCCFG", hi: 11, lo: 8, reset: "impdef",
+        name: "ALLOCCFG",
+        hi: 11,
+        lo: 8,
+        reset: "impdef",
         what: "0b0xxx use incoming RA/WA/TR, 0b1rwt override RA=r WA=w TR=t (inner and outer); no effect unless type is Normal WB or WT",
       },
       { name: "MTCFG", hi: 4, lo: 4, reset: "impdef", what: "0 use incoming memory type, 1 use MemAttr" },
@@ -168,141 +263,12 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
   },
   {
     name: "SMMU_AGBPA",
-    offset: 0x0048, page: 0, width: 32, access: "RW", section: "§6.3.15",
+    offset: 0x0048,
+    page: 0,
+    width: 32,
+    access: "RW",
+    section: "§6.3.15",
     needs: ["impdef"],
-    fields: [
-      { name: "IMPDEF", hi: 31, lo: 0, reset: "impdef", what: "RES0 if unsupported" },
-    ],
-  },
-  {
-    name: "SMMU_IRQ_CTRL",
-    offset: 0x0050, page: 0, width: 32, access: "RW", section: "§6.3.16",
-    fields: [
-      { name: "EVENTQ_IRQEN", hi: 2, lo: 2, reset: 0, what: "0 off, 1 on" },
-      { name: "PRIQ_IRQEN", hi: 1, lo: 1, reset: 0, needs: ["pri"], what: "0 off, 1 on" },
-      { name: "GERROR_IRQEN", hi: 0, lo: 0, reset: 0, what: "0 off, 1 on" },
-    ],
-  },
-  {
-    name: "SMMU_IRQ_CTRLACK",
-    offset: 0x0054, page: 0, width: 32, access: "RO", section: "§6.3.18",
-    fields: [
-      { name: "EVENTQ_IRQEN", hi: 2, lo: 2, reset: 0, what: "0 off, 1 on" },
-      { name: "PRIQ_IRQEN", hi: 1, lo: 1, reset: 0, needs: ["pri"], what: "0 off, 1 on" },
-      { name: "GERROR_IRQEN", hi: 0, lo: 0, reset: 0, what: "0 off, 1 on" },
-    ],
-  },
-  {
-    name: "SMMU_GERROR",
-    offset: 0x0060, page: 0, width: 32, access: "RO", section: "§6.3.19",
-    fields: [
-      { name: "DPT_ERR", hi: 10, lo: 10, reset: 0, needs: ["dpt"], what: "DPT lookup fault; syndrome in SMMU_DPT_CFG_FAR" },
-      { name: "CMDQP_ERR", hi: 9, lo: 9, reset: 0, needs: ["ecmdq"], what: "error on some ECMDQ; see ECMDQ_CONS.ERR/ERR_REASON" },
-      {
-        name: "SFM_ERR", hi: 8, lo: 8, reset: 0,
-        what: "Service Failure Mode entered (raised in NS and, if implemented, Secure GERROR); ack does not leave SFM",
-      },
-      {
-        name: "MSI_GERROR_ABT_ERR", hi: 7, lo: 7, reset: 0, needs: ["msi"],
-        what: "GERROR MSI write aborted; does NOT itself trigger the GERROR interrupt",
-      },
-      { name: "MSI_PRIQ_ABT_ERR", hi: 6, lo: 6, reset: 0, needs: ["msi", "pri"], what: "PRI queue MSI write aborted" },
-      { name: "MSI_EVENTQ_ABT_ERR", hi: 5, lo: 5, reset: 0, needs: ["msi"], what: "Event queue MSI write aborted" },
-      { name: "MSI_CMDQ_ABT_ERR", hi: 4, lo: 4, reset: 0, needs: ["msi"], what: "CMD_SYNC MSI write aborted (also for ECMDQ CMD_SYNC)" },
-      { name: "PRIQ_ABT_ERR", hi: 3, lo: 3, reset: 0, needs: ["pri"], what: "PRI queue access aborted; delivery stops while active" },
-      { name: "EVENTQ_ABT_ERR", hi: 2, lo: 2, reset: 0, what: "Event queue access aborted; queue not writable while active" },
-      { name: "CMDQ_ERR", hi: 0, lo: 0, reset: 0, what: "command error; CMDQ_CONS.ERR valid; command consumption stops while active" },
-    ],
-  },
-  {
-    name: "SMMU_GERRORN",
-    offset: 0x0064, page: 0, width: 32, access: "RW", section: "§6.3.20",
-    fields: [
-      { name: "DPT_ERR", hi: 10, lo: 10, reset: 0, needs: ["dpt"], what: "acknowledge bit; make equal to GERROR.DPT_ERR to deactivate" },
-      {
-        name: "CMDQP_ERR", hi: 9, lo: 9, reset: 0, needs: ["ecmdq"],
-        what: "acknowledge bit; make equal to GERROR.CMDQP_ERR to deactivate",
-      },
-      { name: "SFM_ERR", hi: 8, lo: 8, reset: 0, what: "acknowledge bit; make equal to GERROR.SFM_ERR to deactivate" },
-      {
-        name: "MSI_GERROR_ABT_ERR", hi: 7, lo: 7, reset: 0, needs: ["msi"],
-        what: "acknowledge bit; make equal to GERROR.MSI_GERROR_ABT_ERR to deactivate",
-      },
-      {
-        name: "MSI_PRIQ_ABT_ERR", hi: 6, lo: 6, reset: 0, needs: ["msi", "pri"],
-        what: "acknowledge bit; make equal to GERROR.MSI_PRIQ_ABT_ERR to deactivate",
-      },
-      {
-        name: "MSI_EVENTQ_ABT_ERR", hi: 5, lo: 5, reset: 0, needs: ["msi"],
-        what: "acknowledge bit; make equal to GERROR.MSI_EVENTQ_ABT_ERR to deactivate",
-      },
-      {
-        name: "MSI_CMDQ_ABT_ERR", hi: 4, lo: 4, reset: 0, needs: ["msi"],
-        what: "acknowledge bit; make equal to GERROR.MSI_CMDQ_ABT_ERR to deactivate",
-      },
-      {
-        name: "PRIQ_ABT_ERR", hi: 3, lo: 3, reset: 0, needs: ["pri"],
-        what: "acknowledge bit; make equal to GERROR.PRIQ_ABT_ERR to deactivate",
-      },
-      { name: "EVENTQ_ABT_ERR", hi: 2, lo: 2, reset: 0, what: "acknowledge bit; make equal to GERROR.EVENTQ_ABT_ERR to deactivate" },
-      { name: "CMDQ_ERR", hi: 0, lo: 0, reset: 0, what: "acknowledge bit; make equal to GERROR.CMDQ_ERR to deactivate" },
-    ],
-  },
-  {
-    name: "SMMU_GERROR_IRQ_CFG0",
-    offset: 0x0068, page: 0, width: 64, access: "RW", section: "§6.3.21",
-    needs: ["msi"], guard: "GERROR_IRQEN",
-    fields: [
-      {
-        name: "ADDR", hi: 55, lo: 2, reset: "unknown",
-        what: "MSI target PA[55:2]; ADDR==0 means no MSI (a wired interrupt may still pulse); bits above OAS RES0",
-      },
-    ],
-  },
-  {
-    name: "SMMU_GERROR_IRQ_CFG1",
-    offset: 0x0070, page: 0, width: 32, access: "RW", section: "§6.3.22",
-    needs: ["msi"], guard: "GERROR_IRQEN",
-    fields: [
-      { name: "DATA", hi: 31, lo: 0, reset: "unknown", what: "MSI payload (32-bit write)" },
-    ],
-  },
-  {
-    name: "SMMU_GERROR_IRQ_CFG2",
-    offset: 0x0074, page: 0, width: 32, access: "RW", section: "§6.3.23",
-    needs: ["msi"], guard: "GERROR_IRQEN",
-    fields: [
-      {
-        name: "SH", hi: 5, lo: 4, reset: "unknown",
-        what:
-          "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; ignored for Device MemAttr (acts "
-          + "Outer Shareable)",
-      },
-      { name: "MemAttr", hi: 3, lo: 0, reset: "unknown", what: "same encoding as STE.MemAttr" },
-    ],
-  },
-  {
-    name: "SMMU_STRTAB_BASE",
-    offset: 0x0080, page: 0, width: 64, access: "RW", section: "§6.3.24",
-    guard: "SMMUEN",
-    fields: [
-      { name: "RA", hi: 62, lo: 62, reset: "unknown", what: "0 no allocate hint, 1 allocate hint" },
-      { name: "ADDR", hi: 55, lo: 6, reset: "unknown", what: "base PA; bits above OAS RES0; low bits forced to zero by alignment rule" },
-    ],
-  },
-  {
-    name: "SMMU_STRTAB_BASE_CFG",
-    offset: 0x0088, page: 0, width: 32, access: "RW", section: "§6.3.25",
-    guard: "SMMUEN",
-    fields: [
-      { name: "FMT", hi: 17, lo: 16, reset: "unknown", needs: ["two-level"], what: "0b00 linear, 0b01 2-level, other reserved, as 0b00" },
-      {
-        name: "SPLIT", hi: 10, lo: 6, reset: "unknown", needs: ["two-level"],
-        what:
-          "0b00110 6 bits (4KB leaf), 0b01000 8 bits (16KB leaf), 0b01010 10 bits (64KB leaf), other reserved, as 6; ignored when "
-          + "linear",
-      },
-      { name: "LOG2SIZE", hi: 5, lo: 0, reset: "unknown", what: "log2(number of StreamIDs)" },
-    ],
+    fields: [{ name: "IMPDEF", hi: 31, lo: 0, reset: "impdef", what: "RES0 if unsupported" }],
   },
 ];

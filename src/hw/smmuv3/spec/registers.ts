@@ -3,6 +3,7 @@
 import type { SmmuRegister } from "./register-types.ts";
 import { controlRegisterTable } from "./registers-control.ts";
 import { identificationRegisterTable } from "./registers-coresight.ts";
+import { errorRegisterTable } from "./registers-errors.ts";
 import { idRegisterTable } from "./registers-id.ts";
 import { optionalRegisterTable } from "./registers-optional.ts";
 import { page1RegisterTable, queueRegisterTable } from "./registers-queues.ts";
@@ -12,6 +13,7 @@ export type { FieldReset, RegisterField, RegisterGuard, SmmuFeature, SmmuRegiste
 export const smmuRegisters: readonly SmmuRegister[] = [
   ...idRegisterTable,
   ...controlRegisterTable,
+  ...errorRegisterTable,
   ...queueRegisterTable,
   ...optionalRegisterTable,
   ...identificationRegisterTable,

@@ -2,8 +2,17 @@
 /** A machine with an SMMU's register side, RAM, and caches that write down what commands ask of them. */
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import {
-  type ConfigInvalidation, type MmioDevice, NotModelledLog, type RegisterChoices, type SmmuConfig, type SmmuEvents, type SmmuLine,
-  SystemBus, type TlbInvalidation, createSmmuHost, profiles,
+  type ConfigInvalidation,
+  type MmioDevice,
+  NotModelledLog,
+  type RegisterChoices,
+  type SmmuConfig,
+  type SmmuEvents,
+  type SmmuLine,
+  SystemBus,
+  type TlbInvalidation,
+  createSmmuHost,
+  profiles,
 } from "../../../../src/hw/index.ts";
 import { RegisterSide } from "../../../../src/hw/smmuv3/register-side.ts";
 
@@ -15,10 +24,32 @@ export const DOORBELL = RAM + 0x30_0000;
 
 /** Offsets as IHI 0070 §6.2 lists them; not taken from the table under test. */
 export const at = {
-  IDR0: 0x00, CR0: 0x20, CR0ACK: 0x24, CR1: 0x28, CR2: 0x2c, STATUSR: 0x40, GBPA: 0x44, AGBPA: 0x48, IRQ_CTRL: 0x50, IRQ_CTRLACK: 0x54,
-  GERROR: 0x60, GERRORN: 0x64, GERROR_IRQ_CFG0: 0x68, GERROR_IRQ_CFG1: 0x70, GERROR_IRQ_CFG2: 0x74, STRTAB_BASE: 0x80,
-  STRTAB_BASE_CFG: 0x88, CMDQ_BASE: 0x90, CMDQ_PROD: 0x98, CMDQ_CONS: 0x9c, EVENTQ_BASE: 0xa0, EVENTQ_IRQ_CFG0: 0xb0,
-  EVENTQ_IRQ_CFG1: 0xb8, EVENTQ_IRQ_CFG2: 0xbc, EVENTQ_PROD: 0x1_00a8, EVENTQ_CONS: 0x1_00ac,
+  IDR0: 0x00,
+  CR0: 0x20,
+  CR0ACK: 0x24,
+  CR1: 0x28,
+  CR2: 0x2c,
+  STATUSR: 0x40,
+  GBPA: 0x44,
+  AGBPA: 0x48,
+  IRQ_CTRL: 0x50,
+  IRQ_CTRLACK: 0x54,
+  GERROR: 0x60,
+  GERRORN: 0x64,
+  GERROR_IRQ_CFG0: 0x68,
+  GERROR_IRQ_CFG1: 0x70,
+  GERROR_IRQ_CFG2: 0x74,
+  STRTAB_BASE: 0x80,
+  STRTAB_BASE_CFG: 0x88,
+  CMDQ_BASE: 0x90,
+  CMDQ_PROD: 0x98,
+  CMDQ_CONS: 0x9c,
+  EVENTQ_BASE: 0xa0,
+  EVENTQ_IRQ_CFG0: 0xb0,
+  EVENTQ_IRQ_CFG1: 0xb8,
+  EVENTQ_IRQ_CFG2: 0xbc,
+  EVENTQ_PROD: 0x1_00a8,
+  EVENTQ_CONS: 0x1_00ac,
 } as const;
 
 export const SMMUEN = 1;
@@ -31,7 +62,8 @@ export const EVENTQ_IRQEN = 4;
 function recorder<T extends object>(calls: string[], names: readonly (keyof T & string)[]): T {
   const target: Partial<Record<keyof T, unknown>> = {};
   for (const name of names) {
-    target[name] = (...operands: unknown[]) => calls.push(`${name}(${operands.map((operand) => (operand === undefined ? "any" : JSON.stringify(operand))).join(", ")})`);
+    target[name] = (...operands: unknown[]) =>
+      calls.push(`${name}(${operands.map((operand) => (operand === undefined ? "any" : JSON.stringify(operand))).join(", ")})`);
   }
   return target as T;
 }
@@ -58,7 +90,9 @@ export class Bench {
     this.trace.setClock(() => this.simulation.now);
     this.trace.on("smmu.lint", ({ data }) => this.lint.push(data.rule));
     this.trace.on("smmu.command", ({ data }) => this.commands.push(data.text));
-    this.trace.on("smmu.access", ({ data }) => this.accesses.push(`${data.access} ${data.write ? "write" : "read"} 0x${data.address.toString(16)}`));
+    this.trace.on("smmu.access", ({ data }) =>
+      this.accesses.push(`${data.access} ${data.write ? "write" : "read"} 0x${data.address.toString(16)}`),
+    );
     const host = createSmmuHost({
       simulation: this.simulation,
       bus: this.bus,
@@ -69,10 +103,23 @@ export class Bench {
     this.side = new RegisterSide({ config, host, trace: this.trace, notModelled: this.notModelled, choices });
     this.side.connect({
       configuration: recorder<ConfigInvalidation>(this.cacheCalls, [
-        "invalidateAll", "invalidateSte", "invalidateSteRange", "invalidateCd", "invalidateCdAll",
+        "invalidateAll",
+        "invalidateSte",
+        "invalidateSteRange",
+        "invalidateCd",
+        "invalidateCdAll",
       ]),
       tlb: recorder<TlbInvalidation>(this.cacheCalls, [
-        "nsnhAll", "everything", "nhAll", "nhAsid", "nhVa", "el2All", "el2Asid", "el2Va", "s12Vmall", "s2Ipa",
+        "nsnhAll",
+        "everything",
+        "nhAll",
+        "nhAsid",
+        "nhVa",
+        "el2All",
+        "el2Asid",
+        "el2Va",
+        "s12Vmall",
+        "s2Ipa",
       ]),
     });
     const registers = this.side.registers;
@@ -161,7 +208,12 @@ export function record(tag: number): Uint32Array {
 }
 
 export const command = {
-  sync: (cs: number, data: number = 0, address: number = 0): number[] => [0x46 | (cs << 12), data, address >>> 0, Math.floor(address / 2 ** 32)],
+  sync: (cs: number, data: number = 0, address: number = 0): number[] => [
+    0x46 | (cs << 12),
+    data,
+    address >>> 0,
+    Math.floor(address / 2 ** 32),
+  ],
   cfgiAll: [0x04, 0, 31, 0],
   nsnhAll: [0x30, 0, 0, 0],
   reserved: [0x00, 0, 0, 0],

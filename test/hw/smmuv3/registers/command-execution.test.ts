@@ -4,7 +4,19 @@ import { type SmmuConfig, describeCommand, profiles, smmuCommands } from "../../
 import { Bench, at } from "./bench.ts";
 
 const { max } = profiles;
-const stage1Only: SmmuConfig = { ...max, name: "stage-1-only", version: 0, stage2: false, hyp: false, xnx: false, ptwnnc: false, fwb: false, e0pd: false, ril: false, bbml: 0 };
+const stage1Only: SmmuConfig = {
+  ...max,
+  name: "stage-1-only",
+  version: 0,
+  stage2: false,
+  hyp: false,
+  xnx: false,
+  ptwnnc: false,
+  fwb: false,
+  e0pd: false,
+  ril: false,
+  bbml: 0,
+};
 const stage2Only: SmmuConfig = { ...max, name: "stage-2-only", stage1: false, hyp: false, had: false };
 const noHyp: SmmuConfig = { ...max, name: "no-hyp", version: 1, hyp: false, e0pd: false, ptwnnc: false };
 
@@ -42,7 +54,9 @@ describe("opcodes on the Non-secure queue", () => {
     test(`IHI 0070 §4.1.1: profile ${config.name}: reserved and unsupported opcodes are CERROR_ILL, all others are consumed`, () => {
       for (let opcode = 0; opcode <= 0xff; opcode++) {
         const outcome = run([opcode, 0, 0, 0], config);
-        expect(`${opcode.toString(16)} ${outcome === "ILL" ? "illegal" : "legal"}`).toBe(`${opcode.toString(16)} ${legal.includes(opcode) ? "legal" : "illegal"}`);
+        expect(`${opcode.toString(16)} ${outcome === "ILL" ? "illegal" : "legal"}`).toBe(
+          `${opcode.toString(16)} ${legal.includes(opcode) ? "legal" : "illegal"}`,
+        );
       }
     });
   }
@@ -133,7 +147,9 @@ describe("TLB invalidation", () => {
     run([0x13 | (num << 12) | (scale << 20), 0, 0x10_0000 | (ttl << 8) | (tg << 10), 0], config);
 
   test("IHI 0070 §4.4.1.1: with TG != 0 the range and the level hint are passed on", () => {
-    expect(ranged(1, 3, 31, 4)).toEqual([`nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 1, ttl: 3, num: 31, scale: 4 })})`]);
+    expect(ranged(1, 3, 31, 4)).toEqual([
+      `nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 1, ttl: 3, num: 31, scale: 4 })})`,
+    ]);
   });
 
   test("IHI 0070 §4.4.1.1: TG != 0 with NUM, SCALE and TTL all 0 is CERROR_ILL", () => {
@@ -147,7 +163,9 @@ describe("TLB invalidation", () => {
 
   test("IHI 0070 §4.4.1.1: without IDR5.DS, TG 16KB with TTL 1 acts as TTL 0", () => {
     expect(ranged(2, 1, 0, 0)).toBe("ILL");
-    expect(ranged(2, 1, 1, 0)).toEqual([`nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 2, ttl: 0, num: 1, scale: 0 })})`]);
+    expect(ranged(2, 1, 1, 0)).toEqual([
+      `nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 2, ttl: 0, num: 1, scale: 0 })})`,
+    ]);
   });
 
   test("IHI 0070 §4.4.1.1: without IDR5.DS, bit 25 is not part of SCALE", () => {
@@ -166,7 +184,9 @@ describe("TLB invalidation", () => {
 describe("text of commands", () => {
   test("names the command and its operands", () => {
     expect(describeCommand([0x03, 0x10, 1, 0])).toBe("CMD_CFGI_STE StreamID=0x10 Leaf=1");
-    expect(describeCommand([0x12, 0x0005_0007, 0x8765_4001, 0xffff_1234])).toBe("CMD_TLBI_NH_VA VMID=7 ASID=5 Leaf=1 Address=0xffff123487654000");
+    expect(describeCommand([0x12, 0x0005_0007, 0x8765_4001, 0xffff_1234])).toBe(
+      "CMD_TLBI_NH_VA VMID=7 ASID=5 Leaf=1 Address=0xffff123487654000",
+    );
     expect(describeCommand([0x46 | (1 << 12), 5, 0x4010_0004, 1])).toBe("CMD_SYNC CS=1 MSIData=5 MSIAddress=0x0000000140100004");
     expect(describeCommand([0x04, 0x10, 31, 0])).toBe("CMD_CFGI_ALL");
     expect(describeCommand([0x07, 0, 0, 0])).toBe("CMD_CFGI_VMS_PIDM VMID=0");
@@ -175,15 +195,16 @@ describe("text of commands", () => {
 
   test("every command of the table has a unique opcode and fields within 128 bits that do not overlap", () => {
     expect(new Set(smmuCommands.map(({ opcode }) => opcode)).size).toBe(smmuCommands.length);
+    const wrong: string[] = [];
     for (const { name, fields } of smmuCommands) {
       const taken = new Set<number>(Array.from({ length: 8 }, (_, bit) => bit));
       for (const field of fields) {
-        expect(field.hi, name).toBeLessThan(128);
         for (let bit = field.lo; bit <= field.hi; bit++) {
-          expect(taken.has(bit), `${name}.${field.name} bit ${bit}`).toBe(false);
+          if (taken.has(bit) || bit > 127) wrong.push(`${name}.${field.name} bit ${bit}`);
           taken.add(bit);
         }
       }
     }
+    expect(wrong).toEqual([]);
   });
 });

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, test } from "vitest";
 import {
-  BusStatus, type DmaEvents, DmaStatus, NotModelledError, Outcome, type SmmuEvents, SmmuDmaPort, SystemBus, Transaction, Via, createSmmuHost,
+  BusStatus,
+  type DmaEvents,
+  DmaStatus,
+  NotModelledError,
+  Outcome,
+  type SmmuEvents,
+  SmmuDmaPort,
+  SystemBus,
+  Transaction,
+  Via,
+  createSmmuHost,
 } from "../../../../src/hw/index.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import { RAM } from "./bench.ts";
@@ -15,7 +25,9 @@ class PageSmmu {
 
   translate(tx: Transaction): Outcome {
     const address = tx.addressHi * 2 ** 32 + tx.addressLo;
-    this.seen.push(`${tx.streamId} ${tx.substreamId} ${address.toString(16)} ${tx.write ? "w" : "r"}${tx.privileged ? "p" : ""}${tx.instruction ? "x" : ""}`);
+    this.seen.push(
+      `${tx.streamId} ${tx.substreamId} ${address.toString(16)} ${tx.write ? "w" : "r"}${tx.privileged ? "p" : ""}${tx.instruction ? "x" : ""}`,
+    );
     const page = this.pages.get(Math.floor(address / 4096));
     if (page === undefined) return Outcome.abort;
     tx.physical = (page.physical ?? 0) + (address % 4096);
@@ -48,7 +60,14 @@ describe("SmmuDmaPort", () => {
     expect(port.read(0x1_0000_0ff8, back)).toBe(DmaStatus.ok);
     expect(back).toEqual(bytes);
     expect(seen[0]).toEqual({
-      master: "nic", streamId: STREAM, address: 0x1_0000_0ff8, physical: RAM + 0x5ff8, length: 8, write: true, outcome: "translated", bus: BusStatus.ok,
+      master: "nic",
+      streamId: STREAM,
+      address: 0x1_0000_0ff8,
+      physical: RAM + 0x5ff8,
+      length: 8,
+      write: true,
+      outcome: "translated",
+      bus: BusStatus.ok,
     });
   });
 

@@ -85,21 +85,24 @@ function machine(state: string): Bench {
 }
 
 describe.each(Object.keys(states))("with %s on", (state) => {
-  test.each([0xffff_ffff, 0x5555_5555, 0xaaaa_aaaa, 0])("IHI 0070 §6.2, §6.3: 32-bit writes of %i reach exactly the bits that exist and are not guarded", (value) => {
-    const wrong: string[] = [];
-    const bench = machine(state);
-    for (const offset of offsets()) {
-      if (protocol.includes(offset)) continue;
-      const before = bench.r32(offset);
-      const open = openBits(offset, state);
-      bench.w32(offset, value);
-      const wanted = ((before & ~open) | (value & open)) >>> 0;
-      const got = bench.r32(offset);
-      if (got !== wanted) wrong.push(`${offset.toString(16)}: ${got.toString(16)} instead of ${wanted.toString(16)}`);
-      bench.w32(offset, before);
-    }
-    expect(wrong).toEqual([]);
-  });
+  test.each([0xffff_ffff, 0x5555_5555, 0xaaaa_aaaa, 0])(
+    "IHI 0070 §6.2, §6.3: 32-bit writes of %i reach exactly the bits that exist and are not guarded",
+    (value) => {
+      const wrong: string[] = [];
+      const bench = machine(state);
+      for (const offset of offsets()) {
+        if (protocol.includes(offset)) continue;
+        const before = bench.r32(offset);
+        const open = openBits(offset, state);
+        bench.w32(offset, value);
+        const wanted = ((before & ~open) | (value & open)) >>> 0;
+        const got = bench.r32(offset);
+        if (got !== wanted) wrong.push(`${offset.toString(16)}: ${got.toString(16)} instead of ${wanted.toString(16)}`);
+        bench.w32(offset, before);
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
 
   test("IHI 0070 §6.2: 64-bit writes of 64-bit registers do the same to both halves", () => {
     const wide = [at.GERROR_IRQ_CFG0, at.STRTAB_BASE, at.CMDQ_BASE, at.EVENTQ_BASE, at.EVENTQ_IRQ_CFG0];
@@ -108,7 +111,7 @@ describe.each(Object.keys(states))("with %s on", (state) => {
       const [lo, hi] = bench.r64(offset);
       bench.w64(offset, 0xffff_ffff, 0xffff_ffff);
       const wanted = [lo | openBits(offset, state), hi | openBits(offset + 4, state)].map((bits) => bits >>> 0);
-      expect(bench.r64(offset), offset.toString(16)).toEqual(wanted);
+      expect([offset, ...bench.r64(offset)]).toEqual([offset, ...wanted]);
     }
   });
 });
@@ -242,7 +245,14 @@ describe("what is absent", () => {
 
   test("IHI 0070 §6.3.21: without MSIs the interrupt configuration registers are RES0", () => {
     const bench = new Bench({ ...profiles.max, msi: false });
-    for (const offset of [at.GERROR_IRQ_CFG0, at.GERROR_IRQ_CFG1, at.GERROR_IRQ_CFG2, at.EVENTQ_IRQ_CFG0, at.EVENTQ_IRQ_CFG1, at.EVENTQ_IRQ_CFG2]) {
+    for (const offset of [
+      at.GERROR_IRQ_CFG0,
+      at.GERROR_IRQ_CFG1,
+      at.GERROR_IRQ_CFG2,
+      at.EVENTQ_IRQ_CFG0,
+      at.EVENTQ_IRQ_CFG1,
+      at.EVENTQ_IRQ_CFG2,
+    ]) {
       bench.w32(offset, 0xffff_ffff);
       expect(bench.r32(offset)).toBe(0);
     }

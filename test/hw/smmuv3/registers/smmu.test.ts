@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, test } from "vitest";
-import {
-  BusStatus, HostMisuseError, Smmu, type SmmuEvents, SystemBus, createSmmuHost, profiles,
-} from "../../../../src/hw/index.ts";
+import { BusStatus, HostMisuseError, Smmu, type SmmuEvents, SystemBus, createSmmuHost, profiles } from "../../../../src/hw/index.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import { BASE, Bench, CMDQ, CMDQEN, EVENTQEN, RAM, SMMUEN, at, command, record } from "./bench.ts";
 
@@ -80,7 +78,8 @@ describe("hardware reset", () => {
     bench.w32(at.GBPA, 0x8010_0000);
     const id = bench.r32(at.IDR0);
     bench.side.reset();
-    for (const offset of [at.CR0, at.CR0ACK, at.IRQ_CTRL, at.IRQ_CTRLACK, at.GERROR, at.GERRORN, at.STATUSR]) expect(bench.r32(offset)).toBe(0);
+    for (const offset of [at.CR0, at.CR0ACK, at.IRQ_CTRL, at.IRQ_CTRLACK, at.GERROR, at.GERRORN, at.STATUSR])
+      expect(bench.r32(offset)).toBe(0);
     expect(bench.r32(at.GBPA)).toBe(0x1000);
     expect(bench.side.registers.gbpa()).toBe(0x1000);
     expect(bench.r32(at.IDR0)).toBe(id);
