@@ -5,3 +5,4 @@ export * as hw from "./hw/index.ts";
 export * as kernel from "./kernel/index.ts";
 export * as drivers from "./drivers/index.ts";
 export * as lab from "./lab/index.ts";
+export * as interop from "./interop/index.ts";

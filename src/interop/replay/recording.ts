@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The recording of a real driver at a real SMMU, one JSON object a line (format smmuv3-trace/1): register accesses,
+ * translation requests, and all that each of them caused. This file turns lines into records and says where a line is bad.
+ */
+
+/** Memory that the operation may need, as it is at that moment. */
+export interface MemoryImage {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What the recorded SMMU did during an operation. */
+export type Effect =
+  | { readonly kind: "command"; readonly cons: number; readonly address: number; readonly bytes: Uint8Array }
+  | { readonly kind: "command-error"; readonly code: number }
+  | { readonly kind: "event-record"; readonly address: number; readonly bytes: Uint8Array }
+  /** An event was due; `fate` says what became of it. */
+  | { readonly kind: "event-due"; readonly event: number; readonly fate: string }
+  | { readonly kind: "interrupt"; readonly line: string }
+  /** A read by the SMMU that was answered with an abort. */
+  | { readonly kind: "abort"; readonly address: number; readonly size: number };
+
+/** Registers after an operation, given when one of them changed. */
+export interface StateAfter {
+  readonly cons: number;
+  readonly eprod: number;
+  readonly gerr: number;
+  readonly cr0ack: number;
+}
+
+/** How a translation request ended. */
+export interface TranslationAnswer {
+  readonly status: "ok" | "bypass" | "disabled" | "abort" | "fault";
+  /** Hexadecimal, since a bypass passes on all 64 bits. */
+  readonly physical?: string;
+  readonly event?: number;
+}
+
+interface Operation {
+  readonly n: number;
+  readonly memory: readonly MemoryImage[];
+  readonly effects: readonly Effect[];
+  readonly state: StateAfter | undefined;
+}
+
+export type TraceRecord =
+  | { readonly t: "reset"; readonly n: number; readonly idr: readonly number[]; readonly iidr: number; readonly aidr: number }
+  | { readonly t: "r"; readonly n: number; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number }
+  | ({ readonly t: "w"; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number } & Operation)
+  | ({
+      readonly t: "x";
+      readonly sid: number;
+      readonly addressHi: number;
+      readonly addressLo: number;
+      readonly write: boolean;
+      readonly answer: TranslationAnswer;
+      /** What the recorder's own model says the architecture wants, where that differs from the answer. */
+      readonly architecture: TranslationAnswer | undefined;
+      /** Why, in the recorder's words: "tlbhit-noperm", "noevent", "arch". */
+      readonly deviation: string | undefined;
+      /** What was changed under the driver for this request; empty if nothing was. */
+      readonly injected: string;
+      /** Stages that the stream's STE enables: bit 0 stage 1, bit 1 stage 2. */
+      readonly stages: number;
+    } & Operation)
+  /** All caches were dropped. */
+  | { readonly t: "inv"; readonly n: number };
+
+export interface RecordingHeader {
+  readonly format: string;
+  readonly scenario: string;
+  readonly what: string;
+  readonly qemu: string;
+  readonly kernel: string;
+  readonly mmioBase: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** A line that is not what the format says. */
+export class RecordingError extends Error {
+  readonly code = "RECORDING";
+  /** The line, counted from 1; record n stands in line n + 2. */
+  readonly line: number;
+
+  constructor(line: number, message: string) {
+    super(`line ${line}: ${message}`);
+    this.name = "RecordingError";
+    this.line = line;
+  }
+}
+
+export const RECORDING_FORMAT = "smmuv3-trace/1";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A physical address as answers carry it. */
+export function physicalText(hi: number, lo: number): string {
+  return hi === 0 ? `0x${lo.toString(16)}` : `0x${hi.toString(16)}${lo.toString(16).padStart(8, "0")}`;
+}
+
+/** Reads one recording line by line: the header first, then records in order. */
+export class RecordingReader {
+  #line = 0;
+  #next = 0;
+
+  /** Lines read so far. */
+  get lines(): number {
+    return this.#line;
+  }
+
+  /** The number that the next record must carry. */
+  get nextRecord(): number {
+    return this.#next;
+  }
+
+  /** @throws RecordingError */
+  header(line: string): RecordingHeader {
+    const object = this.#object(line);
+    if (object["t"] !== "hdr") this.#fail("the first line is not a header");
+    const format = this.#string(object, "format");
+    if (format !== RECORDING_FORMAT) this.#fail(`format "${format}" is not known; "${RECORDING_FORMAT}" is`);
+    return {
+      format,
+      scenario: this.#string(object, "scenario"),
+      what: this.#string(object, "what"),
+      qemu: this.#string(object, "qemu"),
+      kernel: this.#string(object, "kernel"),
+      mmioBase: this.#number(object["mmio_base"], "mmio_base"),
+      counts: (object["counts"] ?? {}) as Record<string, number>,
+    };
+  }
+
+  /** @throws RecordingError */
+  record(line: string): TraceRecord {
+    const object = this.#object(line);
+    const n = object["n"];
+    if (n !== this.#next) this.#fail(`record ${this.#next} was expected, ${JSON.stringify(n)} is there`);
+    this.#next++;
+    switch (object["t"]) {
+      case "reset":
+        return {
+          t: "reset",
+          n,
+          idr: this.#array(object["idr"], "idr").map((value) => this.#number(value, "idr")),
+          iidr: this.#number(object["iidr"], "iidr"),
+          aidr: this.#number(object["aidr"], "aidr"),
+        };
+      case "r":
+        return { t: "r", n, ...this.#access(object) };
+      case "w":
+        return { t: "w", ...this.#operation(object, n), ...this.#access(object) };
+      case "x":
+        return { t: "x", ...this.#operation(object, n), ...this.#translation(object) };
+      case "inv":
+        return { t: "inv", n };
+      default:
+        return this.#fail(`record ${n} is of the unknown type ${JSON.stringify(object["t"])}`);
+    }
+  }
+
+  #fail(message: string): never {
+    throw new RecordingError(this.#line, message);
+  }
+
+  #object(line: string): Json {
+    this.#line++;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      this.#fail(line.length === 0 ? "is empty" : "is not JSON (cut short?)");
+    }
+    if (typeof value !== "object" || value === null || Array.isArray(value)) this.#fail("is not a JSON object");
+    return value as Json;
+  }
+
+  #string(object: Json, key: string): string {
+    const value = object[key];
+    return typeof value === "string" ? value : this.#fail(`"${key}" is not a string`);
+  }
+
+  #array(value: unknown, key: string): readonly unknown[] {
+    return Array.isArray(value) ? value : this.#fail(`"${key}" is not a list`);
+  }
+
+  /** A number, or a hexadecimal string of a value below 2^53. */
+  #number(value: unknown, key: string): number {
+    const number = typeof value === "string" ? Number(value) : value;
+    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0) this.#fail(`"${key}" is not a number: ${JSON.stringify(value)}`);
+    return number as number;
+  }
+
+  /** The halves of a 64-bit value in hexadecimal. */
+  #halves(value: unknown, key: string): { readonly lo: number; readonly hi: number } {
+    if (typeof value !== "string" || !/^0x[0-9a-f]{1,16}$/i.test(value)) this.#fail(`"${key}" is not a hexadecimal string: ${JSON.stringify(value)}`);
+    const digits = (value as string).slice(2).padStart(16, "0");
+    return { hi: Number.parseInt(digits.slice(0, 8), 16), lo: Number.parseInt(digits.slice(8), 16) };
+  }
+
+  #bytes(value: unknown, key: string): Uint8Array {
+    if (typeof value !== "string" || value.length % 2 !== 0) this.#fail(`"${key}" is not bytes in hexadecimal`);
+    const text = value as string;
+    const bytes = new Uint8Array(text.length / 2);
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+      if (Number.isNaN(byte)) this.#fail(`"${key}" is not bytes in hexadecimal`);
+      bytes[i] = byte;
+    }
+    return bytes;
+  }
+
+  #access(object: Json): { offset: number; size: 4 | 8; lo: number; hi: number } {
+    const size = object["s"];
+    if (size !== 4 && size !== 8) this.#fail(`an access of ${JSON.stringify(size)} bytes`);
+    return { offset: this.#number(object["o"], "o"), size: size as 4 | 8, ...this.#halves(object["v"], "v") };
+  }
+
+  #operation(object: Json, n: number): Operation {
+    const state = object["st"] as Json | undefined;
+    return {
+      n,
+      memory: this.#array(object["m"] ?? [], "m").map((entry) => {
+        const [, address, bytes] = this.#array(entry, "m");
+        return { address: this.#number(address, "m"), bytes: this.#bytes(bytes, "m") };
+      }),
+      effects: this.#array(object["fx"] ?? [], "fx").map((entry) => this.#effect(this.#array(entry, "fx"))),
+      state: state && {
+        cons: this.#number(state["cons"], "cons"),
+        eprod: this.#number(state["eprod"], "eprod"),
+        gerr: this.#number(state["gerr"], "gerr"),
+        cr0ack: this.#number(state["cr0ack"], "cr0ack"),
+      },
+    };
+  }
+
+  #effect(entry: readonly unknown[]): Effect {
+    const [kind, a, b, c] = entry;
+    switch (kind) {
+      case "c":
+        return { kind: "command", cons: this.#number(a, "c"), address: this.#number(b, "c"), bytes: this.#bytes(c, "c") };
+      case "cerr":
+        return { kind: "command-error", code: this.#number(a, "cerr") };
+      case "ev":
+        return { kind: "event-due", event: this.#number(a, "ev"), fate: String(c) };
+      case "e":
+        return { kind: "event-record", address: this.#number(a, "e"), bytes: this.#bytes(b, "e") };
+      case "irq":
+        return { kind: "interrupt", line: String(a) };
+      case "fail":
+        return { kind: "abort", address: this.#number(b, "fail"), size: this.#number(c, "fail") };
+      default:
+        return this.#fail(`an effect of the unknown kind ${JSON.stringify(kind)}`);
+    }
+  }
+
+  #answer(value: unknown): TranslationAnswer {
+    const answer = value as Json;
+    const status = answer["s"];
+    if (status === "fault") return { status, event: this.#number(answer["ev"], "ev") };
+    if (status === "ok" || status === "bypass" || status === "disabled") {
+      const { hi, lo } = this.#halves(answer["pa"], "pa");
+      return { status, physical: physicalText(hi, lo) };
+    }
+    if (status === "abort") return { status };
+    return this.#fail(`an answer of the unknown kind ${JSON.stringify(status)}`);
+  }
+
+  #translation(object: Json): {
+    sid: number;
+    addressHi: number;
+    addressLo: number;
+    write: boolean;
+    answer: TranslationAnswer;
+    architecture: TranslationAnswer | undefined;
+    deviation: string | undefined;
+    injected: string;
+    stages: number;
+  } {
+    const { hi, lo } = this.#halves(object["iova"], "iova");
+    const flag = object["f"];
+    if (flag !== "r" && flag !== "w") this.#fail(`a request of the unknown kind ${JSON.stringify(flag)}`);
+    return {
+      sid: this.#number(object["sid"], "sid"),
+      addressHi: hi,
+      addressLo: lo,
+      write: flag === "w",
+      answer: this.#answer(object["r"]),
+      architecture: object["arch"] === undefined ? undefined : this.#answer(object["arch"]),
+      deviation: object["dev"] as string | undefined,
+      injected: (object["inj"] as string | undefined) ?? "",
+      stages: this.#number(object["sg"] ?? 0, "sg"),
+    };
+  }
+}
