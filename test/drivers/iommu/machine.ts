@@ -6,12 +6,13 @@
 import { armSmmuV3Module, type ArmSmmuV3Options } from "../../../src/drivers/index.ts";
 import { BusStatus, InterruptController, type MmioWindow, SystemBus, type Width } from "../../../src/hw/index.ts";
 import {
-  type BootInfo,
+  build_kernel_image,
   type CpuBus,
   type Device,
   type DtNode,
   dtNode,
   ExternalAbort,
+  firmware_load,
   Kernel,
   type KernelEvents,
   type KernelParameters,
@@ -90,12 +91,17 @@ export interface MachineOptions {
   readonly smmu: SmmuMaker;
   readonly driver?: ArmSmmuV3Options;
   readonly params?: Partial<KernelParameters>;
-  readonly boot?: BootInfo;
+  /** The kernel was started by another one's panic. */
+  readonly crashKernel?: boolean;
   /** Changes to the SMMU's node. */
   readonly node?: Partial<DtNode>;
   /** More StreamIDs of the client, or none at all without a client. */
   readonly sids?: readonly number[];
   readonly coherent?: boolean;
+  /** An MSI frame with the label `v2m`. */
+  readonly frame?: { readonly base: number; readonly first: number; readonly count: number };
+  /** Bytes of RAM. Default: {@link RAM_SIZE}. */
+  readonly ram?: number;
   readonly pages?: PageWatcher;
 }
 
@@ -120,7 +126,7 @@ export class Machine {
       firmware: { systemReset: () => {}, systemOff: () => {}, halt: () => {} },
       pages: options.pages ?? noPageWatcher,
       deviceTree: deviceTree(options),
-      memory: [{ base: RAM_BASE, size: RAM_SIZE }],
+      memory: [{ base: RAM_BASE, size: options.ram ?? RAM_SIZE }],
       mmioNs: 20,
     };
     this.kernel = new Kernel({
@@ -130,7 +136,7 @@ export class Machine {
       trace: this.trace,
       cmdline: options.params ?? {},
       drivers: [armSmmuV3Module(options.driver ?? {}), clientModule],
-      ...(options.boot ? { boot: options.boot } : {}),
+      ...(options.crashKernel ? { boot: { ...firmware_load(platform.bus, platform.memory, { kernel: build_kernel_image("test", 4) }), kind: "crash" } } : {}),
     });
   }
 
@@ -195,7 +201,18 @@ function deviceTree(options: MachineOptions): DtNode {
     iommus: sids.map((sid) => ({ label: "smmu", args: [sid] })),
     dmaCoherent: true,
   });
-  return dtNode({ name: "/", children: sids.length > 0 ? [smmu, client] : [smmu] });
+  const children = [smmu, ...(sids.length > 0 ? [client] : []), ...(options.frame ? [frameNode(options.frame)] : [])];
+  return dtNode({ name: "/", children });
+}
+
+function frameNode(frame: NonNullable<MachineOptions["frame"]>): DtNode {
+  return dtNode({
+    name: `v2m@${frame.base.toString(16)}`,
+    label: "v2m",
+    compatible: ["arm,gic-v2m-frame"],
+    reg: [{ base: frame.base, size: 0x1000 }],
+    properties: { "base-spi": frame.first, "num-spis": frame.count },
+  });
 }
 
 /** A driver that lets its device be; tests act in its name. */
