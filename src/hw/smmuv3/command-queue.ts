@@ -74,15 +74,20 @@ export class CommandQueue {
     else action();
   }
 
-  /** True if the next entry may be fetched. An enable that was just written to 0 already stops the queue. */
+  /** An enable that was just written to 0 already stops the queue. */
+  get #enabled(): boolean {
+    const { registers } = this.#deps;
+    return (registers.get(CR0) & registers.get(CR0ACK) & CMDQEN) !== 0;
+  }
+
+  /** True if the next entry may be fetched. */
   #mayConsume(): boolean {
-    const { registers, errors } = this.#deps;
-    const enabled = registers.get(CR0) & registers.get(CR0ACK) & CMDQEN;
-    return enabled !== 0 && !errors.isActive("CMDQ_ERR") && this.#queue.used > 0 && this.#queue.consistent;
+    return this.#enabled && !this.#deps.errors.isActive("CMDQ_ERR") && this.#queue.used > 0 && this.#queue.consistent;
   }
 
   /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
   process(): void {
+    this.#checkIndexes();
     while (!this.#busy && this.#mayConsume()) {
       const { host, delays, config } = this.#deps;
       const address = this.#queue.entryAddress(this.#queue.cons);
@@ -124,20 +129,23 @@ export class CommandQueue {
     errors.raise("CMDQ_ERR");
   }
 
-  #checkProd(value: number, old: number): void {
-    const { lint, registers, errors } = this.#deps;
+  #checkIndexes(): void {
     const queue = this.#queue;
-    if (!queue.consistent) {
-      lint(
-        "prod-inconsistent",
-        () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`,
-        "§3.5.1",
-      );
-      return;
-    }
+    if (!this.#enabled || queue.consistent) return;
+    this.#deps.lint(
+      "prod-inconsistent",
+      () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`,
+      "§3.5.1",
+    );
+  }
+
+  /** PROD goes back only while an error is active, or the queue is off (§3.5.1, §7.1). */
+  #checkProd(value: number, old: number): void {
+    const { lint, errors } = this.#deps;
+    const queue = this.#queue;
+    if (!this.#enabled || errors.isActive("CMDQ_ERR") || !queue.consistent) return;
     const before = (old - queue.cons) & queue.indexMask;
-    const enabled = (registers.get(CR0ACK) & CMDQEN) !== 0;
-    if (enabled && !errors.isActive("CMDQ_ERR") && before <= queue.capacity && queue.used < before) {
+    if (before <= queue.capacity && queue.used < before) {
       lint("prod-backwards", () => `CMDQ_PROD moved back from ${old & queue.indexMask} to ${value & queue.indexMask}`, "§3.5.1");
     }
   }

@@ -36,15 +36,20 @@ export class EventQueue implements EventSink {
     const at = { name: "EVENTQ", base: offsetOf("EVENTQ_BASE"), prod: PROD, cons: CONS, log2Max: config.eventqLog2Max, entryBytes: 32 };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(PROD, () => OVFLG | this.#queue.indexMask);
-    registers.onWrite(CONS, () => this.#checkCons());
+    registers.onWrite(CONS, () => this.#checkIndexes());
+  }
+
+  get #enabled(): boolean {
+    return (this.#deps.registers.get(CR0ACK) & EVENTQEN) !== 0;
   }
 
   /** Non-stall records only: a record that cannot be written now is lost. */
   record(words: Uint32Array): boolean {
-    const { registers, errors, host, interrupts } = this.#deps;
-    if ((registers.get(CR0ACK) & EVENTQEN) === 0 || errors.isActive("EVENTQ_ABT_ERR")) return false;
+    const { errors, host, interrupts } = this.#deps;
+    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR")) return false;
     const queue = this.#queue;
     if (queue.used >= queue.capacity) {
+      this.#checkIndexes();
       this.#overflow();
       return false;
     }
@@ -65,8 +70,8 @@ export class EventQueue implements EventSink {
     if (((prod ^ registers.get(CONS)) & OVFLG) === 0) registers.set(PROD, (prod ^ OVFLG) >>> 0);
   }
 
-  #checkCons(): void {
-    if (this.#queue.consistent) return;
+  #checkIndexes(): void {
+    if (!this.#enabled || this.#queue.consistent) return;
     this.#deps.lint(
       "cons-inconsistent",
       () => `EVENTQ_CONS ${this.#queue.cons} is inconsistent with EVENTQ_PROD ${this.#queue.prod}: the queue counts as full`,

@@ -137,6 +137,16 @@ describe("consumption", () => {
     expect(consIndex(bench)).toBe(cons + 1);
   });
 
+  test("IHI 0070 §3.5.1: while the queue is off its indexes may pass through any state; on enabling they are checked", () => {
+    const bench = new Bench();
+    bench.w64(at.CMDQ_BASE, CMDQ + 3, 0);
+    bench.w32(at.CMDQ_CONS, 5);
+    bench.w32(at.CMDQ_PROD, 0);
+    expect(bench.lint).toEqual([]);
+    bench.enable(CMDQEN);
+    expect(bench.lint).toEqual(["prod-inconsistent"]);
+  });
+
   test("IHI 0070 §3.5.1: PROD moved back over commands that were submitted is named", () => {
     const bench = new Bench();
     bench.startCommands(3);

@@ -88,6 +88,7 @@ describe("Event queue", () => {
     expect(bench.lint).toEqual(["cons-inconsistent"]);
     expect(bench.side.events.record(record(1))).toBe(false);
     expect(bench.accesses).toEqual([]);
+    expect(bench.r32(at.EVENTQ_PROD)).toBe(OVFLG);
   });
 
   test("IHI 0070 §7.2.2: an abort of the write raises EVENTQ_ABT_ERR; PROD stays, no queue interrupt, nothing more is written", () => {
