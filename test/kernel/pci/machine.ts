@@ -107,21 +107,45 @@ class CpuOnBus implements CpuBus {
   }
 }
 
-/** Who may touch which memory, as told: `what` of `pa`, in order. */
+/** Who may touch which memory, as told. */
+export interface PageRecord {
+  readonly what: "allocated" | "freed" | "granted" | "revoked";
+  readonly who: string;
+  readonly pa: number;
+  readonly size: number;
+}
+
 class Pages implements PageWatcher {
-  readonly log: { readonly what: "allocated" | "freed" | "granted" | "revoked"; readonly who: string; readonly pa: number; readonly size: number }[] = [];
+  readonly log: PageRecord[] = [];
+  /** Called at each record. */
+  listener: (record: PageRecord) => void = () => {};
+  readonly #grants: { readonly pa: number; readonly size: number }[] = [];
+
+  #note(what: PageRecord["what"], who: string, pa: number, size: number): void {
+    const record = { what, who, pa, size };
+    this.log.push(record);
+    this.listener(record);
+  }
 
   allocated(pa: number, size: number, who: string, _kind: MemoryKind): void {
-    this.log.push({ what: "allocated", who, pa, size });
+    this.#note("allocated", who, pa, size);
   }
   freed(pa: number, size: number, who: string): void {
-    this.log.push({ what: "freed", who, pa, size });
+    this.#note("freed", who, pa, size);
   }
   granted(who: string, pa: number, size: number): void {
-    this.log.push({ what: "granted", who, pa, size });
+    this.#grants.push({ pa, size });
+    this.#note("granted", who, pa, size);
   }
   revoked(who: string, pa: number, size: number): void {
-    this.log.push({ what: "revoked", who, pa, size });
+    const index = this.#grants.findIndex((grant) => grant.pa === pa && grant.size === size);
+    if (index >= 0) this.#grants.splice(index, 1);
+    this.#note("revoked", who, pa, size);
+  }
+
+  /** True if some device may touch all of the range now. */
+  isGranted(pa: number, size: number): boolean {
+    return this.#grants.some((grant) => pa >= grant.pa && pa + size <= grant.pa + grant.size);
   }
 }
 
@@ -151,12 +175,18 @@ export class Machine {
   readonly root: RootComplex;
   readonly cpu: CpuOnBus;
   readonly pages: Pages = new Pages();
+  /** DMA to memory that nobody had granted at that moment, or to nothing at all. */
+  readonly strays: DmaEvents["dma.access"][] = [];
   readonly kernel: Kernel;
 
   constructor(options: MachineOptions = {}) {
     this.sim = new Simulation();
     this.trace.setClock(() => this.sim.now);
     this.trace.on("*", (record) => this.records.push(record));
+    this.trace.on("dma.access", ({ data }) => {
+      const atDoorbell = data.physical !== undefined && data.physical >= MSI_FRAME && data.physical < MSI_FRAME + 0x1000;
+      if (data.physical !== undefined && !atDoorbell && !this.pages.isGranted(data.physical, data.length)) this.strays.push(data);
+    });
     this.cpu = new CpuOnBus(this.bus, () => this.sim.now);
     this.bus.addRam({ name: "ram", base: RAM, size: RAM_SIZE });
     const frame = new MsiFrame({ interrupts: this.interrupts, first: MSI_FIRST, count: 32 });
