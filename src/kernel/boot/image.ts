@@ -20,6 +20,9 @@ export { boot_regions, type BootRegion, setup_arch } from "./early-memory.ts";
 export type BootStage = "start" | InitcallLevel | "running";
 export const BOOT_STAGES: readonly BootStage[] = ["start", ...INITCALL_LEVELS, "running"];
 
+/** After which stages the early allocations are looked at. */
+const EARLY_MEMORY_STAGES: readonly (BootStage | "all")[] = ["core", "fs", "late", "running", "all"];
+
 /** Virtual time that one page of text takes to run. */
 const TEXT_PAGE_NS = 20_000;
 
@@ -42,7 +45,7 @@ export function* execute_kernel_text(kernel: Kernel, stage: BootStage | "all"): 
     yield* sleepNs(TEXT_PAGE_NS);
     yield* executePage(kernel, boot.image, page);
   }
-  yield* useEarlyMemory(kernel);
+  if (EARLY_MEMORY_STAGES.includes(stage)) yield* useEarlyMemory(kernel);
   if (stage === "fs") yield* populate_rootfs(kernel);
 }
 

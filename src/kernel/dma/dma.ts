@@ -205,7 +205,7 @@ export function dma_alloc_coherent(dev: Device, size: number, options: CoherentO
   const length = PAGE_ALIGN(size);
   const align = Math.max(PAGE_SIZE, roundup_pow_of_two(length));
   const below = domain === null ? dev.coherent_dma_mask + 1 : Infinity;
-  const cpu = KernelBuffer.alloc(kernel, length, dev.name, options.kind ?? "dma-coherent", { align, below });
+  const cpu = KernelBuffer.alloc(kernel, size, dev.name, options.kind ?? "dma-coherent", { align, below });
   if (cpu === null) return null;
   const dma = domain === null ? cpu.pa : iommu_dma_map_coherent(dev, domain, cpu.pa, length);
   if (dma === DMA_MAPPING_ERROR) {

@@ -108,11 +108,12 @@ export class IovaDomain {
     for (let index = 0; index <= this.#ranges.length; index++) {
       const pfn = Math.floor((high - size) / align) * align;
       const below = this.#ranges[index];
-      if (pfn > (below?.pfn_hi ?? this.start_pfn - 1)) {
+      if (pfn < this.start_pfn) return 0;
+      if (below === undefined || pfn > below.pfn_hi) {
         this.#ranges.splice(index, 0, { pfn_lo: pfn, pfn_hi: pfn + size - 1, reserved: false });
-        return pfn >= this.start_pfn ? pfn : 0;
+        return pfn;
       }
-      if (below) high = Math.min(high, below.pfn_lo);
+      high = Math.min(high, below.pfn_lo);
     }
     return 0;
   }

@@ -3,9 +3,9 @@
  * Isolation groups: devices that an IOMMU cannot tell apart share one group, and with it one address space. A group knows
  * its default domain, the one in force, and who owns it: the drivers through the DMA API, or someone who claimed it.
  */
+import { Mutex } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
-import { Mutex } from "../../sim/index.ts";
 import type { IommuDomain } from "./types.ts";
 
 export class IommuGroup {
@@ -35,4 +35,9 @@ export class IommuGroup {
 /** A new, empty group: what `device_group` of an IOMMU driver returns for a device that stands alone. */
 export function generic_device_group(dev: Device): IommuGroup {
   return dev.kernel.iommu.iommu_group_alloc();
+}
+
+/** `pci_device_group`: a PCI Express function below ports alone has no aliases, so it gets a group of its own. */
+export function pci_device_group(dev: Device): IommuGroup {
+  return generic_device_group(dev);
 }

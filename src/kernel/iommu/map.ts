@@ -4,10 +4,15 @@ import type { Coroutine, Simulation } from "../../sim/index.ts";
 import { EINVAL, ENODEV } from "../errno.ts";
 import type { IommuDomain, IommuIotlbGather } from "./types.ts";
 
-/** The page sizes in a bitmap, largest first. Bitmaps reach beyond 32 bits (1 GiB blocks and more). */
-export function pgsize_list(pgsize_bitmap: number): number[] {
+const knownBitmaps = new Map<number, readonly number[]>();
+
+/** The page sizes in a bitmap, largest first. Bitmaps may reach beyond 32 bits (blocks of 4 GiB and more). */
+export function pgsize_list(pgsize_bitmap: number): readonly number[] {
+  const known = knownBitmaps.get(pgsize_bitmap);
+  if (known !== undefined) return known;
   const sizes: number[] = [];
   for (let size = 1; size <= pgsize_bitmap; size *= 2) if (Math.floor(pgsize_bitmap / size) % 2 === 1) sizes.unshift(size);
+  knownBitmaps.set(pgsize_bitmap, sizes);
   return sizes;
 }
 

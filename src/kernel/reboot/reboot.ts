@@ -98,7 +98,10 @@ export class RebootCore {
     return yield* never("panic");
   }
 
-  /** As {@link panic}, for code that cannot wait. When it returns, no task of this kernel is left. */
+  /**
+   * As {@link panic}, for code that cannot wait. It returns: the CPU hangs with no other task left, or went to the crash
+   * kernel. The caller must not go on either way.
+   */
   panic_now(message: string): void {
     const kernel = this.#kernel;
     if (this.#panicking || kernel.state === "gone") return;
@@ -123,7 +126,7 @@ export class RebootCore {
       return;
     }
     kernel.printk.pr_emerg(`---[ end Kernel panic - not syncing: ${message} ]---`);
-    kernel.stop();
+    kernel.irq.detach();
   }
 
   // Steps that a kexec shares.

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Booting from real bytes: what is overwritten is found out by whoever uses it. */
+import { describe, expect, test } from "vitest";
+import {
+  boot_regions,
+  type BootFiles,
+  build_kernel_image,
+  execute_kernel_text,
+  firmware_load,
+  PAGE_SIZE,
+} from "../../../src/kernel/index.ts";
+import { patternBytes } from "../../../src/kernel/boot/image-format.ts";
+import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
+
+const RAM = 0xff80_0000;
+const memory = [{ base: RAM, size: 0x80_0000 }];
+const files: BootFiles = { kernel: build_kernel_image("linux 7.1", 18), initrd: patternBytes("initrd", 8192), dtb: patternBytes("dtb", 512) };
+
+/** A machine whose firmware has loaded a kernel that did not start yet. */
+function loaded(): TestKernel {
+  const boot = firmware_load(new FakePlatform({ memory }).bus, memory, files);
+  const machine = makeTestKernel({ memory, kernel: { boot } });
+  firmware_load(machine.platform.bus, memory, files);
+  return machine;
+}
+
+/** Runs until `ready`, spoils a word, and lets the boot go on to its end or its oops. */
+function bootAndSpoil(address: (machine: TestKernel) => number | undefined): TestKernel {
+  const machine = loaded();
+  machine.kernel.spawn("swapper", machine.kernel.boot());
+  let at: number | undefined;
+  machine.sim.run({ until: () => (at = address(machine)) !== undefined, limitNs: 1e9 });
+  machine.platform.bus.write32(at!, 0xffff_ffff);
+  machine.idle(1e9);
+  return machine;
+}
+
+const region = (name: string) => (machine: TestKernel) => boot_regions(machine.kernel).find((found) => found.name === name)?.base;
+
+describe("build_kernel_image", () => {
+  test("is the same for one name and differs between names", () => {
+    const image = (name: string): Uint8Array => build_kernel_image(name, 4).bytes;
+    expect(Buffer.compare(image("a"), image("a"))).toBe(0);
+    expect(Buffer.compare(image("a"), image("b"))).not.toBe(0);
+  });
+
+  test("has arm64's header: image size at 16, \"ARM\\x64\" at 56", () => {
+    const { bytes } = build_kernel_image("a", 4);
+    expect(new DataView(bytes.buffer).getUint32(16, true)).toBe(5 * PAGE_SIZE);
+    expect(String.fromCharCode(...bytes.slice(56, 60))).toBe("ARM\x64");
+  });
+
+  test("refuses more text pages than its header holds check words for", () => {
+    expect(() => build_kernel_image("a", 961)).toThrow(RangeError);
+  });
+});
+
+describe("a cold boot", () => {
+  test("firmware puts the image at the start of RAM, 2 MiB aligned, and it comes up", () => {
+    const machine = loaded();
+    expect(machine.kernel.bootInfo).toMatchObject({ kind: "cold", image: { base: RAM } });
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.state).toBe("running");
+    expect(machine.kernel.oopses).toEqual([]);
+  });
+
+  test("takes virtual time, in which devices can interfere", () => {
+    const machine = loaded();
+    machine.run(machine.kernel.boot());
+    expect(machine.sim.now).toBeGreaterThan(18 * 1000);
+  });
+
+  test("early allocations come from right below 4 GiB, the image's pages are reserved", () => {
+    const machine = loaded();
+    machine.run(machine.kernel.boot());
+    const top = boot_regions(machine.kernel).find(({ name }) => name === "page tables")!;
+    expect(top.base + top.size).toBe(0x1_0000_0000);
+    expect(machine.kernel.mm.ownerOf(RAM)?.kind).toBe("image");
+    expect(machine.kernel.mm.ownerOf(top.base)).toMatchObject({ owner: "page tables", kind: "early" });
+  });
+
+  test("the regions to watch hold what memory holds", () => {
+    const machine = loaded();
+    machine.run(machine.kernel.boot());
+    for (const { base, size, contents } of boot_regions(machine.kernel)) {
+      const bytes = new Uint8Array(size);
+      machine.platform.bus.readBytes(base, bytes);
+      expect(Buffer.compare(bytes, contents)).toBe(0);
+    }
+  });
+
+  test("the initrd moves to early memory, and is freed once it is unpacked", () => {
+    const machine = loaded();
+    const { base } = machine.kernel.bootInfo!.initrd!;
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.mm.ownerOf(base)).toBeNull();
+    expect(boot_regions(machine.kernel).some(({ name }) => name === "initrd copy")).toBe(false);
+    expect(machine.kernel.printk.lines.some(({ text }) => text === "Freeing initrd memory: 8K")).toBe(true);
+  });
+
+  test("a kernel without boot information has no text to execute", () => {
+    const machine = makeTestKernel();
+    machine.run(execute_kernel_text(machine.kernel, "all"));
+    expect(machine.sim.now).toBe(0);
+  });
+});
+
+describe("a spoiled kernel", () => {
+  test("an overwritten text page is an undefined instruction that names page, address and word", () => {
+    const machine = loaded();
+    const pa = RAM + 11 * PAGE_SIZE;
+    machine.platform.bus.write32(pa + 0x40, 0xffff_ffff);
+    const message = machine.runToOops(machine.kernel.boot());
+    expect(message).toContain("Undefined instruction: text page 10 of linux 7.1 at 0xff80b000");
+    expect(message).toContain("0xffffffff at 0xff80b040");
+  });
+
+  test("it comes when the page is executed: stages before it still run", () => {
+    const machine = loaded();
+    machine.platform.bus.write32(RAM + 18 * PAGE_SIZE, 0xffff_ffff);
+    machine.runToOops(machine.kernel.boot());
+    // The initrd is unpacked at fs_initcall, the last page runs at the end.
+    expect(machine.kernel.printk.lines.some(({ text }) => text.startsWith("Freeing initrd memory"))).toBe(true);
+  });
+
+  test("init's death is a panic, and nothing goes on", () => {
+    const machine = loaded();
+    machine.platform.bus.write32(RAM + 2 * PAGE_SIZE, 0xffff_ffff);
+    machine.runToOops(machine.kernel.boot());
+    machine.idle(1e9);
+    expect(machine.kernel.state).toBe("crashed");
+    expect(machine.kernel.printk.lines.some(({ text }) => text.startsWith("Kernel panic - not syncing: Attempted to kill init!"))).toBe(true);
+  });
+
+  test("a spoiled header does not start", () => {
+    const machine = loaded();
+    machine.platform.bus.write32(RAM + 0x38, 0);
+    expect(machine.runToOops(machine.kernel.boot())).toContain("bad magic");
+  });
+
+  test("a spoiled device tree is refused", () => {
+    const machine = loaded();
+    machine.platform.bus.write32(machine.kernel.bootInfo!.dtb!.base, 0xffff_ffff);
+    expect(machine.runToOops(machine.kernel.boot())).toContain("invalid device tree blob");
+  });
+
+  test("an initrd spoiled where it was loaded does not unpack", () => {
+    const machine = loaded();
+    machine.platform.bus.write32(machine.kernel.bootInfo!.initrd!.base + 0x100, 0xffff_ffff);
+    expect(machine.runToOops(machine.kernel.boot())).toContain("Initramfs unpacking failed");
+  });
+
+  test("nor does one whose copy was spoiled", () => {
+    const machine = bootAndSpoil(region("initrd copy"));
+    expect(machine.kernel.oopses[0]?.message).toContain("Initramfs unpacking failed");
+  });
+
+  test.each(["page structs", "per-CPU areas", "page tables"])("spoiled %s end in a paging request", (name) => {
+    const machine = bootAndSpoil(region(name));
+    expect(machine.kernel.oopses[0]?.message).toMatch(new RegExp(`Unable to handle kernel paging request: ${name} at`));
+  });
+
+  test("the idle bounce pool may be spoiled unnoticed", () => {
+    const machine = bootAndSpoil(region("swiotlb"));
+    expect(machine.kernel.oopses).toEqual([]);
+    expect(machine.kernel.state).toBe("running");
+  });
+});
