@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A machine with one 82574 behind a root port, its driver, and broadcasts on the wire. */
-import { type E1000eOptions as DriverOptions, E1000Adapter, e1000eModule } from "../../../src/drivers/index.ts";
+import { type E1000eDriverOptions as DriverOptions, E1000Adapter, e1000eModule } from "../../../src/drivers/index.ts";
 import { BroadcastSource, E1000e, type E1000eOptions as DeviceOptions } from "../../../src/hw/index.ts";
 import { device_shutdown, pci_read_config_word, type PciDev } from "../../../src/kernel/index.ts";
 import { Machine } from "../../kernel/pci/machine.ts";

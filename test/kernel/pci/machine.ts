@@ -218,7 +218,7 @@ export class Machine {
         reg: [{ base: ECAM, size: 4 << 20 }],
         busRange: [0, 3],
         ranges: [{ base: PCI_WINDOW, size: PCI_WINDOW_SIZE }],
-        msiParent: { label: "v2m" },
+        msiParent: { label: "v2m", args: [] },
         dmaCoherent: true,
       }),
       ...(options.nodes ?? []),

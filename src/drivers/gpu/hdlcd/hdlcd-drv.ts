@@ -43,7 +43,7 @@ import * as reg from "./hdlcd-regs.ts";
 /** Line of `gpu/` in Linux's drivers/Makefile. */
 const GPU_LINK_ORDER = 68;
 
-export interface HdlcdOptions {
+export interface HdlcdDriverOptions {
   /** no-hook: none. mainline: `hdlcd_shutdown`. quiescing: waits for the end of the last frame, then frees its buffer. */
   readonly shutdown: "no-hook" | "mainline" | "quiescing";
   /** Default: 640 × 480 at 60 Hz. */
@@ -118,7 +118,7 @@ function hdlcd_load(pdev: PlatformDevice, mode: DisplayMode): HdlcdDrmPrivate | 
   return installed === 0 ? hdlcd : installed;
 }
 
-function* hdlcd_drm_bind(pdev: PlatformDevice, options: HdlcdOptions): Coroutine<number> {
+function* hdlcd_drm_bind(pdev: PlatformDevice, options: HdlcdDriverOptions): Coroutine<number> {
   const hdlcd = hdlcd_load(pdev, options.mode ?? VGA_MODE);
   if (typeof hdlcd === "number") return hdlcd;
   pdev.drvdata = hdlcd;
@@ -157,6 +157,9 @@ function* hdlcd_shutdown(pdev: PlatformDevice): Coroutine<void> {
   drm_atomic_helper_shutdown(hdlcd_drvdata(pdev));
 }
 
+/** The pixel clock may be a little slower than the mode says. */
+const CLOCK_MARGIN = 1.01;
+
 /**
  * Disables the controller and waits until the frame it was scanning out has been fetched: DMA_END, or a frame's time if
  * there was none under way. Only then are interrupt and frame buffer let go.
@@ -170,7 +173,7 @@ function* hdlcd_shutdown_quiescing(pdev: PlatformDevice): Coroutine<void> {
     // Cleared after the disable: a DMA_END that is set from now on belongs to the last frame.
     hdlcd_write(hdlcd, reg.HDLCD_REG_INT_CLEAR, reg.HDLCD_INTERRUPT_DMA_END);
     const ended = (): boolean => (hdlcd_read(hdlcd, reg.HDLCD_REG_INT_RAWSTAT) & reg.HDLCD_INTERRUPT_DMA_END) !== 0;
-    yield* pollUntil(ended, 100_000, frameNs(hdlcd.mode), "the end of the last frame");
+    yield* pollUntil(ended, 100_000, Math.ceil(CLOCK_MARGIN * frameNs(hdlcd.mode)), "the end of the last frame");
     if (hdlcd_read(hdlcd, reg.HDLCD_REG_COMMAND) !== 0) {
       dev_warn(pdev, "the controller is enabled again: its frame buffer is kept");
       return;
@@ -181,7 +184,7 @@ function* hdlcd_shutdown_quiescing(pdev: PlatformDevice): Coroutine<void> {
 }
 
 /** The driver as one of its variants. */
-export function hdlcdModule(options: HdlcdOptions): DriverModule {
+export function hdlcdModule(options: HdlcdDriverOptions): DriverModule {
   const driver: PlatformDriver = {
     name: "hdlcd",
     of_match_table: ["arm,hdlcd"],

@@ -34,7 +34,7 @@ import * as reg from "./tmc-regs.ts";
 /** Line of `hwtracing/coresight/` in Linux's drivers/Makefile. */
 const HWTRACING_LINK_ORDER = 177;
 
-export interface TmcEtrOptions {
+export interface TmcEtrDriverOptions {
   /** no-hook: as before Linux 5.9. mainline: `tmc_shutdown`. quiescing: stops, proves it idle, frees the buffer. */
   readonly shutdown: "no-hook" | "mainline" | "quiescing";
   /** Bytes of the trace buffer, a multiple of 4096. Default: 1 MiB. */
@@ -67,7 +67,7 @@ export function tmc_drvdata(pdev: PlatformDevice): TmcDrvdata | null {
   return pdev.drvdata instanceof TmcDrvdata ? pdev.drvdata : null;
 }
 
-function* __tmc_probe(pdev: PlatformDevice, options: TmcEtrOptions): Coroutine<number> {
+function* __tmc_probe(pdev: PlatformDevice, options: TmcEtrDriverOptions): Coroutine<number> {
   const base = devm_platform_ioremap_resource(pdev, 0);
   const devid = readl(base, reg.CORESIGHT_DEVID);
   const config = (devid >>> reg.TMC_DEVID_CONFIG_TYPE_SHIFT) & reg.TMC_DEVID_CONFIG_TYPE_MASK;
@@ -124,7 +124,7 @@ function* tmc_shutdown_quiescing(pdev: PlatformDevice): Coroutine<void> {
 }
 
 /** The driver as one of its variants. */
-export function tmcEtrModule(options: TmcEtrOptions): DriverModule {
+export function tmcEtrModule(options: TmcEtrDriverOptions): DriverModule {
   const driver: PlatformDriver = {
     name: "coresight-tmc",
     of_match_table: ["arm,coresight-tmc"],

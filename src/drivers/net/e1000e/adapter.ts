@@ -6,7 +6,7 @@ import type { E1000Hw } from "./hw.ts";
 import type { Napi } from "./napi.ts";
 
 /** How the driver is built and what its shutdown hook does. */
-export interface E1000eOptions {
+export interface E1000eDriverOptions {
   /**
    * no-hook: the driver has none. mainline: `e1000_shutdown`. quiescing: stops reception and transmission, waits for the
    * device, resets it, and frees only what it is proved to use no longer.
@@ -65,7 +65,7 @@ export interface NetDevice {
 export interface E1000AdapterParts {
   readonly pdev: PciDev;
   readonly hw: E1000Hw;
-  readonly options: E1000eOptions;
+  readonly options: E1000eDriverOptions;
   readonly name: string;
   readonly tx_ring: E1000Ring;
   readonly rx_ring: E1000Ring;
@@ -80,7 +80,7 @@ export class E1000Adapter {
   readonly kernel: Kernel;
   readonly pdev: PciDev;
   readonly hw: E1000Hw;
-  readonly options: E1000eOptions;
+  readonly options: E1000eDriverOptions;
   readonly netdev: NetDevice;
   readonly tx_ring: E1000Ring;
   readonly rx_ring: E1000Ring;

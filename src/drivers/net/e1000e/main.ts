@@ -26,7 +26,7 @@ import {
   timer_setup,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
-import { E1000Adapter, e1000_adapter, type E1000eOptions } from "./adapter.ts";
+import { E1000Adapter, e1000_adapter, type E1000eDriverOptions } from "./adapter.ts";
 import { type E1000Hw, e1000_read_mac_addr_generic, e1000_reset_hw_82571, e1000e_release_hw_control } from "./hw.ts";
 import { e1000_irq_disable, e1000e_reset_interrupt_capability, e1000e_set_interrupt_capability } from "./interrupts.ts";
 import { Napi } from "./napi.ts";
@@ -41,7 +41,7 @@ const NET_LINK_ORDER = 92;
 const RX_BUFFER_LEN = 1522;
 const DEFAULT_RING = 64;
 
-function newAdapter(pdev: PciDev, hw: E1000Hw, options: E1000eOptions): E1000Adapter {
+function newAdapter(pdev: PciDev, hw: E1000Hw, options: E1000eDriverOptions): E1000Adapter {
   const { kernel } = pdev;
   const name = `eth${kernel.pci.devices.filter((other) => e1000_adapter(other) !== null).length}`;
   const count = options.ringSize ?? DEFAULT_RING;
@@ -68,7 +68,7 @@ function* e1000_sw_init(adapter: E1000Adapter): Coroutine<number> {
 }
 
 /** From enabled device to registered interface. @returns 0 or -errno */
-function* setUp(pdev: PciDev, options: E1000eOptions): Coroutine<number> {
+function* setUp(pdev: PciDev, options: E1000eDriverOptions): Coroutine<number> {
   const err = dma_set_mask_and_coherent(pdev, 64);
   if (err !== 0) {
     dev_err(pdev, "No usable DMA configuration, aborting");
@@ -100,7 +100,7 @@ function* setUp(pdev: PciDev, options: E1000eOptions): Coroutine<number> {
   return 0;
 }
 
-function* e1000_probe(pdev: PciDev, options: E1000eOptions): Coroutine<number> {
+function* e1000_probe(pdev: PciDev, options: E1000eDriverOptions): Coroutine<number> {
   let err = yield* pci_enable_device_mem(pdev);
   if (err !== 0) return err;
   err = yield* setUp(pdev, options);
@@ -144,7 +144,7 @@ function* e1000_remove(pdev: PciDev): Coroutine<void> {
 }
 
 /** The driver as one of its variants. */
-export function e1000eModule(options: E1000eOptions): DriverModule {
+export function e1000eModule(options: E1000eDriverOptions): DriverModule {
   const driver: PciDriver = {
     name: "e1000e",
     id_table: [{ vendor: reg.PCI_VENDOR_ID_INTEL, device: reg.E1000_DEV_ID_82574L }],
