@@ -161,7 +161,9 @@ export class Machine {
 
   /** Lets devices and tasks work for a while. */
   idle(ns: number): void {
-    this.sim.run({ limitNs: this.sim.now + ns });
+    let over = false;
+    this.sim.after(ns, () => (over = true));
+    this.sim.run({ until: () => over });
   }
 
   get log(): string[] {
