@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * A machine of real device models under a kernel, without an SMMU: RAM, interrupts with an MSI frame, a PCI host with one
+ * A machine of real device models under a kernel, with or without an SMMU: RAM, interrupts with an MSI frame, a PCI host with one
  * root port, and whatever a test adds. Everything the CPU writes and reads can be looked at afterwards.
  */
 import {
   BusStatus,
+  createSmmuHost,
   type DmaEvents,
   DirectDmaPort,
   InterruptController,
   MsiFrame,
   type PciFunction,
+  profiles,
   RootComplex,
   RootPort,
+  Smmu,
+  SmmuDmaPort,
+  type SmmuEvents,
+  type SmmuLine,
   SystemBus,
   type Width,
 } from "../../../src/hw/index.ts";
@@ -37,9 +43,13 @@ export const ECAM = 0x4000_0000;
 export const PCI_WINDOW = 0x5000_0000;
 export const PCI_WINDOW_SIZE = 0x100_0000;
 export const MSI_FRAME = 0x0802_0000;
+export const SMMU = 0x2b40_0000;
+/** StreamID of the requester id 01:00.0. */
+export const STREAM_ID = 0x10;
 const MSI_FIRST = 64;
+const SMMU_LINES: Record<SmmuLine, number> = { eventq: 48, gerror: 49, priq: 50, "cmdq-sync": 51 };
 
-export type Events = KernelEvents & DmaEvents;
+export type Events = KernelEvents & DmaEvents & SmmuEvents;
 
 /** One register access of the CPU. */
 export interface CpuAccess {
@@ -149,6 +159,19 @@ class Pages implements PageWatcher {
   }
 }
 
+function smmuNode(): DtNode {
+  return dtNode({
+    name: `iommu@${SMMU.toString(16)}`,
+    label: "smmu",
+    compatible: ["arm,smmu-v3"],
+    reg: [{ base: SMMU, size: 0x2_0000 }],
+    interrupts: Object.values(SMMU_LINES),
+    interruptNames: Object.keys(SMMU_LINES),
+    dmaCoherent: true,
+    properties: { "#iommu-cells": 1 },
+  });
+}
+
 /** Where a function sits: bus 0 is the root bus, bus 1 lies behind the root port at 00:01.0. */
 export interface Placement {
   readonly bus: 0 | 1;
@@ -163,6 +186,8 @@ export interface MachineOptions {
   readonly nodes?: readonly DtNode[];
   readonly functions?: (machine: Machine) => readonly Placement[];
   readonly bmeGatesMmio?: boolean;
+  /** What sits behind the root port is behind an SMMU, whose driver the test brings along. */
+  readonly smmu?: boolean;
 }
 
 export class Machine {
@@ -178,6 +203,7 @@ export class Machine {
   /** DMA to memory that nobody had granted at that moment, or to nothing at all. */
   readonly strays: DmaEvents["dma.access"][] = [];
   readonly kernel: Kernel;
+  readonly smmu: Smmu | null = null;
 
   constructor(options: MachineOptions = {}) {
     this.sim = new Simulation();
@@ -191,6 +217,7 @@ export class Machine {
     this.bus.addRam({ name: "ram", base: RAM, size: RAM_SIZE });
     const frame = new MsiFrame({ interrupts: this.interrupts, first: MSI_FIRST, count: 32 });
     this.bus.addWindow({ name: "v2m", base: MSI_FRAME, size: frame.size, device: frame });
+    if (options.smmu) this.smmu = this.#buildSmmu();
     this.root = new RootComplex({
       name: "pcie",
       bus: this.bus,
@@ -198,7 +225,11 @@ export class Machine {
       ecamSize: 4 << 20,
       busCount: 4,
       memoryWindow: { base: PCI_WINDOW, size: PCI_WINDOW_SIZE },
-      portFor: (requesterId) => this.dmaPort(`rid ${requesterId.toString(16)}`),
+      portFor: (requesterId) => {
+        const name = `rid ${requesterId.toString(16)}`;
+        if (!this.smmu || requesterId !== 0x100) return this.dmaPort(name);
+        return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId: STREAM_ID, name, trace: this.trace });
+      },
       trace: this.trace,
     });
     this.port = new RootPort({ name: "port", trace: this.trace, downstream: 1, bmeGatesMmio: options.bmeGatesMmio ?? false });
@@ -220,7 +251,9 @@ export class Machine {
         ranges: [{ base: PCI_WINDOW, size: PCI_WINDOW_SIZE }],
         msiParent: { label: "v2m", args: [] },
         dmaCoherent: true,
+        ...(options.smmu && { iommuMap: [{ ridBase: 0x100, label: "smmu", outBase: STREAM_ID, length: 1 }] }),
       }),
+      ...(options.smmu ? [smmuNode()] : []),
       ...(options.nodes ?? []),
     ];
     this.kernel = new Kernel({
@@ -238,6 +271,14 @@ export class Machine {
       trace: this.trace,
       drivers: [pciHostGenericModule(), pcieportModule(), ...(options.drivers ?? [])],
     });
+  }
+
+  #buildSmmu(): Smmu {
+    const { sim: simulation, bus, trace } = this;
+    const host = createSmmuHost({ simulation, bus, trace, pulse: (line) => this.interrupts.raise(SMMU_LINES[line]) });
+    const smmu = new Smmu(profiles["linux-typical"]!, host, { trace, detector: true });
+    bus.addWindow({ name: "smmu", base: SMMU, size: smmu.size, device: smmu, widths: smmu.widths, badWidth: smmu.badWidth });
+    return smmu;
   }
 
   /** A way to memory without an SMMU. */
