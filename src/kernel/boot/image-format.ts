@@ -76,7 +76,8 @@ export function pageWords(contents: Uint8Array, page: number): Uint32Array {
  * @throws RangeError for another number of pages
  */
 export function build_kernel_image(name: string, textPages: number = DEFAULT_TEXT_PAGES): KernelImage {
-  if (!(textPages >= 1 && textPages <= MAX_TEXT_PAGES)) throw new RangeError(`${textPages} text pages; 1 … ${MAX_TEXT_PAGES} fit the header`);
+  if (!(textPages >= 1 && textPages <= MAX_TEXT_PAGES))
+    throw new RangeError(`${textPages} text pages; 1 … ${MAX_TEXT_PAGES} fit the header`);
   const bytes = new Uint8Array((1 + textPages) * PAGE_SIZE);
   const header = pageWords(bytes, 0);
   const seed = hashName(name);

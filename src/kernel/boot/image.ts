@@ -13,7 +13,16 @@ import { boot_regions, firstBadWord, free_initrd_mem, setup_arch } from "./early
 import { headerCheck, headerFault, pageCheck, pageWords } from "./image-format.ts";
 
 export * from "./boot-info.ts";
-export * from "./image-format.ts";
+export {
+  type BootFiles,
+  build_kernel_image,
+  firmware_load,
+  type KernelImage,
+  loaded_blob,
+  loaded_image,
+  MIN_KIMG_ALIGN,
+  patternBytes,
+} from "./image-format.ts";
 export { boot_regions, type BootRegion, setup_arch } from "./early-memory.ts";
 
 /** Stages of a boot in order: up to start_kernel, the initcall levels, the first process. */
@@ -66,7 +75,11 @@ function readWords(kernel: Kernel, pa: number): Uint32Array {
 function* checkHeader(kernel: Kernel, image: LoadedImage): Coroutine<void> {
   const fault = headerFault(readWords(kernel, image.base), image);
   if (fault === null) return;
-  yield* die(kernel, `Internal error: Oops - Undefined instruction: header of ${image.name} at ${hex(image.base)}: ${fault}`, "Fatal exception");
+  yield* die(
+    kernel,
+    `Internal error: Oops - Undefined instruction: header of ${image.name} at ${hex(image.base)}: ${fault}`,
+    "Fatal exception",
+  );
 }
 
 function* setup_machine_fdt(kernel: Kernel, dtb: LoadedBlob): Coroutine<void> {

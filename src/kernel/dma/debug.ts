@@ -53,7 +53,8 @@ export class DmaDebug {
       this.complain(dev, `driver frees DMA memory with the wrong function [${what}] [mapped as ${mapping.how}] [unmapped as ${how}]`);
       return null;
     }
-    if (mapping.size !== size) this.complain(dev, `driver frees DMA memory with another size [${what}] [mapped size=${mapping.size} bytes]`);
+    if (mapping.size !== size)
+      this.complain(dev, `driver frees DMA memory with another size [${what}] [mapped size=${mapping.size} bytes]`);
     if (mapping.dir !== dir) this.complain(dev, `driver frees DMA memory with another direction [${what}]`);
     return mapping;
   }

@@ -6,18 +6,19 @@
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import { ENOMEM } from "../errno.ts";
-import { iommu_iotlb_gather_init, iommu_iotlb_sync, iommu_map, iommu_min_pgsize, iommu_unmap_fast } from "../iommu/map.ts";
-import {
-  IOMMU_CACHE,
-  IOMMU_MMIO,
-  IOMMU_NOEXEC,
-  IOMMU_READ,
-  IOMMU_WRITE,
-  type IommuDomain,
-} from "../iommu/types.ts";
+import { iommu_iotlb_gather_init, iommu_iotlb_sync, iommu_map, iommu_min_pgsize, iommu_unmap, iommu_unmap_fast } from "../iommu/map.ts";
+import { IOMMU_CACHE, IOMMU_MMIO, IOMMU_NOEXEC, IOMMU_READ, IOMMU_WRITE, type IommuDomain } from "../iommu/types.ts";
 import { PciDev } from "../pci/pci-dev.ts";
 import { IovaDomain } from "./iova.ts";
-import { DMA_BIDIRECTIONAL, DMA_BIT_MASK, DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, type DmaDataDirection, type Scatterlist } from "./types.ts";
+import {
+  DMA_BIDIRECTIONAL,
+  DMA_BIT_MASK,
+  DMA_FROM_DEVICE,
+  DMA_MAPPING_ERROR,
+  DMA_TO_DEVICE,
+  type DmaDataDirection,
+  type Scatterlist,
+} from "./types.ts";
 
 /** `iommu_get_dma_domain`, if the device's DMA goes through one: null for a device without IOMMU or with pass-through. */
 export function iommu_get_dma_domain(dev: Device): IommuDomain | null {
@@ -134,19 +135,13 @@ export function iommu_dma_map_sg(dev: Device, domain: IommuDomain, list: readonl
   for (const [index, piece] of list.entries()) {
     const { offset, length } = spans[index]!;
     if (iommu_map(dev.kernel.sim, domain, at, piece.pa - offset, length, protection(dir, dev)) !== 0) {
-      dev.kernel.sim.runAtomic(iommu_dma_unmap_mapped(domain, iova, at - iova));
+      dev.kernel.sim.runAtomic(iommu_unmap(domain, iova, at - iova));
       iovad.free_iova_fast(iova / iovad.granule, total / iovad.granule);
       return -ENOMEM;
     }
     at += length;
   }
   return finalise_sg(list, spans, iova);
-}
-
-function* iommu_dma_unmap_mapped(domain: IommuDomain, iova: number, size: number): Coroutine<void> {
-  const gather = iommu_iotlb_gather_init();
-  yield* iommu_unmap_fast(domain, iova, size, gather);
-  yield* iommu_iotlb_sync(domain, gather);
 }
 
 /** `__finalise_sg`: DMA addresses and lengths go to the first entries of the list; the rest are void. */

@@ -81,7 +81,8 @@ export class IommuCore {
 export function* iommu_device_register(kernel: Kernel, ops: IommuOps, dev: Device): Coroutine<number> {
   const instance: IommuInstance = { ops, dev, ready: true };
   kernel.iommu.instances.push(instance);
-  for (const client of kernel.base.devices_kset.toArray()) if (client !== dev && client.iommu_group === null) yield* iommu_probe_device(client);
+  for (const client of kernel.base.devices_kset.toArray())
+    if (client !== dev && client.iommu_group === null) yield* iommu_probe_device(client);
   return 0;
 }
 

@@ -71,7 +71,7 @@ export function iommu_map(sim: Simulation, domain: IommuDomain, iova: number, pa
   if (!domain.map_pages) return -ENODEV;
   const granule = iommu_min_pgsize(domain);
   if (granule === 0 || iova % granule !== 0 || pa % granule !== 0 || size % granule !== 0) return -EINVAL;
-  for (let done = 0; done < size; ) {
+  for (let done = 0; done < size;) {
     const { pgsize, count } = iommu_pgsize(domain, iova + done, pa + done, size - done);
     const { ret, mapped } = domain.map_pages(iova + done, pa + done, pgsize, count, prot);
     done += mapped;

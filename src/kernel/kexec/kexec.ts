@@ -108,10 +108,9 @@ export class KexecCore {
     yield* reboot.lock();
     kernel.path("kernel_kexec");
     const image = this.kexec_image;
-    const error = !this.#trylock() ? -EBUSY : image === null ? this.#unlockWith(-EINVAL) : 0;
-    if (error !== 0 || image === null) {
+    if (image === null || !this.#trylock()) {
       reboot.system_transition_mutex.unlock();
-      return error;
+      return image === null ? -EINVAL : -EBUSY;
     }
     kernel.path("kexec_in_progress");
     this.kexec_in_progress = true;
@@ -121,7 +120,7 @@ export class KexecCore {
     kernel.path("cpu_hotplug_enable");
     kernel.printk.pr_notice("kexec_core: Starting new kernel");
     kernel.path("machine_shutdown");
-    reboot.kmsg_dump("shutdown");
+    reboot.kmsg_dump();
     this.#machine_kexec(image);
     return yield* never("machine_kexec");
   }
@@ -173,10 +172,5 @@ export class KexecCore {
     if (this.#locked) return false;
     this.#locked = true;
     return true;
-  }
-
-  #unlockWith(error: number): number {
-    this.#locked = false;
-    return error;
   }
 }

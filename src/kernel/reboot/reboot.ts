@@ -45,7 +45,7 @@ export class RebootCore {
     this.migrate_to_reboot_cpu();
     this.syscore_shutdown();
     this.#kernel.printk.pr_emerg(cmd === "" ? "reboot: Restarting system" : `reboot: Restarting system with command '${cmd}'`);
-    this.kmsg_dump("shutdown");
+    this.kmsg_dump();
     this.#machine_restart(cmd);
     return yield* never("machine_restart");
   }
@@ -57,9 +57,9 @@ export class RebootCore {
     this.migrate_to_reboot_cpu();
     this.syscore_shutdown();
     this.#kernel.printk.pr_emerg("reboot: System halted");
-    this.kmsg_dump("shutdown");
-    const firmware = this.#leave("machine_halt");
-    firmware(() => this.#kernel.platform.firmware.halt());
+    this.kmsg_dump();
+    this.#enterMachine("machine_halt");
+    this.#leave(0, () => this.#kernel.platform.firmware.halt());
     return yield* never("machine_halt");
   }
 
@@ -71,11 +71,10 @@ export class RebootCore {
     this.migrate_to_reboot_cpu();
     this.syscore_shutdown();
     this.#kernel.printk.pr_emerg("reboot: Power down");
-    this.kmsg_dump("shutdown");
-    this.#localIrqDisable();
-    for (const handler of this.chains.sysOffOf("power-off")) this.#atomic(handler.sys_off_call(""));
-    const firmware = this.#leave("machine_power_off", this.resetDelayNs);
-    firmware(() => this.#kernel.platform.firmware.systemOff());
+    this.kmsg_dump();
+    this.#enterMachine("machine_power_off");
+    this.#sysOffAtomic("power-off", "do_kernel_power_off", "");
+    this.#leave(this.resetDelayNs, () => this.#kernel.platform.firmware.systemOff());
     return yield* never("machine_power_off");
   }
 
@@ -84,10 +83,10 @@ export class RebootCore {
    * @throws KernelStopped into a task of this kernel
    */
   emergency_restart(): void {
+    if (this.#isGone()) return;
     this.#kernel.path("emergency_restart");
-    this.kmsg_dump("emergency");
+    this.kmsg_dump();
     this.#kernel.setState("restart");
-    this.#kernel.path("machine_emergency_restart");
     this.#machine_restart("");
     this.#unwind("emergency_restart");
   }
@@ -116,7 +115,7 @@ export class RebootCore {
     this.#killOtherTasks();
     kernel.path("panic_notifier_list");
     for (const notifier of this.chains.panic) notifier.notifier_call(message);
-    this.kmsg_dump("panic");
+    this.kmsg_dump();
     if (this.panic_timeout > 0) {
       kernel.printk.pr_emerg(`Rebooting in ${this.panic_timeout} seconds..`);
       kernel.sim.advance(this.panic_timeout * 1e9);
@@ -153,7 +152,7 @@ export class RebootCore {
     for (const ops of this.chains.syscore.toReversed()) ops.shutdown?.();
   }
 
-  kmsg_dump(_reason: "shutdown" | "emergency" | "panic"): void {
+  kmsg_dump(): void {
     this.#kernel.path("kmsg_dump");
   }
 
@@ -165,7 +164,7 @@ export class RebootCore {
   *#prepare(action: RebootAction, cmd: string): Coroutine<void> {
     const kernel = this.#kernel;
     kernel.path(`reboot_notifier_list ${action}`);
-    for (const notifier of [...this.chains.reboot]) {
+    for (const notifier of this.chains.reboot.slice()) {
       const waiting = notifier.notifier_call(action, cmd);
       if (waiting) yield* waiting;
     }
@@ -184,16 +183,25 @@ export class RebootCore {
   }
 
   #machine_restart(cmd: string): void {
-    this.#localIrqDisable();
-    this.#kernel.path("do_kernel_restart");
-    for (const handler of this.chains.sysOffOf("restart")) this.#atomic(handler.sys_off_call(cmd));
-    const firmware = this.#leave("machine_restart", this.resetDelayNs);
-    firmware(() => this.#kernel.platform.firmware.systemReset());
+    this.#enterMachine("machine_restart");
+    this.#sysOffAtomic("restart", "do_kernel_restart", cmd);
+    this.#leave(this.resetDelayNs, () => this.#kernel.platform.firmware.systemReset());
   }
 
-  /** A handler that waits spins: interrupts are off. */
-  #atomic(waiting: void | Coroutine<void>): void {
-    if (waiting) this.#kernel.sim.runAtomic(waiting);
+  /** The machine's part of every way down begins with the interrupts off and the other CPUs stopped. */
+  #enterMachine(step: string): void {
+    this.#kernel.path(step);
+    this.#localIrqDisable();
+    this.#kernel.path("smp_send_stop");
+  }
+
+  /** Handlers that wait spin: interrupts are off. */
+  #sysOffAtomic(mode: SysOffMode, step: string, cmd: string): void {
+    this.#kernel.path(step);
+    for (const handler of this.chains.sysOffOf(mode)) {
+      const waiting = handler.sys_off_call(cmd);
+      if (waiting) this.#kernel.sim.runAtomic(waiting);
+    }
   }
 
   #localIrqDisable(): void {
@@ -201,17 +209,18 @@ export class RebootCore {
   }
 
   /**
-   * The CPU leaves this kernel; devices go on for `delayNs` before the firmware acts. Returns what makes it act: at once,
-   * or, when a device event led here, as an event of its own.
+   * The CPU leaves this kernel; devices go on for `delayNs` before the firmware acts. Inside a device event time cannot
+   * pass, so the firmware acts in an event of its own.
    */
-  #leave(step: string, delayNs: number = 0): (act: () => void) => void {
+  #leave(delayNs: number, act: () => void): void {
     const { sim } = this.#kernel;
-    this.#kernel.path(step);
-    this.#kernel.path("smp_send_stop");
     this.#kernel.stop();
-    if (sim.inDeviceEvent) return (act) => void sim.after(delayNs, act);
+    if (sim.inDeviceEvent) {
+      sim.after(delayNs, act);
+      return;
+    }
     sim.advance(delayNs);
-    return (act) => act();
+    act();
   }
 
   #isGone(): boolean {
@@ -220,7 +229,7 @@ export class RebootCore {
 
   #killOtherTasks(): void {
     const { sim, tasks } = this.#kernel;
-    for (const task of [...tasks.tasks]) if (task !== sim.current) sim.killTask(task);
+    for (const task of tasks.tasks) if (task !== sim.current) sim.killTask(task);
   }
 
   #unwind(what: string): void {

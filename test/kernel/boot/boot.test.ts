@@ -8,13 +8,17 @@ import {
   execute_kernel_text,
   firmware_load,
   PAGE_SIZE,
+  patternBytes,
 } from "../../../src/kernel/index.ts";
-import { patternBytes } from "../../../src/kernel/boot/image-format.ts";
 import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
 const RAM = 0xff80_0000;
 const memory = [{ base: RAM, size: 0x80_0000 }];
-const files: BootFiles = { kernel: build_kernel_image("linux 7.1", 18), initrd: patternBytes("initrd", 8192), dtb: patternBytes("dtb", 512) };
+const files: BootFiles = {
+  kernel: build_kernel_image("linux 7.1", 18),
+  initrd: patternBytes("initrd", 8192),
+  dtb: patternBytes("dtb", 512),
+};
 
 /** A machine whose firmware has loaded a kernel that did not start yet. */
 function loaded(): TestKernel {
@@ -44,7 +48,7 @@ describe("build_kernel_image", () => {
     expect(Buffer.compare(image("a"), image("b"))).not.toBe(0);
   });
 
-  test("has arm64's header: image size at 16, \"ARM\\x64\" at 56", () => {
+  test('has arm64\'s header: image size at 16, "ARM\\x64" at 56', () => {
     const { bytes } = build_kernel_image("a", 4);
     expect(new DataView(bytes.buffer).getUint32(16, true)).toBe(5 * PAGE_SIZE);
     expect(String.fromCharCode(...bytes.slice(56, 60))).toBe("ARM\x64");
@@ -129,7 +133,9 @@ describe("a spoiled kernel", () => {
     machine.runToOops(machine.kernel.boot());
     machine.idle(1e9);
     expect(machine.kernel.state).toBe("crashed");
-    expect(machine.kernel.printk.lines.some(({ text }) => text.startsWith("Kernel panic - not syncing: Attempted to kill init!"))).toBe(true);
+    expect(machine.kernel.printk.lines.some(({ text }) => text.startsWith("Kernel panic - not syncing: Attempted to kill init!"))).toBe(
+      true,
+    );
   });
 
   test("a spoiled header does not start", () => {

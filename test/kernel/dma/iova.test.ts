@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The IOVA allocator: top-down, size-aligned, last-in first-out. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { IovaDomain } from "../../../src/kernel/index.ts";
 

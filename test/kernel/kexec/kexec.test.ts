@@ -9,12 +9,11 @@ import {
   EADDRNOTAVAIL,
   EINVAL,
   firmware_load,
-
   type KernelJump,
   PAGE_SIZE,
+  patternBytes,
 } from "../../../src/kernel/index.ts";
 import { pollUntil } from "../../../src/sim/index.ts";
-import { patternBytes } from "../../../src/kernel/boot/image-format.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
@@ -187,9 +186,12 @@ describe("kernel_kexec", () => {
     const machine = booted();
     machine.kernel.kexec.kexec_load(files);
     let ran = 0;
-    machine.kernel.spawn("kthread", (function* () {
-      yield* pollUntil(() => ran++ > 1000, 1000, 1e12, "for ever");
-    })());
+    machine.kernel.spawn(
+      "kthread",
+      (function* () {
+        yield* pollUntil(() => ran++ > 1000, 1000, 1e12, "for ever");
+      })(),
+    );
     const to = jump(machine);
     const atJump = ran;
     machine.idle(1e6);

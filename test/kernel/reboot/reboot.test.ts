@@ -62,9 +62,9 @@ describe("kernel_restart", () => {
       "migrate_to_reboot_cpu",
       "syscore_shutdown",
       "kmsg_dump",
-      "do_kernel_restart",
       "machine_restart",
       "smp_send_stop",
+      "do_kernel_restart",
     ]);
     expect(platform.firmware.calls).toEqual(["systemReset"]);
   });
@@ -98,7 +98,11 @@ describe("kernel_restart", () => {
 
   test("restart handlers are called with interrupts off, after the prepare handlers", () => {
     const { kernel, log, down } = machine();
-    register_sys_off_handler(kernel, { name: "wdt", mode: "restart", sys_off_call: () => void log.push(`restart irqsDisabled=${kernel.cpu.irqsDisabled}`) });
+    register_sys_off_handler(kernel, {
+      name: "wdt",
+      mode: "restart",
+      sys_off_call: () => void log.push(`restart irqsDisabled=${kernel.cpu.irqsDisabled}`),
+    });
     register_sys_off_handler(kernel, { name: "pmic", mode: "restart-prepare", sys_off_call: () => void log.push("prepare") });
     down(() => kernel.reboot.kernel_restart());
     expect(log.slice(2)).toEqual(["shutdown nic0", "prepare", "restart irqsDisabled=true"]);
@@ -110,10 +114,13 @@ describe("kernel_restart", () => {
     const seen: string[] = [];
     let asleep = false;
     sim.after(500, () => seen.push(`dma, state ${kernel.state}, resets ${platform.firmware.calls.length}`));
-    kernel.spawn("kthread", (function* () {
-      yield* sleepNs(700);
-      asleep = true;
-    })());
+    kernel.spawn(
+      "kthread",
+      (function* () {
+        yield* sleepNs(700);
+        asleep = true;
+      })(),
+    );
     down(() => kernel.reboot.kernel_restart());
     expect(seen).toEqual(["dma, state gone, resets 0"]);
     expect(platform.firmware.calls).toEqual(["systemReset"]);
@@ -142,7 +149,11 @@ describe("kernel_halt and kernel_power_off", () => {
 
   test("power-off calls its prepare handlers after the devices, its handlers with interrupts off", () => {
     const { kernel, log, down, platform } = machine();
-    register_sys_off_handler(kernel, { name: "pmic", mode: "power-off", sys_off_call: () => void log.push(`off irqsDisabled=${kernel.cpu.irqsDisabled}`) });
+    register_sys_off_handler(kernel, {
+      name: "pmic",
+      mode: "power-off",
+      sys_off_call: () => void log.push(`off irqsDisabled=${kernel.cpu.irqsDisabled}`),
+    });
     register_sys_off_handler(kernel, { name: "ec", mode: "power-off-prepare", sys_off_call: () => void log.push("prepare") });
     down(() => kernel.reboot.kernel_power_off());
     expect(log).toEqual(["early SYS_POWER_OFF", "late SYS_POWER_OFF", "shutdown nic0", "prepare", "off irqsDisabled=true"]);
@@ -187,13 +198,17 @@ describe("panic", () => {
   test("without a crash kernel: notifiers but no device_shutdown, then the CPU hangs and devices go on", () => {
     const { kernel, log, down, platform, sim, idle } = machine();
     let kthreadRan = false;
-    kernel.spawn("kthread", (function* () {
-      yield* sleepNs(1e3);
-      kthreadRan = true;
-    })());
+    kernel.spawn(
+      "kthread",
+      (function* () {
+        yield* sleepNs(1e3);
+        kthreadRan = true;
+      })(),
+    );
     down(() => kernel.reboot.panic("test"));
     expect(log).toEqual(["panic notifier"]);
     expect(kernel.state).toBe("crashed");
+    expect(kernel.oopses).toEqual([]);
     expect(platform.firmware.calls).toEqual([]);
     expect(kthreadRan).toBe(false);
     let dma = false;
@@ -220,7 +235,14 @@ describe("panic", () => {
     expect(log).toEqual([]);
     expect(jumps).toEqual(["crash"]);
     expect(of("kernel.jump")).toEqual([{ from: "linux", to: "crash" }]);
-    expect(steps()).toEqual(["panic", "__crash_kexec", "crash_setup_regs", "crash_save_vmcoreinfo", "machine_crash_shutdown", "machine_kexec"]);
+    expect(steps()).toEqual([
+      "panic",
+      "__crash_kexec",
+      "crash_setup_regs",
+      "crash_save_vmcoreinfo",
+      "machine_crash_shutdown",
+      "machine_kexec",
+    ]);
     expect(kernel.kexec.kexec_in_progress).toBe(false);
   });
 
