@@ -40,7 +40,7 @@ function* runLevel(kernel: Kernel, level: InitcallLevel): Coroutine<void> {
 export function* boot(kernel: Kernel): Coroutine<void> {
   kernel.trace.emit("kernel.state", { kernel: kernel.name, state: "booting" });
   kernel.printk.pr_info(`Booting Quiesce kernel "${kernel.name}"${kernel.bootInfo ? ` (${kernel.bootInfo.kind} boot)` : ""}`);
-  kernel.irq.attach();
+  kernel.irq.init();
   if (kernel.bootInfo) yield* execute_kernel_text(kernel, "start");
   else setup_arch(kernel);
 

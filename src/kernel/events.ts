@@ -36,5 +36,10 @@ export interface KernelEvents {
   "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" };
   "kernel.state": { readonly kernel: string; readonly state: KernelState };
   /** An interrupt handler ran. */
-  "kernel.irq": { readonly kernel: string; readonly intid: number; readonly name: string; readonly what: "hard" | "thread" | "spurious" | "disabled" };
+  "kernel.irq": {
+    readonly kernel: string;
+    readonly intid: number;
+    readonly name: string;
+    readonly what: "hard" | "thread" | "spurious" | "disabled";
+  };
 }

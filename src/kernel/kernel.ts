@@ -164,19 +164,14 @@ export class Kernel {
     this.trace.emit("kernel.path", { kernel: this.name, step });
   }
 
-  /** Interrupts, timers and all tasks of this kernel end where they stand; nothing else changes. */
-  freeze(): void {
-    this.irq.detach();
-    this.time.stop();
-    this.sim.kill(this.tasks);
-  }
-
   /**
    * The CPU stops running this kernel: a reset, power-off, halt or jump. Its tasks and timers end where they stand. What
    * runs at this moment must not go on: `yield* never()`.
    */
   stop(): void {
-    this.freeze();
+    this.irq.detach();
+    this.time.stop();
+    this.sim.kill(this.tasks);
     this.setState("gone");
   }
 }

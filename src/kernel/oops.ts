@@ -84,13 +84,11 @@ export class Oopses {
     else if (kernel.params.panicOnOops && first) this.#panic("Fatal exception");
   }
 
-  /** Nothing else of this kernel runs any more; the panic itself runs as its last task. */
+  /** The kernel panics; whatever runs at this moment unwinds. */
   #panic(message: string): void {
     const kernel = this.#kernel;
-    const running = kernel.sim.current;
     kernel.cpu.taskDied();
-    kernel.freeze();
-    kernel.spawn("panic", kernel.reboot.panic(message));
-    if (running?.group === kernel.tasks && running.state === "killed") throw new KernelStopped(message);
+    kernel.reboot.panic_now(message);
+    if (kernel.sim.current?.group === kernel.tasks) throw new KernelStopped(message);
   }
 }

@@ -18,8 +18,8 @@ export interface KernelParameters {
   readonly initcallDebug: boolean;
   /** `arm-smmu-v3.disable_msipolling`. */
   readonly disableMsiPolling?: boolean;
-  /** Only `false` is modelled: probing is synchronous. */
-  readonly asyncProbe?: boolean;
+  /** Probing is synchronous; nothing else is modelled. */
+  readonly asyncProbe?: false;
   /** Devices are shut down in reverse order of registration (as moved by links and deferral). */
   readonly ksetPolicy: "register";
   /** Options of drivers, by the driver's own names. */

@@ -56,9 +56,9 @@ export function bus_register_notifier(kernel: Kernel, bus: BusType, notifier: Bu
   kernel.base.bus(bus).notifiers.push(notifier);
 }
 
-/** Linux's `bus_for_each_dev`, over the devices present when it starts. */
+/** Linux's `bus_for_each_dev`. Devices that are added meanwhile are met too, as in Linux's klists. */
 export function* bus_for_each_dev(kernel: Kernel, bus: BusType, fn: (dev: Device) => Coroutine<void>): Coroutine<void> {
-  for (const dev of [...kernel.base.bus(bus).klist_devices]) yield* fn(dev);
+  for (const dev of kernel.base.bus(bus).klist_devices) yield* fn(dev);
 }
 
 /**
@@ -115,7 +115,7 @@ export function* device_unregister(dev: Device): Coroutine<void> {
 export function* driver_register(kernel: Kernel, drv: DeviceDriver): Coroutine<number> {
   const subsystem = kernel.base.bus(drv.bus);
   subsystem.klist_drivers.add(drv);
-  for (const dev of [...subsystem.klist_devices]) yield* driver_attach_one(drv, dev);
+  for (const dev of subsystem.klist_devices) yield* driver_attach_one(drv, dev);
   return 0;
 }
 

@@ -129,7 +129,7 @@ export function* device_attach(dev: Device): Coroutine<boolean> {
   return yield* withDriverLock(dev, dev.kernel.currentTask, function* () {
     if (!dev.registered) return false;
     if (dev.driver) return true;
-    for (const drv of [...dev.kernel.base.bus(bus).klist_drivers]) {
+    for (const drv of dev.kernel.base.bus(bus).klist_drivers) {
       if (!driver_match_device(drv, dev)) continue;
       dev.can_match = true;
       if ((yield* driver_probe_device(drv, dev)) === 0) return true;

@@ -33,7 +33,7 @@ export class Device {
   dev_class: DeviceClass | null = null;
   driver: DeviceDriver | null = null;
   of_node: DtNode | null = null;
-  /** What the driver keeps with the device; `dev_get_drvdata` reads it typed. */
+  /** What the driver keeps with the device; null again when it lets go of it. */
   drvdata: unknown = null;
   /** Highest DMA address, inclusive. `dma_mask` is for streaming, `coherent_dma_mask` for coherent memory. */
   dma_mask: number = 0xffff_ffff;
@@ -56,8 +56,6 @@ export class Device {
   readonly deferred_node: ListNode<Device> = new ListNode<Device>(this);
   /** Set by device_add, cleared by device_del. */
   registered: boolean = false;
-  /** `device_pm_initialized`: true once device_initialize has run, which the constructor does. */
-  readonly pm_initialized: boolean = true;
   /** `dev->can_match`: some driver matched once, even if it did not bind. */
   can_match: boolean = false;
   /** Runtime PM usage count, as device_shutdown takes it. */

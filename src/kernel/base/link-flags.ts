@@ -4,15 +4,15 @@ import type { Device } from "./device.ts";
 
 /** Linux's DL_FLAG_* as bits. */
 export const DL_FLAG = {
-  STATELESS: 1 << 0,
-  AUTOREMOVE_CONSUMER: 1 << 1,
-  PM_RUNTIME: 1 << 2,
-  RPM_ACTIVE: 1 << 3,
-  AUTOREMOVE_SUPPLIER: 1 << 4,
-  AUTOPROBE_CONSUMER: 1 << 5,
-  MANAGED: 1 << 6,
-  SYNC_STATE_ONLY: 1 << 7,
-  INFERRED: 1 << 8,
+  STATELESS: 0x1,
+  AUTOREMOVE_CONSUMER: 0x2,
+  PM_RUNTIME: 0x4,
+  RPM_ACTIVE: 0x8,
+  AUTOREMOVE_SUPPLIER: 0x10,
+  AUTOPROBE_CONSUMER: 0x20,
+  MANAGED: 0x40,
+  SYNC_STATE_ONLY: 0x80,
+  INFERRED: 0x100,
 } as const;
 
 export type DeviceLinkStatus = "none" | "dormant" | "available" | "consumer-probe" | "active" | "supplier-unbind";

@@ -86,7 +86,7 @@ function upgrade(link: DeviceLink, flags: number): boolean {
  * Linux's `device_link_add`. A new link that is not only for sync_state moves the consumer, with its children and
  * consumers, to the tail of the device list; an existing one is upgraded and moves nothing.
  * @param flags bits of {@link DL_FLAG}; without STATELESS the link is managed by the device core
- * @returns null for flags that contradict each other, for a supplier that is not initialised, and for a cycle
+ * @returns null for flags that contradict each other and for a cycle
  */
 export function device_link_add(consumer: Device, supplier: Device, flags: number): DeviceLink | null {
   if (consumer === supplier || has(flags, ~ADD_VALID_FLAGS)) return null;
@@ -95,7 +95,7 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
   if (!has(flags, DL_FLAG.STATELESS)) flags |= DL_FLAG.MANAGED;
   const syncStateOnly = has(flags, DL_FLAG.SYNC_STATE_ONLY);
   if (syncStateOnly && !isSyncStateOnly(flags)) return null;
-  if (!supplier.pm_initialized || (!syncStateOnly && device_is_dependent(consumer, supplier))) return null;
+  if (!syncStateOnly && device_is_dependent(consumer, supplier)) return null;
   if (syncStateOnly && consumer.links.status !== "no-driver" && consumer.links.status !== "probing") return null;
   if (has(flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) flags &= ~DL_FLAG.AUTOREMOVE_CONSUMER;
 

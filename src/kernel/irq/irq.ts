@@ -8,6 +8,7 @@ import type { Device } from "../base/device.ts";
 import { devm_add_action } from "../base/devres.ts";
 import { EBUSY, EINVAL } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { of_walk } from "../of/dt.ts";
 import { MsiDomain } from "./msi.ts";
 
 /** What a handler says: it was not for me, it is done, the thread shall do it. */
@@ -78,8 +79,7 @@ export class IrqCore {
   readonly #kernel: Kernel;
   readonly #actions = new Map<number, IrqAction>();
   readonly #hook: () => void = () => this.#enter();
-  /** Work to do when the CPU leaves its interrupts: expired timers. */
-  readonly softirqs: (() => void)[] = [];
+  readonly #softirqs: { readonly name: string; readonly run: () => void }[] = [];
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -94,7 +94,20 @@ export class IrqCore {
   /** The CPU no longer takes interrupts to this kernel. */
   detach(): void {
     if (this.#kernel.sim.interruptHook === this.#hook) this.#kernel.sim.interruptHook = null;
-    this.softirqs.length = 0;
+    this.#softirqs.length = 0;
+  }
+
+  /** Linux's `init_IRQ`: every interrupt that the device tree names is off until it is requested, whoever ran before. */
+  init(): void {
+    const { platform } = this.#kernel;
+    for (const node of of_walk(platform.deviceTree)) for (const intid of node.interrupts ?? []) platform.interrupts.enable(intid, false);
+    for (const intid of this.msi.range()) platform.interrupts.enable(intid, false);
+    this.attach();
+  }
+
+  /** Has the CPU run something when it leaves its interrupts (an expired timer), as an interrupt of that name. */
+  raiseSoftirq(name: string, run: () => void): void {
+    this.#softirqs.push({ name, run });
   }
 
   action(intid: number): IrqAction | undefined {
@@ -120,7 +133,7 @@ export class IrqCore {
       });
       if (sim.interruptHook !== this.#hook) return;
     }
-    while (this.softirqs.length > 0) cpu.interrupt("softirq", this.softirqs.shift()!);
+    for (let softirq = this.#softirqs.shift(); softirq; softirq = this.#softirqs.shift()) cpu.interrupt(softirq.name, softirq.run);
   }
 
   #handle(intid: number): void {

@@ -40,12 +40,15 @@ export class MsiDomain {
     return this.frame?.reg?.[0] ?? null;
   }
 
+  /** The interrupts of the frame. */
+  *range(): Generator<number, void, undefined> {
+    for (let intid = this.#first; intid < this.#first + this.#count; intid++) yield intid;
+  }
+
   /** Linux's `platform_device_msi_init_and_alloc_irqs` and kin. @returns `count` interrupt numbers; none if there are not as many */
   alloc(dev: Device, count: number): number[] {
     const found: number[] = [];
-    for (let intid = this.#first; intid < this.#first + this.#count && found.length < count; intid++) {
-      if (!this.#used.has(intid)) found.push(intid);
-    }
+    for (const intid of this.range()) if (!this.#used.has(intid) && found.length < count) found.push(intid);
     if (found.length < count) return [];
     for (const intid of found) this.#used.set(intid, dev.name);
     return found;

@@ -10,16 +10,19 @@ export const NSEC_PER_SEC: number = 1_000_000_000;
 /** Interrupts that come during a busy wait are taken after at most so much of it. */
 const DELAY_SLICE_NS = 1000;
 
+/** A coroutine is run to its end at once: it may poll, not sleep. */
+export type TimerFunction = () => void | Coroutine<void>;
+
 /** A timer: calls its function once, as an interrupt, when it expires. Made by {@link timer_setup}. */
 export class Timer {
   readonly kernel: Kernel;
   readonly name: string;
-  readonly fn: () => void;
+  readonly fn: TimerFunction;
   event: ScheduledEvent | null = null;
   /** It has expired and its function waits for the CPU to take interrupts. */
   expired: boolean = false;
 
-  constructor(kernel: Kernel, name: string, fn: () => void) {
+  constructor(kernel: Kernel, name: string, fn: TimerFunction) {
     this.kernel = kernel;
     this.name = name;
     this.fn = fn;
@@ -50,13 +53,16 @@ export class Time {
     timer.event = this.#kernel.sim.after(delayNs, () => {
       timer.event = null;
       timer.expired = true;
-      this.#kernel.irq.softirqs.push(() => {
-        if (!timer.expired) return;
-        timer.expired = false;
-        this.#armed.delete(timer);
-        timer.fn();
-      });
+      this.#kernel.irq.raiseSoftirq(`timer ${timer.name}`, () => this.#run(timer));
     });
+  }
+
+  #run(timer: Timer): void {
+    if (!timer.expired) return;
+    timer.expired = false;
+    this.#armed.delete(timer);
+    const waiting = timer.fn();
+    if (waiting) this.#kernel.sim.runAtomic(waiting);
   }
 
   disarm(timer: Timer): boolean {
@@ -73,8 +79,8 @@ export class Time {
   }
 }
 
-/** Linux's `timer_setup`. `fn` must not sleep. */
-export function timer_setup(kernel: Kernel, name: string, fn: () => void): Timer {
+/** Linux's `timer_setup`. */
+export function timer_setup(kernel: Kernel, name: string, fn: TimerFunction): Timer {
   return new Timer(kernel, name, fn);
 }
 

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Device links: validity, cycles, states, and what they do to probing and unbinding. */
 import { describe, expect, test } from "vitest";
-import {
-  DL_FLAG,
-  device_add,
-  device_link_add,
-  device_release_driver,
-  driver_register,
-  type Device,
-} from "../../../src/kernel/index.ts";
+import { DL_FLAG, device_add, device_link_add, device_release_driver, driver_register, type Device } from "../../../src/kernel/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The device list: who joins where, and what moves. */
 import { describe, expect, test } from "vitest";
-import { DL_FLAG, device_add, device_del, device_link_add, driver_register, EPROBE_DEFER, LinkedList, ListNode } from "../../../src/kernel/index.ts";
+import {
+  DL_FLAG,
+  device_add,
+  device_del,
+  device_link_add,
+  driver_register,
+  EPROBE_DEFER,
+  LinkedList,
+  ListNode,
+} from "../../../src/kernel/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { makeTestKernel } from "../support/fake-platform.ts";
 
@@ -13,7 +22,8 @@ function added(...names: string[]): ReturnType<typeof makeTestKernel> & { dev: (
   return { ...machine, dev: (name) => devices.get(name)! };
 }
 
-const order = (machine: ReturnType<typeof makeTestKernel>): string[] => machine.kernel.base.deviceNames().filter((name) => !name.includes("--"));
+const order = (machine: ReturnType<typeof makeTestKernel>): string[] =>
+  machine.kernel.base.deviceNames().filter((name) => !name.includes("--"));
 
 describe("devices_kset", () => {
   test("device_add puts the device at the tail of devices_kset", () => {

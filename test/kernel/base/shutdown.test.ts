@@ -2,7 +2,6 @@
 /** device_shutdown: whom it calls, in which order, under which locks, and what it leaves alone. */
 import { describe, expect, test } from "vitest";
 import {
-  type BusType,
   type Device,
   device_add,
   device_link_add,
@@ -15,8 +14,8 @@ import { sleepNs } from "../../../src/sim/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
-/** Adds devices of that bus (in this order), binds `driver` to those it matches, and shuts all down. */
-function shutDown(bus: BusType, driver: ReturnType<typeof loggingDriver> | null, devices: (machine: TestKernel) => Device[]): TestKernel {
+/** Adds devices (in this order), binds `driver` to those it matches, and shuts all down. */
+function shutDown(driver: ReturnType<typeof loggingDriver> | null, devices: (machine: TestKernel) => Device[]): TestKernel {
   const machine = makeTestKernel();
   for (const dev of devices(machine)) machine.run(device_add(dev));
   if (driver) machine.run(driver_register(machine.kernel, driver));
@@ -31,7 +30,7 @@ describe("device_shutdown", () => {
   test("walks the list from its tail", () => {
     const log: string[] = [];
     const bus = testBus();
-    shutDown(bus, loggingDriver("d", bus, log), ({ kernel }) => ["d1", "d2", "d3"].map((name) => testDevice(kernel, name, bus)));
+    shutDown(loggingDriver("d", bus, log), ({ kernel }) => ["d1", "d2", "d3"].map((name) => testDevice(kernel, name, bus)));
     expect(log.slice(3)).toEqual(["shutdown d3", "shutdown d2", "shutdown d1"]);
   });
 
@@ -42,7 +41,7 @@ describe("device_shutdown", () => {
         log.push(`bus shutdown ${dev.name}`);
       },
     });
-    const machine = shutDown(bus, loggingDriver("d", bus, log), ({ kernel }) => [testDevice(kernel, "d1", bus)]);
+    const machine = shutDown(loggingDriver("d", bus, log), ({ kernel }) => [testDevice(kernel, "d1", bus)]);
     expect(log).toEqual(["probe d1", "bus shutdown d1"]);
     expect(hooks(machine)).toEqual([["d1", "bus test"]]);
   });
@@ -54,12 +53,12 @@ describe("device_shutdown", () => {
         log.push(`bus shutdown ${dev.name}`);
       },
     });
-    shutDown(bus, null, ({ kernel }) => [testDevice(kernel, "d1", bus)]);
+    shutDown(null, ({ kernel }) => [testDevice(kernel, "d1", bus)]);
     expect(log).toEqual(["bus shutdown d1"]);
   });
 
   test("a device without driver is passed without a hook", () => {
-    const machine = shutDown(testBus(), null, ({ kernel }) => [testDevice(kernel, "d1", testBus())]);
+    const machine = shutDown(null, ({ kernel }) => [testDevice(kernel, "d1", testBus())]);
     expect(hooks(machine)).toEqual([["d1", "none"]]);
   });
 
@@ -129,7 +128,7 @@ describe("device_shutdown", () => {
   });
 
   test("takes every device off the list, links' own devices included", () => {
-    const machine = shutDown(testBus(), null, ({ kernel }) => {
+    const machine = shutDown(null, ({ kernel }) => {
       const [consumer, supplier] = [testDevice(kernel, "consumer"), testDevice(kernel, "supplier")];
       device_link_add(consumer, supplier, DL_FLAG.STATELESS);
       return [consumer, supplier];
@@ -156,7 +155,7 @@ describe("device_shutdown", () => {
   test("probing is blocked from then on: a driver that comes later is deferred", () => {
     const log: string[] = [];
     const bus = testBus();
-    const machine = shutDown(bus, null, ({ kernel }) => [testDevice(kernel, "d1", bus)]);
+    const machine = shutDown(null, ({ kernel }) => [testDevice(kernel, "d1", bus)]);
     machine.run(driver_register(machine.kernel, loggingDriver("d", bus, log)));
     expect(log).toEqual([]);
     expect(machine.of("kernel.probe").at(-1)).toMatchObject({ device: "d1", result: "deferred", error: -EPROBE_DEFER });

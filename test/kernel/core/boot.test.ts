@@ -35,7 +35,17 @@ describe("initcalls", () => {
       ],
     });
     expect(log).toEqual([
-      "core", "postcore", "arch", "subsys", "fs", "device 1", "device 2 first", "device 2 second", "late", "module 9", "module 1",
+      "core",
+      "postcore",
+      "arch",
+      "subsys",
+      "fs",
+      "device 1",
+      "device 2 first",
+      "device 2 second",
+      "late",
+      "module 9",
+      "module 1",
     ]);
   });
 
@@ -124,9 +134,27 @@ describe("states", () => {
   });
 
   test("boot ends although a probe is deferred for ever", () => {
-    const machine = booted({ nodes: [node("dev", 0x1000)], drivers: [platformModule("dev", { *probe() { return -EPROBE_DEFER; } })] });
+    const machine = booted({
+      nodes: [node("dev", 0x1000)],
+      drivers: [
+        platformModule("dev", {
+          *probe() {
+            return -EPROBE_DEFER;
+          },
+        }),
+      ],
+    });
     expect(machine.kernel.state).toBe("running");
     expect(machine.kernel.base.findDevice("1000.dev")?.driver).toBeNull();
+  });
+
+  test("interrupts that an earlier kernel left on are off until they are requested", () => {
+    const machine = makeTestKernel({ nodes: [node("dev", 0x1000, { interrupts: [40] })], attach: false });
+    machine.platform.interrupts.enable(40, true);
+    machine.platform.interrupts.setLevel(40, true);
+    machine.run(machine.kernel.boot());
+    expect(machine.of("kernel.irq")).toEqual([]);
+    expect(machine.platform.interrupts.enabled.has(40)).toBe(false);
   });
 
   test("a stopped kernel takes no interrupt, runs no task and no timer, and stays gone", () => {

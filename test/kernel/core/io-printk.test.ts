@@ -37,7 +37,12 @@ describe("MMIO", () => {
 
   test("every width goes to the bus as it is", () => {
     const log: string[] = [];
-    const window = { base: 0x1000, size: 0x1000, read: (offset: number) => offset, write: (offset: number, value: number, width: number) => void log.push(`${width}@${offset}=${value}`) };
+    const window = {
+      base: 0x1000,
+      size: 0x1000,
+      read: (offset: number) => offset,
+      write: (offset: number, value: number, width: number) => void log.push(`${width}@${offset}=${value}`),
+    };
     const { kernel, run } = makeTestKernel({ windows: [window] });
     run(
       (function* (): Coroutine<void> {
@@ -100,7 +105,14 @@ describe("platform bus", () => {
     const pdev = new PlatformDevice(kernel, name);
     if (compatible) pdev.of_node = { name, compatible, properties: {}, children: [] };
     run(platform_device_add(pdev));
-    run(platform_driver_register(kernel, { ...driver, *probe() { return 0; } }));
+    run(
+      platform_driver_register(kernel, {
+        ...driver,
+        *probe() {
+          return 0;
+        },
+      }),
+    );
     return pdev.driver?.name ?? null;
   }
 
@@ -114,18 +126,35 @@ describe("platform bus", () => {
     const { kernel, run, of } = makeTestKernel();
     const log: string[] = [];
     for (const name of ["hooked", "bare", "driverless"]) run(platform_device_add(new PlatformDevice(kernel, name)));
-    const probe = function* (): Coroutine<number> { return 0; };
-    run(platform_driver_register(kernel, { name: "hooked", probe, *shutdown(pdev) { log.push(pdev.name); } }));
+    const probe = function* (): Coroutine<number> {
+      return 0;
+    };
+    run(
+      platform_driver_register(kernel, {
+        name: "hooked",
+        probe,
+        *shutdown(pdev) {
+          log.push(pdev.name);
+        },
+      }),
+    );
     run(platform_driver_register(kernel, { name: "bare", probe }));
     run(device_shutdown(kernel));
     expect(log).toEqual(["hooked"]);
-    expect(of("kernel.shutdown").flatMap(({ hook, phase }) => (phase === "begin" ? [hook] : []))).toEqual(["none", "none", "driver hooked"]);
+    expect(of("kernel.shutdown").flatMap(({ hook, phase }) => (phase === "begin" ? [hook] : []))).toEqual([
+      "none",
+      "none",
+      "driver hooked",
+    ]);
   });
 
   test("devm_platform_ioremap_resource maps the resource of that index", () => {
     const { kernel } = makeTestKernel();
     const pdev = new PlatformDevice(kernel, "dev");
-    pdev.resources = [{ base: 0x1000, size: 0x100 }, { base: 0x9000, size: 0x200 }];
+    pdev.resources = [
+      { base: 0x1000, size: 0x100 },
+      { base: 0x9000, size: 0x200 },
+    ];
     expect(devm_platform_ioremap_resource(pdev, 1)).toMatchObject({ base: 0x9000, size: 0x200 });
     expect(() => devm_platform_ioremap_resource(pdev, 2)).toThrow("invalid resource 2");
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Oopses: what becomes one, what it prints, what goes on afterwards. */
 import { describe, expect, test } from "vitest";
-import { readl, writel } from "../../../src/kernel/index.ts";
+import { build_kernel_image, readl, writel } from "../../../src/kernel/index.ts";
 import { type Coroutine, SimulationMisuseError, sleepNs } from "../../../src/sim/index.ts";
 import { testDevice } from "../support/devices.ts";
 import { makeTestKernel } from "../support/fake-platform.ts";
@@ -14,16 +14,28 @@ function* throwing(error: Error): Coroutine<void> {
 describe("oops", () => {
   test("a read that aborts is a synchronous external abort, a write an SError", () => {
     const read = makeTestKernel();
-    const readMessage = read.runToOops((function* (): Coroutine<void> { readl(read.kernel.io.ioremap(0x5000, 0x1000), 4); })());
+    const readMessage = read.runToOops(
+      (function* (): Coroutine<void> {
+        readl(read.kernel.io.ioremap(0x5000, 0x1000), 4);
+      })(),
+    );
     expect(readMessage).toBe("Internal error: synchronous external abort: external abort on a read of 0x5004");
     const write = makeTestKernel();
-    const writeMessage = write.runToOops((function* (): Coroutine<void> { writel(write.kernel.io.ioremap(0x5000, 0x1000), 8, 1); })());
+    const writeMessage = write.runToOops(
+      (function* (): Coroutine<void> {
+        writel(write.kernel.io.ioremap(0x5000, 0x1000), 8, 1);
+      })(),
+    );
     expect(writeMessage).toBe("Internal error: SError Interrupt: external abort on a write to 0x5008");
   });
 
   test("an access beyond a mapping is a paging request that cannot be handled", () => {
     const { kernel, runToOops } = makeTestKernel();
-    const message = runToOops((function* (): Coroutine<void> { readl(kernel.io.ioremap(0x5000, 0x100), 0x100); })());
+    const message = runToOops(
+      (function* (): Coroutine<void> {
+        readl(kernel.io.ioremap(0x5000, 0x100), 0x100);
+      })(),
+    );
     expect(message).toContain("Unable to handle kernel paging request: 4 bytes at offset 0x100");
   });
 
@@ -41,9 +53,19 @@ describe("oops", () => {
     const { kernel, idle, sim } = makeTestKernel();
     let done = false;
     kernel.spawn("bad", throwing(new TypeError("undefined is not a function")));
-    kernel.spawn("good", (function* (): Coroutine<void> { yield* sleepNs(100); done = true; })());
+    kernel.spawn(
+      "good",
+      (function* (): Coroutine<void> {
+        yield* sleepNs(100);
+        done = true;
+      })(),
+    );
     idle(1000);
-    expect(kernel.oopses[0]).toMatchObject({ message: "Internal error: Oops: TypeError: undefined is not a function", task: "bad", time: 1 });
+    expect(kernel.oopses[0]).toMatchObject({
+      message: "Internal error: Oops: TypeError: undefined is not a function",
+      task: "bad",
+      time: 1,
+    });
     expect([done, sim.now]).toEqual([true, 1000]);
   });
 
@@ -56,15 +78,40 @@ describe("oops", () => {
   test("kernel.bug ends the task with an oops that names the device", () => {
     const { kernel, runToOops } = makeTestKernel();
     const dev = testDevice(kernel, "eth0");
-    expect(runToOops((function* (): Coroutine<void> { kernel.bug("BUG: broken", dev); })())).toBe("BUG: broken");
+    expect(
+      runToOops(
+        (function* (): Coroutine<void> {
+          kernel.bug("BUG: broken", dev);
+        })(),
+      ),
+    ).toBe("BUG: broken");
     expect(kernel.oopses[0]?.device).toBe(dev);
+  });
+
+  test("with oops=panic and a crash kernel loaded, the CPU jumps into it", () => {
+    const crashkernel = { base: 0x8800_0000, size: 0x100_0000 };
+    const { kernel, idle, of } = makeTestKernel({ cmdline: { panicOnOops: true, crashkernel } });
+    const jumps: string[] = [];
+    kernel.onJump = ({ kind }) => void jumps.push(kind);
+    expect(kernel.kexec.kexec_load({ kernel: build_kernel_image("crash") }, "crash")).toBe(0);
+    kernel.spawn("bad", throwing(new Error("broken")));
+    idle(1e9);
+    expect(jumps).toEqual(["crash"]);
+    expect(of("kernel.jump")).toEqual([{ from: "linux", to: "crash" }]);
+    expect(kernel.state).toBe("gone");
   });
 
   test("with oops=panic nothing else runs but the panic", () => {
     const { kernel, idle } = makeTestKernel({ cmdline: { panicOnOops: true } });
     let ran = false;
     kernel.spawn("bad", throwing(new Error("broken")));
-    kernel.spawn("good", (function* (): Coroutine<void> { yield* sleepNs(100); ran = true; })());
+    kernel.spawn(
+      "good",
+      (function* (): Coroutine<void> {
+        yield* sleepNs(100);
+        ran = true;
+      })(),
+    );
     idle(1000);
     expect(ran).toBe(false);
     expect(kernel.printk.lines.map(({ text }) => text)).toContain("Kernel panic - not syncing: Fatal exception");

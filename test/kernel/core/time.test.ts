@@ -23,22 +23,27 @@ import {
   udelay,
   usleep_range,
 } from "../../../src/kernel/index.ts";
-import { type Coroutine, sleepNs, waitEvent } from "../../../src/sim/index.ts";
+import { type Coroutine, pollUntil, sleepNs, waitEvent } from "../../../src/sim/index.ts";
 import { makeTestKernel } from "../support/fake-platform.ts";
 
 describe("delays", () => {
   test("udelay advances time without letting other tasks run", () => {
     const { kernel, sim, run } = makeTestKernel();
     let other = false;
-    run(
-      (function* (): Coroutine<void> {
-        kernel.spawn("other", (function* (): Coroutine<void> { other = true; })());
+    const seen = run(
+      (function* (): Coroutine<[number, boolean]> {
+        kernel.spawn(
+          "other",
+          (function* (): Coroutine<void> {
+            other = true;
+          })(),
+        );
         const start = sim.now;
         udelay(kernel, 25);
-        expect(sim.now - start).toBe(25_000);
-        expect(other).toBe(false);
+        return [sim.now - start, other];
       })(),
     );
+    expect(seen).toEqual([25_000, false]);
   });
 
   test("msleep and usleep_range sleep", () => {
@@ -55,7 +60,10 @@ describe("timers", () => {
   test("call their function once, after the delay", () => {
     const { kernel, sim, idle } = makeTestKernel();
     const fired: number[] = [];
-    mod_timer(timer_setup(kernel, "watchdog", () => fired.push(sim.now)), 2);
+    mod_timer(
+      timer_setup(kernel, "watchdog", () => fired.push(sim.now)),
+      2,
+    );
     idle(10e6);
     expect(fired).toEqual([2e6]);
   });
@@ -84,7 +92,10 @@ describe("timers", () => {
   test("an expired timer waits until interrupts are on", () => {
     const { kernel, run } = makeTestKernel();
     const log: string[] = [];
-    mod_timer(timer_setup(kernel, "t", () => void log.push("timer")), 1);
+    mod_timer(
+      timer_setup(kernel, "t", () => void log.push("timer")),
+      1,
+    );
     run(
       (function* (): Coroutine<void> {
         const flags = local_irq_save(kernel);
@@ -96,17 +107,38 @@ describe("timers", () => {
     expect(log).toEqual(["restore", "timer"]);
   });
 
-  test("a timer function that touches registers or delays is allowed, sleeping is impossible by its type", () => {
+  test("a timer function may delay and poll", () => {
     const { kernel, sim, idle } = makeTestKernel();
     const at: number[] = [];
-    mod_timer(timer_setup(kernel, "t", () => { udelay(kernel, 3); at.push(sim.now); }), 1);
+    const fn = function* (): Coroutine<void> {
+      udelay(kernel, 3);
+      yield* pollUntil(() => false, 1000, 2000, "never");
+      at.push(sim.now);
+    };
+    mod_timer(timer_setup(kernel, "t", fn), 1);
     idle(2e6);
-    expect(at).toEqual([1e6 + 3000]);
+    expect(at).toEqual([1e6 + 5000]);
+  });
+
+  test("a timer function that sleeps is reported under the timer's name, and the kernel panics", () => {
+    const { kernel, idle } = makeTestKernel();
+    mod_timer(
+      timer_setup(kernel, "watchdog", () => sleepNs(10)),
+      1,
+    );
+    idle(2e6);
+    expect(kernel.oopses[0]).toMatchObject({ task: "timer watchdog" });
+    expect(kernel.oopses[0]!.message).toContain("BUG: scheduling while atomic");
   });
 });
 
 describe("workqueues", () => {
-  function logged(kernel: ReturnType<typeof makeTestKernel>["kernel"], log: string[], name: string, ns: number): ReturnType<typeof INIT_WORK> {
+  function logged(
+    kernel: ReturnType<typeof makeTestKernel>["kernel"],
+    log: string[],
+    name: string,
+    ns: number,
+  ): ReturnType<typeof INIT_WORK> {
     return INIT_WORK(kernel, name, function* () {
       log.push(`${name} begins`);
       yield* sleepNs(ns);
@@ -149,7 +181,13 @@ describe("workqueues", () => {
     const log: string[] = [];
     const work = logged(kernel, log, "a", 100);
     schedule_work(work);
-    expect(run((function* (): Coroutine<boolean> { return yield* cancel_work_sync(work); })())).toBe(false);
+    expect(
+      run(
+        (function* (): Coroutine<boolean> {
+          return yield* cancel_work_sync(work);
+        })(),
+      ),
+    ).toBe(false);
     expect(log).toEqual(["a begins", "a ends"]);
     const wq = alloc_ordered_workqueue(kernel, "q");
     const second = logged(kernel, log, "b", 1);

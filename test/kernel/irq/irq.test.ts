@@ -220,7 +220,13 @@ describe("threaded handlers", () => {
 
   test("a thread without hard handler that is not oneshot is refused", () => {
     const { dev } = machineWithDevice();
-    expect(request_threaded_irq(dev, IRQ, null, { thread: function* () { return IRQ_HANDLED; } })).toBe(-EINVAL);
+    expect(
+      request_threaded_irq(dev, IRQ, null, {
+        thread: function* () {
+          return IRQ_HANDLED;
+        },
+      }),
+    ).toBe(-EINVAL);
   });
 
   test("synchronize_irq waits for the thread", () => {

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Atomic sections: spinlocks, preemption, and sleeping where one must not. */
 import { describe, expect, test } from "vitest";
-import { IRQ_HANDLED, local_irq_restore, local_irq_save, request_irq, SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from "../../../src/kernel/index.ts";
+import {
+  IRQ_HANDLED,
+  local_irq_restore,
+  local_irq_save,
+  request_irq,
+  SpinLock,
+  spin_lock_irqsave,
+  spin_unlock_irqrestore,
+} from "../../../src/kernel/index.ts";
 import { type Coroutine, pollUntil, sleepNs, yieldNow } from "../../../src/sim/index.ts";
 import { testDevice } from "../support/devices.ts";
 import { makeTestKernel } from "../support/fake-platform.ts";
@@ -55,7 +63,10 @@ describe("spinlocks", () => {
       })(),
     );
     machine.idle(1000);
-    expect(kernel.oopses[0]).toMatchObject({ message: "BUG: spinlock lockup suspected on CPU#0, irq/40: lock queue, held by driver", task: "irq/40" });
+    expect(kernel.oopses[0]).toMatchObject({
+      message: "BUG: spinlock lockup suspected on CPU#0, irq/40: lock queue, held by driver",
+      task: "irq/40",
+    });
   });
 
   test("irqsave keeps the handler out until the lock is free", () => {
@@ -94,7 +105,13 @@ describe("spinlocks", () => {
 
   test("unlocking a free lock is an oops", () => {
     const { kernel, runToOops } = makeTestKernel();
-    expect(runToOops((function* (): Coroutine<void> { new SpinLock(kernel, "queue").unlock(); })())).toContain("already unlocked");
+    expect(
+      runToOops(
+        (function* (): Coroutine<void> {
+          new SpinLock(kernel, "queue").unlock();
+        })(),
+      ),
+    ).toContain("already unlocked");
   });
 });
 
@@ -112,7 +129,13 @@ describe("atomic sections of tasks", () => {
 
   test("ending a task with interrupts off is an oops, and the next task has them on again", () => {
     const { kernel, runToOops } = makeTestKernel();
-    expect(runToOops((function* (): Coroutine<void> { local_irq_save(kernel); })())).toContain("a task ended with interrupts off");
+    expect(
+      runToOops(
+        (function* (): Coroutine<void> {
+          local_irq_save(kernel);
+        })(),
+      ),
+    ).toContain("a task ended with interrupts off");
     expect(kernel.cpu.irqsDisabled).toBe(false);
   });
 
@@ -137,7 +160,12 @@ describe("atomic sections of tasks", () => {
     run(
       (function* (): Coroutine<void> {
         const flags = local_irq_save(kernel);
-        kernel.spawn("other", (function* (): Coroutine<void> { log.push("other"); })());
+        kernel.spawn(
+          "other",
+          (function* (): Coroutine<void> {
+            log.push("other");
+          })(),
+        );
         yield* yieldNow();
         yield* pollUntil(() => false, 1000, 10_000, "never");
         log.push("section over");

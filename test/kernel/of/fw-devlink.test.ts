@@ -83,7 +83,13 @@ describe("fw_devlink", () => {
   test("creates no link from iommu-map unless strict", () => {
     const iommuMap = [{ ridBase: 0, label: "smmu", outBase: 0, length: 0x100 }];
     const make = (fwDevlinkStrict: boolean): string[] =>
-      links(booted({ nodes: [node("pcie", 0x1000, { iommuMap }), smmu], cmdline: { fwDevlinkStrict }, drivers: [platformModule("smmu"), platformModule("pcie")] }));
+      links(
+        booted({
+          nodes: [node("pcie", 0x1000, { iommuMap }), smmu],
+          cmdline: { fwDevlinkStrict },
+          drivers: [platformModule("smmu"), platformModule("pcie")],
+        }),
+      );
     expect(make(false)).toEqual([]);
     expect(make(true)).toEqual(["platform:2000.smmu--platform:1000.pcie"]);
   });

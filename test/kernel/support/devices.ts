@@ -27,7 +27,12 @@ export function testDevice(kernel: Kernel, name: string, bus: BusType | null = n
 }
 
 /** A driver that writes down what is called: `probe NAME`, `remove NAME`, `shutdown NAME`. */
-export function loggingDriver(name: string, bus: BusType, log: string[], answers: { probe?: (dev: Device) => number; hook?: boolean } = {}): DeviceDriver {
+export function loggingDriver(
+  name: string,
+  bus: BusType,
+  log: string[],
+  answers: { probe?: (dev: Device) => number; hook?: boolean } = {},
+): DeviceDriver {
   return {
     name,
     bus,
@@ -48,7 +53,13 @@ export function loggingDriver(name: string, bus: BusType, log: string[], answers
 
 /** A node with one register page. */
 export function node(name: string, base: number, extra: Partial<DtNode> = {}): DtNode {
-  return dtNode({ name: `${name}@${base.toString(16)}`, label: name, compatible: [`test,${name}`], reg: [{ base, size: 0x1000 }], ...extra });
+  return dtNode({
+    name: `${name}@${base.toString(16)}`,
+    label: name,
+    compatible: [`test,${name}`],
+    reg: [{ base, size: 0x1000 }],
+    ...extra,
+  });
 }
 
 /** A built-in (or module) platform driver for nodes made by {@link node}. */
