@@ -55,6 +55,6 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   yield* wait_for_device_probe(kernel);
   yield* kernel.of.driversDone();
   yield* execute_kernel_text(kernel, "running");
-  kernel.setState("running");
+  if (kernel.state === "booting") kernel.setState("running");
   kernel.printk.pr_info("Run /sbin/init as init process");
 }

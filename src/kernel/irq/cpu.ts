@@ -78,13 +78,21 @@ export function local_irq_restore(kernel: Kernel, flags: boolean): void {
   if (!flags) kernel.sim.pollInterrupts();
 }
 
-/** Polls without letting any other task run; with interrupts on they are taken meanwhile. */
+/** Linux's watchdog_thresh: a CPU that spins for so long is locked up. */
+const LOCKUP_NS = 10e9;
+
+/**
+ * Polls without letting any other task run; with interrupts on they are taken meanwhile.
+ * @throws KernelBug after {@link LOCKUP_NS}
+ */
 function spin(kernel: Kernel, poll: Extract<Action, { kind: "poll" }>): boolean {
   const { sim } = kernel;
   const deadline = sim.now + poll.timeoutNs;
+  const lockup = sim.now + LOCKUP_NS;
   for (;;) {
     if (poll.condition()) return true;
     if (sim.now >= deadline) return false;
+    if (sim.now >= lockup) kernel.bug(`watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0: polling ${poll.reason}`);
     sim.advance(Math.min(Math.max(1, poll.intervalNs), deadline - sim.now));
     sim.pollInterrupts();
   }

@@ -146,7 +146,6 @@ export class IrqCore {
       return;
     }
     action.count++;
-    // A handler is not entered again while it runs, and a disabled one not at all.
     if (action.oneshot && action.thread) {
       action.maskedByOneshot = true;
       this.update(action);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The device tree of one kernel: lookup, devices made from nodes, and the links that follow from references (fw_devlink). */
 import type { Coroutine } from "../../sim/index.ts";
-import type { Device } from "../base/device.ts";
-import { Device as DeviceObject } from "../base/device.ts";
+import { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import { type DtNode, of_walk } from "./dt.ts";
 import { FwDevlink } from "./fw-devlink.ts";
@@ -18,7 +17,7 @@ export class OpenFirmware {
 
   constructor(kernel: Kernel) {
     this.root = kernel.platform.deviceTree;
-    this.platformRoot = new DeviceObject(kernel, "platform");
+    this.platformRoot = new Device(kernel, "platform");
     for (const node of of_walk(this.root)) {
       if (node.label !== undefined) this.#byLabel.set(node.label, node);
       for (const child of node.children) this.#parents.set(child, node);

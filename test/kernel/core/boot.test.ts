@@ -133,6 +133,13 @@ describe("states", () => {
     expect(machine.kernel.state).toBe("running");
   });
 
+  test("a kernel that oopsed while it booted stays crashed", () => {
+    const machine = makeTestKernel({ drivers: [initcall("bad", "device", 1, [])] });
+    machine.kernel.oops("BUG: early");
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.state).toBe("crashed");
+  });
+
   test("boot ends although a probe is deferred for ever", () => {
     const machine = booted({
       nodes: [node("dev", 0x1000)],

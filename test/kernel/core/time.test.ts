@@ -61,7 +61,7 @@ describe("timers", () => {
     const { kernel, sim, idle } = makeTestKernel();
     const fired: number[] = [];
     mod_timer(
-      timer_setup(kernel, "watchdog", () => fired.push(sim.now)),
+      timer_setup(kernel, "watchdog", () => void fired.push(sim.now)),
       2,
     );
     idle(10e6);
@@ -71,7 +71,7 @@ describe("timers", () => {
   test("mod_timer moves a pending timer", () => {
     const { kernel, sim, idle } = makeTestKernel();
     const fired: number[] = [];
-    const timer = timer_setup(kernel, "watchdog", () => fired.push(sim.now));
+    const timer = timer_setup(kernel, "watchdog", () => void fired.push(sim.now));
     expect(mod_timer(timer, 2)).toBe(false);
     expect(mod_timer(timer, 5)).toBe(true);
     expect(kernel.time.armedTimers).toEqual(["watchdog"]);

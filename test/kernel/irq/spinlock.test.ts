@@ -154,6 +154,17 @@ describe("atomic sections of tasks", () => {
     expect(log).toEqual(["poll false after 10000"]);
   });
 
+  test("a poll without end is a hard lockup", () => {
+    const { kernel, runToOops } = makeTestKernel();
+    const message = runToOops(
+      (function* (): Coroutine<void> {
+        local_irq_save(kernel);
+        yield* pollUntil(() => false, 1_000_000, Infinity, "a dead device");
+      })(),
+    );
+    expect(message).toContain("hard LOCKUP on cpu 0: polling a dead device");
+  });
+
   test("a task spawned inside the section runs after it", () => {
     const { kernel, run } = makeTestKernel();
     const log: string[] = [];
