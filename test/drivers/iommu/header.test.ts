@@ -83,23 +83,26 @@ describe("register fields", () => {
   ])("%s.%s up to bit 51", (name, field, mask) => expect(mask).toBe(bits(fieldNamed(register(name).fields, field)) & ((1n << 52n) - 1n)));
 });
 
-/** Masks by field name, each in the 64-bit word that it starts in. */
-function agree(fields: readonly Field[], masks: Readonly<Record<string, bigint>>): void {
-  for (const [name, mask] of Object.entries(masks)) {
-    const field = fieldNamed(fields, name);
-    expect(mask, name).toBe(bits(field, 64 * Math.floor(field.lo / 64)));
-  }
+/** The masks that a table gives for the fields named, each in the 64-bit word that it starts in. */
+function masksOf(fields: readonly Field[], names: readonly string[]): Record<string, bigint> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const field = fieldNamed(fields, name);
+      return [name, bits(field, 64 * Math.floor(field.lo / 64))];
+    }),
+  );
 }
 const BELOW_52: bigint = (1n << 52n) - 1n;
 
 test("STE fields", () => {
-  agree(STE.fields, {
+  const masks = {
     V: R.STRTAB_STE_0_V, Config: R.STRTAB_STE_0_CFG, S1Fmt: R.STRTAB_STE_0_S1FMT, S1CDMax: R.STRTAB_STE_0_S1CDMAX,
     S1DSS: R.STRTAB_STE_1_S1DSS, S1CIR: R.STRTAB_STE_1_S1CIR, S1COR: R.STRTAB_STE_1_S1COR, S1CSH: R.STRTAB_STE_1_S1CSH,
     MEV: R.STRTAB_STE_1_MEV, S2FWB: R.STRTAB_STE_1_S2FWB, S1STALLD: R.STRTAB_STE_1_S1STALLD, EATS: R.STRTAB_STE_1_EATS,
     STRW: R.STRTAB_STE_1_STRW, SHCFG: R.STRTAB_STE_1_SHCFG, S2VMID: R.STRTAB_STE_2_S2VMID, S2AA64: R.STRTAB_STE_2_S2AA64,
     S2ENDI: R.STRTAB_STE_2_S2ENDI, S2PTW: R.STRTAB_STE_2_S2PTW, S2S: R.STRTAB_STE_2_S2S, S2R: R.STRTAB_STE_2_S2R,
-  });
+  };
+  expect(masks).toEqual(masksOf(STE.fields, Object.keys(masks)));
   expect(R.STRTAB_STE_0_S1CTXPTR_MASK).toBe(bits(fieldNamed(STE.fields, "S1ContextPtr")) & BELOW_52);
   expect(R.STRTAB_STE_3_S2TTB_MASK).toBe(bits(fieldNamed(STE.fields, "S2TTB"), 192) & BELOW_52);
 });
@@ -109,17 +112,18 @@ test("STE.VTCR is a block of fields from bit 160 on", () => {
     S2T0SZ: R.STRTAB_STE_2_VTCR_S2T0SZ, S2SL0: R.STRTAB_STE_2_VTCR_S2SL0, S2IR0: R.STRTAB_STE_2_VTCR_S2IR0, S2OR0: R.STRTAB_STE_2_VTCR_S2OR0,
     S2SH0: R.STRTAB_STE_2_VTCR_S2SH0, S2TG: R.STRTAB_STE_2_VTCR_S2TG, S2PS: R.STRTAB_STE_2_VTCR_S2PS,
   };
-  for (const [name, mask] of Object.entries(vtcr)) expect(BigInt(mask), name).toBe(bits(fieldNamed(STE.fields, name), 160));
+  for (const [name, mask] of Object.entries(vtcr)) expect([name, BigInt(mask)]).toEqual([name, bits(fieldNamed(STE.fields, name), 160)]);
   expect(R.STRTAB_STE_2_VTCR).toBe(Object.values(vtcr).reduce((sum, mask) => sum | (BigInt(mask) << 32n), 0n));
 });
 
 test("CD fields", () => {
-  agree(CD.fields, {
+  const masks = {
     T0SZ: R.CTXDESC_CD_0_TCR_T0SZ, TG0: R.CTXDESC_CD_0_TCR_TG0, IR0: R.CTXDESC_CD_0_TCR_IRGN0, OR0: R.CTXDESC_CD_0_TCR_ORGN0,
     SH0: R.CTXDESC_CD_0_TCR_SH0, EPD0: R.CTXDESC_CD_0_TCR_EPD0, ENDI: R.CTXDESC_CD_0_ENDI, EPD1: R.CTXDESC_CD_0_TCR_EPD1,
     V: R.CTXDESC_CD_0_V, IPS: R.CTXDESC_CD_0_TCR_IPS, AA64: R.CTXDESC_CD_0_AA64, S: R.CTXDESC_CD_0_S, R: R.CTXDESC_CD_0_R,
     A: R.CTXDESC_CD_0_A, ASET: R.CTXDESC_CD_0_ASET, ASID: R.CTXDESC_CD_0_ASID, TTB0: R.CTXDESC_CD_1_TTB0_MASK,
-  });
+  };
+  expect(masks).toEqual(masksOf(CD.fields, Object.keys(masks)));
 });
 
 test("level-1 descriptors", () => {
@@ -190,11 +194,12 @@ test("event numbers", () => {
 
 test("event fields", () => {
   const permission = EVENTS.find(({ name }) => name === "F_PERMISSION")!.fields;
-  agree(permission, {
+  const masks = {
     EventType: R.EVTQ_0_ID, SSV: R.EVTQ_0_SSV, SubstreamID: R.EVTQ_0_SSID, StreamID: R.EVTQ_0_SID, STAG: R.EVTQ_1_STAG,
     Stall: R.EVTQ_1_STALL, PnU: R.EVTQ_1_PnU, InD: R.EVTQ_1_InD, RnW: R.EVTQ_1_RnW, S2: R.EVTQ_1_S2, CLASS: R.EVTQ_1_CLASS,
     TTRnW: R.EVTQ_1_TT_READ,
-  });
+  };
+  expect(masks).toEqual(masksOf(permission, Object.keys(masks)));
   expect(R.EVTQ_3_IPA).toBe(bits(fieldNamed(permission, "IPA"), 192) & BELOW_52);
   const fetch = EVENTS.find(({ name }) => name === "F_STE_FETCH")!.fields;
   expect(R.EVTQ_3_FETCH_ADDR).toBe(bits(fieldNamed(fetch, "FetchAddr"), 192) & BELOW_52);

@@ -43,7 +43,7 @@ class Tables {
           return pa;
         },
         free: (pa, size) => {
-          expect(this.live.get(pa)).toBe(size);
+          if (this.live.get(pa) !== size) throw new Error(`bad free of 0x${pa.toString(16)}`);
           this.live.delete(pa);
           this.log.push("free");
         },
@@ -127,7 +127,7 @@ describe("arm_lpae_do_selftests", () => {
 describe("table geometry", () => {
   test("a 48-bit stage 1 of 4 KiB pages starts at level 0 with 512 entries, T0SZ 16, TG0 0", () => {
     const table = new Tables().table("ARM_64_LPAE_S1", { ias: 48, oas: 44 });
-    expect(table.start_level).toBe(0);
+    expect(table.geometry.start_level).toBe(0);
     expect(table.pgd_size).toBe(4096);
     expect(table.arm_lpae_s1_cfg()).toEqual({
       ttbr: BigInt(table.pgd),
@@ -150,20 +150,20 @@ describe("table geometry", () => {
     { granule: SZ_64K, ias: 48, oas: 48, start: 1, pgd: 64 * 8, sl: 2 },
   ])("stage 2, granule $granule, $ias bits: start level $start, $pgd bytes, SL0 $sl (DDI 0487 concatenation)", (c) => {
     const table = new Tables().table("ARM_64_LPAE_S2", { pgsize_bitmap: c.granule, ias: c.ias, oas: c.oas });
-    expect({ start: table.start_level, pgd: table.pgd_size, sl: table.arm_lpae_s2_cfg().vtcr.sl }).toEqual({ start: c.start, pgd: c.pgd, sl: c.sl });
+    expect({ start: table.geometry.start_level, pgd: table.pgd_size, sl: table.arm_lpae_s2_cfg().vtcr.sl }).toEqual({ start: c.start, pgd: c.pgd, sl: c.sl });
     expect(table.pgd % table.pgd_size).toBe(0);
   });
 
   test("arm_lpae_restrict_pgsizes keeps the kernel's granule, else the next larger", () => {
     const all = SZ_4K + SZ_2M + SZ_1G + SZ_16K + SZ_32M + SZ_64K + SZ_512M;
-    expect(new Tables().table("ARM_64_LPAE_S1", { pgsize_bitmap: all }).pgsize_bitmap).toBe(SZ_4K + SZ_2M + SZ_1G);
-    expect(new Tables().table("ARM_64_LPAE_S1", { pgsize_bitmap: all - SZ_4K - SZ_2M - SZ_1G }).granule).toBe(SZ_16K);
+    expect(new Tables().table("ARM_64_LPAE_S1", { pgsize_bitmap: all }).geometry.pgsize_bitmap).toBe(SZ_4K + SZ_2M + SZ_1G);
+    expect(new Tables().table("ARM_64_LPAE_S1", { pgsize_bitmap: all - SZ_4K - SZ_2M - SZ_1G }).geometry.granule).toBe(SZ_16K);
   });
 
   test("64 KiB pages with 52 output bits keep PA[51:48] in bits 15:12 and have 4 TiB blocks", () => {
     const tables = new Tables();
     const table = tables.table("ARM_64_LPAE_S1", { pgsize_bitmap: SZ_64K + SZ_512M + 2 ** 42, ias: 48, oas: 52 });
-    expect(table.pgsize_bitmap).toBe(SZ_64K + SZ_512M + 2 ** 42);
+    expect(table.geometry.pgsize_bitmap).toBe(SZ_64K + SZ_512M + 2 ** 42);
     const pa = 0xa_1234_5678_0000;
     expect(map(table, 0, pa, SZ_64K)).toBe(0);
     expect(table.iova_to_phys(0x42)).toBe(pa + 0x42);

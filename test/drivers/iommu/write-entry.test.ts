@@ -30,11 +30,11 @@ interface Feat {
 
 function cdtable(s1dss: number, feat: Feat, cdtab_dma = CDTAB): ArmSmmuEntry {
   const cd_table = { cdtab_dma, s1fmt: R.STRTAB_STE_0_S1FMT_64K_L2, s1cdmax: 0x1f };
-  return arm_smmu_make_cdtable_ste({ features: FEATURES, stall_enabled: feat.stall ?? false, cd_table }, feat.ats ?? false, s1dss);
+  return arm_smmu_make_cdtable_ste({ features: FEATURES, stall_enabled: feat.stall ?? false }, cd_table, feat.ats ?? false, s1dss);
 }
 
 function s2(feat: Feat): ArmSmmuEntry {
-  const master = { features: FEATURES, stall_enabled: feat.stall ?? false, cd_table: { cdtab_dma: 0, s1fmt: 0, s1cdmax: 0 } };
+  const master = { features: FEATURES, stall_enabled: feat.stall ?? false };
   const vtcr = { ps: 1, tg: 2, sh: 3, orgn: 1, irgn: 2, sl: 3, tsz: 4 };
   return arm_smmu_make_s2_domain_ste(master, { vttbr: 0xdaed_beef_dead_beefn, vtcr }, 0, feat.ats ?? false);
 }
@@ -96,7 +96,6 @@ function transition(kind: Kind, from: ArmSmmuEntry, target: ArmSmmuEntry): Obser
     load: (i: number) => live[i]!,
     store: (i: number, value: bigint) => void (live[i] = value),
     ...rules,
-    // eslint-disable-next-line require-yield
     *sync() {
       syncs++;
       if (live[0] === 0n) invalid = true;

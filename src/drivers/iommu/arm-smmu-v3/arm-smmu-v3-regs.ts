@@ -68,8 +68,6 @@ export const IIDR_IMPLEMENTER: number = GENMASK(11, 0);
 export const IIDR_IMPLEMENTER_ARM = 0x43b;
 export const IIDR_PRODUCTID_ARM_MMU_600 = 0x483;
 export const IIDR_PRODUCTID_ARM_MMU_700 = 0x487;
-export const IIDR_PRODUCTID_ARM_MMU_L1 = 0x48a;
-export const IIDR_PRODUCTID_ARM_MMU_S3 = 0x498;
 
 export const ARM_SMMU_CR0 = 0x20;
 export const CR0_ATSCHK: number = BIT(4);
@@ -155,7 +153,7 @@ export const Q_BASE_RWA: bigint = BIT_ULL(62);
 export const Q_BASE_ADDR_MASK: bigint = GENMASK_ULL(51, 5);
 export const Q_BASE_LOG2SIZE: bigint = GENMASK_ULL(4, 0);
 /** PAGE_SHIFT + MAX_PAGE_ORDER: the largest naturally aligned allocation. */
-export const Q_MAX_SZ_SHIFT = 22;
+const Q_MAX_SZ_SHIFT = 22;
 
 // The stream table.
 export const STRTAB_SPLIT = 8;
@@ -180,7 +178,6 @@ export const STRTAB_STE_0_S1CTXPTR_MASK: bigint = GENMASK_ULL(51, 6);
 export const STRTAB_STE_0_S1CDMAX: bigint = GENMASK_ULL(63, 59);
 
 export const STRTAB_STE_1_S1DSS: bigint = GENMASK_ULL(1, 0);
-export const STRTAB_STE_1_S1DSS_TERMINATE = 0;
 export const STRTAB_STE_1_S1DSS_BYPASS = 1;
 export const STRTAB_STE_1_S1DSS_SSID0 = 2;
 export const STRTAB_STE_1_S1C_CACHE_WBRA = 1;
@@ -242,9 +239,9 @@ export const CTXDESC_CD_0_ASID: bigint = GENMASK_ULL(63, 48);
 export const CTXDESC_CD_1_TTB0_MASK: bigint = GENMASK_ULL(51, 4);
 
 // The command queue.
-export const CMDQ_ENT_SZ_SHIFT = 4;
+const CMDQ_ENT_SZ_SHIFT = 4;
 export const CMDQ_ENT_DWORDS = 2;
-export const CMDQ_MAX_SZ_SHIFT = 18;
+export const CMDQ_MAX_SZ_SHIFT: number = Q_MAX_SZ_SHIFT - CMDQ_ENT_SZ_SHIFT;
 export const CMDQ_CONS_ERR: number = GENMASK(30, 24);
 export const CMDQ_ERR_CERROR_NONE_IDX = 0;
 export const CMDQ_ERR_CERROR_ILL_IDX = 1;
@@ -254,7 +251,6 @@ export const CMDQ_ERR_CERROR_ATC_INV_IDX = 3;
 export const CMDQ_BATCH_ENTRIES = 64;
 
 export const CMDQ_0_OP: bigint = GENMASK_ULL(7, 0);
-export const CMDQ_0_SSV: bigint = BIT_ULL(11);
 export const CMDQ_PREFETCH_0_SID: bigint = GENMASK_ULL(63, 32);
 export const CMDQ_CFGI_0_SSID: bigint = GENMASK_ULL(31, 12);
 export const CMDQ_CFGI_0_SID: bigint = GENMASK_ULL(63, 32);
@@ -275,7 +271,6 @@ export const CMDQ_RESUME_0_RESP: bigint = GENMASK_ULL(13, 12);
 export const CMDQ_RESUME_0_RESP_ABORT = 2;
 export const CMDQ_RESUME_1_STAG: bigint = GENMASK_ULL(15, 0);
 export const CMDQ_SYNC_0_CS: bigint = GENMASK_ULL(13, 12);
-export const CMDQ_SYNC_0_CS_NONE = 0;
 export const CMDQ_SYNC_0_CS_IRQ = 1;
 export const CMDQ_SYNC_0_CS_SEV = 2;
 export const CMDQ_SYNC_0_MSH: bigint = GENMASK_ULL(23, 22);
@@ -301,9 +296,9 @@ export const CMDQ_OP_RESUME = 0x44;
 export const CMDQ_OP_CMD_SYNC = 0x46;
 
 // The event queue.
-export const EVTQ_ENT_SZ_SHIFT = 5;
+const EVTQ_ENT_SZ_SHIFT = 5;
 export const EVTQ_ENT_DWORDS = 4;
-export const EVTQ_MAX_SZ_SHIFT = 17;
+export const EVTQ_MAX_SZ_SHIFT: number = Q_MAX_SZ_SHIFT - EVTQ_ENT_SZ_SHIFT;
 export const EVTQ_0_ID: bigint = GENMASK_ULL(7, 0);
 export const EVTQ_0_SSV: bigint = BIT_ULL(11);
 export const EVTQ_0_SSID: bigint = GENMASK_ULL(31, 12);

@@ -14,7 +14,6 @@ import { arm_smmu_tlb_inv_context } from "./invalidation.ts";
 import { type ArmSmmuMaster, dev_iommu_priv_get } from "./master.ts";
 import {
   type ArmSmmuEntry,
-  type SteMaster,
   arm_smmu_make_abort_ste,
   arm_smmu_make_bypass_ste,
   arm_smmu_make_cdtable_ste,
@@ -38,26 +37,21 @@ function* arm_smmu_attach_commit(master: ArmSmmuMaster, next: ArmSmmuDomain | nu
   if (old.devices.size === 0) yield* arm_smmu_tlb_inv_context(old);
 }
 
-function ste_master(master: ArmSmmuMaster): SteMaster {
-  const { cd_table, smmu, stall_enabled } = master;
-  return { features: smmu.features, stall_enabled, cd_table: cd_table ?? { cdtab_dma: 0, s1fmt: 0, s1cdmax: 0 } };
-}
-
 /** Stage 1: the descriptor first, then the STE that leads to it. */
 function* install_s1(master: ArmSmmuMaster, domain: ArmSmmuDomain): Coroutine<number> {
   const place = yield* arm_smmu_alloc_cd_ptr(master, IOMMU_NO_PASID);
-  if (place === null) return -ENOMEM;
+  if (place === null || master.cd_table === null) return -ENOMEM;
   domain.devices.add(master);
   const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id);
   yield* arm_smmu_write_cd_entry(master, IOMMU_NO_PASID, place, cd);
-  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_cdtable_ste(ste_master(master), false, R.STRTAB_STE_1_S1DSS_SSID0));
+  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_cdtable_ste(master, master.cd_table, false, R.STRTAB_STE_1_S1DSS_SSID0));
   return 0;
 }
 
 /** Stage 2: the STE alone; then a descriptor that it left behind is cleared. */
 function* install_s2(master: ArmSmmuMaster, domain: ArmSmmuDomain): Coroutine<number> {
   domain.devices.add(master);
-  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_s2_domain_ste(ste_master(master), domain.arm_lpae_s2_cfg(), domain.id, false));
+  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, false));
   yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
   return 0;
 }

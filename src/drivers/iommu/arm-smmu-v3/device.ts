@@ -2,6 +2,7 @@
 /** What the driver keeps for one SMMU (`struct arm_smmu_device`), and for the driver as a whole in one kernel. */
 import type { IoMem, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
+import { ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ } from "./arm-smmu-v3-regs.ts";
 import { has_feature } from "./features.ts";
 import { IdAllocator } from "./ids.ts";
 import type { ArmSmmuMaster } from "./master.ts";
@@ -51,7 +52,8 @@ export class ArmSmmuDevice {
   readonly kernel: Kernel;
   readonly dev: PlatformDevice;
   readonly base: IoMem;
-  readonly page1: IoMem;
+  /** Page 1, or page 0 where page 1 is broken. */
+  page1: IoMem;
   /** ARM_SMMU_FEAT_* */
   features = 0;
   /** ARM_SMMU_OPT_* */
@@ -81,12 +83,12 @@ export class ArmSmmuDevice {
   /** Which master a StreamID belongs to (Linux keeps a red-black tree). */
   readonly streams: Map<number, ArmSmmuMaster> = new Map();
 
-  constructor(driver: ArmSmmuDriverData, dev: PlatformDevice, base: IoMem, page1: IoMem) {
+  constructor(driver: ArmSmmuDriverData, dev: PlatformDevice, registers: IoMem) {
     this.driver = driver;
     this.kernel = dev.kernel;
     this.dev = dev;
-    this.base = base;
-    this.page1 = page1;
+    this.base = registers.slice(0, ARM_SMMU_REG_SZ);
+    this.page1 = registers.slice(ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ);
   }
 
   has(feature: number): boolean {

@@ -72,9 +72,10 @@ export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
     this.stage = stage;
     this.id = id;
     this.#pgtbl = pgtbl;
-    this.granule = pgtbl.granule;
-    this.pgsize_bitmap = pgtbl.pgsize_bitmap;
-    this.aperture_end = 2 ** pgtbl.ias - 1;
+    const { granule, pgsize_bitmap, ias } = pgtbl.geometry;
+    this.granule = granule;
+    this.pgsize_bitmap = pgsize_bitmap;
+    this.aperture_end = 2 ** ias - 1;
   }
 
   arm_lpae_s1_cfg(): ArmLpaeS1Cfg {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Events (IHI 0070 §7.3): decoding a record and printing it as Linux 7.1 does. */
-import { EOPNOTSUPP, dev_err } from "../../../kernel/index.ts";
+import { dev_err } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { FIELD_GET_ULL } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
@@ -102,19 +102,7 @@ export function arm_smmu_dump_event(smmu: ArmSmmuDevice, raw: readonly bigint[],
   }
 }
 
-/**
- * `arm_smmu_handle_event`. Nobody resolves page faults here, so a stalled transaction is answered with an abort, and
- * every event is left for the log.
- * @returns -EOPNOTSUPP: print it
- */
-export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, event: ArmSmmuEvent): Coroutine<number> {
-  if (event.stall) {
-    yield* arm_smmu_cmdq_issue_cmd(smmu, {
-      opcode: R.CMDQ_OP_RESUME,
-      sid: event.sid,
-      stag: event.stag,
-      resp: R.CMDQ_RESUME_0_RESP_ABORT,
-    });
-  }
-  return -EOPNOTSUPP;
+/** `arm_smmu_handle_event`: nobody resolves page faults here, so a stalled transaction is answered with an abort. */
+export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, { stall, sid, stag }: ArmSmmuEvent): Coroutine<void> {
+  if (stall) yield* arm_smmu_cmdq_issue_cmd(smmu, { opcode: R.CMDQ_OP_RESUME, sid, stag, resp: R.CMDQ_RESUME_0_RESP_ABORT });
 }

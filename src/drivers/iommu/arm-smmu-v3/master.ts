@@ -41,6 +41,11 @@ export class ArmSmmuMaster {
     this.dev = dev;
     this.streams = streams;
   }
+
+  /** Of its SMMU. */
+  get features(): number {
+    return this.smmu.features;
+  }
 }
 
 /** The master behind a device that probe_device accepted. */

@@ -34,7 +34,7 @@ const DT_OPTIONS: readonly (readonly [property: string, option: number])[] = [
   ["cavium,cn9900-broken-page1-regspace", F.ARM_SMMU_OPT_PAGE0_REGS_ONLY],
 ];
 
-/** What the firmware says. @returns 0 or -EINVAL */
+/** What the firmware says. References carry their own cells here, so `#iommu-cells` may be left out. @returns 0 or -EINVAL */
 function arm_smmu_device_dt_probe(smmu: ArmSmmuDevice): number {
   const node = smmu.dev.of_node;
   const cells = node === null ? 1 : (dt_number(node, "#iommu-cells") ?? 1);
@@ -116,22 +116,15 @@ function get_irqs(smmu: ArmSmmuDevice): void {
   smmu.gerr_irq = irq("gerror");
 }
 
-/** Bytes of registers that must be there. */
-function arm_smmu_resource_size(smmu_options: number): number {
-  return (smmu_options & F.ARM_SMMU_OPT_PAGE0_REGS_ONLY) !== 0 ? R.ARM_SMMU_PAGE1_OFFSET : 2 * R.ARM_SMMU_PAGE1_OFFSET;
-}
-
 /** @returns 0 or -errno; what was acquired is given back by the device core */
 export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: PlatformDevice): Coroutine<number> {
   const registers = devm_platform_ioremap_resource(pdev, 0);
-  const page0_only = pdev.of_node?.properties["cavium,cn9900-broken-page1-regspace"] === true;
-  const base = registers.slice(0, R.ARM_SMMU_REG_SZ);
-  const page1 = page0_only ? base : registers.slice(R.ARM_SMMU_PAGE1_OFFSET, R.ARM_SMMU_REG_SZ);
-  const smmu = new ArmSmmuDevice(driver, pdev, base, page1);
-
+  const smmu = new ArmSmmuDevice(driver, pdev, registers);
   let ret = arm_smmu_device_dt_probe(smmu);
   if (ret !== 0) return ret;
-  if (registers.size < arm_smmu_resource_size(smmu.options)) {
+  const page0_only = (smmu.options & F.ARM_SMMU_OPT_PAGE0_REGS_ONLY) !== 0;
+  if (page0_only) smmu.page1 = smmu.base;
+  if (registers.size < (page0_only ? R.ARM_SMMU_PAGE1_OFFSET : 2 * R.ARM_SMMU_PAGE1_OFFSET)) {
     dev_err(pdev, `MMIO region too small (0x${registers.size.toString(16)} bytes)`);
     return -EINVAL;
   }

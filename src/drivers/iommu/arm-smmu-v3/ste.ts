@@ -11,11 +11,17 @@ import * as R from "./arm-smmu-v3-regs.ts";
 /** The words of one STE or CD. */
 export type ArmSmmuEntry = BigUint64Array;
 
-/** What an STE takes from the master. */
+/** What an STE takes from the master: the features of its SMMU, and whether its faults may stall. */
 export interface SteMaster {
   readonly features: number;
   readonly stall_enabled: boolean;
-  readonly cd_table: { readonly cdtab_dma: number; readonly s1fmt: number; readonly s1cdmax: number };
+}
+
+/** What an STE says of a CD table. */
+export interface SteCdTable {
+  readonly cdtab_dma: number;
+  readonly s1fmt: number;
+  readonly s1cdmax: number;
 }
 
 export function new_ste(): ArmSmmuEntry {
@@ -40,12 +46,12 @@ export function arm_smmu_make_bypass_ste(features: number): ArmSmmuEntry {
 }
 
 /**
- * Stage 1 through the master's CD table.
+ * Stage 1 through a CD table.
  * @param s1dss what becomes of transactions without a SubstreamID, STRTAB_STE_1_S1DSS_*
  */
-export function arm_smmu_make_cdtable_ste(master: SteMaster, ats_enabled: boolean, s1dss: number): ArmSmmuEntry {
+export function arm_smmu_make_cdtable_ste(master: SteMaster, cd_table: SteCdTable, ats_enabled: boolean, s1dss: number): ArmSmmuEntry {
   const ste = new_ste();
-  const { cd_table, features } = master;
+  const { features } = master;
   ste[0] =
     R.STRTAB_STE_0_V |
     FIELD_PREP_ULL(R.STRTAB_STE_0_CFG, R.STRTAB_STE_0_CFG_S1_TRANS) |
