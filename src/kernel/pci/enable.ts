@@ -1,64 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Power states, decoding and bus mastering of a PCI function, after Linux's `drivers/pci/pci.c`.
+ * Decoding and bus mastering of a PCI function, after Linux's `drivers/pci/pci.c`.
  *
  * What matters to a device that still does DMA: COMMAND.BME is set by pci_set_master, cleared by pci_clear_master and by
  * the last pci_disable_device, and on every bridge above it is set as soon as a function below is enabled.
  */
-import { type Coroutine, sleepNs } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
 import { EINVAL, EIO } from "../errno.ts";
-import { IoMem } from "../io/io.ts";
 import { pci_read_config_word, pci_write_config_word } from "./access.ts";
 import { type PciDev, PciPower } from "./pci-dev.ts";
 import * as regs from "./pci-regs.ts";
-
-/** Recovery time of D3hot, 10 ms (PCI_PM_D3HOT_WAIT). */
-const PCI_PM_D3HOT_WAIT_NS = 10_000_000;
-
-/** Reads the power state out of the function (`pci_update_current_state`). */
-export function pci_update_current_state(pdev: PciDev): void {
-  if (pdev.pm_cap === 0) {
-    pdev.current_state = PciPower.D0;
-    return;
-  }
-  const state = pci_read_config_word(pdev, pdev.pm_cap + regs.PCI_PM_CTRL) & regs.PCI_PM_CTRL_STATE_MASK;
-  pdev.current_state = state === 0 ? PciPower.D0 : state === 1 ? PciPower.D1 : state === 2 ? PciPower.D2 : PciPower.D3hot;
-}
-
-/**
- * Moves a function to D0 or D3hot and waits as long as it needs.
- * @returns 0, or -EIO if the function cannot leave its state
- */
-export function* pci_set_power_state(pdev: PciDev, state: typeof PciPower.D0 | typeof PciPower.D3hot): Coroutine<number> {
-  if (pdev.current_state === state) return 0;
-  if (pdev.pm_cap === 0) {
-    if (state === PciPower.D0) pdev.current_state = PciPower.D0;
-    return state === PciPower.D0 ? 0 : -EIO;
-  }
-  const where = pdev.pm_cap + regs.PCI_PM_CTRL;
-  const control = pci_read_config_word(pdev, where);
-  pci_write_config_word(pdev, where, (control & ~regs.PCI_PM_CTRL_STATE_MASK) | state);
-  yield* sleepNs(PCI_PM_D3HOT_WAIT_NS);
-  pci_update_current_state(pdev);
-  return pdev.current_state === state ? 0 : -EIO;
-}
-
-/** Puts an idle function into D3hot; whoever needs it calls {@link pm_runtime_resume}. @returns 0 or -errno */
-export function* pm_runtime_suspend(pdev: PciDev): Coroutine<number> {
-  const ret = yield* pci_set_power_state(pdev, PciPower.D3hot);
-  if (ret === 0) pdev.runtime_suspended = true;
-  return ret;
-}
-
-/** Brings a runtime-suspended function back to D0. @returns 0, 1 if it was awake already, or -errno */
-export function* pm_runtime_resume(pdev: PciDev): Coroutine<number> {
-  if (!pdev.runtime_suspended) return 1;
-  const ret = yield* pci_set_power_state(pdev, PciPower.D0);
-  if (ret < 0) return ret;
-  pdev.runtime_suspended = false;
-  pdev.runtime_resumes++;
-  return 0;
-}
+import { pci_set_power_state, pci_update_current_state } from "./power.ts";
 
 /** Turns memory decoding on if the function has memory resources (`pci_enable_resources`). @returns 0 or -EINVAL */
 function pci_enable_resources(pdev: PciDev): number {
@@ -134,17 +86,4 @@ export function pci_set_master(pdev: PciDev): void {
 /** COMMAND.BME<-0. What the device makes of it (drop, hold, reset) is its own affair. */
 export function pci_clear_master(pdev: PciDev): void {
   __pci_set_master(pdev, false);
-}
-
-/** Enables or disables the function's INTx line, if that changes anything (`pci_intx`). */
-export function pci_intx(pdev: PciDev, enable: boolean): void {
-  const old = pci_read_config_word(pdev, regs.PCI_COMMAND);
-  const command = enable ? old & ~regs.PCI_COMMAND_INTX_DISABLE : old | regs.PCI_COMMAND_INTX_DISABLE;
-  if (command !== old) pci_write_config_word(pdev, regs.PCI_COMMAND, command);
-}
-
-/** Maps a memory BAR. @returns null if the function has no such BAR or it was not assigned */
-export function pci_ioremap_bar(pdev: PciDev, bar: number): IoMem | null {
-  const resource = pdev.resources.find((candidate) => candidate.bar === bar);
-  return resource?.assigned ? new IoMem(pdev.kernel, resource.base, resource.size) : null;
 }

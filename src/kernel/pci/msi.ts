@@ -10,14 +10,21 @@ import { iommu_dma_compose_msi_address, iommu_dma_prepare_msi } from "../dma/dma
 import { EINVAL, ENODEV, ENOSPC } from "../errno.ts";
 import { type IoMem, readl, writel } from "../io/io.ts";
 import { pci_read_config_dword, pci_read_config_word, pci_write_config_word } from "./access.ts";
-import { pci_intx, pci_ioremap_bar } from "./enable.ts";
 import { type PciDev, PciPower } from "./pci-dev.ts";
 import * as regs from "./pci-regs.ts";
+import { pci_ioremap_bar } from "./setup-bus.ts";
 
 /** `pci_msix_clear_and_set_ctrl`. */
 function msixControl(pdev: PciDev, clear: number, set: number): void {
   const where = pdev.msix_cap + regs.PCI_MSIX_FLAGS;
   pci_write_config_word(pdev, where, (pci_read_config_word(pdev, where) & ~clear) | set);
+}
+
+/** Enables or disables the function's INTx line, if that changes anything (`pci_intx`). */
+function pci_intx(pdev: PciDev, enable: boolean): void {
+  const old = pci_read_config_word(pdev, regs.PCI_COMMAND);
+  const command = enable ? old & ~regs.PCI_COMMAND_INTX_DISABLE : old | regs.PCI_COMMAND_INTX_DISABLE;
+  if (command !== old) pci_write_config_word(pdev, regs.PCI_COMMAND, command);
 }
 
 /** Entries of the function's table; 0 without MSI-X. */
@@ -91,6 +98,18 @@ export function pci_alloc_irq_vectors(pdev: PciDev, minVecs: number, maxVecs: nu
   for (let entry = 0; entry < entries; entry++) maskEntry(table, entry, entry >= count);
   msixControl(pdev, regs.PCI_MSIX_FLAGS_MASKALL, 0);
   return count;
+}
+
+/** Puts the messages back into a function that lost them (`pci_restore_msi_state`). */
+export function pci_restore_msi_state(pdev: PciDev): void {
+  const { msix_base: table } = pdev;
+  if (!pdev.msix_enabled || table === null) return;
+  msixControl(pdev, 0, regs.PCI_MSIX_FLAGS_MASKALL | regs.PCI_MSIX_FLAGS_ENABLE);
+  for (const [entry, intid] of pdev.irqs.entries()) {
+    writeMessage(pdev, table, entry, intid);
+    maskEntry(table, entry, false);
+  }
+  msixControl(pdev, regs.PCI_MSIX_FLAGS_MASKALL, 0);
 }
 
 /** Disables MSI-X and gives its interrupts back; handlers must have been freed. The doorbell's mapping stays. */

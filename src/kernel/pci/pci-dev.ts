@@ -103,8 +103,8 @@ export class PciDev extends Device {
   /** False until the bus has been assigned its resources: no driver is matched before. */
   match_driver: boolean = false;
   pci_driver: PciDriver | null = null;
-  /** Runtime power management: a suspended function is in D3hot. */
-  runtime_suspended: boolean = false;
+  /** Runtime power management: a suspended function is in D3hot, and this was its header. */
+  runtime_suspended: readonly number[] | null = null;
   /** How often the function was resumed on demand. */
   runtime_resumes: number = 0;
   msix_enabled: boolean = false;

@@ -9,8 +9,9 @@ import type { Device } from "../base/device.ts";
 import { dma_cleanup, dma_configure } from "../base/dma-configure.ts";
 import { ENODEV } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
-import { pci_clear_master, pm_runtime_resume } from "./enable.ts";
+import { pci_clear_master } from "./enable.ts";
 import { PciDev, type PciDeviceDriver, type PciDeviceId, type PciDriver, PciPower } from "./pci-dev.ts";
+import { pm_runtime_resume } from "./power.ts";
 
 /** The device as a PCI device. @throws KernelBug if it is none */
 export function to_pci_dev(dev: Device): PciDev {

@@ -2,8 +2,8 @@
 /**
  * The PCI Express port driver, after Linux 7.1 `drivers/pci/pcie/portdrv.c`: enables a port and lets it forward requests.
  *
- * Its shutdown hook takes the port's services down but leaves the device enabled (since 6.4: a bridge with COMMAND.BME
- * off may also stop accesses of the CPU to what is below it); before a kexec the bus hook clears BME all the same.
+ * Its shutdown hook takes the port's services down but leaves the port enabled: there are bridges that with COMMAND.BME
+ * off also stop accesses of the CPU to what is below them. Before a kexec the bus hook clears BME all the same.
  * Left out: the services themselves (hot plug, AER, PME, DPC), their interrupts, D3 of bridges.
  */
 import type { Coroutine } from "../../sim/index.ts";

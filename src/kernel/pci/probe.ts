@@ -18,10 +18,10 @@ import {
   pci_write_config_dword,
   pci_write_config_word,
 } from "./access.ts";
-import { pci_set_power_state, pci_update_current_state } from "./enable.ts";
 import { PciBus, PciDev, type PciHostBridge, PciPower } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
 import * as regs from "./pci-regs.ts";
+import { pci_set_power_state, pci_update_current_state } from "./power.ts";
 import { pci_assign_unassigned_root_bus_resources, pci_read_bases } from "./setup-bus.ts";
 
 function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {

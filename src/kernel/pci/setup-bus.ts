@@ -6,6 +6,7 @@
  * bridge's window as one block of its own. Left out: I/O and prefetchable windows, resources that firmware assigned,
  * expansion ROMs.
  */
+import { IoMem } from "../io/io.ts";
 import { pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word } from "./access.ts";
 import type { PciBus, PciDev, PciHostBridge, PciResource } from "./pci-dev.ts";
 import * as regs from "./pci-regs.ts";
@@ -81,8 +82,8 @@ function place(requests: readonly { readonly resource: PciResource }[], start: n
   return next;
 }
 
-/** Writes a BAR (`pci_update_resource`). */
-function pci_update_resource(pdev: PciDev, resource: PciResource): void {
+/** Writes a BAR. */
+export function pci_update_resource(pdev: PciDev, resource: PciResource): void {
   const where = regs.PCI_BASE_ADDRESS_0 + resource.bar * 4;
   pci_write_config_dword(pdev, where, resource.base % 0x1_0000_0000);
   if (resource.is64) pci_write_config_dword(pdev, where + 4, Math.floor(resource.base / 0x1_0000_0000));
@@ -124,4 +125,10 @@ function assignBus(bus: PciBus, start: number, end: number): void {
 /** Linux's `pci_assign_unassigned_root_bus_resources`: places everything below a host bridge. */
 export function pci_assign_unassigned_root_bus_resources(bridge: PciHostBridge): void {
   assignBus(bridge.root, bridge.window.base, bridge.window.base + bridge.window.size);
+}
+
+/** Maps a memory BAR. @returns null if the function has no such BAR or it was not assigned */
+export function pci_ioremap_bar(pdev: PciDev, bar: number): IoMem | null {
+  const resource = pdev.resources.find((candidate) => candidate.bar === bar);
+  return resource?.assigned ? new IoMem(pdev.kernel, resource.base, resource.size) : null;
 }

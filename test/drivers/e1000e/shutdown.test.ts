@@ -6,17 +6,18 @@ import { broadcastFrame } from "../../../src/hw/index.ts";
 import { NicRig } from "./rig.ts";
 
 /** Brings the interface up, lets broadcasts come, and shuts the machine down in the middle of them. */
-function underTraffic(driver: ConstructorParameters<typeof NicRig>[0], device: ConstructorParameters<typeof NicRig>[1] = {}, kexec = false): NicRig {
+function underTraffic(driver: ConstructorParameters<typeof NicRig>[0], device: ConstructorParameters<typeof NicRig>[1] = {}, { kexec = false, quiet = false } = {}): NicRig {
   const rig = new NicRig(driver, device).start();
-  rig.broadcasts(20_000);
+  const source = rig.broadcasts(20_000);
   rig.m.idle(2e6);
   rig.m.kernel.kexec.kexec_in_progress = kexec;
   rig.shutdown();
+  if (quiet) source.stop();
   return rig;
 }
 
-/** A frame of 60 bytes with its check sequence. */
-const FRAME_IN_MEMORY = 64;
+/** A frame of 60 bytes; its check sequence is stripped. */
+const FRAME_IN_MEMORY = 60;
 
 /** One broadcast arrives at the moment in which the last receive buffer is freed. */
 function frameWhenRingIsCleaned(rig: NicRig): void {
@@ -44,7 +45,7 @@ describe("no hook", () => {
   });
 
   test("at a kexec the bus hook clears COMMAND.BME; reception stays on and the frames are dropped", () => {
-    const rig = underTraffic({ shutdown: "no-hook" }, {}, true);
+    const rig = underTraffic({ shutdown: "no-hook" }, {}, { kexec: true });
     expect(rig.busMaster).toBe(false);
     const after = dmaFromNow(rig);
     expect(after.length).toBeGreaterThan(10);
@@ -139,7 +140,7 @@ describe("e1000_shutdown", () => {
   });
 
   test("interrupts are freed, and neither watchdog nor poll runs afterwards", () => {
-    const rig = underTraffic({ shutdown: "mainline" });
+    const rig = underTraffic({ shutdown: "mainline" }, {}, { quiet: true });
     expect(rig.pdev.irqs).toEqual([]);
     expect(rig.m.kernel.time.armedTimers).toEqual([]);
     const from = rig.m.cpu.accesses.length;
@@ -180,7 +181,7 @@ describe("the quiescing hook", () => {
   });
 
   test("interrupts are freed, and neither watchdog nor poll runs afterwards", () => {
-    const rig = underTraffic({ shutdown: "quiescing" });
+    const rig = underTraffic({ shutdown: "quiescing" }, {}, { quiet: true });
     expect(rig.m.kernel.time.armedTimers).toEqual([]);
     const from = rig.m.cpu.accesses.length;
     rig.m.idle(5e9);

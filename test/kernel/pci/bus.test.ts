@@ -7,10 +7,13 @@ import {
   type DriverModule,
   ENODEV,
   type Kernel,
+  pci_alloc_irq_vectors,
   pci_clear_master,
   pci_disable_device,
   pci_enable_device_mem,
   pci_ioremap_bar,
+  pci_irq_vector,
+  pci_read_config_dword,
   pci_read_config_word,
   pci_register_driver,
   pci_set_master,
@@ -18,10 +21,11 @@ import {
   type PciDev,
   type PciDriver,
   PciPower,
+  pm_runtime_resume,
   pm_runtime_suspend,
   readl,
 } from "../../../src/kernel/index.ts";
-import { Machine } from "./machine.ts";
+import { Machine, MSI_FRAME } from "./machine.ts";
 
 const COMMAND = 0x04;
 const MEM = 0x2;
@@ -184,6 +188,36 @@ describe("pci_device_shutdown", () => {
       shutdown(m, true);
       expect(command(pdev) & BME).toBe(touched ? 0 : BME);
     }
+  });
+});
+
+describe("pm_runtime_resume", () => {
+  test("puts the header back that a function without No_Soft_Reset lost in D3hot: BARs and COMMAND", () => {
+    const m = machine();
+    const pdev = m.pci(ENDPOINT);
+    m.run(pci_enable_device_mem(pdev));
+    pci_set_master(pdev);
+    const before = [4, 0x10, 0x1c].map((where) => pci_read_config_dword(pdev, where) & 0xffff_0fff);
+    m.run(pm_runtime_suspend(pdev));
+    expect(m.run(pm_runtime_resume(pdev))).toBe(0);
+    expect([4, 0x10, 0x1c].map((where) => pci_read_config_dword(pdev, where) & 0xffff_0fff)).toEqual(before);
+    expect(readl(pci_ioremap_bar(pdev, 0)!, 0x8) & 0x8_0000).toBe(0x8_0000);
+  });
+
+  test("puts MSI-X messages back", () => {
+    const m = machine();
+    const pdev = m.pci(ENDPOINT);
+    m.run(pci_enable_device_mem(pdev));
+    pci_alloc_irq_vectors(pdev, 2, 2);
+    m.run(pm_runtime_suspend(pdev));
+    m.run(pm_runtime_resume(pdev));
+    const table = pci_ioremap_bar(pdev, 3)!;
+    expect([0, 8, 12].map((at) => readl(table, 16 + at))).toEqual([MSI_FRAME + 0x40, pci_irq_vector(pdev, 1), 0]);
+  });
+
+  test("does nothing for a function that is awake", () => {
+    const m = machine();
+    expect(m.run(pm_runtime_resume(m.pci(ENDPOINT)))).toBe(1);
   });
 });
 

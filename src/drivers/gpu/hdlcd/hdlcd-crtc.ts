@@ -3,7 +3,7 @@
  * The display pipe of the HDLCD: plane, mode, enable, disable, vertical blank. After Linux 7.1
  * `drivers/gpu/drm/arm/hdlcd_crtc.c` with the order in which the atomic helpers call it: plane, then CRTC.
  *
- * Left out: the pixel clock (on Juno, the board with this controller, the clock provider cannot gate it: disabling the
+ * Left out: the pixel clock (on Juno, a board with this controller, the clock provider cannot gate it: disabling the
  * clock does not stop the scan-out), other pixel formats than XRGB8888, page flips, encoder and connector.
  */
 import { type Device, type IoMem, type KernelBuffer, readl, writel } from "../../../kernel/index.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What the parts of the driver share: the adapter, its rings, the network device. After Linux 7.1 `e1000e/e1000.h`. */
-import type { IoMem, Kernel, KernelBuffer, PciDev, Timer, Work } from "../../../kernel/index.ts";
+import type { DriverModule, IoMem, Kernel, KernelBuffer, PciDev, Timer, Work } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
 import type { E1000Hw } from "./hw.ts";
 import type { Napi } from "./napi.ts";
@@ -21,7 +21,7 @@ export interface E1000eDriverOptions {
   /** The interface is brought up after the probe. Default: true. */
   readonly up?: boolean;
   /** Default: "device". */
-  readonly initcall?: "device" | "late" | "module";
+  readonly initcall?: DriverModule["initcall"];
 }
 
 /** A buffer of the ring: what it holds and where the device finds it. */

@@ -65,7 +65,7 @@ function e1000_msix_other(adapter: E1000Adapter): IrqReturn {
     hw.mac.get_link_status = true;
     if (!adapter.down) mod_timer(adapter.watchdog_timer, 1);
   }
-  if (!adapter.down) ew32(hw, reg.E1000_IMS, reg.E1000_ICR_OTHER | reg.E1000_ICR_LSC);
+  if (!adapter.down) ew32(hw, reg.E1000_IMS, reg.E1000_ICR_OTHER | reg.IMS_OTHER_MASK);
   return IRQ_HANDLED;
 }
 
@@ -121,7 +121,7 @@ export function* e1000_irq_disable(adapter: E1000Adapter): Coroutine<void> {
 
 export function e1000_irq_enable(adapter: E1000Adapter): void {
   ew32(adapter.hw, reg.E1000_EIAC_82574, eiacMask(adapter) & reg.E1000_EIAC_MASK_82574);
-  ew32(adapter.hw, reg.E1000_IMS, eiacMask(adapter) | reg.E1000_ICR_OTHER | reg.E1000_ICR_LSC);
+  ew32(adapter.hw, reg.E1000_IMS, eiacMask(adapter) | reg.E1000_ICR_OTHER | reg.IMS_OTHER_MASK);
   e1e_flush(adapter.hw);
 }
 

@@ -13,6 +13,7 @@ import {
   dma_set_mask_and_coherent,
   type DriverModule,
   EIO,
+  errname,
   INIT_WORK,
   type Kernel,
   pci_disable_device,
@@ -126,7 +127,9 @@ function* e1000_probe(pdev: PciDev, options: E1000eDriverOptions): Coroutine<num
 export function* ifup(adapter: E1000Adapter): Coroutine<number> {
   return yield* adapter.rtnl.with("ifup", function* () {
     if (adapter.netdev.running || !adapter.netdev.present) return 0;
-    return yield* e1000e_open(adapter);
+    const err = yield* e1000e_open(adapter);
+    if (err !== 0) dev_err(adapter.pdev, `${adapter.netdev.name}: cannot be brought up: ${errname(err)}`);
+    return err;
   });
 }
 

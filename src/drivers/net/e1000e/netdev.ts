@@ -45,8 +45,8 @@ function e1000_configure_tx({ hw, tx_ring }: E1000Adapter): void {
 export function e1000_setup_rctl({ hw }: E1000Adapter): void {
   let rctl = er32(hw, reg.E1000_RCTL);
   rctl &= ~(3 << reg.E1000_RCTL_MO_SHIFT);
-  rctl |= reg.E1000_RCTL_EN | reg.E1000_RCTL_BAM;
-  // 2048-byte buffers; no bad, no long packets.
+  rctl |= reg.E1000_RCTL_EN | reg.E1000_RCTL_BAM | reg.E1000_RCTL_SECRC;
+  // 2048-byte buffers; no bad, no long packets; the check sequence stays out of memory.
   rctl &= ~(reg.E1000_RCTL_SBP | reg.E1000_RCTL_LPE | reg.E1000_RCTL_SZ_4096 | reg.E1000_RCTL_BSEX);
   ew32(hw, reg.E1000_RFCTL, er32(hw, reg.E1000_RFCTL) | reg.E1000_RFCTL_EXTEN);
   ew32(hw, reg.E1000_RCTL, rctl);

@@ -66,9 +66,18 @@ export const E1000_CTRL_EXT_PBA_CLR = 0x80000000;
 
 /** ICR, ICS, IMS, IMC */
 export const E1000_ICR_LSC = 0x00000004;
+export const E1000_ICR_RXO = 0x00000040;
+export const E1000_ICR_MDAC = 0x00000200;
+export const E1000_ICR_SRPD = 0x00010000;
+export const E1000_ICR_ACK = 0x00020000;
+export const E1000_ICR_MNG = 0x00040000;
 export const E1000_ICR_RXQ0 = 0x00100000;
 export const E1000_ICR_TXQ0 = 0x00400000;
 export const E1000_ICR_OTHER = 0x01000000;
+
+/** What the vector for other causes serves. */
+export const IMS_OTHER_MASK: number =
+  E1000_ICR_LSC | E1000_ICR_RXO | E1000_ICR_MDAC | E1000_ICR_SRPD | E1000_ICR_ACK | E1000_ICR_MNG;
 
 /** EIAC: the causes of the 82574. */
 export const E1000_EIAC_MASK_82574 = 0x01f00000;

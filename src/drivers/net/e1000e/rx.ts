@@ -81,8 +81,7 @@ export function* e1000_clean_rx_irq(adapter: E1000Adapter, work_to_do: number): 
     cleaned_count++;
     if (buffer_info.dma !== null) yield* dma_unmap_single(pdev, buffer_info.dma, adapter.rx_buffer_len, DMA_FROM_DEVICE);
     buffer_info.dma = null;
-    // The device puts the check sequence into memory too.
-    const length = desc.get16(at + reg.E1000_RX_DESC_WB_LENGTH) - 4;
+    const length = desc.get16(at + reg.E1000_RX_DESC_WB_LENGTH);
     if (recycles(adapter, staterr)) buffer_info.skb = skb;
     else if (skb) e1000_receive_skb(adapter, skb, length);
     desc.set32(at + reg.E1000_RX_DESC_WB_STATUS_ERROR, staterr & ~0xff);

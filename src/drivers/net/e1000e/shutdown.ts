@@ -5,7 +5,7 @@
  * Linux 7.1 `e1000e/netdev.c`: e1000_shutdown, e1000e_pm_freeze, __e1000_shutdown. Left out: the LPI timer's printout, PHY
  * power, quad-port cards, S0ix.
  */
-import { dev_warn, pci_clear_master, pci_disable_device, type PciDev, timer_delete_sync } from "../../../kernel/index.ts";
+import { cancel_work_sync, dev_warn, pci_clear_master, pci_disable_device, type PciDev, timer_delete_sync } from "../../../kernel/index.ts";
 import { type Coroutine, sleepNs } from "../../../sim/index.ts";
 import { type E1000Adapter, e1000_adapter } from "./adapter.ts";
 import { e1000_reset_hw_82571, e1000e_disable_pcie_master, e1000e_release_hw_control, e1e_flush, er32, ew32 } from "./hw.ts";
@@ -87,14 +87,15 @@ export function* e1000_shutdown_quiescing(pdev: PciDev): Coroutine<void> {
     netdev.queue_stopped = true;
     adapter.down = true;
     timer_delete_sync(adapter.watchdog_timer);
+    yield* cancel_work_sync(adapter.watchdog_task);
     ew32(hw, reg.E1000_RCTL, er32(hw, reg.E1000_RCTL) & ~reg.E1000_RCTL_EN);
     ew32(hw, reg.E1000_TCTL, er32(hw, reg.E1000_TCTL) & ~reg.E1000_TCTL_EN);
     e1e_flush(hw);
+    yield* e1000_irq_disable(adapter);
+    yield* adapter.napi.disable();
     // Frames that were accepted before this point still drain: the reset waits for requests to end and empties the FIFO.
     yield* e1000_reset_hw_82571(hw);
     const idle = yield* provedIdle(adapter);
-    yield* e1000_irq_disable(adapter);
-    yield* adapter.napi.disable();
     yield* e1000_free_irq(adapter);
     e1000e_reset_interrupt_capability(adapter);
     ew32(hw, reg.E1000_WUC, 0);
