@@ -103,7 +103,7 @@ export function arm_lpae_geometry(fmt: IoPgtableFmt, cfg: IoPgtableCfg): Geometr
 /** The page sizes in a bitmap, smallest first. */
 function page_sizes(pgsize_bitmap: number): number[] {
   const sizes: number[] = [];
-  for (let rest = pgsize_bitmap; rest > 0; ) {
+  for (let rest = pgsize_bitmap; rest > 0;) {
     const size = 2 ** __ffs(rest);
     sizes.push(size);
     rest -= size;
@@ -162,7 +162,10 @@ export function arm_lpae_prot_to_pte(fmt: IoPgtableFmt, prot: number): bigint {
 }
 
 /** How walks access tables: cacheable and shared with the CPUs where they snoop. */
-function walk_attributes(shape: Geometry, coherent: boolean): { readonly tg: number; readonly sh: number; readonly irgn: number; readonly orgn: number } {
+function walk_attributes(
+  shape: Geometry,
+  coherent: boolean,
+): { readonly tg: number; readonly sh: number; readonly irgn: number; readonly orgn: number } {
   const rgn = coherent ? TCR_RGN_WBWA : TCR_RGN_NC;
   return { tg: TCR_TG[shape.granule]!, sh: coherent ? TCR_SH_IS : TCR_SH_OS, irgn: rgn, orgn: rgn };
 }

@@ -87,10 +87,15 @@ export class ArmLpaeIoPgtable {
     return iopte_to_paddr(this.geometry, pte);
   }
 
-  /** How many of `count` descriptors from `index` on lie in one table. */
-  #max_entries(index: number, count: number): number {
-    const per_table = this.geometry.granule / IOPTE_SIZE;
-    return Math.min(count, per_table - (index % per_table));
+  /** How many of `count` descriptors from a place on lie in its table. */
+  #max_entries({ level, index }: Place, count: number): number {
+    const size = level === this.geometry.start_level ? this.pgd_size : this.geometry.granule;
+    return Math.min(count, size / IOPTE_SIZE - index);
+  }
+
+  /** Whether some level has pages of this size. */
+  #has_level_for(pgsize: number): boolean {
+    return has_pgsize(this.geometry.pgsize_bitmap, pgsize) && pgsize <= block_size(this.geometry, this.geometry.start_level);
   }
 
   #warn(message: string): void {
@@ -103,7 +108,7 @@ export class ArmLpaeIoPgtable {
    * @returns `ret` 0 or -EINVAL, -ERANGE, -EEXIST, -ENOMEM; `mapped` bytes
    */
   map_pages(iova: number, paddr: number, pgsize: number, pgcount: number, prot: number): MapPagesResult {
-    if (!has_pgsize(this.geometry.pgsize_bitmap, pgsize)) {
+    if (!this.#has_level_for(pgsize)) {
       this.#warn(`map with page size 0x${pgsize.toString(16)}`);
       return { ret: -EINVAL, mapped: 0 };
     }
@@ -116,7 +121,8 @@ export class ArmLpaeIoPgtable {
     let table = this.pgd;
     for (let level = this.geometry.start_level; ; level++) {
       const place = this.#place(table, iova, level);
-      if (block_size(this.geometry, level) === pgsize) return this.#init_ptes(place, iova, paddr, pgsize, pgcount, arm_lpae_prot_to_pte(this.fmt, prot));
+      if (block_size(this.geometry, level) === pgsize)
+        return this.#init_ptes(place, iova, paddr, pgsize, pgcount, arm_lpae_prot_to_pte(this.fmt, prot));
       if (place.pte !== 0n && is_leaf(place.pte, level)) {
         this.#warn(`map over the block at 0x${iova.toString(16)}`);
         return { ret: -EEXIST, mapped: 0 };
@@ -136,7 +142,7 @@ export class ArmLpaeIoPgtable {
 
   #init_ptes(place: Place, iova: number, paddr: number, size: number, pgcount: number, prot: bigint): MapPagesResult {
     const { memory } = this.cfg;
-    const count = this.#max_entries(place.index, pgcount);
+    const count = this.#max_entries(place, pgcount);
     for (let i = 0; i < count; i++) {
       const pte = memory.read(place.pa + i * IOPTE_SIZE);
       if (pte === 0n) continue;
@@ -165,7 +171,7 @@ export class ArmLpaeIoPgtable {
    * @returns bytes unmapped, 0 after a warning
    */
   unmap_pages(iova: number, pgsize: number, pgcount: number): number {
-    if (!has_pgsize(this.geometry.pgsize_bitmap, pgsize) || pgcount === 0 || iova >= 2 ** this.geometry.ias) {
+    if (!this.#has_level_for(pgsize) || pgcount === 0 || iova >= 2 ** this.geometry.ias) {
       this.#warn(`unmap of ${pgcount} * 0x${pgsize.toString(16)} at 0x${iova.toString(16)}`);
       return 0;
     }
@@ -177,7 +183,7 @@ export class ArmLpaeIoPgtable {
       }
       place = this.#place(this.#next(place.pte), iova, place.level + 1);
     }
-    return this.#clear_ptes(place, iova, pgsize, this.#max_entries(place.index, pgcount));
+    return this.#clear_ptes(place, iova, pgsize, this.#max_entries(place, pgcount));
   }
 
   #clear_ptes(place: Place, iova: number, size: number, pgcount: number): number {

@@ -38,7 +38,14 @@ export interface IoPgtableCfg {
 /** TCR and TTBR of a stage-1 table, field by field. */
 export interface ArmLpaeS1Cfg {
   readonly ttbr: bigint;
-  readonly tcr: { readonly ips: number; readonly tg: number; readonly sh: number; readonly orgn: number; readonly irgn: number; readonly tsz: number };
+  readonly tcr: {
+    readonly ips: number;
+    readonly tg: number;
+    readonly sh: number;
+    readonly orgn: number;
+    readonly irgn: number;
+    readonly tsz: number;
+  };
   readonly mair: bigint;
 }
 

@@ -12,7 +12,13 @@ import {
   arm_smmu_cmdq_issue_cmd_with_sync,
 } from "../../../src/drivers/iommu/arm-smmu-v3/cmdq.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
-import { queue_consumed, queue_empty, queue_has_space, queue_inc_cons, queue_inc_prod_n } from "../../../src/drivers/iommu/arm-smmu-v3/queue.ts";
+import {
+  queue_consumed,
+  queue_empty,
+  queue_has_space,
+  queue_inc_cons,
+  queue_inc_prod_n,
+} from "../../../src/drivers/iommu/arm-smmu-v3/queue.ts";
 import { ETIMEDOUT, local_irq_restore, local_irq_save } from "../../../src/kernel/index.ts";
 import type { Coroutine } from "../../../src/sim/index.ts";
 import { FakeSmmu, fakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";
@@ -239,7 +245,11 @@ describe("queue positions (IHI 0070 §3.5.1)", () => {
   /** A queue of 2^shift entries whose consumer is `pos` entries from the start and whose producer leads by `fill`. */
   const queues = fc.integer({ min: 1, max: 8 }).chain((shift) => {
     const laps = 2 * 2 ** shift;
-    return fc.record({ shift: fc.constant(shift), pos: fc.integer({ min: 0, max: laps - 1 }), fill: fc.integer({ min: 0, max: 2 ** shift }) });
+    return fc.record({
+      shift: fc.constant(shift),
+      pos: fc.integer({ min: 0, max: laps - 1 }),
+      fill: fc.integer({ min: 0, max: 2 ** shift }),
+    });
   });
 
   test("space, emptiness and consumption follow from how far the producer leads", () => {
@@ -261,9 +271,9 @@ describe("queue positions (IHI 0070 §3.5.1)", () => {
         const laps = 2 * 2 ** shift;
         const flag = overflow ? R.Q_OVERFLOW_FLAG : 0;
         const llq = { cons: (pos | flag) >>> 0, prod: (pos | flag) >>> 0, max_n_shift: shift };
-        expect(queue_inc_prod_n(llq, fill)).toBe(((pos + fill) % laps | flag) >>> 0);
+        expect(queue_inc_prod_n(llq, fill)).toBe((((pos + fill) % laps) | flag) >>> 0);
         queue_inc_cons(llq);
-        expect(llq.cons).toBe(((pos + 1) % laps | flag) >>> 0);
+        expect(llq.cons).toBe((((pos + 1) % laps) | flag) >>> 0);
       }),
     );
   });

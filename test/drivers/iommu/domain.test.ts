@@ -101,6 +101,42 @@ describe("arm_smmu_probe_device and attach", () => {
     expect(fake.opcodes.filter((opcode) => opcode === R.CMDQ_OP_PREFETCH_CFG)).toHaveLength(1);
   });
 
+  test("a StreamID of another device is refused, and said so", () => {
+    const { machine } = rig({ otherSids: [0x11, CLIENT_SID] });
+    expect(machine.client.iommu_group).not.toBeNull();
+    expect(machine.device("2000.client").iommu_group).toBeNull();
+    expect(machine.log.some((line) => line.includes("Aliasing StreamID 0x10 (from 1000.client) unsupported"))).toBe(true);
+  });
+
+  test("devices have groups and ASIDs of their own", () => {
+    const { machine } = rig({ otherSids: [0x11] });
+    const [first, second] = [machine.client, machine.device("2000.client")].map((dev) => dev.iommu_group?.domain);
+    expect([first, second].map((domain) => (domain instanceof ArmSmmuDomain ? domain.id : 0))).toEqual([1, 2]);
+  });
+
+  test("more than 1024 descriptors: two levels, the leaf linked before CFGI_CD without leaf", () => {
+    const ids = { [R.ARM_SMMU_IDR1]: ID_REGISTERS[R.ARM_SMMU_IDR1]! | (16 << 6) };
+    const { machine, smmu, fake } = rig({ ids, clientProperties: { "pasid-num-bits": 12 } });
+    const word = ste(smmu, CLIENT_SID);
+    expect((word >> 4n) & 3n).toBe(BigInt(R.STRTAB_STE_0_S1FMT_64K_L2));
+    expect(word >> 59n).toBe(12n);
+    const { bus } = machine.kernel.platform;
+    const leaf = bus.read64(Number(word & R.STRTAB_STE_0_S1CTXPTR_MASK));
+    expect(leaf & 1n).toBe(1n);
+    expect(bus.read64(Number(leaf & R.CTXDESC_L1_DESC_L2PTR_MASK)) & R.CTXDESC_CD_0_V).not.toBe(0n);
+    expect(maintenance(fake).slice(2, 4)).toEqual(["1000000005 0", "1000000005 1"]);
+  });
+
+  test("a linear CD table ends at 64 KiB", () => {
+    const ids = {
+      [R.ARM_SMMU_IDR0]: ID_REGISTERS[R.ARM_SMMU_IDR0]! & ~R.IDR0_CD2L,
+      [R.ARM_SMMU_IDR1]: ID_REGISTERS[R.ARM_SMMU_IDR1]! | (16 << 6),
+    };
+    const { smmu } = rig({ ids, clientProperties: { "pasid-num-bits": 16 } });
+    expect(ste(smmu, CLIENT_SID) >> 59n).toBe(10n);
+    expect((ste(smmu, CLIENT_SID) >> 4n) & 3n).toBe(0n);
+  });
+
   test("every StreamID of a device gets its STE", () => {
     const { smmu } = rig({ sids: [0x20, 0x10] });
     expect(ste(smmu, 0x10)).toBe(ste(smmu, 0x20));
@@ -114,9 +150,11 @@ describe("arm_smmu_probe_device and attach", () => {
     expect(machine.run(group.blocking_domain!.attach_dev!(machine.client, group.domain))).toBe(0);
     expect(ste(smmu, CLIENT_SID)).toBe(1n);
     expect(maintenance(fake)).toEqual([
-      "1000000003 1", "1000000003 1", // STE: abort, then the rest
+      "1000000003 1",
+      "1000000003 1", // STE: abort, then the rest
       "1000000000011 0", // TLBI_NH_ASID of ASID 1
-      "1000000005 1", "1000000005 1", // CD: invalid, then the rest
+      "1000000005 1",
+      "1000000005 1", // CD: invalid, then the rest
     ]);
   });
 
@@ -155,11 +193,26 @@ describe("arm_smmu_probe_device and attach", () => {
 });
 
 describe("arm_smmu_domain_inv_range", () => {
-  function commands(ids: Record<number, number>, iova: number, size: number, granule: number, leaf: boolean, tag: Partial<ArmSmmuTlbTag> = {}): string[] {
+  function commands(
+    ids: Record<number, number>,
+    iova: number,
+    size: number,
+    granule: number,
+    leaf: boolean,
+    tag: Partial<ArmSmmuTlbTag> = {},
+  ): string[] {
     const { machine, fake } = rig({ ids });
     const domain = domainOf(machine);
     fake.forget();
-    machine.run(arm_smmu_domain_inv_range({ smmu: domain.smmu, stage: domain.stage, id: domain.id, granule: domain.granule, ...tag }, iova, size, granule, leaf));
+    machine.run(
+      arm_smmu_domain_inv_range(
+        { smmu: domain.smmu, stage: domain.stage, id: domain.id, granule: domain.granule, ...tag },
+        iova,
+        size,
+        granule,
+        leaf,
+      ),
+    );
     expect(fake.opcodes.at(-1)).toBe(R.CMDQ_OP_CMD_SYNC);
     return maintenance(fake);
   }

@@ -49,7 +49,10 @@ describe("stream table entries (IHI 0070 §5.2)", () => {
   const stage1 = { V: 1n, Config: 5n, S1Fmt: 2n, S1ContextPtr: 0x12_3456_7000n >> 6n, S1CDMax: 16n, S1CIR: 1n, S1COR: 1n, S1CSH: 3n };
 
   test("CD table, CD 0 without SubstreamID", () => {
-    expect(decode(STE.fields, arm_smmu_make_cdtable_ste(master(0), CD_TABLE, false, R.STRTAB_STE_1_S1DSS_SSID0))).toEqual({ ...stage1, S1DSS: 2n });
+    expect(decode(STE.fields, arm_smmu_make_cdtable_ste(master(0), CD_TABLE, false, R.STRTAB_STE_1_S1DSS_SSID0))).toEqual({
+      ...stage1,
+      S1DSS: 2n,
+    });
   });
 
   test("CD table, stage 1 skipped without SubstreamID, ATS on", () => {
@@ -71,8 +74,20 @@ describe("stream table entries (IHI 0070 §5.2)", () => {
   test("stage 2", () => {
     const ste = arm_smmu_make_s2_domain_ste(master(F.ARM_SMMU_FEAT_ATTR_TYPES_OVR), S2, 7, false);
     expect(decode(STE.fields, ste)).toEqual({
-      V: 1n, Config: 6n, SHCFG: 1n, S2VMID: 7n, S2T0SZ: 16n, S2SL0: 2n, S2IR0: 1n, S2OR0: 1n, S2SH0: 3n, S2PS: 5n,
-      S2AA64: 1n, S2PTW: 1n, S2R: 1n, S2TTB: 0x98_7654_3000n >> 4n,
+      V: 1n,
+      Config: 6n,
+      SHCFG: 1n,
+      S2VMID: 7n,
+      S2T0SZ: 16n,
+      S2SL0: 2n,
+      S2IR0: 1n,
+      S2OR0: 1n,
+      S2SH0: 3n,
+      S2PS: 5n,
+      S2AA64: 1n,
+      S2PTW: 1n,
+      S2R: 1n,
+      S2TTB: 0x98_7654_3000n >> 4n,
     });
   });
 });
@@ -81,7 +96,19 @@ test("context descriptor of a stage-1 domain (IHI 0070 §5.4)", () => {
   const tcr = { ips: 5, tg: 0, sh: 3, orgn: 1, irgn: 1, tsz: 16 };
   const cd = arm_smmu_make_s1_cd({ stall_enabled: false }, { ttbr: 0x98_7654_3000n, tcr, mair: 0xf404ff44n }, 0xabcd);
   expect(decode(CD.fields, cd)).toEqual({
-    T0SZ: 16n, IR0: 1n, OR0: 1n, SH0: 3n, EPD1: 1n, V: 1n, IPS: 5n, AA64: 1n, R: 1n, A: 1n, ASET: 1n, ASID: 0xabcdn,
-    TTB0: 0x98_7654_3000n >> 4n, MAIR0: 0xf404ff44n,
+    T0SZ: 16n,
+    IR0: 1n,
+    OR0: 1n,
+    SH0: 3n,
+    EPD1: 1n,
+    V: 1n,
+    IPS: 5n,
+    AA64: 1n,
+    R: 1n,
+    A: 1n,
+    ASET: 1n,
+    ASID: 0xabcdn,
+    TTB0: 0x98_7654_3000n >> 4n,
+    MAIR0: 0xf404ff44n,
   });
 });

@@ -2,8 +2,19 @@
 /** The driver on the hardware model: each profile comes up, translates, faults and shuts down as stated. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
+import { arm_smmu_cmdq_issue_cmd, arm_smmu_cmdq_issue_cmd_with_sync } from "../../../src/drivers/iommu/arm-smmu-v3/cmdq.ts";
 import { ArmSmmuDevice, type ArmSmmuV3Options } from "../../../src/drivers/index.ts";
-import { createSmmuHost, DmaStatus, type DmaEvents, MsiFrame, profiles, Smmu, type SmmuConfig, SmmuDmaPort, type SmmuEvents } from "../../../src/hw/index.ts";
+import {
+  createSmmuHost,
+  DmaStatus,
+  type DmaEvents,
+  MsiFrame,
+  profiles,
+  Smmu,
+  type SmmuConfig,
+  SmmuDmaPort,
+  type SmmuEvents,
+} from "../../../src/hw/index.ts";
 import {
   DMA_BIDIRECTIONAL,
   DMA_MAPPING_ERROR,
@@ -38,7 +49,13 @@ function rig(config: SmmuConfig, options: Partial<MachineOptions> = {}, prepare:
         trace,
         pulse: (line) => controller.raise(line === "eventq" ? EVTQ_IRQ : GERROR_IRQ),
       });
-      if (options.frame) bus.addWindow({ name: "v2m", base: FRAME.base, size: 0x1000, device: new MsiFrame({ interrupts: controller, first: FRAME.first, count: FRAME.count }) });
+      if (options.frame)
+        bus.addWindow({
+          name: "v2m",
+          base: FRAME.base,
+          size: 0x1000,
+          device: new MsiFrame({ interrupts: controller, first: FRAME.first, count: FRAME.count }),
+        });
       smmu = new Smmu(config, host, { trace, detector: true });
       prepare(smmu);
       return { size: smmu.size, device: smmu, widths: smmu.widths, badWidth: smmu.badWidth };
@@ -160,8 +177,26 @@ test("with an MSI frame the event queue's interrupt is a message", () => {
   expect(setup.machine.log.some((line) => line.includes("event 0x10 received:"))).toBe(true);
 });
 
+test("a two-level CD table translates", () => {
+  const setup = rig(profiles.max, { clientProperties: { "pasid-num-bits": 20 } });
+  const { dma } = mapPage(setup);
+  expect(setup.port.write(dma, BYTES)).toBe(OK);
+});
+
+test("an illegal command is skipped, and the queue goes on", () => {
+  const { machine } = rig(profiles.tiny);
+  const smmu = driverData(machine);
+  machine.run(arm_smmu_cmdq_issue_cmd(smmu, { opcode: R.CMDQ_OP_TLBI_S12_VMALL, vmid: 0 }));
+  machine.idle(1_000_000);
+  expect(machine.log.some((line) => line.includes("Illegal command"))).toBe(true);
+  expect(machine.run(arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_CFGI_ALL }))).toBe(0);
+});
+
 describe("shutdown", () => {
-  function shutDown(driver: ArmSmmuV3Options, config = profiles["linux-typical"]): Rig & { readonly dma: number; readonly pa: number; readonly writes: string[] } {
+  function shutDown(
+    driver: ArmSmmuV3Options,
+    config = profiles["linux-typical"],
+  ): Rig & { readonly dma: number; readonly pa: number; readonly writes: string[] } {
     const setup = rig(config, { driver });
     const { buffer, dma } = mapPage(setup);
     const writes: string[] = [];

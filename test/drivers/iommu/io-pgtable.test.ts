@@ -3,7 +3,18 @@
 import { describe, expect, test } from "vitest";
 import { ArmLpaeIoPgtable } from "../../../src/drivers/iommu/io-pgtable-arm.ts";
 import type { IoPgtableCfg, IoPgtableFmt } from "../../../src/drivers/iommu/io-pgtable.ts";
-import { EEXIST, EINVAL, ENOMEM, ERANGE, IOMMU_CACHE, IOMMU_MMIO, IOMMU_NOEXEC, IOMMU_PRIV, IOMMU_READ, IOMMU_WRITE } from "../../../src/kernel/index.ts";
+import {
+  EEXIST,
+  EINVAL,
+  ENOMEM,
+  ERANGE,
+  IOMMU_CACHE,
+  IOMMU_MMIO,
+  IOMMU_NOEXEC,
+  IOMMU_PRIV,
+  IOMMU_READ,
+  IOMMU_WRITE,
+} from "../../../src/kernel/index.ts";
 
 const SZ_4K = 0x1000;
 const SZ_16K = 0x4000;
@@ -150,7 +161,11 @@ describe("table geometry", () => {
     { granule: SZ_64K, ias: 48, oas: 48, start: 1, pgd: 64 * 8, sl: 2 },
   ])("stage 2, granule $granule, $ias bits: start level $start, $pgd bytes, SL0 $sl (DDI 0487 concatenation)", (c) => {
     const table = new Tables().table("ARM_64_LPAE_S2", { pgsize_bitmap: c.granule, ias: c.ias, oas: c.oas });
-    expect({ start: table.geometry.start_level, pgd: table.pgd_size, sl: table.arm_lpae_s2_cfg().vtcr.sl }).toEqual({ start: c.start, pgd: c.pgd, sl: c.sl });
+    expect({ start: table.geometry.start_level, pgd: table.pgd_size, sl: table.arm_lpae_s2_cfg().vtcr.sl }).toEqual({
+      start: c.start,
+      pgd: c.pgd,
+      sl: c.sl,
+    });
     expect(table.pgd % table.pgd_size).toBe(0);
   });
 
@@ -212,6 +227,18 @@ describe("map_pages and unmap_pages", () => {
     expect(table.map_pages(2 ** 40, 0, SZ_4K, 1, IOMMU_READ).ret).toBe(-ERANGE);
     expect(table.map_pages(0, 2 ** 40, SZ_4K, 1, IOMMU_READ).ret).toBe(-ERANGE);
     expect(tables.warnings).toHaveLength(3);
+  });
+
+  test("a block larger than the first level's is refused", () => {
+    const table = new Tables().table("ARM_64_LPAE_S1", { pgsize_bitmap: SZ_64K + SZ_512M + 2 ** 42, ias: 42, oas: 52 });
+    expect(table.geometry.start_level).toBe(2);
+    expect(map(table, 0, 0, 2 ** 42)).toBe(-EINVAL);
+    expect(table.unmap_pages(0, 2 ** 42, 1)).toBe(0);
+  });
+
+  test("one call maps up to the end of the first table, however small it is", () => {
+    const table = new Tables().table("ARM_64_LPAE_S1", { ias: 32, oas: 40 });
+    expect(table.map_pages(2 * SZ_1G, 0, SZ_1G, 8, IOMMU_READ)).toEqual({ ret: 0, mapped: 2 * SZ_1G });
   });
 
   test("one call maps up to the end of a table", () => {

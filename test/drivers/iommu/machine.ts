@@ -98,6 +98,10 @@ export interface MachineOptions {
   /** More StreamIDs of the client, or none at all without a client. */
   readonly sids?: readonly number[];
   readonly coherent?: boolean;
+  /** Properties of the client's node. */
+  readonly clientProperties?: DtNode["properties"];
+  /** A second client with these StreamIDs. */
+  readonly otherSids?: readonly number[];
   /** An MSI frame with the label `v2m`. */
   readonly frame?: { readonly base: number; readonly first: number; readonly count: number };
   /** Bytes of RAM. Default: {@link RAM_SIZE}. */
@@ -136,7 +140,9 @@ export class Machine {
       trace: this.trace,
       cmdline: options.params ?? {},
       drivers: [armSmmuV3Module(options.driver ?? {}), clientModule],
-      ...(options.crashKernel ? { boot: { ...firmware_load(platform.bus, platform.memory, { kernel: build_kernel_image("test", 4) }), kind: "crash" } } : {}),
+      ...(options.crashKernel
+        ? { boot: { ...firmware_load(platform.bus, platform.memory, { kernel: build_kernel_image("test", 4) }), kind: "crash" } }
+        : {}),
     });
   }
 
@@ -196,15 +202,22 @@ function deviceTree(options: MachineOptions): DtNode {
     ...options.node,
     properties: { "#iommu-cells": 1, ...options.node?.properties },
   });
-  const client = dtNode({
-    name: "client@1000",
+  const children = [smmu];
+  if (sids.length > 0) children.push(clientNode(0x1000, sids, options.clientProperties));
+  if (options.otherSids) children.push(clientNode(0x2000, options.otherSids));
+  if (options.frame) children.push(frameNode(options.frame));
+  return dtNode({ name: "/", children });
+}
+
+function clientNode(base: number, sids: readonly number[], properties: DtNode["properties"] = {}): DtNode {
+  return dtNode({
+    name: `client@${base.toString(16)}`,
     compatible: ["test,client"],
-    reg: [{ base: 0x1000, size: 0x1000 }],
+    reg: [{ base, size: 0x1000 }],
     iommus: sids.map((sid) => ({ label: "smmu", args: [sid] })),
     dmaCoherent: true,
+    properties,
   });
-  const children = [smmu, ...(sids.length > 0 ? [client] : []), ...(options.frame ? [frameNode(options.frame)] : [])];
-  return dtNode({ name: "/", children });
 }
 
 function frameNode(frame: NonNullable<MachineOptions["frame"]>): DtNode {

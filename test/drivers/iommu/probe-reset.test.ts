@@ -34,9 +34,26 @@ const IDR1 = ID_REGISTERS[R.ARM_SMMU_IDR1]!;
 const IDR5 = ID_REGISTERS[R.ARM_SMMU_IDR5]!;
 
 const ORDER = [
-  "CR0", "CR1", "CR2", "STRTAB_BASE", "STRTAB_BASE_CFG", "CMDQ_BASE", "CMDQ_PROD", "CMDQ_CONS", "CR0",
-  "CMDQ_PROD", "CMDQ_PROD", "EVTQ_BASE", "EVTQ_PROD", "EVTQ_CONS", "CR0", "IRQ_CTRL",
-  "GERROR_IRQ_CFG0", "EVTQ_IRQ_CFG0", "IRQ_CTRL", "CR0",
+  "CR0",
+  "CR1",
+  "CR2",
+  "STRTAB_BASE",
+  "STRTAB_BASE_CFG",
+  "CMDQ_BASE",
+  "CMDQ_PROD",
+  "CMDQ_CONS",
+  "CR0",
+  "CMDQ_PROD",
+  "CMDQ_PROD",
+  "EVTQ_BASE",
+  "EVTQ_PROD",
+  "EVTQ_CONS",
+  "CR0",
+  "IRQ_CTRL",
+  "GERROR_IRQ_CFG0",
+  "EVTQ_IRQ_CFG0",
+  "IRQ_CTRL",
+  "CR0",
 ];
 
 describe("arm_smmu_device_reset", () => {
@@ -44,7 +61,8 @@ describe("arm_smmu_device_reset", () => {
 
   test("CR0 gains CMDQEN, EVTQEN and SMMUEN one by one; CR1, CR2 and IRQ_CTRL have Linux's values", () => {
     const { smmu } = boot();
-    const values = (name: string): string[] => smmu.writes.filter((write) => write.startsWith(`${name}=`)).map((write) => write.split("=")[1]!);
+    const values = (name: string): string[] =>
+      smmu.writes.filter((write) => write.startsWith(`${name}=`)).map((write) => write.split("=")[1]!);
     expect(values("CR0")).toEqual(["0", "8", "c", "d"]);
     expect(values("CR1")).toEqual(["d75"]);
     expect(values("CR2")).toEqual(["6"]);
@@ -107,9 +125,14 @@ describe("arm_smmu_device_reset", () => {
     });
     const after = smmu.writes.slice(smmu.writes.indexOf("IRQ_CTRL=0") + 1, -2);
     expect(after).toEqual([
-      "GERROR_IRQ_CFG0=0", "EVTQ_IRQ_CFG0=0",
-      "EVTQ_IRQ_CFG0=2c1c0040", "EVTQ_IRQ_CFG1=32", "EVTQ_IRQ_CFG2=1",
-      "GERROR_IRQ_CFG0=2c1c0040", "GERROR_IRQ_CFG1=33", "GERROR_IRQ_CFG2=1",
+      "GERROR_IRQ_CFG0=0",
+      "EVTQ_IRQ_CFG0=0",
+      "EVTQ_IRQ_CFG0=2c1c0040",
+      "EVTQ_IRQ_CFG1=32",
+      "EVTQ_IRQ_CFG2=1",
+      "GERROR_IRQ_CFG0=2c1c0040",
+      "GERROR_IRQ_CFG1=33",
+      "GERROR_IRQ_CFG2=1",
     ]);
     expect(driverData(machine)).toMatchObject({ evtq_irq: 50, gerr_irq: 51 });
   });
@@ -138,7 +161,11 @@ describe("arm_smmu_device_hw_probe", () => {
     ["IDR0.ST_LVL", {}, F.ARM_SMMU_FEAT_2_LVL_STRTAB],
     ["IDR0.CD2L", {}, F.ARM_SMMU_FEAT_2_LVL_CDTAB],
     ["IDR0.SEV", { [R.ARM_SMMU_IDR0]: IDR0 | R.IDR0_SEV }, F.ARM_SMMU_FEAT_SEV],
-    ["IDR0.STALL_MODEL 2", { [R.ARM_SMMU_IDR0]: (IDR0 & ~R.IDR0_STALL_MODEL) | (2 << 24) }, F.ARM_SMMU_FEAT_STALL_FORCE | F.ARM_SMMU_FEAT_STALLS],
+    [
+      "IDR0.STALL_MODEL 2",
+      { [R.ARM_SMMU_IDR0]: (IDR0 & ~R.IDR0_STALL_MODEL) | (2 << 24) },
+      F.ARM_SMMU_FEAT_STALL_FORCE | F.ARM_SMMU_FEAT_STALLS,
+    ],
     ["IDR0.HTTU 2", { [R.ARM_SMMU_IDR0]: IDR0 | (2 << 6) }, F.ARM_SMMU_FEAT_HA | F.ARM_SMMU_FEAT_HD],
     ["IDR1.ATTR_TYPES_OVR", { [R.ARM_SMMU_IDR1]: IDR1 | R.IDR1_ATTR_TYPES_OVR }, F.ARM_SMMU_FEAT_ATTR_TYPES_OVR],
     ["IDR3.RIL and FWB", { [R.ARM_SMMU_IDR3]: R.IDR3_RIL | R.IDR3_FWB }, F.ARM_SMMU_FEAT_RANGE_INV | F.ARM_SMMU_FEAT_S2FWB],
@@ -164,7 +191,11 @@ describe("arm_smmu_device_hw_probe", () => {
   });
 
   test.each<[string, number, Partial<Record<"features" | "options", number>>]>([
-    ["MMU-600 r0p2 loses SEV (1076982) and nesting (1209401)", (0x483 << 20) | (0 << 16) | (2 << 12) | 0x43b, { features: F.ARM_SMMU_FEAT_SEV | F.ARM_SMMU_FEAT_NESTING }],
+    [
+      "MMU-600 r0p2 loses SEV (1076982) and nesting (1209401)",
+      (0x483 << 20) | (0 << 16) | (2 << 12) | 0x43b,
+      { features: F.ARM_SMMU_FEAT_SEV | F.ARM_SMMU_FEAT_NESTING },
+    ],
     ["MMU-700 r1p0 loses nesting (2268618)", (0x487 << 20) | (1 << 16) | (0 << 12) | 0x43b, { features: F.ARM_SMMU_FEAT_NESTING }],
   ])("%s", (_name, iidr, lost) => {
     const ids = { [R.ARM_SMMU_IDR0]: IDR0 | R.IDR0_SEV, [R.ARM_SMMU_IIDR]: iidr };
@@ -179,7 +210,14 @@ describe("arm_smmu_device_hw_probe", () => {
   });
 
   test("OAS, page sizes and id sizes", () => {
-    expect(driverData(boot().machine)).toMatchObject({ oas: 48, ias: 48, asid_bits: 16, vmid_bits: 16, sid_bits: 16, pgsize_bitmap: 0x4020_1000 });
+    expect(driverData(boot().machine)).toMatchObject({
+      oas: 48,
+      ias: 48,
+      asid_bits: 16,
+      vmid_bits: 16,
+      sid_bits: 16,
+      pgsize_bitmap: 0x4020_1000,
+    });
   });
 });
 

@@ -61,7 +61,8 @@ function sva_cd(): ArmSmmuEntry {
 }
 function sva_released_cd(): ArmSmmuEntry {
   const cd = sva_cd();
-  const walk = R.CTXDESC_CD_0_TCR_T0SZ | R.CTXDESC_CD_0_TCR_TG0 | R.CTXDESC_CD_0_TCR_IRGN0 | R.CTXDESC_CD_0_TCR_ORGN0 | R.CTXDESC_CD_0_TCR_SH0;
+  const walk =
+    R.CTXDESC_CD_0_TCR_T0SZ | R.CTXDESC_CD_0_TCR_TG0 | R.CTXDESC_CD_0_TCR_IRGN0 | R.CTXDESC_CD_0_TCR_ORGN0 | R.CTXDESC_CD_0_TCR_SH0;
   cd[0] = (cd[0]! & ~walk) | R.CTXDESC_CD_0_TCR_EPD0;
   cd[1] = 0n;
   return cd;

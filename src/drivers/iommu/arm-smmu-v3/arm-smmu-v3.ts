@@ -7,7 +7,13 @@
  * PRI and PASIDs (so no SVA), nested translation, page faults answered by software (a stalled one is aborted), runtime
  * power management, ACPI, implementation-specific queues.
  */
-import { type DriverModule, type Kernel, type PlatformDevice, type PlatformDriver, platform_driver_register } from "../../../kernel/index.ts";
+import {
+  type DriverModule,
+  type Kernel,
+  type PlatformDevice,
+  type PlatformDriver,
+  platform_driver_register,
+} from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { GBPA_ABORT } from "./arm-smmu-v3-regs.ts";
 import { ArmSmmuDevice, ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";

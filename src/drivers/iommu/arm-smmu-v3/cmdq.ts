@@ -142,4 +142,3 @@ export function arm_smmu_cmdq_skip_err(smmu: ArmSmmuDevice): void {
   for (const dword of queue_read(cmdq, cons)) dev_err(dev, `\t${hex64(dword)}`);
   queue_write(cmdq, cons, arm_smmu_cmdq_build_cmd({ opcode: R.CMDQ_OP_CMD_SYNC }));
 }
-

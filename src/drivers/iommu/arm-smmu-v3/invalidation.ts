@@ -52,22 +52,37 @@ function arm_smmu_inv_size_too_big(smmu: ArmSmmuDevice, size: number, granule: n
 }
 
 /** One command for each granule. */
-function* add_pages(tag: ArmSmmuTlbTag, batch: ArmSmmuCmdqBatch, iova: number, size: number, granule: number, leaf: boolean): Coroutine<void> {
-  for (let addr = iova; addr < iova + size; addr += granule) yield* arm_smmu_cmdq_batch_add(tag.smmu, batch, by_address(tag, { addr, leaf }));
+function* add_pages(
+  tag: ArmSmmuTlbTag,
+  batch: ArmSmmuCmdqBatch,
+  iova: number,
+  size: number,
+  granule: number,
+  leaf: boolean,
+): Coroutine<void> {
+  for (let addr = iova; addr < iova + size; addr += granule)
+    yield* arm_smmu_cmdq_batch_add(tag.smmu, batch, by_address(tag, { addr, leaf }));
 }
 
 /**
  * Range commands: each covers NUM + 1 (1 … 31) pages times 2^SCALE, taken from the low end of the number of pages.
  * TG tells the page size, TTL the level of the entries if it is known.
  */
-function* add_ranges(tag: ArmSmmuTlbTag, batch: ArmSmmuCmdqBatch, iova: number, size: number, granule: number, leaf: boolean): Coroutine<void> {
+function* add_ranges(
+  tag: ArmSmmuTlbTag,
+  batch: ArmSmmuCmdqBatch,
+  iova: number,
+  size: number,
+  granule: number,
+  leaf: boolean,
+): Coroutine<void> {
   const pg_shift = __ffs(tag.granule);
   const tg = (pg_shift - 10) / 2;
   const ttl = leaf ? 4 - Math.floor((ilog2(granule) - 3) / (pg_shift - 3)) : 0;
   let num_pages = Math.ceil(size / tag.granule);
   // NUM 0, SCALE 0 and TTL 0 together are illegal.
   if (!leaf && num_pages % 32 === 1) num_pages++;
-  for (let addr = iova; num_pages > 0; ) {
+  for (let addr = iova; num_pages > 0;) {
     const scale = __ffs(num_pages);
     const num = Math.floor(num_pages / 2 ** scale) % (R.CMDQ_TLBI_RANGE_NUM_MAX + 1);
     yield* arm_smmu_cmdq_batch_add(tag.smmu, batch, by_address(tag, { addr, leaf, num: num - 1, scale, ttl, tg }));
@@ -86,7 +101,13 @@ export function* arm_smmu_tlb_inv_context(tag: ArmSmmuTlbTag): Coroutine<void> {
  * @param granule size of the entries that were there
  * @param leaf only last-level entries changed; false: tables went away too
  */
-export function* arm_smmu_domain_inv_range(tag: ArmSmmuTlbTag, iova: number, size: number, granule: number, leaf: boolean): Coroutine<void> {
+export function* arm_smmu_domain_inv_range(
+  tag: ArmSmmuTlbTag,
+  iova: number,
+  size: number,
+  granule: number,
+  leaf: boolean,
+): Coroutine<void> {
   if (size === 0 || arm_smmu_inv_size_too_big(tag.smmu, size, granule)) return yield* arm_smmu_tlb_inv_context(tag);
   const batch: ArmSmmuCmdqBatch = [];
   const add = tag.smmu.has(ARM_SMMU_FEAT_RANGE_INV) ? add_ranges : add_pages;

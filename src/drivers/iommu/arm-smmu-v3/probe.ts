@@ -70,8 +70,7 @@ function arm_smmu_init_one_queue(
     }
     if (memory.dma % size !== 0) dev_warn(smmu.dev, `${name} is not aligned to its size`);
     dev_info(smmu.dev, `allocated ${2 ** shift} entries for ${name}`);
-    const q_base =
-      R.Q_BASE_RWA | (BigInt(memory.dma) & R.Q_BASE_ADDR_MASK) | FIELD_PREP_ULL(R.Q_BASE_LOG2SIZE, shift);
+    const q_base = R.Q_BASE_RWA | (BigInt(memory.dma) & R.Q_BASE_ADDR_MASK) | FIELD_PREP_ULL(R.Q_BASE_LOG2SIZE, shift);
     const llq = { prod: 0, cons: 0, max_n_shift: shift };
     return { name, llq, base: memory.cpu, base_dma: memory.dma, q_base, ent_dwords, prod_reg, cons_reg };
   }

@@ -89,8 +89,7 @@ function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<numbe
   }
   arm_smmu_init_initial_stes(memory.cpu, R.STRTAB_NUM_L2_STES);
   l2.set(index, memory.cpu);
-  const descriptor =
-    FIELD_PREP_ULL(R.STRTAB_L1_DESC_SPAN, R.STRTAB_SPLIT + 1) | (BigInt(memory.dma) & R.STRTAB_L1_DESC_L2PTR_MASK);
+  const descriptor = FIELD_PREP_ULL(R.STRTAB_L1_DESC_SPAN, R.STRTAB_SPLIT + 1) | (BigInt(memory.dma) & R.STRTAB_L1_DESC_L2PTR_MASK);
   smmu.strtab.table.set64(index * 8, descriptor);
   return 0;
 }
