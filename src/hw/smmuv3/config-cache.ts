@@ -170,12 +170,12 @@ export class ConfigCache implements ConfigInvalidation {
 
   invalidateSteRange(streamId: number, range: number): void {
     const span = 2 ** (range + 1);
-    const first = range >= 31 ? 0 : Math.floor(streamId / span) * span;
-    const last = range >= 31 ? 2 ** 32 - 1 : first + span - 1;
-    for (const entry of [...this.#stes.values()]) if (entry.streamId >= first && entry.streamId <= last) this.#dropSte(entry);
+    const lowest = range >= 31 ? 0 : Math.floor(streamId / span) * span;
+    const highest = range >= 31 ? 2 ** 32 - 1 : lowest + span - 1;
+    for (const entry of [...this.#stes.values()]) if (entry.streamId >= lowest && entry.streamId <= highest) this.#dropSte(entry);
     for (const level1 of [...this.#level1.values()]) {
-      const lowest = level1.index * 2 ** level1.leafBits;
-      if (lowest <= last && lowest + 2 ** level1.leafBits - 1 >= first) this.#dropLevel1(level1);
+      const start = level1.index * 2 ** level1.leafBits;
+      if (start <= highest && start + 2 ** level1.leafBits > lowest) this.#dropLevel1(level1);
     }
   }
 

@@ -223,7 +223,7 @@ export class Translator {
     let shareability = entry.shareability;
     if (nested) {
       type = combineStage2Type(type, entry.memAttr, entry.forcedWriteBack);
-      shareability = combineShareability(outputShareability(entry.type, shareability), entry.shareability2);
+      shareability = combineShareability(shareability, entry.shareability2);
     }
     return this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
   }
