@@ -8,7 +8,6 @@
 
 /** Type 0 and type 1 header, offsets in bytes. */
 export const PCI_VENDOR_ID = 0x00;
-export const PCI_DEVICE_ID = 0x02;
 export const PCI_COMMAND = 0x04;
 export const PCI_STATUS = 0x06;
 export const PCI_CLASS_REVISION = 0x08;
@@ -18,12 +17,8 @@ export const PCI_CAPABILITY_LIST = 0x34;
 
 /** Type 1 header only. */
 export const PCI_PRIMARY_BUS = 0x18;
-export const PCI_SECONDARY_BUS = 0x19;
-export const PCI_SUBORDINATE_BUS = 0x1a;
 export const PCI_MEMORY_BASE = 0x20;
-export const PCI_MEMORY_LIMIT = 0x22;
 export const PCI_PREF_MEMORY_BASE = 0x24;
-export const PCI_PREF_MEMORY_LIMIT = 0x26;
 export const PCI_PREF_BASE_UPPER32 = 0x28;
 export const PCI_PREF_LIMIT_UPPER32 = 0x2c;
 
@@ -36,7 +31,6 @@ export const PCI_COMMAND_INTX_DISABLE = 0x400;
 export const PCI_STATUS_CAP_LIST = 0x10;
 
 export const PCI_HEADER_TYPE_MASK = 0x7f;
-export const PCI_HEADER_TYPE_NORMAL = 0;
 export const PCI_HEADER_TYPE_BRIDGE = 1;
 /** More functions than function 0. */
 export const PCI_HEADER_TYPE_MFD = 0x80;
@@ -78,7 +72,6 @@ export const PCI_MSIX_ENTRY_CTRL_MASKBIT = 0x1;
 /** PCI Express capability. */
 export const PCI_EXP_FLAGS = 2;
 export const PCI_EXP_FLAGS_TYPE = 0x00f0;
-export const PCI_EXP_TYPE_ENDPOINT = 0x0;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;

@@ -91,9 +91,7 @@ export function pci_update_resource(pdev: PciDev, resource: PciResource): void {
 
 /** Programs a bridge's memory window and closes its prefetchable one (`pci_setup_bridge_mmio`, `…_mmio_pref`). */
 function pci_setup_bridge(pdev: PciDev, window: PciResource | undefined): void {
-  const limits = window?.assigned
-    ? ((window.base >>> 16) & 0xfff0) + (((window.base + window.size - 1) & 0xfff0_0000) >>> 0)
-    : 0x0000_fff0;
+  const limits = window?.assigned ? ((window.base >>> 16) & 0xfff0) + (((window.base + window.size - 1) & 0xfff0_0000) >>> 0) : 0x0000_fff0;
   pci_write_config_dword(pdev, regs.PCI_MEMORY_BASE, limits);
   pci_write_config_dword(pdev, regs.PCI_PREF_LIMIT_UPPER32, 0);
   pci_write_config_dword(pdev, regs.PCI_PREF_MEMORY_BASE, 0x0000_fff0);

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The 82574's driver with its DMA translated: mappings, doorbell, and what the ways down leave for the SMMU to catch. */
 import { describe, expect, test } from "vitest";
-import { armSmmuV3Module, e1000_adapter, e1000_xmit_frame, e1000eModule, type E1000Adapter, type E1000eDriverOptions } from "../../../src/drivers/index.ts";
+import {
+  armSmmuV3Module,
+  e1000_adapter,
+  e1000_xmit_frame,
+  e1000eModule,
+  type E1000Adapter,
+  type E1000eDriverOptions,
+} from "../../../src/drivers/index.ts";
 import { BroadcastSource, broadcastFrame, E1000e } from "../../../src/hw/index.ts";
 import { device_shutdown, pci_ioremap_bar, readl } from "../../../src/kernel/index.ts";
 import { Machine, MSI_FRAME } from "../../kernel/pci/machine.ts";

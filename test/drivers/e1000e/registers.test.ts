@@ -10,7 +10,11 @@ const header: Readonly<Record<string, number>> = driver;
 const RENAMED: Readonly<Record<string, string>> = { EIAC: "EIAC_82574", EITR: "EITR_82574" };
 
 /** Rows of a hardware table that the driver's header has too: name, its value there, its value here. */
-function common(table: Readonly<Record<string, number>>, prefix: string, renamed: Readonly<Record<string, string>> = {}): [string, number, number][] {
+function common(
+  table: Readonly<Record<string, number>>,
+  prefix: string,
+  renamed: Readonly<Record<string, string>> = {},
+): [string, number, number][] {
   return Object.entries(table).flatMap(([name, value]) => {
     const own = header[`E1000_${prefix}${renamed[name] ?? name}`];
     return own === undefined ? [] : [[name, own, value] as [string, number, number]];
@@ -24,7 +28,11 @@ describe("e1000e registers", () => {
 
   test("every register of the driver is modelled", () => {
     const offsets = new Set<number>(Object.values(hw.REG));
-    const used = Object.entries(header).filter(([name]) => /^E1000_(CTRL|STATUS|EECD|CTRL_EXT|IC[RS]|IM[SC]|EIAC_82574|EITR_82574|IAM|IVAR|[RT]CTL|PBA|RD.+|TD.+|[RT]ADV|TIDV|RFCTL|RA[LH]|WUF?C)$/.test(name));
+    const used = Object.entries(header).filter(([name]) =>
+      /^E1000_(CTRL|STATUS|EECD|CTRL_EXT|IC[RS]|IM[SC]|EIAC_82574|EITR_82574|IAM|IVAR|[RT]CTL|PBA|RD.+|TD.+|[RT]ADV|TIDV|RFCTL|RA[LH]|WUF?C)$/.test(
+        name,
+      ),
+    );
     expect(used.length).toBe(34);
     for (const [name, offset] of used) expect([name, offsets.has(offset)]).toEqual([name, true]);
   });

@@ -18,7 +18,13 @@ export class NicRig {
     this.m = new Machine({
       drivers: [e1000eModule(driver)],
       functions: (made) => {
-        found.nic = new E1000e({ simulation: made.sim, name: "nic", trace: made.trace, transmit: (frame) => this.sent.push(frame), ...device });
+        found.nic = new E1000e({
+          simulation: made.sim,
+          name: "nic",
+          trace: made.trace,
+          transmit: (frame) => this.sent.push(frame),
+          ...device,
+        });
         return [{ bus: 1, device: 0, pciFunction: found.nic }];
       },
     });
@@ -57,6 +63,12 @@ export class NicRig {
     return source;
   }
 
+  /** A second kernel boots with the same driver while the device runs on. */
+  kexec(driver: DriverOptions): void {
+    this.m.bootNext([e1000eModule(driver)]);
+    this.m.idle(200e6);
+  }
+
   /** Runs every shutdown hook, as a restart does. */
   shutdown(): void {
     this.m.run(device_shutdown(this.m.kernel));
@@ -68,10 +80,20 @@ export class NicRig {
   }
 
   /** Accesses of the device to memory since record number `from`, those that carry interrupts aside. */
-  dma(from: number = 0): { readonly time: number; readonly address: number; readonly write: boolean; readonly outcome: string; readonly aborted: boolean }[] {
+  dma(
+    from: number = 0,
+  ): { readonly time: number; readonly address: number; readonly write: boolean; readonly outcome: string; readonly aborted: boolean }[] {
     return this.m.records.slice(from).flatMap((record) =>
       record.kind === "dma.access" && record.data.length !== 4
-        ? [{ time: record.time, address: record.data.address, write: record.data.write, outcome: record.data.outcome, aborted: record.data.bus !== 0 }]
+        ? [
+            {
+              time: record.time,
+              address: record.data.address,
+              write: record.data.write,
+              outcome: record.data.outcome,
+              aborted: record.data.bus !== 0,
+            },
+          ]
         : [],
     );
   }

@@ -6,7 +6,11 @@ import { broadcastFrame } from "../../../src/hw/index.ts";
 import { NicRig } from "./rig.ts";
 
 /** Brings the interface up, lets broadcasts come, and shuts the machine down in the middle of them. */
-function underTraffic(driver: ConstructorParameters<typeof NicRig>[0], device: ConstructorParameters<typeof NicRig>[1] = {}, { kexec = false, quiet = false } = {}): NicRig {
+function underTraffic(
+  driver: ConstructorParameters<typeof NicRig>[0],
+  device: ConstructorParameters<typeof NicRig>[1] = {},
+  { kexec = false, quiet = false } = {},
+): NicRig {
   const rig = new NicRig(driver, device).start();
   const source = rig.broadcasts(20_000);
   rig.m.idle(2e6);

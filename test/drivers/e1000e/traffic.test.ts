@@ -144,7 +144,9 @@ describe("e1000_watchdog_task", () => {
     const rig = new NicRig({ shutdown: "mainline" }).start();
     const from = rig.m.cpu.accesses.length;
     rig.m.idle(9e9);
-    const raised = rig.registers(from).filter(({ write, offset, value }) => write && offset === reg.E1000_ICS && value === reg.E1000_ICR_RXQ0);
+    const raised = rig
+      .registers(from)
+      .filter(({ write, offset, value }) => write && offset === reg.E1000_ICS && value === reg.E1000_ICR_RXQ0);
     expect(raised.length).toBeGreaterThanOrEqual(4);
     expect(raised.length).toBeLessThanOrEqual(5);
   });
@@ -173,5 +175,38 @@ describe("e1000e_close and e1000_remove", () => {
     expect(pdev.irqs).toEqual([]);
     expect(rig.m.kernel.time.armedTimers).toEqual([]);
     expect(rig.busMaster).toBe(false);
+  });
+});
+
+describe("a kernel after a kexec", () => {
+  test("resets a device that a kernel before it left receiving, and receives by itself", () => {
+    const rig = new NicRig({ shutdown: "no-hook" }).start();
+    const source = rig.broadcasts(50_000);
+    rig.m.idle(2e6);
+    rig.kexec({ shutdown: "no-hook" });
+    const { stats } = rig.adapter.netdev;
+    const before = stats.rx_packets;
+    rig.m.idle(2e6);
+    expect(source.running).toBe(true);
+    expect(stats.rx_packets - before).toBeGreaterThan(30);
+  });
+
+  test("until its driver resets the device, frames land in memory that is the next kernel's", () => {
+    const rig = new NicRig({ shutdown: "no-hook" }).start();
+    rig.broadcasts(50_000);
+    rig.m.idle(2e6);
+    rig.m.strays.length = 0;
+    rig.kexec({ shutdown: "no-hook" });
+    expect(rig.m.strays.length).toBeGreaterThan(0);
+  });
+
+  test("with the quiescing hook nothing lands there", () => {
+    const rig = new NicRig({ shutdown: "quiescing" }).start();
+    rig.broadcasts(50_000);
+    rig.m.idle(2e6);
+    rig.shutdown();
+    rig.kexec({ shutdown: "quiescing" });
+    expect(rig.m.strays).toEqual([]);
+    expect(rig.adapter.netdev.stats.rx_packets).toBeGreaterThan(0);
   });
 });

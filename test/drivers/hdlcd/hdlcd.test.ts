@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The HDLCD's driver: bring-up in Linux's order, and how each shutdown hook leaves the scan-out. */
 import { describe, expect, test } from "vitest";
-import { frameNs, type HdlcdDrmPrivate, hdlcd_drvdata, hdlcdModule, type HdlcdDriverOptions, VGA_MODE } from "../../../src/drivers/index.ts";
+import {
+  frameNs,
+  type HdlcdDrmPrivate,
+  hdlcd_drvdata,
+  hdlcdModule,
+  type HdlcdDriverOptions,
+  VGA_MODE,
+} from "../../../src/drivers/index.ts";
 import * as reg from "../../../src/drivers/gpu/hdlcd/hdlcd-regs.ts";
 import { Hdlcd } from "../../../src/hw/index.ts";
 import { device_release_driver, device_shutdown, dtNode, PlatformDevice } from "../../../src/kernel/index.ts";
@@ -22,7 +29,9 @@ class Rig {
   constructor(options: HdlcdDriverOptions) {
     this.m = new Machine({
       drivers: [hdlcdModule(options)],
-      nodes: [dtNode({ name: `hdlcd@${BASE.toString(16)}`, compatible: ["arm,hdlcd"], reg: [{ base: BASE, size: 0x1000 }], interrupts: [IRQ] })],
+      nodes: [
+        dtNode({ name: `hdlcd@${BASE.toString(16)}`, compatible: ["arm,hdlcd"], reg: [{ base: BASE, size: 0x1000 }], interrupts: [IRQ] }),
+      ],
     });
     this.lcd = new Hdlcd({
       simulation: this.m.sim,
@@ -62,7 +71,10 @@ class Rig {
 describe("hdlcd_drm_bind", () => {
   test("writes the registers in the order of Linux: interrupts, plane, bus options, timing, format, COMMAND", () => {
     const rig = new Rig({ shutdown: "mainline" });
-    const order = rig.m.registers(BASE, 0x1000).filter(({ write }) => write).map(({ offset }) => offset);
+    const order = rig.m
+      .registers(BASE, 0x1000)
+      .filter(({ write }) => write)
+      .map(({ offset }) => offset);
     expect(order.slice(0, order.indexOf(reg.HDLCD_REG_COMMAND) + 1)).toEqual([
       reg.HDLCD_REG_INT_MASK,
       reg.HDLCD_REG_INT_CLEAR,
@@ -101,7 +113,9 @@ describe("hdlcd_drm_bind", () => {
   test("another product at the address is refused", () => {
     const m = new Machine({
       drivers: [hdlcdModule({ shutdown: "mainline" })],
-      nodes: [dtNode({ name: `hdlcd@${BASE.toString(16)}`, compatible: ["arm,hdlcd"], reg: [{ base: BASE, size: 0x1000 }], interrupts: [IRQ] })],
+      nodes: [
+        dtNode({ name: `hdlcd@${BASE.toString(16)}`, compatible: ["arm,hdlcd"], reg: [{ base: BASE, size: 0x1000 }], interrupts: [IRQ] }),
+      ],
     });
     m.bus.addWindow({ name: "other", base: BASE, size: 0x1000, device: { read: () => 0x1234_0000, write: () => {} } });
     m.boot();
@@ -195,5 +209,20 @@ describe("the quiescing hook", () => {
     const start = rig.m.sim.now;
     rig.m.run(device_shutdown(rig.m.kernel));
     expect(rig.m.sim.now - start).toBeLessThan(100_000);
+  });
+});
+
+describe("a kernel after a kexec", () => {
+  test("takes a running controller over: COMMAND = 0 first, and from the next frame on its own picture", () => {
+    const rig = new Rig({ shutdown: "no-hook" });
+    rig.shutdownInFrame(0.5);
+    const from = rig.m.cpu.accesses.length;
+    rig.m.bootNext([hdlcdModule({ shutdown: "no-hook" })]);
+    const commands = rig.m.registers(BASE, 0x1000, from).filter(({ write, offset }) => write && offset === reg.HDLCD_REG_COMMAND);
+    expect(commands.map(({ value }) => value)).toEqual([0, 1]);
+    rig.m.idle(FRAME_NS);
+    rig.m.strays.length = 0;
+    rig.m.idle(2 * FRAME_NS);
+    expect(rig.m.strays).toEqual([]);
   });
 });

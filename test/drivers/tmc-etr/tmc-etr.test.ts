@@ -107,7 +107,10 @@ describe("tmc_disable_etr_sink", () => {
     rig.m.idle(100_000);
     const from = rig.m.cpu.accesses.length;
     rig.m.run(tmc_disable_etr_sink(rig.drvdata));
-    const ffcr = rig.writes(from).filter(({ offset }) => offset === reg.TMC_FFCR).map(({ value }) => value & (reg.TMC_FFCR_STOP_ON_FLUSH | reg.TMC_FFCR_FLUSHMAN));
+    const ffcr = rig
+      .writes(from)
+      .filter(({ offset }) => offset === reg.TMC_FFCR)
+      .map(({ value }) => value & (reg.TMC_FFCR_STOP_ON_FLUSH | reg.TMC_FFCR_FLUSHMAN));
     expect(ffcr).toEqual([reg.TMC_FFCR_STOP_ON_FLUSH, reg.TMC_FFCR_STOP_ON_FLUSH | reg.TMC_FFCR_FLUSHMAN]);
     expect(rig.etr.capturing).toBe(false);
     expect(rig.drvdata.sysfs_buf?.len).toBeGreaterThan(0);
@@ -177,6 +180,28 @@ describe("the quiescing hook", () => {
     rig.shutdown();
     rig.m.idle(20e6);
     expect(rig.m.kernel.dma.mappings(rig.pdev)).toHaveLength(1);
+    expect(rig.m.strays).toEqual([]);
+  });
+});
+
+describe("a kernel after a kexec", () => {
+  const next = tmcEtrModule({ shutdown: "mainline", bufferSize: BUFFER });
+
+  test("finds a router that still captures not ready, and starts no session", () => {
+    const rig = new Rig({ shutdown: "no-hook" });
+    rig.m.bootNext([next]);
+    expect(rig.m.kernel.printk.lines.some(({ text }) => text.includes("Failed to enable : TMC not ready"))).toBe(true);
+    expect(rig.etr.capturing).toBe(true);
+    rig.m.idle(1e6);
+    expect(rig.m.strays.length).toBeGreaterThan(0);
+  });
+
+  test("after tmc_shutdown it starts a session of its own", () => {
+    const rig = new Rig({ shutdown: "mainline" });
+    rig.shutdown();
+    rig.m.bootNext([next]);
+    expect(rig.etr.capturing).toBe(true);
+    rig.m.idle(1e6);
     expect(rig.m.strays).toEqual([]);
   });
 });

@@ -39,13 +39,22 @@ function module(driver: Partial<PciDriver> & Pick<PciDriver, "id_table">): Drive
     initcall: "device",
     linkOrder: 100,
     *init(kernel: Kernel) {
-      yield* pci_register_driver(kernel, { name: "test", *probe() { return 0; }, ...driver });
+      yield* pci_register_driver(kernel, {
+        name: "test",
+        *probe() {
+          return 0;
+        },
+        ...driver,
+      });
     },
   };
 }
 
 function machine(drivers: readonly DriverModule[] = []): Machine {
-  const made = new Machine({ drivers, functions: (m) => [{ bus: 1, device: 0, pciFunction: new E1000e({ simulation: m.sim, name: "nic", trace: m.trace }) }] });
+  const made = new Machine({
+    drivers,
+    functions: (m) => [{ bus: 1, device: 0, pciFunction: new E1000e({ simulation: m.sim, name: "nic", trace: m.trace }) }],
+  });
   made.boot();
   return made;
 }
@@ -85,14 +94,29 @@ describe("pci_bus_match", () => {
 
 describe("pci_device_probe", () => {
   test("a failed probe leaves the device without a driver", () => {
-    const m = machine([module({ id_table: [{ vendor: 0x8086 }], *probe() { return -ENODEV; } })]);
+    const m = machine([
+      module({
+        id_table: [{ vendor: 0x8086 }],
+        *probe() {
+          return -ENODEV;
+        },
+      }),
+    ]);
     expect(m.pci(ENDPOINT).driver).toBeNull();
     expect(m.pci(ENDPOINT).pci_driver).toBeNull();
   });
 
   test("the row of the table that fits is handed to the probe", () => {
     const seen: unknown[] = [];
-    machine([module({ id_table: [{ vendor: 1 }, { vendor: 0x8086, driverData: "82574" }], *probe(_pdev, id) { seen.push(id.driverData); return 0; } })]);
+    machine([
+      module({
+        id_table: [{ vendor: 1 }, { vendor: 0x8086, driverData: "82574" }],
+        *probe(_pdev, id) {
+          seen.push(id.driverData);
+          return 0;
+        },
+      }),
+    ]);
     expect(seen).toEqual(["82574"]);
   });
 });
@@ -131,7 +155,14 @@ describe("pci_enable_device_mem", () => {
 describe("pci_device_shutdown", () => {
   test("the driver's hook runs before COMMAND.BME is cleared for a kexec", () => {
     const seen: number[] = [];
-    const m = machine([module({ id_table: [{ vendor: 0x8086 }], *shutdown(pdev) { seen.push(command(pdev) & BME); } })]);
+    const m = machine([
+      module({
+        id_table: [{ vendor: 0x8086 }],
+        *shutdown(pdev) {
+          seen.push(command(pdev) & BME);
+        },
+      }),
+    ]);
     const pdev = m.pci(ENDPOINT);
     pci_set_master(pdev);
     shutdown(m, true);
@@ -180,7 +211,11 @@ describe("pci_device_shutdown", () => {
   });
 
   test("kexec: a function in D3hot is reached, one in D3cold or an unknown state is left alone", () => {
-    for (const [state, touched] of [[PciPower.D3hot, true], [PciPower.D3cold, false], [PciPower.unknown, false]] as const) {
+    for (const [state, touched] of [
+      [PciPower.D3hot, true],
+      [PciPower.D3cold, false],
+      [PciPower.unknown, false],
+    ] as const) {
       const m = machine();
       const pdev = m.pci(ENDPOINT);
       pci_set_master(pdev);

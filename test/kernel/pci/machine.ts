@@ -199,10 +199,11 @@ export class Machine {
   readonly port: RootPort;
   readonly root: RootComplex;
   readonly cpu: CpuOnBus;
-  readonly pages: Pages = new Pages();
+  pages: Pages = new Pages();
+  readonly #nodes: readonly DtNode[];
   /** DMA to memory that nobody had granted at that moment, or to nothing at all. */
   readonly strays: DmaEvents["dma.access"][] = [];
-  readonly kernel: Kernel;
+  kernel: Kernel;
   readonly smmu: Smmu | null = null;
 
   constructor(options: MachineOptions = {}) {
@@ -234,7 +235,8 @@ export class Machine {
     });
     this.port = new RootPort({ name: "port", trace: this.trace, downstream: 1, bmeGatesMmio: options.bmeGatesMmio ?? false });
     this.root.addFunction(0, 1, 0, this.port);
-    for (const { bus, device, fn, pciFunction } of options.functions?.(this) ?? []) this.root.addFunction(bus, device, fn ?? 0, pciFunction);
+    for (const { bus, device, fn, pciFunction } of options.functions?.(this) ?? [])
+      this.root.addFunction(bus, device, fn ?? 0, pciFunction);
     const nodes: DtNode[] = [
       dtNode({
         name: `v2m@${MSI_FRAME.toString(16)}`,
@@ -256,21 +258,35 @@ export class Machine {
       ...(options.smmu ? [smmuNode()] : []),
       ...(options.nodes ?? []),
     ];
-    this.kernel = new Kernel({
-      name: "linux",
+    this.#nodes = nodes;
+    this.kernel = this.#newKernel("linux", options.drivers ?? []);
+  }
+
+  #newKernel(name: string, drivers: readonly DriverModule[]): Kernel {
+    return new Kernel({
+      name,
       simulation: this.sim,
       platform: {
         bus: this.cpu,
         interrupts: this.interrupts,
         firmware: { systemReset: () => {}, systemOff: () => {}, halt: () => {} },
         pages: this.pages,
-        deviceTree: dtNode({ name: "", children: nodes }),
+        deviceTree: dtNode({ name: "", children: this.#nodes }),
         memory: [{ base: RAM, size: RAM_SIZE }],
         mmioNs: 100,
       },
       trace: this.trace,
-      drivers: [pciHostGenericModule(), pcieportModule(), ...(options.drivers ?? [])],
+      drivers: [pciHostGenericModule(), pcieportModule(), ...drivers],
     });
+  }
+
+  /** Another kernel takes over without a reset: nothing stops the devices, all memory is its own. */
+  bootNext(drivers: readonly DriverModule[]): void {
+    this.kernel.stop();
+    this.pages = new Pages();
+    this.interrupts.reset();
+    this.kernel = this.#newKernel("next", drivers);
+    this.boot();
   }
 
   #buildSmmu(): Smmu {
@@ -330,7 +346,11 @@ export class Machine {
   }
 
   /** Register accesses to a range since access number `from`, with offsets from its base. */
-  registers(base: number, size: number, from: number = 0): { readonly time: number; readonly offset: number; readonly write: boolean; readonly value: number }[] {
+  registers(
+    base: number,
+    size: number,
+    from: number = 0,
+  ): { readonly time: number; readonly offset: number; readonly write: boolean; readonly value: number }[] {
     return this.cpu.accesses
       .slice(from)
       .filter(({ pa }) => pa >= base && pa < base + size)

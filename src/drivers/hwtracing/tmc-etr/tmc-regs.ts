@@ -18,7 +18,6 @@ export const TMC_RWPHI = 0x03c;
 export const TMC_AXICTL = 0x110;
 export const TMC_DBALO = 0x118;
 export const TMC_DBAHI = 0x11c;
-export const TMC_FFSR = 0x300;
 export const TMC_FFCR = 0x304;
 export const CORESIGHT_CLAIMSET = 0xfa0;
 export const CORESIGHT_CLAIMCLR = 0xfa4;
@@ -49,8 +48,6 @@ export const TMC_AXICTL_WR_BURST_SHIFT = 8;
 export const TMC_AXICTL_WR_BURST_16 = 0xf;
 /** Write-back, read and write allocate. */
 export const TMC_AXICTL_AXCACHE_OS = 0x3c;
-
-export const TMC_FFSR_FT_STOPPED = 0x2;
 
 export const TMC_FFCR_EN_FMT = 0x1;
 export const TMC_FFCR_EN_TI = 0x2;

@@ -9,7 +9,15 @@
 import { mod_timer, schedule_work, timer_delete_sync, usleep_range } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { type E1000Adapter, e1000_desc_unused, noDisableRx } from "./adapter.ts";
-import { e1000_init_hw_82571, e1000_reset_hw_82571, e1000e_get_hw_control, e1000e_release_hw_control, e1e_flush, er32, ew32 } from "./hw.ts";
+import {
+  e1000_init_hw_82571,
+  e1000_reset_hw_82571,
+  e1000e_get_hw_control,
+  e1000e_release_hw_control,
+  e1e_flush,
+  er32,
+  ew32,
+} from "./hw.ts";
 import { e1000_free_irq, e1000_irq_disable, e1000_irq_enable, e1000_request_irq, e1000e_trigger_lsc } from "./interrupts.ts";
 import * as reg from "./regs.ts";
 import { e1000e_free_ring, e1000e_setup_ring } from "./ring.ts";
@@ -164,11 +172,12 @@ export function* e1000e_open(adapter: E1000Adapter): Coroutine<number> {
     err = yield* e1000_request_irq(adapter);
   }
   if (err !== 0) {
+    // Linux resets the device only after its rings are gone.
     e1000e_release_hw_control(hw);
-    yield* e1000e_reset(adapter);
     yield* e1000_clean_rx_ring(adapter);
     yield* e1000e_free_ring(adapter, rx_ring);
     yield* e1000e_free_ring(adapter, tx_ring);
+    yield* e1000e_reset(adapter);
     return err;
   }
   adapter.down = false;

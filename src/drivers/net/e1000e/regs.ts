@@ -76,8 +76,7 @@ export const E1000_ICR_TXQ0 = 0x00400000;
 export const E1000_ICR_OTHER = 0x01000000;
 
 /** What the vector for other causes serves. */
-export const IMS_OTHER_MASK: number =
-  E1000_ICR_LSC | E1000_ICR_RXO | E1000_ICR_MDAC | E1000_ICR_SRPD | E1000_ICR_ACK | E1000_ICR_MNG;
+export const IMS_OTHER_MASK: number = E1000_ICR_LSC | E1000_ICR_RXO | E1000_ICR_MDAC | E1000_ICR_SRPD | E1000_ICR_ACK | E1000_ICR_MNG;
 
 /** EIAC: the causes of the 82574. */
 export const E1000_EIAC_MASK_82574 = 0x01f00000;

@@ -5,7 +5,15 @@
  * A packet's buffer is a page of its own; it is unmapped before the packet goes up, and a new one takes its place. The
  * stack counts the packet and frees it. Left out: packet split, jumbo frames, copybreak, checksum and hash offload.
  */
-import { dev_err, dma_map_single, dma_mapping_error, DMA_FROM_DEVICE, dma_unmap_single, KernelBuffer, writel } from "../../../kernel/index.ts";
+import {
+  dev_err,
+  dma_map_single,
+  dma_mapping_error,
+  DMA_FROM_DEVICE,
+  dma_unmap_single,
+  KernelBuffer,
+  writel,
+} from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { type E1000Adapter, e1000_desc_unused } from "./adapter.ts";
 import * as reg from "./regs.ts";

@@ -5,7 +5,15 @@
  * A packet is one piece of memory and takes one descriptor. Left out: fragments, segmentation, checksum offload, VLANs,
  * the hang detector.
  */
-import { dev_err, dma_map_single, dma_mapping_error, DMA_TO_DEVICE, dma_unmap_single, KernelBuffer, writel } from "../../../kernel/index.ts";
+import {
+  dev_err,
+  dma_map_single,
+  dma_mapping_error,
+  DMA_TO_DEVICE,
+  dma_unmap_single,
+  KernelBuffer,
+  writel,
+} from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { type E1000Adapter, type E1000Buffer, e1000_desc_unused } from "./adapter.ts";
 import * as reg from "./regs.ts";
