@@ -40,7 +40,7 @@ import { e1000_shutdown, e1000_shutdown_quiescing } from "./shutdown.ts";
 const NET_LINK_ORDER = 92;
 /** An Ethernet frame with VLAN tag and check sequence. */
 const RX_BUFFER_LEN = 1522;
-/** Sizes of a ring: E1000_MIN_RXD, E1000_MAX_RXD, REQ_RX_DESCRIPTOR_MULTIPLE. A ring of fewer would never see its tail move. */
+/** Sizes of a ring: E1000_MIN_RXD, E1000_MAX_RXD, REQ_RX_DESCRIPTOR_MULTIPLE. The tail of a ring of 16 would never move. */
 const MIN_RING = 64;
 const MAX_RING = 4096;
 const RING_MULTIPLE = 8;
