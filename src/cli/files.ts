@@ -7,7 +7,13 @@ import { UsageError } from "./exit.ts";
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code;
-  const words: Record<string, string> = { ENOENT: "no such file", EISDIR: "is a directory", EACCES: "permission denied", ENOTDIR: "not a directory", EROFS: "read-only file system" };
+  const words: Record<string, string> = {
+    ENOENT: "no such file",
+    EISDIR: "is a directory",
+    EACCES: "permission denied",
+    ENOTDIR: "not a directory",
+    EROFS: "read-only file system",
+  };
   return (code === undefined ? undefined : words[code]) ?? error.message;
 }
 

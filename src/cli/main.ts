@@ -18,7 +18,9 @@ async function main(): Promise<void> {
   endQuietlyOnClosedPipe();
   await yargs(hideBin(process.argv))
     .scriptName("quiesce")
-    .usage("$0 <command>\n\nWhen this machine goes down: which device still does DMA, where does it land,\nand which shutdown design stops it?")
+    .usage(
+      "$0 <command>\n\nWhen this machine goes down: which device still does DMA, where does it land,\nand which shutdown design stops it?",
+    )
     .command(matrixCommand)
     .command(runCommand)
     .command(regsCommand)
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
     .example("$0 matrix", "the main job: the shutdown matrix")
     .example("$0 run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence")
     .strict()
+    .parserConfiguration({ "duplicate-arguments-array": false })
     .version(version())
     .help()
     .alias("help", "h")
@@ -33,7 +36,8 @@ async function main(): Promise<void> {
     .wrap(80)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UsageError(message ?? "bad usage");
+      if (error && error.name !== "YError") throw error;
+      throw new UsageError((message ?? error?.message ?? "bad usage").trim().replace(/\s*\n\s*/g, " "));
     })
     .parseAsync();
 }

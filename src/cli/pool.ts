@@ -32,6 +32,7 @@ function serve(seed: number): void {
     } catch (error) {
       answer = { index, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
     }
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
     parentPort?.postMessage(answer);
   });
 }
@@ -53,7 +54,7 @@ export interface PoolOptions {
  * @throws Error if a job failed, which is a fault of this program
  */
 export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promise<(JobResult | undefined)[]> {
-  const results = new Array<JobResult | undefined>(jobs.length);
+  const results: (JobResult | undefined)[] = jobs.map(() => undefined);
   let next = 0;
   let done = 0;
   const count = Math.max(1, Math.min(options.threads ?? availableParallelism(), jobs.length));
@@ -62,6 +63,7 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
     new Promise((resolve, reject) => {
       const feed = (): void => {
         if (next >= jobs.length || options.signal.aborted) return resolve();
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
         worker.postMessage({ index: next, job: jobs[next]! } satisfies Order);
         next++;
       };
@@ -76,7 +78,10 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
       feed();
     });
 
-  const workers = Array.from({ length: count }, () => new Worker(new URL(import.meta.url), { workerData: { role: ROLE, seed: options.seed } }));
+  const workers = Array.from(
+    { length: count },
+    () => new Worker(new URL(import.meta.url), { workerData: { role: ROLE, seed: options.seed } }),
+  );
   try {
     await Promise.all(workers.map(work));
   } finally {

@@ -23,7 +23,15 @@ export interface Landing {
 }
 
 /** A step in the life of the machine that is nobody's but the machine's. */
-export type MachineStep = "cold-boot" | "way-down" | "hardware-reset" | "power-cut" | "halt" | "kexec-entry" | "crash-entry" | "second-kernel-up";
+export type MachineStep =
+  | "cold-boot"
+  | "way-down"
+  | "hardware-reset"
+  | "power-cut"
+  | "halt"
+  | "kexec-entry"
+  | "crash-entry"
+  | "second-kernel-up";
 
 export interface LabOwnEvents {
   "lab.landing": Landing;

@@ -13,7 +13,14 @@ interface RegsArguments {
 /** Registers whose name contains the text, by the specification's names. */
 function chosen(text: string | undefined): SmmuRegister[] {
   const wanted = text?.toUpperCase().replace(/^SMMU_/, "");
-  const found = smmuRegisters.filter(({ name }) => wanted === undefined || name.toUpperCase().replace(/^SMMU_/, "").includes(wanted));
+  const found = smmuRegisters.filter(
+    ({ name }) =>
+      wanted === undefined ||
+      name
+        .toUpperCase()
+        .replace(/^SMMU_/, "")
+        .includes(wanted),
+  );
   if (found.length === 0) throw new UsageError(`no register is named ${text}; try quiesce regs without a name`);
   return found;
 }

@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce run`: one scenario, or one cell of the matrix, with its verdict, timeline and evidence. */
 import type { Argv, CommandModule } from "yargs";
-import { ScenarioError, type RunResult, brokenExpectations, cellScenario, parseCell, parseScenario, runDocument, runScenario, runText, type Scenario } from "../../lab/index.ts";
+import {
+  ScenarioError,
+  type RunResult,
+  brokenExpectations,
+  cellScenario,
+  parseCell,
+  parseScenario,
+  runDocument,
+  runScenario,
+  runText,
+  type Scenario,
+} from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
 import { readInput } from "../files.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
@@ -21,7 +32,8 @@ function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string
   if ((argv.scenario === undefined) === (argv.cell === undefined)) throw new UsageError("name a scenario file or a --cell, one of them");
   if (argv.cell !== undefined) {
     const key = parseCell(argv.cell);
-    if (key === undefined) throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
+    if (key === undefined)
+      throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
     return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };
   }
   const file = argv.scenario!;
@@ -58,9 +70,13 @@ export const runCommand: CommandModule<object, RunArguments> = {
     yargs
       .positional("scenario", { type: "string", describe: "a scenario file (YAML)" })
       .option("cell", { type: "string", describe: "a cell: SMMU-POLICY/CLIENT/HOOK/WAY-DOWN", requiresArg: true })
-      .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)" })
+      .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .option("log-level", { choices: LOG_LEVELS, default: "warn" as LogLevel, describe: "diagnostics on standard error; debug adds the kernels' logs" })
+      .option("log-level", {
+        choices: LOG_LEVELS,
+        default: "warn" as LogLevel,
+        describe: "diagnostics on standard error; debug adds the kernels' logs",
+      })
       .example("$0 run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence")
       .example("$0 run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"),
   handler: run,

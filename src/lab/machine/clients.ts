@@ -73,7 +73,11 @@ function buildE1000e(spec: DeviceSpec, context: ClientContext): Client {
   return { spec, pciFunction: nic, reset: () => {}, start: () => (spec.active ? source.start() : undefined) };
 }
 
-const BUILD: Record<ClientKind, (spec: DeviceSpec, context: ClientContext) => Client> = { e1000e: buildE1000e, hdlcd: buildHdlcd, "tmc-etr": buildEtr };
+const BUILD: Record<ClientKind, (spec: DeviceSpec, context: ClientContext) => Client> = {
+  e1000e: buildE1000e,
+  hdlcd: buildHdlcd,
+  "tmc-etr": buildEtr,
+};
 
 export function buildClient(spec: DeviceSpec, context: ClientContext): Client {
   return BUILD[spec.kind](spec, context);

@@ -8,7 +8,9 @@ import { clientNode, deviceWindow } from "./clients.ts";
 const MIB = 0x10_0000;
 
 /** Where the NICs sit: each behind a root port of its own, in the order of the description. */
-export function pciPlaces(machine: MachineSpec): readonly { readonly name: string; readonly busNo: number; readonly device: string; readonly port: string }[] {
+export function pciPlaces(
+  machine: MachineSpec,
+): readonly { readonly name: string; readonly busNo: number; readonly device: string; readonly port: string }[] {
   return machine.devices
     .filter(({ bus }) => bus === "pci")
     .map(({ name }, index) => ({
@@ -97,5 +99,10 @@ export function deviceNames(machine: MachineSpec): DeviceNames {
     if (window) clients.set(device.name, platformName(device.name, window.base));
   }
   for (const { name, device } of pciPlaces(machine)) clients.set(name, device);
-  return { smmu, hostBridge: platformName("pcie", BOARD.ecamBase), clients, suppliers: new Map([...clients.values()].map((client) => [client, [smmu]])) };
+  return {
+    smmu,
+    hostBridge: platformName("pcie", BOARD.ecamBase),
+    clients,
+    suppliers: new Map([...clients.values()].map((client) => [client, [smmu]])),
+  };
 }

@@ -65,7 +65,11 @@ export function cellScenario(key: CellKey): Scenario {
   return {
     ...BASE_SCENARIO,
     title: cellWords(key),
-    machine: { ...machine, smmu: { ...machine.smmu, shutdown: key.smmuShutdown }, devices: [boardDevice(key.client, { hook: key.clientShutdown })] },
+    machine: {
+      ...machine,
+      smmu: { ...machine.smmu, shutdown: key.smmuShutdown },
+      devices: [boardDevice(key.client, { hook: key.clientShutdown })],
+    },
     wayDown: key.wayDown,
   };
 }

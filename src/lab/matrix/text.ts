@@ -2,7 +2,8 @@
 /** The matrix as text for a terminal of 80 columns. Colour is the caller's: `paint` gets a style's name and the text. */
 import { CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, type Verdict, WAYS_DOWN, type WayDown } from "../run/types.ts";
 import { type Paint, type TextStyle, wrap } from "../text.ts";
-import { type Bearing, type Position, positions } from "./thread.ts";
+import { type Bearing, conclusion, type Position, positions } from "./thread.ts";
+import { foldOrder, LINK_KINDS } from "./order-table.ts";
 import type { Matrix, MatrixCell, OrderRow } from "./types.ts";
 
 const WIDTH = 80;
@@ -20,14 +21,18 @@ function headings(paint: Paint): string[] {
 }
 
 function matrixLines(cells: readonly MatrixCell[], paint: Paint): string[] {
-  const verdicts = new Map(cells.map((cell) => [`${cell.smmuShutdown}/${cell.client}/${cell.clientShutdown}/${cell.wayDown}`, cell.verdict]));
+  const verdicts = new Map(
+    cells.map((cell) => [`${cell.smmuShutdown}/${cell.client}/${cell.clientShutdown}/${cell.wayDown}`, cell.verdict]),
+  );
   const lines = headings(paint);
   for (const client of CLIENT_KINDS) {
     for (const hook of CLIENT_HOOKS) {
-      const columns = SMMU_POLICIES.flatMap((policy) => WAYS_DOWN.map((way) => {
-        const verdict = verdicts.get(`${policy}/${client}/${hook}/${way}`);
-        return verdict === undefined ? "   -" : paint(verdict, CODES[verdict].padStart(4));
-      }));
+      const columns = SMMU_POLICIES.flatMap((policy) =>
+        WAYS_DOWN.map((way) => {
+          const verdict = verdicts.get(`${policy}/${client}/${hook}/${way}`);
+          return verdict === undefined ? "   -" : paint(verdict, CODES[verdict].padStart(4));
+        }),
+      );
       const label = `${(hook === CLIENT_HOOKS[0] ? client : "").padEnd(9)}${hook}`;
       lines.push(`${label.padEnd(ROW_LABEL)}${columns.join("")}`);
     }
@@ -42,12 +47,19 @@ function legend(paint: Paint): string[] {
     stray: "memory reached that nobody granted",
     corrupt: "the next kernel or another owner's memory changed",
   };
-  const verdicts = (Object.keys(meaning) as Verdict[]).map((verdict) => `${paint(verdict, CODES[verdict])} ${verdict}: ${meaning[verdict]}`);
+  const verdicts = (Object.keys(meaning) as Verdict[]).map(
+    (verdict) => `${paint(verdict, CODES[verdict])} ${verdict}: ${meaning[verdict]}`,
+  );
   const ways = WAYS_DOWN.map((way) => `${WAY_CODES[way]} ${way}`).join("  ");
   return [`${verdicts[0]}    ${verdicts[1]}`, `${verdicts[2]}`, `${verdicts[3]}`, paint("dim", ways)];
 }
 
-const BEARING_STYLE: Record<Bearing, TextStyle> = { "borne out": "clean", "in part": "stray", contradicted: "corrupt", "not measured": "dim" };
+const BEARING_STYLE: Record<Bearing, TextStyle> = {
+  "borne out": "clean",
+  "in part": "stray",
+  contradicted: "corrupt",
+  "not measured": "dim",
+};
 
 function positionLines(position: Position, paint: Paint): string[] {
   const lines = [`${paint("bold", position.title)}: ${paint(BEARING_STYLE[position.bearing], position.bearing)}`];
@@ -60,28 +72,16 @@ function positionLines(position: Position, paint: Paint): string[] {
   return lines;
 }
 
-/** Rows of the order experiment that differ only in strict and link, as one line with four results. */
 function orderLines(rows: readonly OrderRow[], paint: Paint): string[] {
-  const kinds = [
-    { title: "default", strict: false, link: false },
-    { title: "strict", strict: true, link: false },
-    { title: "link", strict: false, link: true },
-    { title: "both", strict: true, link: true },
+  const lines = [
+    paint("dim", `${"DT nodes".padEnd(12)}${"drivers".padEnd(16)}${LINK_KINDS.map(({ title }) => title.padEnd(13)).join("")}`.trimEnd()),
   ];
-  const lines = [paint("dim", `${"DT nodes".padEnd(12)}${"drivers".padEnd(16)}${kinds.map(({ title }) => title.padEnd(13)).join("")}`.trimEnd())];
-  const seen = new Set<string>();
-  for (const { arrangement } of rows) {
-    const key = `${arrangement.nodes} ${arrangement.drivers}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const results = kinds.map(({ strict, link }) => {
-      const row = rows.find(({ arrangement: other }) =>
-        other.nodes === arrangement.nodes && other.drivers === arrangement.drivers && other.fwDevlinkStrict === strict && other.deviceLink === link);
-      if (row === undefined) return "-".padEnd(13);
-      const lost = row.smmuBeforeClients;
+  for (const { nodes, drivers, results } of foldOrder(rows)) {
+    const columns = results.map((lost) => {
+      if (lost === undefined) return "-".padEnd(13);
       return lost.length === 0 ? paint("clean", "in order".padEnd(13)) : paint("stray", shorten(lost).padEnd(13));
     });
-    lines.push(`${arrangement.nodes.padEnd(12)}${arrangement.drivers.padEnd(16)}${results.join("")}`.trimEnd());
+    lines.push(`${nodes.padEnd(12)}${drivers.padEnd(16)}${columns.join("")}`.trimEnd());
   }
   return lines;
 }
@@ -94,10 +94,17 @@ function shorten(names: readonly string[]): string {
 /** The whole of what `quiesce matrix` prints, without the line that names the files. */
 export function matrixText(matrix: Matrix, paint: Paint): string {
   const parts = [
-    [paint("bold", "When this machine goes down: who still does DMA, and where does it land?"), paint("dim", `seed ${matrix.seed}, ${matrix.cells.length} cells, one client active in each`)],
+    [
+      paint("bold", "When this machine goes down: who still does DMA, and where does it land?"),
+      paint("dim", `seed ${matrix.seed}, ${matrix.cells.length} cells, one client active in each`),
+    ],
     matrixLines(matrix.cells, paint),
     legend(paint),
-    [paint("bold", "The thread of June 2020, put to these cells"), paint("dim", "(counts are cells; reboot, kexec and power-off unless said)")],
+    conclusion(matrix.cells).flatMap((sentence) => wrap(sentence, WIDTH)),
+    [
+      paint("bold", "The thread of June 2020, put to these cells"),
+      paint("dim", "(counts are cells; reboot, kexec and power-off unless said)"),
+    ],
     ...positions(matrix.cells).map((position) => positionLines(position, paint)),
     [
       paint("bold", "Is the SMMU shut down after its clients? Same board, other arrangement"),

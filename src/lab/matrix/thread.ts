@@ -5,7 +5,7 @@
  * A position is a set of findings; a finding counts cells. Nothing here knows an outcome: if the mechanism changed, the
  * counts, the sentences and the conclusions would change with it.
  */
-import { type ClientHook, type SmmuPolicy, WAYS_DOWN, type WayDown } from "../run/types.ts";
+import { CLIENT_HOOKS, type ClientHook, SMMU_POLICIES, type SmmuPolicy, WAYS_DOWN, type WayDown } from "../run/types.ts";
 import type { MatrixCell } from "./types.ts";
 
 /** What a finding means for its position: it must hold everywhere, it must hold nowhere, or it is a price to know. */
@@ -40,9 +40,18 @@ interface Question {
 /** Ways down on which Linux walks the device list (device_shutdown). */
 const HOOKS_RUN: readonly WayDown[] = ["reboot", "kexec", "power-off"];
 
-const policy = (name: SmmuPolicy) => (cell: MatrixCell): boolean => cell.smmuShutdown === name && HOOKS_RUN.includes(cell.wayDown);
-const hook = (name: ClientHook) => (cell: MatrixCell): boolean => cell.clientShutdown === name && HOOKS_RUN.includes(cell.wayDown);
-const kexec = (name: SmmuPolicy) => (cell: MatrixCell): boolean => cell.smmuShutdown === name && cell.wayDown === "kexec";
+const policy =
+  (name: SmmuPolicy) =>
+  (cell: MatrixCell): boolean =>
+    cell.smmuShutdown === name && HOOKS_RUN.includes(cell.wayDown);
+const hook =
+  (name: ClientHook) =>
+  (cell: MatrixCell): boolean =>
+    cell.clientShutdown === name && HOOKS_RUN.includes(cell.wayDown);
+const kexec =
+  (name: SmmuPolicy) =>
+  (cell: MatrixCell): boolean =>
+    cell.smmuShutdown === name && cell.wayDown === "kexec";
 const harmed = (cell: MatrixCell): boolean => cell.verdict === "corrupt";
 const strayed = (cell: MatrixCell): boolean => cell.verdict === "corrupt" || cell.verdict === "stray";
 
@@ -62,18 +71,33 @@ const POSITIONS: readonly PositionSpec[] = [
     says: "disabling translation turns every client without a hook into a crash; leave it on",
     questions: [
       { weight: "for", text: "nothing reaches memory by its raw address", among: policy("none"), when: (cell) => cell.dma.bypassed === 0 },
-      { weight: "against", text: "after kexec the SMMU walks tables in memory that was given away", among: kexec("none"), when: (cell) => cell.staleWalks > 0 },
-      { weight: "against", text: "DMA reaches memory nobody granted, translated by old tables or not", among: policy("none"), when: strayed },
+      {
+        weight: "against",
+        text: "after kexec the SMMU walks tables in memory that was given away",
+        among: kexec("none"),
+        when: (cell) => cell.staleWalks > 0,
+      },
+      {
+        weight: "against",
+        text: "DMA reaches memory nobody granted, translated by old tables or not",
+        among: policy("none"),
+        when: strayed,
+      },
       { weight: "against", text: "memory of the next kernel or of another owner is changed", among: policy("none"), when: harmed },
     ],
   },
   {
     id: "bypass",
     title: "Disable it, as Linux does: clients bypass",
-    who: "the drivers as they are; Robin Murphy, 8 June 2020 and March 2024",
+    who: "The drivers as they are; Robin Murphy, 8 June 2020 and March 2024",
     says: "hand the machine on as close to reset as possible; a client that still does DMA is broken anyway",
     questions: [
-      { weight: "for", text: "after kexec no table is walked in memory that was given away", among: kexec("bypass"), when: (cell) => cell.staleWalks === 0 },
+      {
+        weight: "for",
+        text: "after kexec no table is walked in memory that was given away",
+        among: kexec("bypass"),
+        when: (cell) => cell.staleWalks === 0,
+      },
       { weight: "against", text: "DMA reaches memory by its raw address", among: policy("bypass"), when: (cell) => cell.dma.bypassed > 0 },
       { weight: "against", text: "memory of the next kernel or of another owner is changed", among: policy("bypass"), when: harmed },
     ],
@@ -85,9 +109,19 @@ const POSITIONS: readonly PositionSpec[] = [
     says: "tables live in memory that is about to be freed: tear translation down, and refuse what comes after",
     questions: [
       { weight: "for", text: "no DMA reaches memory that nobody granted", among: policy("abort"), when: (cell) => !strayed(cell) },
-      { weight: "for", text: "after kexec no table is walked in memory that was given away", among: kexec("abort"), when: (cell) => cell.staleWalks === 0 },
+      {
+        weight: "for",
+        text: "after kexec no table is walked in memory that was given away",
+        among: kexec("abort"),
+        when: (cell) => cell.staleWalks === 0,
+      },
       { weight: "price", text: "clients see their accesses refused", among: policy("abort"), when: (cell) => cell.dma.aborted > 0 },
-      { weight: "price", text: "a claim is broken all the same: the client did not stop", among: policy("abort"), when: (cell) => cell.verdict === "contained" },
+      {
+        weight: "price",
+        text: "a claim is broken all the same: the client did not stop",
+        among: policy("abort"),
+        when: (cell) => cell.verdict === "contained",
+      },
     ],
   },
   {
@@ -96,7 +130,12 @@ const POSITIONS: readonly PositionSpec[] = [
     who: "Will Deacon and Robin Murphy, 8 June 2020",
     says: "after its hook, or after skipping a missing one, a device does no DMA",
     questions: [
-      { weight: "for", text: "a client that stops and proves it is clean, whatever the SMMU does", among: hook("quiescing"), when: (cell) => cell.verdict === "clean" },
+      {
+        weight: "for",
+        text: "a client that stops and proves it is clean, whatever the SMMU does",
+        among: hook("quiescing"),
+        when: (cell) => cell.verdict === "clean",
+      },
       { weight: "price", text: "mainline's hooks are clean", among: hook("mainline"), when: (cell) => cell.verdict === "clean" },
       { weight: "price", text: "clients without a hook are clean", among: hook("no-hook"), when: (cell) => cell.verdict === "clean" },
     ],
@@ -134,11 +173,16 @@ function crashPosition(cells: readonly MatrixCell[]): Position {
     of: kdump.length,
     text: "kdump: devices go on under the crashed kernel's mappings, or against the crash kernel's SMMU",
   });
-  findings.push({ weight: "against", count: kdump.filter(harmed).length, of: kdump.length, text: "kdump: the crash kernel or another owner is harmed" });
+  findings.push({
+    weight: "against",
+    count: kdump.filter(harmed).length,
+    of: kdump.length,
+    text: "kdump: the crash kernel or another owner is harmed",
+  });
   return {
     id: "crash",
     title: "A crash runs no hook at all",
-    who: "what the shutdown argument leaves out",
+    who: "What the shutdown argument leaves out",
     says: "kdump and emergency restart skip device_shutdown: only the reserve and the next SMMU driver protect",
     findings,
     bearing: bearing(findings),
@@ -155,4 +199,53 @@ export function positions(cells: readonly MatrixCell[]): Position[] {
     return { ...position, findings, bearing: bearing(findings) };
   });
   return [...argued, crashPosition(cells)];
+}
+
+function list(words: readonly string[]): string {
+  return words.length === 0 ? "nothing" : words.length === 1 ? words[0]! : `${words.slice(0, -1).join(", ")} and ${words.at(-1)!}`;
+}
+
+/** For each of some groups of cells how many satisfy a test, and the names of the groups in which all do. */
+function tally<T extends string>(
+  names: readonly T[],
+  among: (name: T) => MatrixCell[],
+  test: (cell: MatrixCell) => boolean,
+): { all: T[]; counts: string } {
+  const rows = names.map((name) => {
+    const cells = among(name);
+    return { name, count: cells.filter(test).length, of: cells.length };
+  });
+  const measured = rows.filter(({ of }) => of > 0);
+  return {
+    all: measured.filter(({ count, of }) => count === of).map(({ name }) => name),
+    counts: measured.map(({ name, count, of }) => `${name} ${count} of ${of}`).join(", "),
+  };
+}
+
+/** The verdict on the thread's question: which shutdown design stops the harm, and which stops the DMA. */
+export function conclusion(cells: readonly MatrixCell[]): string[] {
+  const harmless = tally(
+    SMMU_POLICIES,
+    (name) => cells.filter(policy(name)),
+    (cell) => !strayed(cell),
+  );
+  const silent = tally(
+    CLIENT_HOOKS,
+    (name) => cells.filter(hook(name)),
+    (cell) => cell.verdict === "clean",
+  );
+  const unhooked = WAYS_DOWN.filter((way) => !HOOKS_RUN.includes(way));
+  const crashes = cells.filter(({ wayDown }) => unhooked.includes(wayDown));
+  const groups = unhooked.map((way) => agreeing(cells, way));
+  const swayed = groups.reduce((sum, { count, of }) => sum + of - count, 0);
+  const asked = groups.reduce((sum, { of }) => sum + of, 0);
+  return [
+    `What stops the harm at the SMMU: ${list(harmless.all)} (cells in which nothing strays: ${harmless.counts}).`,
+    `What stops the DMA at its source: ${list(silent.all)} (clean cells under every SMMU policy: ${silent.counts}).`,
+    ...(crashes.length === 0
+      ? []
+      : [
+          `In ${list(unhooked)} hooks change the verdict in ${swayed} of ${asked} cases: none runs; ${crashes.filter(harmed).length} of ${crashes.length} cells are corrupt.`,
+        ]),
+  ];
 }

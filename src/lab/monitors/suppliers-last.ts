@@ -24,7 +24,8 @@ export class SuppliersLast extends Monitor {
       }
       begun.add(data.device);
       for (const supplier of this.#suppliersOf.get(data.device) ?? []) {
-        if (begun.has(supplier)) this.broken({ time, who: data.device, text: `${supplier} was shut down before its consumer ${data.device}` });
+        if (begun.has(supplier))
+          this.broken({ time, who: data.device, text: `${supplier} was shut down before its consumer ${data.device}` });
       }
     });
   }

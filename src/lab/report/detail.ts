@@ -41,7 +41,10 @@ function evidenceLine(evidence: Evidence, origin: number): string {
 function claimRow(result: ClaimResult, origin: number): string {
   const kept = result.evidence.slice(0, 4);
   const more = result.count - kept.length;
-  const list = kept.length === 0 ? "" : `<ul>${kept.map((evidence) => evidenceLine(evidence, origin)).join("")}${more > 0 ? `<li class="quiet">and ${group(more)} more</li>` : ""}</ul>`;
+  const list =
+    kept.length === 0
+      ? ""
+      : `<ul>${kept.map((evidence) => evidenceLine(evidence, origin)).join("")}${more > 0 ? `<li class="quiet">and ${group(more)} more</li>` : ""}</ul>`;
   const word = result.holds ? '<span class="badge clean">\u2713 holds</span>' : '<span class="badge corrupt">\u2717 broken</span>';
   return `<tr><th scope="row">${escape(result.claim)}</th><td>${word}${list}</td></tr>`;
 }
@@ -49,7 +52,9 @@ function claimRow(result: ClaimResult, origin: number): string {
 function sites(run: RunResult): string {
   if (run.sites.length === 0) return "";
   const items = run.sites.map(({ who, what, writes, reads, first }) => {
-    const counts = [writes > 0 ? plural(writes, "write", "writes") : "", reads > 0 ? plural(reads, "read", "reads") : ""].filter((part) => part !== "").join(", ");
+    const counts = [writes > 0 ? plural(writes, "write", "writes") : "", reads > 0 ? plural(reads, "read", "reads") : ""]
+      .filter((part) => part !== "")
+      .join(", ");
     return `<li><code>${escape(who)}</code>: ${counts} in ${escape(what)}, first at ${milliseconds(first, run.wayDownAt)}</li>`;
   });
   return `<h4>Where it landed without a grant</h4><ul>${items.join("")}</ul>`;
@@ -60,9 +65,14 @@ function trouble(run: RunResult): string {
   const parts: string[] = [];
   if (oops) {
     const device = oops.device === null ? "" : ` Device: ${oops.device}`;
-    parts.push(`<pre>${escape(oops.message)}\nComm: ${escape(oops.task)} Kernel: ${escape(oops.kernel)}${escape(device)} Time: ${milliseconds(oops.time, run.wayDownAt)}</pre>`);
+    parts.push(
+      `<pre>${escape(oops.message)}\nComm: ${escape(oops.task)} Kernel: ${escape(oops.kernel)}${escape(device)} Time: ${milliseconds(oops.time, run.wayDownAt)}</pre>`,
+    );
   }
-  if (run.stuck.length > 0) parts.push(`<ul>${run.stuck.map(({ kernel, task, reason }) => `<li>${escape(kernel)} kernel: <code>${escape(task)}</code> waits: ${escape(reason)}</li>`).join("")}</ul>`);
+  if (run.stuck.length > 0)
+    parts.push(
+      `<ul>${run.stuck.map(({ kernel, task, reason }) => `<li>${escape(kernel)} kernel: <code>${escape(task)}</code> waits: ${escape(reason)}</li>`).join("")}</ul>`,
+    );
   return parts.length === 0 ? "" : `<h4>What went wrong in software</h4>${parts.join("")}`;
 }
 
@@ -72,9 +82,11 @@ function eventKinds(run: RunResult): string {
   return `<p class="quiet">SMMU events: ${kinds.map(([kind, count]) => `${escape(kind)} \u00d7 ${group(count)}`).join(", ")}.</p>`;
 }
 
-/** The body of a detail: everything below its heading. @param shown devices whose shutdown gets a number on the axis */
-export function runDetail(run: RunResult, shown: (device: string) => boolean): string {
-  return `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run, shown)}${eventKinds(run)}${sites(run)}${trouble(run)}` +
+/** The body of a detail: everything below its heading. */
+export function runDetail(run: RunResult): string {
+  return (
+    `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run)}${eventKinds(run)}${sites(run)}${trouble(run)}` +
     `<h4>Claims</h4><table class="claims"><thead><tr><th scope="col">claim</th><th scope="col">result and evidence</th></tr></thead><tbody>${run.claims.map((claim) => claimRow(claim, run.wayDownAt)).join("")}</tbody></table>` +
-    `<h4>Replay</h4><pre>${escape(run.replay)}</pre>`;
+    `<h4>Replay</h4><pre>${escape(run.replay)}</pre>`
+  );
 }

@@ -1,15 +1,34 @@
 // SPDX-License-Identifier: MIT
 /** The matrix as one HTML file: no network, no assets, and no script needed to read it or to open a cell. */
-import type { MatrixCell, Matrix, OrderRow } from "../matrix/types.ts";
-import { type Finding, type Position, positions } from "../matrix/thread.ts";
+import { foldOrder, LINK_KINDS } from "../matrix/order-table.ts";
+import { conclusion, type Finding, type Position, positions } from "../matrix/thread.ts";
+import type { Matrix, MatrixCell, OrderBoard, OrderRow } from "../matrix/types.ts";
 import type { RunResult } from "../run/result.ts";
-import { CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, type ClientHook, type ClientKind, type SmmuPolicy, type Verdict, WAYS_DOWN } from "../run/types.ts";
+import {
+  CLIENT_HOOKS,
+  CLIENT_KINDS,
+  SMMU_POLICIES,
+  VERDICTS,
+  type ClientHook,
+  type ClientKind,
+  type SmmuPolicy,
+  type Verdict,
+  WAYS_DOWN,
+} from "../run/types.ts";
 import { SHAPES, badge, runDetail } from "./detail.ts";
 import { escape } from "./html.ts";
 import { SCRIPT, STYLE } from "./style.ts";
 
-const POLICY_TITLES: Record<SmmuPolicy, string> = { none: "no SMMU hook: keeps translating", bypass: "SMMU hook disables: bypass", abort: "SMMU hook disables: abort" };
-const CLIENT_TITLES: Record<ClientKind, string> = { e1000e: "e1000e, a NIC receiving broadcasts", hdlcd: "hdlcd, a display scanning out", "tmc-etr": "tmc-etr, a trace sink capturing" };
+const POLICY_TITLES: Record<SmmuPolicy, string> = {
+  none: "no SMMU hook: keeps translating",
+  bypass: "SMMU hook disables: bypass",
+  abort: "SMMU hook disables: abort",
+};
+const CLIENT_TITLES: Record<ClientKind, string> = {
+  e1000e: "e1000e, a NIC receiving broadcasts",
+  hdlcd: "hdlcd, a display scanning out",
+  "tmc-etr": "tmc-etr, a trace sink capturing",
+};
 const HOOK_TITLES: Record<ClientHook, string> = { "no-hook": "no hook", mainline: "mainline's hook", quiescing: "quiescing hook" };
 const MEANING: Record<Verdict, string> = {
   clean: "no claim broken",
@@ -18,13 +37,24 @@ const MEANING: Record<Verdict, string> = {
   corrupt: "the next kernel, or memory given to someone else, was changed",
 };
 
+const NODES: Record<OrderBoard["nodes"], string> = { "smmu-first": "SMMU node first", "smmu-last": "SMMU node last" };
+const DRIVERS: Record<OrderBoard["drivers"], string> = {
+  "built-in": "all built in",
+  "client-module": "clients as modules",
+  "smmu-module": "SMMU as module",
+};
+
 const idOf = (cell: MatrixCell): string => `cell-${cell.smmuShutdown}-${cell.client}-${cell.clientShutdown}-${cell.wayDown}`;
 const titleOf = (cell: MatrixCell): string =>
   `${cell.client}, ${HOOK_TITLES[cell.clientShutdown]}; SMMU ${cell.smmuShutdown === "none" ? "without a hook" : `to ${cell.smmuShutdown}`}; ${cell.wayDown}`;
 
 function head(): string {
-  const groups = SMMU_POLICIES.map((policy) => `<th scope="colgroup" class="edge" colspan="${WAYS_DOWN.length}">${POLICY_TITLES[policy]}</th>`).join("");
-  const ways = SMMU_POLICIES.map(() => WAYS_DOWN.map((way, index) => `<th scope="col" class="way${index === 0 ? " edge" : ""}">${way}</th>`).join("")).join("");
+  const groups = SMMU_POLICIES.map(
+    (policy) => `<th scope="colgroup" class="edge" colspan="${WAYS_DOWN.length}">${POLICY_TITLES[policy]}</th>`,
+  ).join("");
+  const ways = SMMU_POLICIES.map(() =>
+    WAYS_DOWN.map((way, index) => `<th scope="col" class="way${index === 0 ? " edge" : ""}">${way}</th>`).join(""),
+  ).join("");
   return `<thead><tr><td class="corner"></td>${groups}</tr><tr><th class="corner" scope="col">client and its hook</th>${ways}</tr></thead>`;
 }
 
@@ -39,8 +69,9 @@ function matrixTable(cells: readonly MatrixCell[]): string {
   const byId = new Map(cells.map((cell) => [idOf(cell), cell]));
   const bodies = CLIENT_KINDS.map((client) => {
     const rows = CLIENT_HOOKS.map((hook) => {
-      const columns = SMMU_POLICIES.flatMap((policy) => WAYS_DOWN.map((way, index) =>
-        cellHtml(byId.get(`cell-${policy}-${client}-${hook}-${way}`), index === 0 ? ' class="edge"' : "")));
+      const columns = SMMU_POLICIES.flatMap((policy) =>
+        WAYS_DOWN.map((way, index) => cellHtml(byId.get(`cell-${policy}-${client}-${hook}-${way}`), index === 0 ? ' class="edge"' : "")),
+      );
       return `<tr><th scope="row">${HOOK_TITLES[hook]}</th>${columns.join("")}</tr>`;
     });
     return `<tbody><tr><th scope="rowgroup">${client}</th><td colspan="${SMMU_POLICIES.length * WAYS_DOWN.length}" class="quiet">${CLIENT_TITLES[client].replace(/^[^,]*, /, "")}</td></tr>${rows.join("")}</tbody>`;
@@ -54,20 +85,43 @@ function finding({ weight, count, of, text }: Finding): string {
   return `<li><span class="count${tone === "" ? "" : ` badge ${tone}`}">${count} of ${of}</span><span>${escape(text)}</span></li>`;
 }
 
-const BEARING: Record<Position["bearing"], Verdict> = { "borne out": "clean", "in part": "stray", contradicted: "corrupt", "not measured": "contained" };
+const BEARING: Record<Position["bearing"], Verdict> = {
+  "borne out": "clean",
+  "in part": "stray",
+  contradicted: "corrupt",
+  "not measured": "contained",
+};
 
 function positionHtml(position: Position): string {
-  return `<li><h3>${escape(position.title)}</h3><p class="quiet">${escape(position.who)}: ${escape(position.says)}.</p>` +
-    `<p><span class="badge ${BEARING[position.bearing]}">${position.bearing}</span></p><ul class="findings">${position.findings.map(finding).join("")}</ul></li>`;
+  return (
+    `<li><h3>${escape(position.title)}</h3><p class="quiet">${escape(position.who)}: ${escape(position.says)}.</p>` +
+    `<p><span class="badge ${BEARING[position.bearing]}">${position.bearing}</span></p><ul class="findings">${position.findings.map(finding).join("")}</ul></li>`
+  );
 }
 
+const LINK_TITLES: Record<string, string> = {
+  default: "as Linux does",
+  strict: "fw_devlink.strict=1",
+  link: "explicit device link",
+  both: "both",
+};
+
 function orderTable(rows: readonly OrderRow[]): string {
-  const body = rows.map((row) => {
-    const lost = row.smmuBeforeClients;
-    const word = lost.length === 0 ? badgeText("clean", "in order") : badgeText("stray", `before ${lost.length === 1 ? "one client" : `${lost.length} clients`}`);
-    return `<tr><th scope="row">${escape(row.board)}</th><td>${word}${lost.length === 0 ? "" : ` <span class="quiet">${escape(lost.join(", "))}</span>`}</td><td class="quiet">${escape(row.shutdownOrder.join(" \u2192 "))}</td></tr>`;
+  const head = LINK_KINDS.map(({ title }) => `<th scope="col">${LINK_TITLES[title] ?? title}</th>`).join("");
+  const body = foldOrder(rows).map(({ nodes, drivers, results }) => {
+    const columns = results.map((lost) => {
+      if (lost === undefined) return "<td>not run</td>";
+      return `<td>${lost.length === 0 ? badgeText("clean", "after its clients") : `${badgeText("stray", "first")} <span class="quiet">before ${escape(lost.join(", "))}</span>`}</td>`;
+    });
+    return `<tr><th scope="row">${NODES[nodes]}, ${DRIVERS[drivers]}</th>${columns.join("")}</tr>`;
   });
-  return `<div class="box" tabindex="0" role="region" aria-label="The order experiment"><table class="order"><thead><tr><th scope="col">board</th><th scope="col">the SMMU goes</th><th scope="col">shutdown order</th></tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+  const all = rows
+    .map(({ board, shutdownOrder }) => `<li>${escape(board)}: <span class="quiet">${escape(shutdownOrder.join(" \u2192 "))}</span></li>`)
+    .join("");
+  return (
+    `<div class="box" tabindex="0" role="region" aria-label="The order experiment"><table class="order"><thead><tr><th scope="col">board</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>` +
+    `<details class="sans"><summary>The shutdown order of every board</summary><ol>${all}</ol></details>`
+  );
 }
 
 function badgeText(verdict: Verdict, text: string): string {
@@ -75,28 +129,34 @@ function badgeText(verdict: Verdict, text: string): string {
 }
 
 function details(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>): string {
-  return matrix.cells.map((cell) => {
-    const run = runs.get(cell);
-    if (run === undefined) return "";
-    const interesting = new Set(run.interestingDevices);
-    return `<section class="detail" id="${idOf(cell)}" tabindex="-1" aria-labelledby="${idOf(cell)}-title"><div class="detail-head"><h3 id="${idOf(cell)}-title">${escape(titleOf(cell))}</h3>${badge(cell.verdict)}<a class="close" href="#matrix">close</a></div>` +
-      `${runDetail(run, (device) => interesting.has(device))}</section>`;
-  }).join("\n");
+  return matrix.cells
+    .map((cell) => {
+      const run = runs.get(cell);
+      if (run === undefined) return "";
+      return (
+        `<section class="detail" id="${idOf(cell)}" tabindex="-1" aria-labelledby="${idOf(cell)}-title"><div class="detail-head"><h3 id="${idOf(cell)}-title">${escape(titleOf(cell))}</h3>${badge(cell.verdict)}<a class="close" href="#matrix">close</a></div>` +
+        `${runDetail(run)}</section>`
+      );
+    })
+    .join("\n");
 }
 
 /** The whole page. @param runs what was measured in each cell; a cell without a run has no detail */
 export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>): string {
   const legend = VERDICTS.map((verdict) => `<li>${badge(verdict)} ${MEANING[verdict]}</li>`).join("");
-  const partial = matrix.complete ? "" : '<p><strong>Interrupted: cells that did not run are missing.</strong></p>';
+  const partial = matrix.complete ? "" : "<p><strong>Interrupted: cells that did not run are missing.</strong></p>";
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Quiesce: the shutdown matrix</title><style>${STYLE}</style></head><body>
 <header><h1>When this machine goes down, which device still does DMA?</h1>
-<p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell's verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
+<p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
 <p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual.</p>${partial}</header>
-<main><h2 id="matrix">The matrix</h2>${matrixTable(matrix.cells)}<ul class="legend">${legend}</ul>
+<main><h2 id="matrix">The matrix</h2><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
 <p class="quiet hint">Choose a cell to see who was shut down when, which DMA landed where, and the evidence for each claim.</p>
 <div id="details">${details(matrix, runs)}</div>
+<h2>Which shutdown design stops it?</h2><ul class="answer">${conclusion(matrix.cells)
+    .map((sentence) => `<li>${escape(sentence)}</li>`)
+    .join("")}</ul>
 <h2>The thread of June 2020, put to these cells</h2><p>Everybody argued from experience with crashes that nobody could replay. These are counts of the cells above; reboot, kexec and power-off unless said otherwise.</p>
 <ul class="positions">${positions(matrix.cells).map(positionHtml).join("")}</ul>
 <h2>Is the SMMU shut down after its clients?</h2><p>The same board with its nodes, drivers and links arranged differently. A client that is shut down after its SMMU loses translation while it may still run.</p>

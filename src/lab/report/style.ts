@@ -16,9 +16,10 @@ export const STYLE = `
 html{scroll-behavior:smooth}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 "Iowan Old Style","Palatino Linotype",Palatino,"Book Antiqua",Georgia,serif;overflow-wrap:break-word}
-main,header,footer{max-width:74rem;margin:0 auto;padding:0 1.25rem}
+main,header,footer{max-width:76rem;margin:0 auto;padding:0 1.25rem}
+.wide{width:min(92rem,100vw - 2.5rem);margin-left:50%;transform:translateX(-50%)}
 header{padding-top:2.5rem}
-h1{font-size:1.9rem;line-height:1.2;font-weight:600;margin:0 0 .6rem;max-width:26ch}
+h1{font-size:1.9rem;line-height:1.2;font-weight:600;margin:0 0 .6rem;max-width:34ch}
 h2{font-size:1.3rem;font-weight:600;margin:2.6rem 0 .6rem}
 h3{font-size:1.05rem;font-weight:600;margin:1.6rem 0 .4rem}
 p,.prose{max-width:70ch}
@@ -29,39 +30,41 @@ a{color:var(--link)}
 code,pre{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.84em}
 pre{background:var(--panel);border:1px solid var(--rule);border-radius:4px;padding:.6rem .8rem;margin:.5rem 0;overflow-x:auto}
 .box{overflow-x:auto;border:1px solid var(--rule);border-radius:6px;background:var(--panel)}
-table{border-collapse:separate;border-spacing:0;font-size:.86rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;font-size:.84rem;font-variant-numeric:tabular-nums}
 .matrix{width:100%}
 th{font-weight:600;text-align:left}
-.matrix th,.matrix td{padding:.3rem .35rem}
-.matrix thead th{background:var(--panel);font-size:.8rem}
+.matrix th,.matrix td{padding:.2rem .12rem}
+.matrix{font-size:.8rem}
+.matrix thead th{background:var(--panel);font-size:.76rem}
 .matrix thead tr:first-child th{padding-top:.6rem;font-size:.9rem}
 .matrix thead th.way{font-weight:400;color:var(--soft)}
 .matrix th[scope=row],.matrix thead th.corner{position:sticky;left:0;background:var(--panel);z-index:1;white-space:nowrap;padding-left:.8rem;font-weight:400}
 .matrix tbody th[scope=rowgroup]{position:sticky;left:0;background:var(--panel);padding:.9rem .35rem .2rem .8rem}
 .matrix .edge{border-left:1px solid var(--rule)}
-.matrix td{min-width:5.1rem}
-.cell{display:block;padding:.24rem .4rem;border-radius:4px;text-decoration:none;white-space:nowrap;border:1px solid transparent}
+
+.cell{display:block;padding:.24rem .26rem;border-radius:4px;text-decoration:none;white-space:nowrap;border:1px solid transparent}
 .cell:hover{border-color:currentColor}
 .clean{background:var(--clean);color:var(--clean-ink)}.contained{background:var(--contained);color:var(--contained-ink)}
 .stray{background:var(--stray);color:var(--stray-ink)}.corrupt{background:var(--corrupt);color:var(--corrupt-ink);font-weight:600}
-.mark{display:inline-block;width:1.1em}
+.mark{display:inline-block;width:1.15em}
 .badge{display:inline-block;padding:.1rem .5rem;border-radius:4px;font-size:.85rem;white-space:nowrap}
 .legend{display:flex;flex-wrap:wrap;gap:.35rem 1.4rem;list-style:none;margin:.9rem 0 0;padding:0;font-size:.86rem}
+.answer{max-width:76ch;padding-left:1.2rem}.answer li{padding:.15rem 0}
+details{margin:.8rem 0;font-size:.86rem}summary{cursor:pointer}
 .positions{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(21rem,100%),1fr));gap:1.1rem;margin:1rem 0;padding:0;list-style:none}
 .positions>li{border-top:2px solid var(--rule);padding-top:.7rem}
 .positions h3{margin:0 0 .15rem}
 .findings{list-style:none;margin:.5rem 0 0;padding:0;font-size:.93rem}
-.findings li{display:grid;grid-template-columns:5.2rem 1fr;gap:.6rem;padding:.16rem 0}
+.findings li{display:grid;grid-template-columns:5.2rem 1fr;gap:.6rem;padding:.16rem 0;align-items:start}
 .count{font-family:system-ui,"Segoe UI",Roboto,Arial,sans-serif;font-size:.84rem;text-align:right;font-variant-numeric:tabular-nums;padding-top:.12rem;white-space:nowrap}
 .order td,.order th{padding:.3rem .8rem;border-top:1px solid var(--rule);vertical-align:top}
 .order{width:100%}.order thead th{border-top:0}
 .detail{display:none;border:1px solid var(--rule);border-radius:6px;padding:.2rem 1.2rem 1.2rem;margin:1.2rem 0;scroll-margin-top:1rem;background:var(--panel)}
-.detail:target{display:block}
+.detail:target{display:block}.detail:focus{outline:none}
 .detail pre{background:var(--paper)}
 .detail-head{display:flex;flex-wrap:wrap;align-items:baseline;gap:.4rem .9rem;margin-top:1rem}
 .detail-head h3{margin:0;font-size:1.15rem}
 .detail-head .close{margin-left:auto}
-.hint{display:block}
 body:has(.detail:target) .hint{display:none}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.5rem 1rem;margin:1rem 0;font-size:.86rem}
 .facts div{border-left:2px solid var(--rule);padding-left:.6rem}
@@ -76,7 +79,7 @@ body:has(.detail:target) .hint{display:none}
 .granted{fill:var(--c-granted)}.ungranted{fill:var(--c-ungranted)}.bypassed{fill:var(--c-bypassed)}.aborted{fill:var(--c-aborted)}.dropped{fill:var(--c-dropped)}
 .cursor{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3;vector-effect:non-scaling-stroke}
 .steps{font-size:.92rem;padding-left:2rem;max-width:80ch;margin:.6rem 0}
-.steps li{padding:.08rem 0}
+.steps li{padding:.12rem 0}
 .steps time{font-family:system-ui,sans-serif;font-size:.82rem;color:var(--soft);font-variant-numeric:tabular-nums;margin-right:.5em}
 .claims{width:100%}.claims td,.claims th{border-top:1px solid var(--rule);padding:.35rem .7rem .35rem 0;vertical-align:top}
 .claims ul{margin:.2rem 0 0;padding-left:1.1rem}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** One run on a time axis: numbered marks for what happened, and a lane of bars for each kind of landing. */
 import { LANDING_CLASSES, type LandingClass, type RunResult } from "../run/result.ts";
+import { type Happening, narrative } from "../run/narrative.ts";
 import { escape, group, milliseconds } from "./html.ts";
 
 /** Units of the drawing's width; the page stretches it. */
@@ -15,23 +16,6 @@ const LANES: Record<LandingClass, string> = {
   dropped: "dropped at the bus",
 };
 
-interface Mark {
-  readonly time: number;
-  readonly html: string;
-}
-
-/** What is worth a number on the axis, in order of time. */
-function marksOf(run: RunResult, shown: (device: string) => boolean): Mark[] {
-  const marks: Mark[] = run.milestones.map(({ time, kernel, text }) => ({ time, html: `${escape(text)} <span class="quiet">(${escape(kernel)} kernel)</span>` }));
-  for (const step of run.shutdownOrder) {
-    if (!shown(step.device)) continue;
-    const hook = step.hook === "none" ? "passed, no hook to run" : `shut down by ${escape(step.hook)}`;
-    const took = step.end === undefined ? "; never returned" : step.end > step.begin ? `; took ${((step.end - step.begin) / 1e6).toFixed(3)} ms` : "";
-    marks.push({ time: step.begin, html: `<code>${escape(step.device)}</code> ${hook}${took}` });
-  }
-  return marks.map((mark, index) => ({ mark, index })).sort((a, b) => a.mark.time - b.mark.time || a.index - b.index).map(({ mark }) => mark);
-}
-
 function lane(kind: LandingClass, run: RunResult, cursor: string): string {
   const counts = run.timeline.bins[kind];
   const total = counts.reduce((sum, count) => sum + count, 0);
@@ -45,12 +29,14 @@ function lane(kind: LandingClass, run: RunResult, cursor: string): string {
       return `M${(index * width).toFixed(1)} ${HEIGHT}v-${height.toFixed(1)}h${width.toFixed(1)}V${HEIGHT}z`;
     })
     .join("");
-  return `<div class="lane"><span>${LANES[kind]} <span class="n">${group(total)}</span></span>` +
-    `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${LANES[kind]}: ${total} accesses">${cursor}<path class="${kind}" d="${path}"/></svg></div>`;
+  return (
+    `<div class="lane"><span>${LANES[kind]} <span class="n">${group(total)}</span></span>` +
+    `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${LANES[kind]}: ${total} accesses">${cursor}<path class="${kind}" d="${path}"/></svg></div>`
+  );
 }
 
 /** Numbers over the axis; those that would collide are drawn as one range. */
-function numbers(marks: readonly Mark[], x: (time: number) => number): string {
+function numbers(marks: readonly Happening[], x: (time: number) => number): string {
   const groups: { x: number; first: number; last: number }[] = [];
   marks.forEach((mark, index) => {
     const at = x(mark.time);
@@ -66,21 +52,27 @@ function numbers(marks: readonly Mark[], x: (time: number) => number): string {
     .join("");
 }
 
-/**
- * The drawing and the list that explains its numbers.
- * @param shown which devices' shutdown is worth a number
- */
-export function timelineView(run: RunResult, shown: (device: string) => boolean): string {
+/** The drawing and the list that explains its numbers. */
+export function timelineView(run: RunResult): string {
   const { start, binNs, bins } = run.timeline;
   const span = binNs * bins.granted.length;
   const x = (time: number): number => Math.min(100, Math.max(0, ((time - start) / span) * 100));
-  const marks = marksOf(run, shown);
-  const lines = marks.map(({ time }) => `<line class="cursor" x1="${(x(time) * 10).toFixed(1)}" x2="${(x(time) * 10).toFixed(1)}" y1="0" y2="${HEIGHT}"/>`);
+  const marks = narrative(run);
+  const lines = marks.map(
+    ({ time }) => `<line class="cursor" x1="${(x(time) * 10).toFixed(1)}" x2="${(x(time) * 10).toFixed(1)}" y1="0" y2="${HEIGHT}"/>`,
+  );
   const cursor = [...new Set(lines)].join("");
   const lanes = LANDING_CLASSES.map((kind) => lane(kind, run, cursor)).join("");
-  const steps = marks.map(({ time, html }) => `<li><time>${milliseconds(time, run.wayDownAt)}</time>${html}</li>`).join("");
-  return `<div class="timeline"><div class="lane marks"><span>steps below</span><svg role="presentation">${numbers(marks, x)}</svg></div>` +
+  const steps = marks
+    .map(
+      ({ time, kernel, text }) =>
+        `<li><time>${milliseconds(time, run.wayDownAt)}</time><span class="quiet">${escape(kernel)}</span> ${escape(text)}</li>`,
+    )
+    .join("");
+  return (
+    `<div class="timeline"><div class="lane marks"><span>steps below</span><svg role="presentation">${numbers(marks, x)}</svg></div>` +
     `${lanes === "" ? '<p class="quiet">No DMA at all in this time.</p>' : lanes}` +
     `<div class="lane"><span></span><span class="axis"><span>${milliseconds(start, run.wayDownAt)}</span><span>${milliseconds(start + span, run.wayDownAt)}</span></span></div></div>` +
-    `<ol class="steps">${steps}</ol>`;
+    `<ol class="steps">${steps}</ol>`
+  );
 }

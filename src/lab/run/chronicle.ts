@@ -18,6 +18,7 @@ const MACHINE_WORDS: Record<MachineStep, string> = {
 const LOG_LINES = 400;
 
 interface OpenStep {
+  readonly seq: number;
   readonly kernel: string;
   readonly device: string;
   readonly hook: string;
@@ -39,24 +40,26 @@ export class Chronicle {
   }
 
   attach(trace: LabTrace): void {
-    trace.on("lab.machine", ({ time, data }) => {
+    trace.on("lab.machine", ({ seq, time, data }) => {
       if (data.step === "way-down") this.#recording = true;
-      if (this.#recording) this.#note(time, data.kernel, MACHINE_WORDS[data.step], "machine");
+      if (this.#recording) this.#note(seq, time, data.kernel, MACHINE_WORDS[data.step], "machine");
     });
-    trace.on("kernel.path", ({ time, data }) => this.#note(time, data.kernel, data.step, "path"));
-    trace.on("kernel.jump", ({ time, data }) => this.#note(time, data.from, data.to === "crash" ? "jump to the crash kernel" : "jump to the next kernel", "machine"));
-    trace.on("kernel.probe", ({ time, data }) => {
+    trace.on("kernel.path", ({ seq, time, data }) => this.#note(seq, time, data.kernel, data.step, "path"));
+    trace.on("kernel.jump", ({ seq, time, data }) =>
+      this.#note(seq, time, data.from, data.to === "crash" ? "jump to the crash kernel" : "jump to the next kernel", "machine"),
+    );
+    trace.on("kernel.probe", ({ seq, time, data }) => {
       if (this.#recording && data.result !== "deferred" && this.#probed.has(data.device)) {
-        this.#note(time, data.kernel, `${data.driver} ${data.result === "bound" ? "bound to" : "failed on"} ${data.device}`, "driver");
+        this.#note(seq, time, data.kernel, `${data.driver} ${data.result === "bound" ? "bound to" : "failed on"} ${data.device}`, "driver");
       }
     });
-    trace.on("kernel.oops", ({ time, data }) => {
+    trace.on("kernel.oops", ({ seq, time, data }) => {
       this.#oops ??= { ...data, time };
-      this.#note(time, data.kernel, `oops: ${data.message}`, "oops");
+      this.#note(seq, time, data.kernel, `oops: ${data.message}`, "oops");
     });
-    trace.on("kernel.shutdown", ({ time, data }) => {
+    trace.on("kernel.shutdown", ({ seq, time, data }) => {
       if (data.phase === "begin") {
-        this.#steps.push({ kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });
+        this.#steps.push({ seq, kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });
         return;
       }
       const open = this.#steps.findLast((step) => step.device === data.device && step.kernel === data.kernel && step.hook === data.hook);
@@ -67,8 +70,8 @@ export class Chronicle {
     });
   }
 
-  #note(time: number, kernel: string, text: string, what: Milestone["what"]): void {
-    this.milestones.push({ time, kernel, text, what });
+  #note(seq: number, time: number, kernel: string, text: string, what: Milestone["what"]): void {
+    this.milestones.push({ seq, time, kernel, text, what });
   }
 
   get shutdownOrder(): readonly ShutdownStep[] {

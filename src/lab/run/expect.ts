@@ -14,7 +14,8 @@ function ownOops({ oops, nextKernelBytesCorrupted }: RunResult): string[] {
 export function brokenExpectations(scenario: Scenario, run: RunResult): string[] {
   const { expect } = scenario;
   const broken = ownOops(run);
-  if (expect.verdict !== undefined && expect.verdict !== run.verdict) broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);
+  if (expect.verdict !== undefined && expect.verdict !== run.verdict)
+    broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);
   for (const { claim, holds } of run.claims) {
     if (expect.holds.includes(claim) && !holds) broken.push(`${claim} is broken, it was expected to hold`);
     if (expect.broken.includes(claim) && holds) broken.push(`${claim} holds, it was expected to be broken`);

@@ -70,7 +70,11 @@ export class Kernels {
   }
 
   #files(kernel: string): BootFiles {
-    return { kernel: build_kernel_image(kernel), initrd: patternBytes(`${kernel} initrd`, INITRD_BYTES), dtb: patternBytes(`${kernel} dtb`, DTB_BYTES) };
+    return {
+      kernel: build_kernel_image(kernel),
+      initrd: patternBytes(`${kernel} initrd`, INITRD_BYTES),
+      dtb: patternBytes(`${kernel} dtb`, DTB_BYTES),
+    };
   }
 
   #crashReserve(): { readonly base: number; readonly size: number } {
@@ -91,8 +95,8 @@ export class Kernels {
       ...clients.map(({ kind, hook, driver, active }) =>
         role === FIRST
           ? clientDriver(kind, hook, driver === "module" ? "module" : "device", active)
-          // A trace session is something a user starts; network and display come up by themselves.
-          : clientDriver(kind, "mainline", driver === "module" ? "module" : "device", active && kind !== "tmc-etr"),
+          : // A trace session is something a user starts; network and display come up by themselves.
+            clientDriver(kind, "mainline", driver === "module" ? "module" : "device", active && kind !== "tmc-etr"),
       ),
     ];
   }

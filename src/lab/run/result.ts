@@ -15,6 +15,8 @@ export interface DmaCounts {
 }
 
 export interface ShutdownStep {
+  /** Place in the trace: orders what happened at the same instant. */
+  readonly seq: number;
   readonly kernel: string;
   readonly device: string;
   /** What ran: `driver hdlcd`, `none`. */
@@ -26,6 +28,8 @@ export interface ShutdownStep {
 
 /** Something worth a mark on the time axis. */
 export interface Milestone {
+  /** Place in the trace: orders what happened at the same instant. */
+  readonly seq: number;
   readonly time: number;
   readonly kernel: string;
   readonly text: string;
@@ -68,7 +72,13 @@ export interface RunResult {
   readonly events: { readonly recorded: number; readonly lost: number; readonly kinds: Readonly<Record<string, number>> };
   readonly secondKernel: SecondKernel;
   /** The first oops, of either kernel; null without one. */
-  readonly oops: { readonly kernel: string; readonly time: number; readonly message: string; readonly task: string; readonly device: string | null } | null;
+  readonly oops: {
+    readonly kernel: string;
+    readonly time: number;
+    readonly message: string;
+    readonly task: string;
+    readonly device: string | null;
+  } | null;
   /** Where tasks waited when nothing could go on or a limit was hit. */
   readonly stuck: readonly { readonly kernel: string; readonly task: string; readonly reason: string }[];
   readonly inconclusive: boolean;

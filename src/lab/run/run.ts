@@ -131,7 +131,9 @@ class Run {
   /** Active clients that have not reached memory yet; the set empties as they do. */
   #idleClients(): ReadonlySet<string> {
     const { names, spec } = this.#machine;
-    const idle = new Set(spec.devices.filter(({ active, driver }) => active && driver !== "absent").map(({ name }) => names.clients.get(name)!));
+    const idle = new Set(
+      spec.devices.filter(({ active, driver }) => active && driver !== "absent").map(({ name }) => names.clients.get(name)!),
+    );
     this.#trace.on("lab.landing", ({ data }) => idle.delete(data.device));
     return idle;
   }

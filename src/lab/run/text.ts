@@ -4,6 +4,7 @@ import { hex } from "../../hw/index.ts";
 import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
+import { narrative } from "./narrative.ts";
 import { LANDING_CLASSES, type RunResult } from "./result.ts";
 
 const WIDTH = 80;
@@ -20,17 +21,7 @@ function hanging(prefix: string, text: string): string[] {
 }
 
 function chronicle(run: RunResult, paint: Paint): string[] {
-  const shown = new Set(run.interestingDevices);
-  const entries = [
-    ...run.milestones.map(({ time, kernel, text }) => ({ time, text: `${kernel}: ${text}` })),
-    ...run.shutdownOrder
-      .filter(({ device }) => shown.has(device))
-      .map(({ kernel, device, hook, begin }) => ({ time: begin, text: `${kernel}: shutdown of ${device} (${hook === "none" ? "no hook" : hook})` })),
-  ];
-  const lines = entries
-    .map((entry, index) => ({ ...entry, index }))
-    .sort((a, b) => a.time - b.time || a.index - b.index)
-    .flatMap(({ time, text }) => hanging(`${at(time, run.wayDownAt)}  `, text));
+  const lines = narrative(run).flatMap(({ time, kernel, text }) => hanging(`${at(time, run.wayDownAt)}  `, `${kernel}: ${text}`));
   return [paint("dim", `${"ms".padStart(10)}  what happened`), ...lines];
 }
 
@@ -38,8 +29,14 @@ function dma(run: RunResult): string[] {
   const { dma: counts, events } = run;
   const kinds = LANDING_CLASSES.map((kind) => `${run.timeline.bins[kind].reduce((sum, count) => sum + count, 0)} ${kind}`).join(", ");
   return [
-    ...hanging("DMA           ", `${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted (from the way down until a later driver took over)`),
-    ...hanging("              ", `${counts.afterOwnShutdown} after the device's own shutdown, ${counts.afterSmmuShutdown} after the SMMU's`),
+    ...hanging(
+      "DMA           ",
+      `${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted (from the way down until a later driver took over)`,
+    ),
+    ...hanging(
+      "              ",
+      `${counts.afterOwnShutdown} after the device's own shutdown, ${counts.afterSmmuShutdown} after the SMMU's`,
+    ),
     ...hanging("landings      ", `${kinds} (in the time shown)`),
     `harm          ${run.foreignWriteBytes} bytes written without a grant, ${run.nextKernelBytesCorrupted} of the next kernel`,
     `SMMU          ${run.staleWalks} walks of given-away tables, ${events.recorded} events recorded, ${events.lost} lost`,
@@ -57,7 +54,11 @@ function claim(result: ClaimResult, origin: number, paint: Paint): string[] {
   const word = result.holds ? paint("clean", "holds ") : paint("corrupt", "broken");
   const shown = result.evidence.slice(0, EVIDENCE_SHOWN);
   const more = result.count - shown.length;
-  return [`${word}  ${result.claim}`, ...shown.flatMap((item) => evidence(item, origin)), ...(more > 0 ? [`${" ".repeat(16)}and ${more} more`] : [])];
+  return [
+    `${word}  ${result.claim}`,
+    ...shown.flatMap((item) => evidence(item, origin)),
+    ...(more > 0 ? [`${" ".repeat(16)}and ${more} more`] : []),
+  ];
 }
 
 /** What `quiesce run` prints. @param broken what is not as the scenario expects */
@@ -76,13 +77,24 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     [...dma(run), ...stuck],
     oops,
     run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),
-    [`verdict: ${paint(run.verdict, run.verdict)}`, ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)), `replay:  ${run.replay}`],
+    [
+      `verdict: ${paint(run.verdict, run.verdict)}`,
+      ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)),
+      `replay:  ${run.replay}`,
+    ],
   ];
-  return `${parts.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+  return `${parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n")}\n`;
 }
 
 function evidenceDocument({ address, physical, ...rest }: Evidence): object {
-  return { ...rest, ...(address === undefined ? {} : { address: hex(address) }), ...(physical === undefined ? {} : { physical: hex(physical) }) };
+  return {
+    ...rest,
+    ...(address === undefined ? {} : { address: hex(address) }),
+    ...(physical === undefined ? {} : { physical: hex(physical) }),
+  };
 }
 
 /** The run as one JSON document. 64-bit values are hex strings, times virtual nanoseconds. */

@@ -58,7 +58,10 @@ export class TimelineRecorder {
   timeline(start: number, end: number): Timeline {
     const binNs = Math.max(FINE_NS, Math.ceil((end - start) / BINS / FINE_NS) * FINE_NS);
     const count = Math.max(1, Math.ceil((end - start + 1) / binNs));
-    const bins = Object.fromEntries(LANDING_CLASSES.map((kind) => [kind, new Array<number>(count).fill(0)])) as Record<LandingClass, number[]>;
+    const bins = Object.fromEntries(LANDING_CLASSES.map((kind) => [kind, Array.from({ length: count }, () => 0)])) as Record<
+      LandingClass,
+      number[]
+    >;
     for (const [index, fine] of this.#fine) {
       const bin = Math.floor((index * FINE_NS - start) / binNs);
       if (bin < 0 || bin >= count) continue;

@@ -33,7 +33,8 @@ function windowsOf(scenario: Scenario): Window[] {
   }
   machine.devices.forEach((device, index) => {
     const window = deviceWindow(device);
-    if (window) windows.push({ name: device.name, ...window, path: ["machine", "devices", index, device.base === undefined ? "name" : "base"] });
+    if (window)
+      windows.push({ name: device.name, ...window, path: ["machine", "devices", index, device.base === undefined ? "name" : "base"] });
   });
   return windows;
 }
@@ -57,7 +58,10 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
   for (const [index, device] of machine.devices.entries()) {
     const path = (key: string): (string | number)[] => ["machine", "devices", index, key];
     if (device.streamId >= 2 ** sidSize) {
-      yield { path: path("streamId"), message: `StreamID ${hex(device.streamId)} does not fit profile ${machine.smmu.profile}: SIDSIZE is ${sidSize}` };
+      yield {
+        path: path("streamId"),
+        message: `StreamID ${hex(device.streamId)} does not fit profile ${machine.smmu.profile}: SIDSIZE is ${sidSize}`,
+      };
     }
     if (names.has(device.name)) yield { path: path("name"), message: `two devices are named ${device.name}` };
     names.set(device.name, index);
@@ -66,9 +70,11 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
     streams.set(device.streamId, device.name);
     const needs = device.kind === "e1000e" ? "pci" : "platform";
     if (device.bus !== needs) yield { path: path("bus"), message: `${device.kind} is a ${needs} device` };
-    else if (device.bus === "pci" && !machine.pci) yield { path: path("kind"), message: `${device.name} has no bus: the machine has no "pci"` };
+    else if (device.bus === "pci" && !machine.pci)
+      yield { path: path("kind"), message: `${device.name} has no bus: the machine has no "pci"` };
     if (device.bus === "pci" && device.base !== undefined) yield { path: path("base"), message: "a PCI function has no fixed address" };
-    if (device.bus === "pci" && device.linkToSmmu) yield { path: path("linkToSmmu"), message: "board code cannot link a PCI function: it is found later" };
+    if (device.bus === "pci" && device.linkToSmmu)
+      yield { path: path("linkToSmmu"), message: "board code cannot link a PCI function: it is found later" };
   }
 }
 
@@ -77,7 +83,10 @@ export function checkScenario(scenario: Scenario): Problem[] {
   const { machine, expect } = scenario;
   const problems = [...checkWindows(scenario), ...checkDevices(scenario)];
   if (machine.smmuNode > machine.devices.length) {
-    problems.push({ path: ["machine", "smmuNode"], message: `there are only ${machine.devices.length} devices for the SMMU's node to come after` });
+    problems.push({
+      path: ["machine", "smmuNode"],
+      message: `there are only ${machine.devices.length} devices for the SMMU's node to come after`,
+    });
   }
   const both = expect.holds.find((claim) => expect.broken.includes(claim));
   if (both) problems.push({ path: ["expect", "broken"], message: `${both} is expected both to hold and to be broken` });

@@ -48,7 +48,13 @@ function explain(issue: v.BaseIssue<unknown>, path: Path): string {
   if (issue.type === "strict_object" && path.length === 0) return "a scenario is a mapping of keys to values";
   if (issue.received === "undefined") return `"${name}" is missing`;
   if (issue.kind === "validation") return `"${name}" ${issue.message} (${issue.received})`;
-  const options = issue.type === "picklist" ? issue.expected?.replace(/^\(|\)$/g, "").replaceAll(" | ", ", ").replaceAll('"', "") : undefined;
+  const options =
+    issue.type === "picklist"
+      ? issue.expected
+          ?.replace(/^\(|\)$/g, "")
+          .replaceAll(" | ", ", ")
+          .replaceAll('"', "")
+      : undefined;
   if (options !== undefined) return `"${name}" is ${issue.received}; possible: ${options}`;
   return `"${name}" should be ${(issue.expected ?? "something else").toLowerCase()}, not ${issue.received}`;
 }

@@ -10,7 +10,12 @@ const text = v.pipe(v.string(), v.nonEmpty("is empty"));
 const flag = (otherwise: boolean) => v.optional(v.boolean(), otherwise);
 
 function whole(least: number, most: number) {
-  return v.pipe(v.number(), v.safeInteger("is not a whole number below 2^53"), v.minValue(least, `is less than ${least}`), v.maxValue(most, `is more than ${most}`));
+  return v.pipe(
+    v.number(),
+    v.safeInteger("is not a whole number below 2^53"),
+    v.minValue(least, `is less than ${least}`),
+    v.maxValue(most, `is more than ${most}`),
+  );
 }
 const address = whole(0, 2 ** 52);
 const milliseconds = (otherwise: number) => v.optional(whole(0, 10_000), otherwise);
@@ -52,7 +57,11 @@ const fileSchema = v.strictObject({
   source: text,
   machine: machineSchema,
   kernel: v.optional(
-    v.strictObject({ fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"), fwDevlinkStrict: flag(false), passthrough: flag(false) }),
+    v.strictObject({
+      fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
+      fwDevlinkStrict: flag(false),
+      passthrough: flag(false),
+    }),
     {},
   ),
   workload: v.optional(
@@ -60,17 +69,18 @@ const fileSchema = v.strictObject({
       beforeMs: milliseconds(20),
       afterMs: milliseconds(20),
       frames: v.optional(
-        v.strictObject({ periodUs: v.optional(whole(1, 1_000_000), 200), bytes: v.optional(whole(60, 1518), 128), jitterPercent: v.optional(whole(0, 100), 20) }),
+        v.strictObject({
+          periodUs: v.optional(whole(1, 1_000_000), 200),
+          bytes: v.optional(whole(60, 1518), 128),
+          jitterPercent: v.optional(whole(0, 100), 20),
+        }),
         {},
       ),
     }),
     {},
   ),
   wayDown: v.picklist(WAYS_DOWN),
-  next: v.optional(
-    v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }),
-    {},
-  ),
+  next: v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {}),
   expect: v.optional(v.strictObject({ verdict: v.optional(v.picklist(VERDICTS)), holds: claims, broken: claims }), {}),
 });
 

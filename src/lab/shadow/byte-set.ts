@@ -14,7 +14,7 @@ export class ByteSet {
 
   /** Adds `length` bytes from `address` on. */
   add(address: number, length: number): void {
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const page = Math.floor((address + done) / PAGE);
       const start = (address + done) % PAGE;
       const end = Math.min(PAGE, start + length - done);

@@ -23,7 +23,16 @@ export function watchLandings({ trace, shadow, bus, deviceOf, smmu }: LandingOpt
     const device = deviceOf.get(data.master) ?? data.master;
     const { address, physical, length, write, outcome } = data;
     const reached = physical !== undefined && data.bus === BusStatus.ok && (outcome === "translated" || outcome === "bypassed");
-    trace.emit("lab.landing", { device, write, address, physical, length, outcome, reached, trespass: judge(device, physical, length, reached) });
+    trace.emit("lab.landing", {
+      device,
+      write,
+      address,
+      physical,
+      length,
+      outcome,
+      reached,
+      trespass: judge(device, physical, length, reached),
+    });
   });
 
   trace.on("smmu.access", ({ data }) => {
@@ -31,7 +40,15 @@ export function watchLandings({ trace, shadow, bus, deviceOf, smmu }: LandingOpt
     const reached = data.bus === BusStatus.ok;
     const trespass = judge(smmu, address, length, reached);
     trace.emit("lab.smmu-access", {
-      device: smmu, access, write, address, physical: address, length, outcome: reached ? "bypassed" : "aborted", reached, trespass,
+      device: smmu,
+      access,
+      write,
+      address,
+      physical: address,
+      length,
+      outcome: reached ? "bypassed" : "aborted",
+      reached,
+      trespass,
     });
   });
 }

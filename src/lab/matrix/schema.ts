@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/** The shape of `quiesce/matrix@1`, for readers of saved matrices and for the published JSON Schema. */
+import * as v from "valibot";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import type { Matrix } from "./types.ts";
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const words = v.picklist(["holds", "broken"]);
+
+const cell = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_POLICIES),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  dma: v.strictObject({ afterOwnShutdown: count, afterSmmuShutdown: count, translated: count, bypassed: count, aborted: count }),
+  foreignWriteBytes: count,
+  nextKernelBytesCorrupted: count,
+  staleWalks: count,
+  events: count,
+  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  claims: v.strictObject(v.entriesFromList(CLAIMS, words)),
+  verdict: v.picklist(VERDICTS),
+  replay: v.string(),
+});
+
+const row = v.strictObject({
+  board: v.string(),
+  arrangement: v.strictObject({
+    nodes: v.picklist(["smmu-first", "smmu-last"]),
+    drivers: v.picklist(["built-in", "client-module", "smmu-module"]),
+    fwDevlinkStrict: v.boolean(),
+    deviceLink: v.boolean(),
+  }),
+  shutdownOrder: v.array(v.string()),
+  smmuBeforeClients: v.array(v.string()),
+});
+
+export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
+  schema: v.literal("quiesce/matrix@1"),
+  seed: v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/)),
+  complete: v.boolean(),
+  cells: v.array(cell),
+  order: v.array(row),
+});

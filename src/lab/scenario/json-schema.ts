@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/** Publishes a schema of this floor as JSON Schema, for editors and for readers in other languages. */
+import type * as v from "valibot";
+
+/** The parts of valibot's schemas and actions that the lab's schemas are made of. */
+interface Part {
+  readonly type: string;
+  readonly entries?: Readonly<Record<string, Part>>;
+  readonly item?: Part;
+  readonly options?: readonly string[];
+  readonly literal?: unknown;
+  readonly wrapped?: Part;
+  readonly default?: unknown;
+  readonly requirement?: unknown;
+  readonly pipe?: readonly Part[];
+}
+
+type JsonSchema = Record<string, unknown>;
+
+function constraint({ type, requirement }: Part): JsonSchema {
+  switch (type) {
+    case "safe_integer":
+      return { type: "integer" };
+    case "min_value":
+      return { minimum: requirement };
+    case "max_value":
+      return { maximum: requirement };
+    case "min_length":
+      return { minItems: requirement };
+    case "non_empty":
+      return { minLength: 1 };
+    case "regex":
+      return requirement instanceof RegExp ? { pattern: requirement.source } : {};
+    default:
+      return {};
+  }
+}
+
+function object(entries: Readonly<Record<string, Part>>): JsonSchema {
+  const required = Object.entries(entries).filter(([, part]) => part.type !== "optional");
+  return {
+    type: "object",
+    additionalProperties: false,
+    ...(required.length > 0 ? { required: required.map(([key]) => key) } : {}),
+    properties: Object.fromEntries(Object.entries(entries).map(([key, part]) => [key, convert(part)])),
+  };
+}
+
+function plain(part: Part): JsonSchema {
+  switch (part.type) {
+    case "strict_object":
+      return object(part.entries ?? {});
+    case "array":
+      return { type: "array", items: part.item ? convert(part.item) : {} };
+    case "picklist":
+      return { enum: part.options };
+    case "literal":
+      return { const: part.literal };
+    case "optional":
+      return { ...(part.wrapped ? convert(part.wrapped) : {}), ...(part.default === undefined ? {} : { default: part.default }) };
+    default:
+      return { type: part.type };
+  }
+}
+
+function convert(part: Part): JsonSchema {
+  const [base, ...actions] = part.pipe ?? [part];
+  return Object.assign(plain(base ?? part), ...actions.map(constraint)) as JsonSchema;
+}
+
+/** @param schema of strict objects, arrays, picklists, literals and scalars, optional or not, with ranges and patterns */
+export function jsonSchema(schema: v.GenericSchema, title: string): JsonSchema {
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...convert(schema as unknown as Part) };
+}
