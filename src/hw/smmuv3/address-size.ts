@@ -58,7 +58,7 @@ export function entryOffset(granule: GranuleBits, level: number, inputBits: numb
 }
 
 /** `width` (at most 31) bits from bit `shift` on of a 64-bit value. */
-export function field64(hi: number, lo: number, shift: number, width: number): number {
+function field64(hi: number, lo: number, shift: number, width: number): number {
   const value = shift >= 32 ? hi >>> (shift - 32) : shift === 0 ? lo : (lo >>> shift) | (hi << (32 - shift));
   return (value & (2 ** width - 1)) >>> 0;
 }
@@ -66,4 +66,11 @@ export function field64(hi: number, lo: number, shift: number, width: number): n
 /** True if a 64-bit value is 2^bits or more. @param bits 32 … 63 */
 export function exceeds(hi: number, bits: number): boolean {
   return hi >>> (bits - 32) !== 0;
+}
+
+/** The base of a mapping with the low `size` (12 … 63) bits of an address. */
+export function withOffset(base: number, size: number, hi: number, lo: number): number {
+  const low = size >= 32 ? lo : lo & ((1 << size) - 1);
+  const high = size > 32 ? hi & ((1 << (size - 32)) - 1) : 0;
+  return base + (high >>> 0) * 0x1_0000_0000 + (low >>> 0);
 }

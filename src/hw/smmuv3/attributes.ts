@@ -7,11 +7,11 @@
  */
 
 /** Shareability codes. */
-export const Shareability = { non: 0, outer: 2, inner: 3 } as const;
+const Shareability = { non: 0, outer: 2, inner: 3 } as const;
 
 /** What a transaction without attributes counts as: Normal iWB-oWB, allocating, Non-shareable (§13.1.3). */
-export const DEFAULT_TYPE = 0xff;
-export const DEFAULT_SHAREABILITY: number = Shareability.non;
+const DEFAULT_TYPE = 0xff;
+const DEFAULT_SHAREABILITY = Shareability.non;
 
 /** Fields of an STE or of GBPA that override incoming attributes, already gated by ATTR_TYPES_OVR. */
 export interface TypeOverrides {
@@ -49,7 +49,7 @@ function pack(unpacked: number): number {
 }
 
 /** True for any Device type. */
-export function isDevice(type: number): boolean {
+function isDevice(type: number): boolean {
   return type < 0x10;
 }
 
@@ -64,7 +64,7 @@ export function mairType(byte: number): number {
 }
 
 /** The memory type of a stage-2 style MemAttr[3:0] without forced write-back. Reserved codes are Device-nGnRnE. */
-export function memAttrType(memAttr: number): number {
+function memAttrType(memAttr: number): number {
   const outer = memAttr >> 2;
   const inner = memAttr & 3;
   if (outer === 0) return inner << 2;
@@ -95,7 +95,7 @@ export function overriddenShareability(overrides: TypeOverrides): number {
 
 /** Stage 1 replaces the type; allocation hints are the weaker of its own and the input's, if the input is cacheable. */
 export function combineInputHints(stage1: number, input: number): number {
-  if (isDevice(stage1) || isDevice(input)) return stage1;
+  if (input === DEFAULT_TYPE || isDevice(stage1) || isDevice(input)) return stage1;
   const outer = weakerHints(unpack(stage1 >> 4), unpack(input >> 4));
   const inner = weakerHints(unpack(stage1 & 15), unpack(input & 15));
   return (pack(outer) << 4) | pack(inner);

@@ -43,9 +43,12 @@ export interface SteEntry extends ConfigEntry {
   readonly level1Cds: Map<number, Level1Entry>;
 }
 
+/** What maintenance can drop. */
+export type CachedStructure = SteEntry | CdEntry | Level1Entry;
+
 export class ConfigCache implements ConfigInvalidation {
   readonly #sizes: CacheSizes;
-  readonly #onDrop: (entry: ConfigEntry) => void;
+  readonly #onDrop: (entry: CachedStructure) => void;
   readonly #stes = new Map<number, SteEntry>();
   readonly #level1 = new Map<number, Level1Entry>();
   /** CDs and L1CDs of all streams, oldest first. */
@@ -53,7 +56,7 @@ export class ConfigCache implements ConfigInvalidation {
   readonly #level1Cds = new Map<Level1Entry, SteEntry>();
 
   /** @param onDrop called for each entry that maintenance drops */
-  constructor(sizes: CacheSizes, onDrop: (entry: ConfigEntry) => void = () => {}) {
+  constructor(sizes: CacheSizes, onDrop: (entry: CachedStructure) => void = () => {}) {
     this.#sizes = sizes;
     this.#onDrop = onDrop;
   }
@@ -136,8 +139,8 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #dropCds(owner: SteEntry): void {
-    for (const cd of [...owner.cds.values()]) this.#dropCd(cd);
-    for (const level1 of [...owner.level1Cds.values()]) this.#dropLevel1Cd(level1);
+    for (const cd of owner.cds.values()) this.#dropCd(cd);
+    for (const level1 of owner.level1Cds.values()) this.#dropLevel1Cd(level1);
   }
 
   #dropCd(entry: CdEntry): void {
@@ -163,7 +166,7 @@ export class ConfigCache implements ConfigInvalidation {
     const entry = this.#stes.get(streamId);
     if (entry !== undefined) this.#dropSte(entry);
     if (leaf) return;
-    for (const level1 of [...this.#level1.values()]) {
+    for (const level1 of this.#level1.values()) {
       if (Math.floor(streamId / 2 ** level1.leafBits) === level1.index) this.#dropLevel1(level1);
     }
   }
@@ -172,8 +175,8 @@ export class ConfigCache implements ConfigInvalidation {
     const span = 2 ** (range + 1);
     const lowest = range >= 31 ? 0 : Math.floor(streamId / span) * span;
     const highest = range >= 31 ? 2 ** 32 - 1 : lowest + span - 1;
-    for (const entry of [...this.#stes.values()]) if (entry.streamId >= lowest && entry.streamId <= highest) this.#dropSte(entry);
-    for (const level1 of [...this.#level1.values()]) {
+    for (const entry of this.#stes.values()) if (entry.streamId >= lowest && entry.streamId <= highest) this.#dropSte(entry);
+    for (const level1 of this.#level1.values()) {
       const start = level1.index * 2 ** level1.leafBits;
       if (start <= highest && start + 2 ** level1.leafBits > lowest) this.#dropLevel1(level1);
     }

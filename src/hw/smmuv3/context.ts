@@ -14,7 +14,7 @@ import { CD } from "./spec/cd.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2 } from "./stage2.ts";
 import type { StaleDetector } from "./stale-detector.ts";
-import { noteAbsentFeatures, type Ste } from "./ste.ts";
+import { cdTableAlignment, noteAbsentFeatures, type Ste } from "./ste.ts";
 
 /** Answers of {@link selectContext} that are no index. */
 export const NO_STAGE1 = -1;
@@ -58,9 +58,8 @@ export interface ContextTableDeps {
 
 /** Base of a CD table: the bits below its size count as zero. */
 function tableBase(ste: Ste): number {
-  const bytes = ste.cdLeafBits === 0 ? 64 * 2 ** ste.cdMax : Math.max(64, 8 * 2 ** (ste.cdMax - ste.cdLeafBits));
   const pointer = ste.fields.S1ContextPtr;
-  return pointer - (pointer % bytes);
+  return pointer - (pointer % cdTableAlignment(ste));
 }
 
 export class ContextTable {

@@ -77,7 +77,15 @@ function contiguousBits(granule: GranuleBits, level: number): number {
  *
  * Contiguous is a hint: it is taken only where the run fits the input range and this entry's address has its place in it.
  */
-export function mappedSize(descriptor: Descriptor, granule: GranuleBits, level: number, inputBits: number, output: number, hi: number, lo: number): number {
+export function mappedSize(
+  descriptor: Descriptor,
+  granule: GranuleBits,
+  level: number,
+  inputBits: number,
+  output: number,
+  hi: number,
+  lo: number,
+): number {
   const size = levelShift(granule, level);
   if (!descriptor.contiguous) return size;
   const run = size + contiguousBits(granule, level);

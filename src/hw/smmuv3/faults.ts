@@ -119,7 +119,7 @@ function put(words: Uint32Array, fields: readonly EventField[], name: string, va
 }
 
 /** Writes the record of a fault into 8 words. Fields that the event has not got are skipped. */
-export function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault: Fault, access: Access, oasBits: number): void {
+function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault: Fault, access: Access, oasBits: number): void {
   const { fields } = spec;
   words.fill(0);
   put(words, fields, "EventType", spec.number);

@@ -36,7 +36,7 @@ export function stage2OutputBits(f: SteFields, config: SmmuConfig): number {
 }
 
 /** The start level that S2SL0 names, or undefined for reserved codes. Code 3 with 4 KiB needs small tables, which are absent. */
-export function stage2StartLevel(f: SteFields): number | undefined {
+function stage2StartLevel(f: SteFields): number | undefined {
   const granule = stage2Granule(f);
   if (f.S2SL0 === 3 || granule === undefined) return undefined;
   return granule === 12 ? 2 - f.S2SL0 : 3 - f.S2SL0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
 import { high32, low32 } from "../bits/hex.ts";
-import { entryOffset, levelShift } from "./address-size.ts";
+import { entryOffset, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -66,8 +66,7 @@ export class Stage2 {
       if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
     }
     // 7.10
-    const size = 2 ** entry.size;
-    this.physical = entry.pa - (entry.pa % size) + (ipa % size);
+    this.physical = withOffset(entry.pa, entry.size, hi, lo);
     return true;
   }
 
@@ -108,7 +107,7 @@ export class Stage2 {
     entry.level = level;
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
-    entry.pa = output;
+    entry.pa = output - (output % 2 ** entry.size);
     entry.stage2 = stage2Permissions((descriptor.lo >>> 6) & 3, (descriptor.hi >>> 21) & 3, config.xnx);
     entry.memAttr = (descriptor.lo >>> 2) & 15;
     entry.shareability2 = (descriptor.lo >>> 8) & 3;

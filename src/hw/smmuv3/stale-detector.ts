@@ -11,8 +11,9 @@ import type { TraceSink } from "../../sim/index.ts";
 import { hex, hex64 } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import type { Cd } from "./cd.ts";
-import type { CdEntry, ConfigEntry, Level1Entry, SteEntry } from "./config-cache.ts";
+import type { CachedStructure, CdEntry, ConfigEntry, Level1Entry, SteEntry } from "./config-cache.ts";
 import { swapBytes } from "./descriptor.ts";
+import { LiveRewrites } from "./live-rewrite.ts";
 import { type SmmuEvents, type SmmuHost, type StaleUse, StreamWorld, Transaction } from "./ports.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import { cdMask, descriptorMask, level1Mask, steMask } from "./stale-masks.ts";
@@ -34,6 +35,7 @@ export class StaleDetector {
   readonly #host: SmmuHost;
   readonly #trace: TraceSink<SmmuEvents>;
   readonly #tlb: () => Tlb;
+  readonly #rewrites: LiveRewrites;
   readonly #origins: TlbOrigin[] = [];
   readonly #words = new Uint32Array(16);
   #lastId = 0;
@@ -44,6 +46,7 @@ export class StaleDetector {
     this.#host = host;
     this.#trace = trace;
     this.#tlb = tlb;
+    this.#rewrites = new LiveRewrites(host, trace);
   }
 
   /** A transaction begins. */
@@ -70,7 +73,9 @@ export class StaleDetector {
     }
     if (level1 !== undefined && this.#level1Differs(entry, level1, "ste", `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`)) return;
     const finding = this.#compare(ste.address, ste.words, steMask(ste));
-    if (finding) this.#report(entry, "ste", finding, `CMD_CFGI_STE StreamID ${hex(streamId)}`);
+    if (finding === undefined) return;
+    this.#rewrites.ste(entry, "used");
+    this.#report(entry, "ste", finding, `CMD_CFGI_STE StreamID ${hex(streamId)}`);
   }
 
   cdHit(entry: CdEntry): void {
@@ -79,14 +84,16 @@ export class StaleDetector {
     const operands = `StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)}`;
     if (level1 !== undefined && this.#level1Differs(entry, level1, "cd", `CMD_CFGI_CD ${operands} Leaf 0`)) return;
     const finding = this.#compare(cd.address, cd.words, cdMask(cd));
-    if (finding) this.#report(entry, "cd", finding, `CMD_CFGI_CD ${operands}`);
+    if (finding === undefined) return;
+    this.#rewrites.cd(entry, "used");
+    this.#report(entry, "cd", finding, `CMD_CFGI_CD ${operands}`);
   }
 
   /** A level-1 descriptor from the cache leads to a structure. */
   level1Hit(entry: Level1Entry, what: "ste" | "cd", streamId: number, index: number): void {
     if (entry.id !== 0) return;
-    const missing = what === "ste" ? `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0` : `CMD_CFGI_CD StreamID ${hex(streamId)} SubstreamID ${hex(index)} Leaf 0`;
-    this.#level1Differs(entry, entry, what, missing);
+    const command = what === "ste" ? `CMD_CFGI_STE StreamID ${hex(streamId)}` : `CMD_CFGI_CD StreamID ${hex(streamId)} SubstreamID ${hex(index)}`;
+    this.#level1Differs(entry, entry, what, `${command} Leaf 0`);
   }
 
   /**
@@ -128,7 +135,9 @@ export class StaleDetector {
 
   // Drops by maintenance.
 
-  configDropped(entry: ConfigEntry): void {
+  configDropped(entry: CachedStructure): void {
+    if ("ste" in entry) this.#rewrites.ste(entry, "invalidated");
+    else if ("cd" in entry) this.#rewrites.cd(entry, "invalidated");
     if (entry.id !== 0) this.#trace.emit("smmu.stale-dropped", { entry: entry.id });
   }
 

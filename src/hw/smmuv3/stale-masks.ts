@@ -31,7 +31,7 @@ function once(key: string, build: () => Uint32Array): Uint32Array {
 }
 
 /** Bits of an STE that decide something, by its own V and Config. */
-export function steMask(ste: Ste): Uint32Array {
+export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
   const { V, Config, S1DSS } = ste.fields;
   const on = V === 1 && (Config & 4) !== 0;
   const s1 = on && (Config & 1) !== 0;
@@ -67,7 +67,7 @@ const BEHIND_EPD0 = new Set(["T0SZ", "TG0", "IR0", "OR0", "SH0", "TTB0", "HAD0",
 const BEHIND_EPD1 = new Set(["T1SZ", "TG1", "IR1", "OR1", "SH1", "TTB1", "HAD1", "E0PD1", "TBI1"]);
 
 /** Bits of a CD that decide something, by its own V and EPDx and the StreamWorld. */
-export function cdMask(cd: Cd): Uint32Array {
+export function cdMask(cd: Pick<Cd, "words" | "ste">): Uint32Array {
   const f = new CdFields(cd.words);
   const use0 = tableInUse(f, cd.ste, 0);
   const use1 = tableInUse(f, cd.ste, 1);

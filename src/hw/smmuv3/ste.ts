@@ -69,6 +69,11 @@ function cdLeafBits(fields: SteFields, config: SmmuConfig): number {
   return fields.S1Fmt === 1 ? 6 : fields.S1Fmt === 2 ? 10 : 0;
 }
 
+/** Bytes that the CD table of an STE is aligned to: S1ContextPtr bits below count as zero (§5.2). */
+export function cdTableAlignment(ste: Ste): number {
+  return ste.cdLeafBits === 0 ? 64 * 2 ** ste.cdMax : Math.max(64, 8 * 2 ** (ste.cdMax - ste.cdLeafBits));
+}
+
 /** Names fields that ask for a feature which the model has not got. */
 export function noteAbsentFeatures(structure: Structure, words: Uint32Array, log: NotModelledLog): void {
   for (const field of structure.fields) {

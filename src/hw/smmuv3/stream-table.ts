@@ -7,10 +7,11 @@ import { BusStatus } from "../memory/system-bus.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { ConfigCache, Level1Entry, SteEntry } from "./config-cache.ts";
 import type { Fault } from "./faults.ts";
+import { type Lint, lintTo } from "./lint.ts";
 import type { RegisterView, SmmuEvents, SmmuHost } from "./ports.ts";
 import { EventNumber } from "./spec/events.ts";
 import type { StaleDetector } from "./stale-detector.ts";
-import { decodeSte, noteAbsentSteFeatures } from "./ste.ts";
+import { cdTableAlignment, decodeSte, noteAbsentSteFeatures } from "./ste.ts";
 
 export interface StreamTableDeps {
   readonly config: SmmuConfig;
@@ -27,8 +28,8 @@ export interface StreamTableDeps {
 export class StreamTableFormat {
   readonly twoLevel: boolean;
   readonly split: number;
-  /** StreamIDs from 2^size up are out of range. */
-  readonly size: number;
+  /** The first StreamID that is out of range. */
+  readonly limit: number;
   readonly base: number;
 
   constructor(config: SmmuConfig, base: number, cfg: number) {
@@ -36,7 +37,7 @@ export class StreamTableFormat {
     const splitField = (cfg >>> 6) & 31;
     this.twoLevel = config.twoLevelStreamTable && ((cfg >>> 16) & 3) === 1;
     this.split = splitField === 8 || splitField === 10 ? splitField : 6;
-    this.size = Math.min(log2Size, config.sidSize);
+    this.limit = 2 ** Math.min(log2Size, config.sidSize);
     // Alignment goes by the size as written, the range by the size in force.
     const bytes = this.twoLevel ? Math.max(64, 8 * 2 ** (log2Size - this.split)) : 64 * 2 ** log2Size;
     this.base = base - (base % bytes);
@@ -47,12 +48,14 @@ const SPAN_MAX = 11;
 
 export class StreamTable {
   readonly #deps: StreamTableDeps;
+  readonly #lintTo: Lint;
   #format: StreamTableFormat;
   #base = -1;
   #cfg = -1;
 
   constructor(deps: StreamTableDeps) {
     this.#deps = deps;
+    this.#lintTo = lintTo(deps.trace);
     this.#format = new StreamTableFormat(deps.config, 0, 0);
   }
 
@@ -77,7 +80,7 @@ export class StreamTable {
     const { cache, fault, detector } = this.#deps;
     const format = this.#current();
     // 3.1
-    if (streamId >= 2 ** format.size) {
+    if (streamId >= format.limit) {
       fault.raise(EventNumber.C_BAD_STREAMID);
       return undefined;
     }
@@ -140,10 +143,16 @@ export class StreamTable {
     return entry;
   }
 
-  #lint(entry: SteEntry): void {
+  #lint({ streamId, ste }: SteEntry): void {
     const { trace } = this.#deps;
-    const { broken } = entry.ste;
-    if (broken === undefined || !trace.wants("smmu.lint")) return;
-    trace.emit("smmu.lint", { rule: `ste-${broken.id}`, detail: `STE of StreamID ${hex(entry.streamId)}: ${broken.text}`, section: "§5.2.2" });
+    const { broken, fields, stage1 } = ste;
+    if (!trace.wants("smmu.lint")) return;
+    const whose = `STE of StreamID ${hex(streamId)}`;
+    if (broken !== undefined) {
+      trace.emit("smmu.lint", { rule: `ste-${broken.id}`, detail: `${whose}: ${broken.text}`, section: "§5.2.2" });
+    } else if (stage1 && fields.S1ContextPtr % cdTableAlignment(ste) !== 0) {
+      const detail = `${whose}: S1ContextPtr ${hex(fields.S1ContextPtr)} is not aligned to ${hex(cdTableAlignment(ste))} bytes`;
+      this.#lintTo("cd-table-alignment", () => detail);
+    }
   }
 }

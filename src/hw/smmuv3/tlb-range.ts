@@ -5,7 +5,7 @@ import type { GranuleBits } from "./address-size.ts";
 import type { TlbiAddress } from "./ports.ts";
 
 /** TG of a TLBI command to granule; 0 is any. */
-export function tlbiGranule(tg: number): GranuleBits | 0 {
+function tlbiGranule(tg: number): GranuleBits | 0 {
   return ([0, 12, 14, 16] as const)[tg & 3]!;
 }
 

@@ -2,9 +2,11 @@
 /**
  * The translation side of the SMMU: from a transaction to its outcome.
  *
- * The numbers in comments are those of the procedure in docs/conformance.md, which orders the checks of IHI 0070 §3.3, §7.3.22
- * and §15: 1 arrival, 2 global enable, 3 STE, 4 decisions of the STE, 5 CD, 6 stage 1, 7 stage 2, 8 output. Each step either
- * goes on or fills the fault, which `#fail` turns into an event and an outcome.
+ * Comments number the steps in the order that IHI 0070 §3.3, §7.3.22 and §15 fix, here and in the files that do the work:
+ *   1 arrival; 2 global enable (GBPA); 3 STE: range, level 1, fetch, validity, Config 0b0xx; 4 what the STE decides: overrides,
+ *   SubstreamID, S1DSS; 5 CD: level 1, fetch, validity; 6 stage 1: size, TLB, range, walk, leaf, permission; 7 stage 2: TLB,
+ *   range, walk, Access flag, permission; 8 output attributes.
+ * Each step either goes on or fills the fault, which `#fail` turns into an event and an outcome.
  */
 import type { TraceSink } from "../../sim/index.ts";
 import { join64 } from "../bits/hex.ts";
@@ -18,7 +20,7 @@ import {
   overriddenType,
   type TypeOverrides,
 } from "./attributes.ts";
-import { exceeds } from "./address-size.ts";
+import { exceeds, withOffset } from "./address-size.ts";
 import type { Cd } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { ConfigCache } from "./config-cache.ts";
@@ -34,7 +36,7 @@ import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
-import { Stage1Walker, withOffset } from "./walk.ts";
+import { Stage1Walker } from "./walk.ts";
 
 /** What the translation side needs of its surroundings. */
 export interface TranslatorDeps {

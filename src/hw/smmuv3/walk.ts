@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
-import { entryOffset, levelShift } from "./address-size.ts";
+import { entryOffset, levelShift, withOffset } from "./address-size.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -47,7 +47,7 @@ export class Stage1Walker {
    * @returns false if the walk failed, see `fault`
    */
   walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
-    const { fault } = this.#deps;
+    const { fault, detector } = this.#deps;
     const { granule, inputBits } = half;
     const descriptor = this.#descriptor;
     // 6.2
@@ -55,6 +55,7 @@ export class Stage1Walker {
     // 6.3, 6.4
     let table = half.table;
     this.#limits = 0;
+    if (detector !== undefined) detector.trail.length = 0;
     for (let level = half.startLevel; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === half.startLevel, hi, lo);
       const physical = this.#fetch(cd, address);
@@ -64,7 +65,7 @@ export class Stage1Walker {
       const isLeaf = kind === DescriptorKind.leaf;
       const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
       if (output >= 2 ** half.outputBits) return !fault.raise(EventNumber.F_ADDR_SIZE);
-      this.#deps.detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
+      detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
       if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, entry);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       table = output;
@@ -111,11 +112,4 @@ function tableLimits(hi: number): number {
     (hi & 0x1000_0000 ? TableLimit.noUserExecute : 0) |
     (hi & 0x0800_0000 ? TableLimit.noPrivExecute : 0)
   );
-}
-
-/** The base of a mapping with the low `size` bits of an input address. */
-export function withOffset(base: number, size: number, hi: number, lo: number): number {
-  const low = size >= 32 ? lo : (lo & (2 ** size - 1)) >>> 0;
-  const high = size > 32 ? hi % 2 ** (size - 32) : 0;
-  return base + high * 2 ** 32 + low;
 }

@@ -62,10 +62,32 @@ const InputPage: EventField = { name: "InputAddr[63:12]", hi: 191, lo: 140, scal
 const IPA: EventField = { name: "IPA", hi: 247, lo: 204, scale: 4096, meaning: "intermediate address [55:12], if S2 is 1" };
 const FetchAddr: EventField = { name: "FetchAddr", hi: 247, lo: 195, scale: 8, meaning: "physical address [55:3] of the structure" };
 
+const Pages: EventField = { name: "Span", hi: 115, lo: 108, meaning: "number of 4 KiB pages" };
+
+/** What an ATS Translation Request asked for. */
+const requested: readonly EventField[] = [
+  { name: "Span", hi: 67, lo: 64, meaning: "number of translation units" },
+  { name: "P", hi: 92, lo: 92, meaning: "privileged requested" },
+  { name: "X", hi: 93, lo: 93, meaning: "execute requested" },
+  { name: "W", hi: 94, lo: 94, meaning: "write requested" },
+  { name: "R", hi: 95, lo: 95, meaning: "read requested" },
+];
+
+/** What an E_PAGE_REQUEST hints at. */
+const hinted: readonly EventField[] = [
+  { name: "uX", hi: 97, lo: 97, meaning: "unprivileged execute" },
+  { name: "uW", hi: 98, lo: 98, meaning: "unprivileged write" },
+  { name: "uR", hi: 99, lo: 99, meaning: "unprivileged read" },
+  { name: "pX", hi: 101, lo: 101, meaning: "privileged execute" },
+  { name: "pW", hi: 102, lo: 102, meaning: "privileged write" },
+  { name: "pR", hi: 103, lo: 103, meaning: "privileged read" },
+];
+
 const id = [EventType, SSV, SubstreamID, StreamID];
 const fetch = [...id, Reason, GPCF, FetchAddr];
 const input = [InputAddrLo, InputAddrHi];
 const translation = [...id, STAG, Stall, PnU, InD, RnW, NSIPA, S2, CLASS, ImpDef, ...input, IPA];
+const permission = [...translation, DirtyBit, AssuredOnly, TTRnW, Overlay];
 
 export interface EventSpec {
   readonly number: EventNumber;
@@ -84,7 +106,7 @@ export const EVENTS: readonly EventSpec[] = [
   { number: 0x02, name: "C_BAD_STREAMID", section: "7.3.3", translationRelated: false, fields: id, meaning: "StreamID outside the Stream table" },
   { number: 0x03, name: "F_STE_FETCH", section: "7.3.4", translationRelated: false, fields: fetch, meaning: "external abort fetching an STE or a level-1 descriptor" },
   { number: 0x04, name: "C_BAD_STE", section: "7.3.5", translationRelated: false, fields: id, meaning: "STE invalid or ILLEGAL" },
-  { number: 0x05, name: "F_BAD_ATS_TREQ", section: "7.3.6", translationRelated: false, fields: [...id, { name: "Span", hi: 67, lo: 64, meaning: "number of translation units" }, { name: "P", hi: 92, lo: 92, meaning: "privileged requested" }, { name: "X", hi: 93, lo: 93, meaning: "execute requested" }, { name: "W", hi: 94, lo: 94, meaning: "write requested" }, { name: "R", hi: 95, lo: 95, meaning: "read requested" }, InputPage], meaning: "ATS Translation Request where ATS is off" },
+  { number: 0x05, name: "F_BAD_ATS_TREQ", section: "7.3.6", translationRelated: false, fields: [...id, ...requested, InputPage], meaning: "ATS Translation Request where ATS is off" },
   { number: 0x06, name: "F_STREAM_DISABLED", section: "7.3.7", translationRelated: false, fields: [EventType, StreamID], meaning: "STE.S1DSS forbids this transaction" },
   { number: 0x07, name: "F_TRANSL_FORBIDDEN", section: "7.3.8", translationRelated: false, fields: [EventType, StreamID, RnW, ...input], meaning: "ATS Translated transaction that is not allowed" },
   { number: 0x08, name: "C_BAD_SUBSTREAMID", section: "7.3.9", translationRelated: false, fields: [EventType, SubstreamID, StreamID], meaning: "SubstreamID outside the CD table" },
@@ -94,9 +116,9 @@ export const EVENTS: readonly EventSpec[] = [
   { number: 0x10, name: "F_TRANSLATION", section: "7.3.13", translationRelated: true, fields: translation, meaning: "no translation" },
   { number: 0x11, name: "F_ADDR_SIZE", section: "7.3.14", translationRelated: true, fields: translation, meaning: "output address too large" },
   { number: 0x12, name: "F_ACCESS", section: "7.3.15", translationRelated: true, fields: translation, meaning: "Access flag is 0" },
-  { number: 0x13, name: "F_PERMISSION", section: "7.3.16", translationRelated: true, fields: [...id, STAG, Stall, PnU, InD, RnW, NSIPA, S2, CLASS, DirtyBit, AssuredOnly, TTRnW, Overlay, ImpDef, ...input, IPA], meaning: "permission denied" },
+  { number: 0x13, name: "F_PERMISSION", section: "7.3.16", translationRelated: true, fields: permission, meaning: "permission denied" },
   { number: 0x20, name: "F_TLB_CONFLICT", section: "7.3.17", translationRelated: false, fields: [...id, Reason32, PnU, InD, RnW, NSIPA, S2, CLASS, ...input, IPA], meaning: "more than one TLB entry matches" },
   { number: 0x21, name: "F_CFG_CONFLICT", section: "7.3.18", translationRelated: false, fields: [...id, Reason32], meaning: "more than one cached STE matches" },
-  { number: 0x24, name: "E_PAGE_REQUEST", section: "7.3.19", translationRelated: false, fields: [...id, { name: "uX", hi: 97, lo: 97, meaning: "unprivileged execute" }, { name: "uW", hi: 98, lo: 98, meaning: "unprivileged write" }, { name: "uR", hi: 99, lo: 99, meaning: "unprivileged read" }, { name: "pX", hi: 101, lo: 101, meaning: "privileged execute" }, { name: "pW", hi: 102, lo: 102, meaning: "privileged write" }, { name: "pR", hi: 103, lo: 103, meaning: "privileged read" }, { name: "Span", hi: 115, lo: 108, meaning: "number of 4 KiB pages" }, InputPage], meaning: "hint that memory will be used" },
+  { number: 0x24, name: "E_PAGE_REQUEST", section: "7.3.19", translationRelated: false, fields: [...id, ...hinted, Pages, InputPage], meaning: "hint that memory will be used" },
   { number: 0x25, name: "F_VMS_FETCH", section: "7.3.20", translationRelated: false, fields: fetch, meaning: "external abort fetching a VMS" },
 ];

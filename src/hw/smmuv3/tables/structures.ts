@@ -2,6 +2,7 @@
 /** Building STEs, CDs, level-1 descriptors and commands from field values, by the tables of fields. */
 import { fieldNamed, setField } from "../../bits/fields.ts";
 import { high32, low32 } from "../../bits/hex.ts";
+import type { GranuleBits } from "../address-size.ts";
 import { CD } from "../spec/cd.ts";
 import { smmuCommands } from "../spec/commands.ts";
 import { STE } from "../spec/ste.ts";
@@ -13,6 +14,10 @@ export type FieldValues = Readonly<Record<string, number>>;
 
 /** Bytes that bit 0 of a pointer field stands for. */
 const POINTER_UNIT: FieldValues = { S1ContextPtr: 64, S2TTB: 16, TTB0: 16, TTB1: 16 };
+
+/** Codes of granules: TG0 and S2TG, and TG1. */
+const TG0: Readonly<Record<GranuleBits, number>> = { 12: 0, 14: 2, 16: 1 };
+const TG1: Readonly<Record<GranuleBits, number>> = { 12: 2, 14: 1, 16: 3 };
 
 function build(structure: Structure, values: FieldValues): Uint32Array {
   const words = new Uint32Array(structure.words);
@@ -58,7 +63,7 @@ export function stage2Fields(table: PageTable): FieldValues {
   return {
     S2T0SZ: 64 - inputBits,
     S2SL0: granule === 12 ? 2 - startLevel : 3 - startLevel,
-    S2TG: granule === 12 ? 0 : granule === 14 ? 2 : 1,
+    S2TG: TG0[granule],
     S2PS: granule === 16 ? 6 : 5,
     S2IR0: 1,
     S2OR0: 1,
@@ -89,8 +94,8 @@ export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: Pa
     IPS: ttb0?.granule === 16 || ttb1?.granule === 16 ? 6 : 5,
     MAIR0: 0x0044_04ff,
     ENDI: (ttb0 ?? ttb1)?.bigEndian ? 1 : 0,
-    ...(ttb0 === undefined ? { EPD0: 1 } : { T0SZ: 64 - ttb0.inputBits, TG0: ttb0.granule === 12 ? 0 : ttb0.granule === 14 ? 2 : 1, TTB0: ttb0.base, IR0: 1, OR0: 1, SH0: 3 }),
-    ...(ttb1 === undefined ? { EPD1: 1 } : { T1SZ: 64 - ttb1.inputBits, TG1: ttb1.granule === 12 ? 2 : ttb1.granule === 14 ? 1 : 3, TTB1: ttb1.base, IR1: 1, OR1: 1, SH1: 3 }),
+    ...(ttb0 === undefined ? { EPD0: 1 } : { T0SZ: 64 - ttb0.inputBits, TG0: TG0[ttb0.granule], TTB0: ttb0.base, IR0: 1, OR0: 1, SH0: 3 }),
+    ...(ttb1 === undefined ? { EPD1: 1 } : { T1SZ: 64 - ttb1.inputBits, TG1: TG1[ttb1.granule], TTB1: ttb1.base, IR1: 1, OR1: 1, SH1: 3 }),
     ...values,
   });
 }

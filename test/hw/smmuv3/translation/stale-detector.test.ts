@@ -160,6 +160,23 @@ describe("stage 2", () => {
   });
 });
 
+test("nested: a changed stage-2 page under the CD is no matter of the data's translation", () => {
+  const bench = new Bench({}, { detector: true });
+  const s1 = bench.pageTable(1);
+  s1.map(VA, IPA, 0x1000);
+  const cd = bench.arena.take(0x1000);
+  bench.write(cd, stage1Cd({ ttb0: s1 }));
+  const s2 = bench.pageTable(2, 12, { inputBits: 40 });
+  s2.map(0x4000_0000, 0x4000_0000, 0x20_0000);
+  s2.map(IPA, PA, 0x1000);
+  bench.streams.write(0, nestedSte(cd, s2));
+  bench.go(VA);
+  const { uses } = watch(bench);
+  s2.unmap(cd);
+  expect(bench.result(VA)).toBe(PA);
+  expect(uses).toEqual([]);
+});
+
 describe("configuration", () => {
   test("a changed STE: CMD_CFGI_STE", () => {
     const { bench, uses, at: places } = stage1();
