@@ -10,25 +10,29 @@ import { ByteSet } from "../shadow/byte-set.ts";
 import { describePage } from "../shadow/ownership.ts";
 import { Monitor } from "./monitor.ts";
 
-export interface ImageWitness {
-  /** Name of the kernel that the image becomes. */
-  readonly kernel: string;
-  /** Bytes of the image that differ from what was loaded, from its load on; 0 if nothing is loaded. */
-  changedBytes(): number;
+/** How the next kernel's memory differs from what was loaded. */
+export interface ImageDamage {
+  /** Bytes that differ; 0 if nothing does or nothing was loaded. */
+  readonly bytes: number;
+  /** The first difference in words, for evidence. */
+  readonly first: string;
 }
 
 export class NextKernelIntact extends Monitor {
   readonly claim = "next-kernel-intact";
   readonly #next: string;
-  readonly #image: ImageWitness;
+  readonly #damage: () => ImageDamage;
   readonly #bytes = new ByteSet();
   #changed = 0;
 
-  /** @param next the name of the next kernel */
-  constructor(next: string, image: ImageWitness) {
+  /**
+   * @param next the name of the next kernel
+   * @param damage compares its memory with what was loaded
+   */
+  constructor(next: string, damage: () => ImageDamage) {
     super();
     this.#next = next;
-    this.#image = image;
+    this.#damage = damage;
   }
 
   /** Different bytes of the next kernel that a device changed. */
@@ -56,9 +60,8 @@ export class NextKernelIntact extends Monitor {
   }
 
   override finish(now: number): void {
-    this.#changed = this.#image.changedBytes();
-    if (this.#changed > 0) {
-      this.broken({ time: now, who: "checksum", text: `${this.#changed} bytes of the image differ from what was loaded` });
-    }
+    const { bytes, first } = this.#damage();
+    this.#changed = bytes;
+    if (bytes > 0) this.broken({ time: now, who: "checksum", text: `${bytes} bytes differ from what was loaded: ${first}` });
   }
 }

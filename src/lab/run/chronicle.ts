@@ -54,7 +54,8 @@ export class Chronicle {
       }
     });
     trace.on("kernel.oops", ({ seq, time, data }) => {
-      this.#oops ??= { ...data, time };
+      const hook = this.#steps.findLast((step) => step.kernel === data.kernel && step.end === undefined);
+      this.#oops ??= { ...data, time, device: data.device ?? hook?.device ?? null };
       this.#note(seq, time, data.kernel, `oops: ${data.message}`, "oops");
     });
     trace.on("kernel.shutdown", ({ seq, time, data }) => {

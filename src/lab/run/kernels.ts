@@ -3,6 +3,8 @@
  * The kernels of a run, one after the other: how the first is booted, what it loads for the next, and what the machine
  * does when a kernel resets it, turns it off, or jumps away.
  */
+import { bytesToHexString, unsafeCompareUint8Arrays } from "typed-array-utils";
+import { hex } from "../../hw/index.ts";
 import {
   boot_regions,
   type BootFiles,
@@ -24,6 +26,7 @@ import { armSmmuV3Module } from "../../drivers/index.ts";
 import type { LabTrace, MachineStep } from "../events.ts";
 import { clientDriver } from "../machine/clients.ts";
 import type { Machine } from "../machine/machine.ts";
+import type { ImageDamage } from "../monitors/next-kernel.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 
 /** Names of the kernels of a run. */
@@ -33,8 +36,11 @@ export const SECOND = "second";
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
 const DTB_BYTES = 8 * 1024;
-/** Where and how much memory a kernel that may crash sets aside: in the middle of RAM, away from raw IOVAs. */
+/** Bytes of overwritten memory that are shown. */
+const SHOWN_BYTES = 8;
+/** What a kernel that may crash sets aside, at most: in the middle of RAM, away from raw IOVAs. */
 const CRASH_RESERVE_BYTES = 64 * 1024 * 1024;
+const RESERVE_ALIGN = 2 * 1024 * 1024;
 
 /** Board code that links devices to the SMMU as soon as they exist, before any driver probes. */
 function boardLinks(devices: readonly DeviceSpec[]): DriverModule {
@@ -62,11 +68,14 @@ export class Kernels {
   readonly #scenario: Scenario;
   readonly #machine: Machine;
   readonly #trace: LabTrace;
+  readonly #extra: readonly DriverModule[];
 
-  constructor(scenario: Scenario, machine: Machine, trace: LabTrace) {
+  /** @param extra further code of the first kernel */
+  constructor(scenario: Scenario, machine: Machine, trace: LabTrace, extra: readonly DriverModule[]) {
     this.#scenario = scenario;
     this.#machine = machine;
     this.#trace = trace;
+    this.#extra = extra;
   }
 
   #files(kernel: string): BootFiles {
@@ -79,7 +88,8 @@ export class Kernels {
 
   #crashReserve(): { readonly base: number; readonly size: number } {
     const { base, size } = this.#machine.spec.memory;
-    return { base: base + Math.floor(size / 4 / CRASH_RESERVE_BYTES) * CRASH_RESERVE_BYTES, size: Math.min(CRASH_RESERVE_BYTES, size / 4) };
+    const whole = (bytes: number): number => Math.floor(bytes / RESERVE_ALIGN) * RESERVE_ALIGN;
+    return { base: base + whole(size / 2), size: Math.min(CRASH_RESERVE_BYTES, whole(size / 4)) };
   }
 
   /** @param role the first kernel drives what the description says; the second drives it as mainline does */
@@ -92,6 +102,7 @@ export class Kernels {
       ...(machine.pci ? [pciHostGenericModule(), pcieportModule()] : []),
       { ...smmu, initcall: machine.smmu.driver === "module" ? "module" : smmu.initcall },
       ...(linked.length > 0 ? [boardLinks(linked)] : []),
+      ...(role === FIRST ? this.#extra : []),
       ...clients.map(({ kind, hook, driver, active }) =>
         role === FIRST
           ? clientDriver(kind, hook, driver === "module" ? "module" : "device", active)
@@ -139,11 +150,16 @@ export class Kernels {
     return this.first;
   }
 
-  /** Loads the kernel that the way down jumps to, if it does. */
+  /**
+   * Loads the kernel that the way down jumps to, if it does.
+   * @throws Error if there is no place for it, which the least RAM of a scenario rules out
+   */
   loadNext(): void {
-    const { wayDown } = this.#scenario;
-    if (wayDown === "kexec") this.first?.kexec.kexec_load(this.#files(SECOND), "kexec");
-    if (wayDown === "kdump") this.first?.kexec.kexec_load(this.#files(SECOND), "crash");
+    const kind = { kexec: "kexec", kdump: "crash", reboot: null, "power-off": null, emergency: null } as const;
+    const jump = kind[this.#scenario.wayDown];
+    if (jump === null) return;
+    const error = this.first?.kexec.kexec_load(this.#files(SECOND), jump);
+    if (error !== 0) throw new Error(`kexec_load of the ${jump} kernel: ${error}`);
   }
 
   #step(step: MachineStep, kernel: string): void {
@@ -191,16 +207,19 @@ export class Kernels {
     this.#machine.simulation.after(this.#scenario.next.handoverMs * MS, start);
   }
 
-  /** Bytes of the second kernel's image and standing early memory that are not what was put there. */
-  changedBytesOfSecond(): number {
-    const { second } = this;
-    if (second === null) return 0;
-    let changed = 0;
-    for (const { base, size, contents } of boot_regions(second)) {
+  /** What of the second kernel's image and standing early memory is not what was put there. */
+  damageOfSecond(): ImageDamage {
+    let bytes = 0;
+    let first = "";
+    for (const { name, base, size, contents } of this.second === null ? [] : boot_regions(this.second)) {
       const found = new Uint8Array(size);
-      second.platform.bus.readBytes(base, found);
-      for (let i = 0; i < size; i++) if (found[i] !== contents[i]) changed++;
+      this.#machine.bus.memory.readBytes(base, found);
+      if (unsafeCompareUint8Arrays(found, contents)) continue;
+      const differs = (byte: number, index: number): boolean => byte !== contents[index];
+      const at = found.findIndex(differs);
+      if (first === "") first = `${name} at ${hex(base + at)} hold ${bytesToHexString(found.subarray(at, at + SHOWN_BYTES))}, ${bytesToHexString(contents.subarray(at, at + SHOWN_BYTES))} belongs there`;
+      bytes += found.filter(differs).length;
     }
-    return changed;
+    return { bytes, first };
   }
 }

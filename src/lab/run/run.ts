@@ -4,14 +4,14 @@
  *
  * A run is a pure function of the scenario and the seed.
  */
-import type { Kernel } from "../../kernel/index.ts";
+import type { DriverModule, Kernel } from "../../kernel/index.ts";
 import { type Coroutine, type RunOutcome, Trace } from "../../sim/index.ts";
 import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
 import { Machine } from "../machine/machine.ts";
 import { QuietAfterShutdown } from "../monitors/quiet.ts";
 import { TranslatedAfterSmmu } from "../monitors/untranslated.ts";
 import { NoForeignWrite } from "../monitors/foreign-write.ts";
-import { NextKernelIntact } from "../monitors/next-kernel.ts";
+import { type ImageDamage, NextKernelIntact } from "../monitors/next-kernel.ts";
 import { NoMissedMaintenance } from "../monitors/maintenance.ts";
 import { NoStaleWalk } from "../monitors/stale-walk.ts";
 import { SuppliersLast } from "../monitors/suppliers-last.ts";
@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly seed: number;
   /** The command line that repeats this run, for the report. */
   readonly replay: string;
+  /** Further code of the first kernel: a driver under trial, for a device whose own driver is absent. */
+  readonly drivers?: readonly DriverModule[];
 }
 
 const MS = 1_000_000;
@@ -60,10 +62,10 @@ class Monitors {
   /** In the order of the claims. */
   readonly all: readonly Monitor[];
 
-  constructor(machine: Machine, changedBytes: () => number) {
+  constructor(machine: Machine, damage: () => ImageDamage) {
     this.untranslated = new TranslatedAfterSmmu(machine.names.smmu);
     this.suppliers = new SuppliersLast(machine.names.suppliers);
-    this.next = new NextKernelIntact(SECOND, { kernel: SECOND, changedBytes });
+    this.next = new NextKernelIntact(SECOND, damage);
     this.all = [this.quiet, this.untranslated, this.foreign, this.walks, this.suppliers, this.next, this.maintenance];
   }
 }
@@ -83,14 +85,14 @@ class Run {
   readonly #counters = new WayDownCounters();
   readonly #recorder = new TimelineRecorder();
   #wayDownAt = 0;
-  #limitHit = false;
+  #inconclusive = false;
 
   constructor(scenario: Scenario, options: RunOptions) {
     this.#scenario = scenario;
     this.#options = options;
     this.#machine = new Machine(scenario.machine, { seed: options.seed, trace: this.#trace, workload: scenario.workload });
-    this.#kernels = new Kernels(scenario, this.#machine, this.#trace);
-    this.#monitors = new Monitors(this.#machine, () => this.#kernels.changedBytesOfSecond());
+    this.#kernels = new Kernels(scenario, this.#machine, this.#trace, options.drivers ?? []);
+    this.#monitors = new Monitors(this.#machine, () => this.#kernels.damageOfSecond());
     this.#chronicle = new Chronicle(new Set([...this.#machine.names.clients.values(), this.#machine.names.smmu]));
     for (const monitor of this.#monitors.all) monitor.attach(this.#trace);
     this.#chronicle.attach(this.#trace);
@@ -106,7 +108,7 @@ class Run {
   #until(limitNs: number, until: () => boolean): RunOutcome {
     const { simulation } = this.#machine;
     const outcome = simulation.run({ until, limitNs: simulation.now + limitNs, limitSteps: simulation.steps + STEP_LIMIT });
-    if (outcome.kind === "limit" && outcome.limit === "steps") this.#limitHit = true;
+    if (outcome.kind === "limit" && outcome.limit === "steps") this.#inconclusive = true;
     return outcome;
   }
 
@@ -119,7 +121,10 @@ class Run {
     const first = this.#kernels.bootFirst();
     this.#step("cold-boot", FIRST);
     this.#until(BOOT_LIMIT_NS, () => first.state !== "booting");
-    if (first.state !== "running") return false;
+    if (first.state !== "running") {
+      this.#inconclusive ||= first.state === "booting";
+      return false;
+    }
     this.#kernels.loadNext();
     for (const client of this.#machine.clients) client.start();
     const idle = this.#idleClients();
@@ -162,8 +167,8 @@ class Run {
       this.#step("way-down", FIRST);
       const first = this.#kernels.first!;
       first.spawn(`${wayDown}:1`, this.#wayDown(first));
-      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended);
-      if (STARTS_ANOTHER[wayDown]) second = this.#secondKernel();
+      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended || first.state === "crashed" || first.state === "gone");
+      if (STARTS_ANOTHER[wayDown] && first.oopses.length === 0) second = this.#secondKernel();
       this.#for(this.#scenario.workload.afterMs);
     }
     for (const monitor of this.#monitors.all) monitor.finish(simulation.now);
@@ -189,7 +194,7 @@ class Run {
     const start = Math.max(0, this.#wayDownAt - LEAD_NS);
     const clientDevices = [...names.clients.values()];
     // A second kernel that came up and oopsed later is not up.
-    const secondKernel = second === "up" && this.#kernels.second?.state === "crashed" ? "oops" : second;
+    const secondKernel = second === "up" && this.#kernels.second?.oopses.length !== 0 ? "oops" : second;
     return {
       title: this.#scenario.title,
       wayDown: this.#scenario.wayDown,
@@ -209,7 +214,7 @@ class Run {
       secondKernel,
       oops: this.#chronicle.oops,
       stuck: this.#stuck(secondKernel),
-      inconclusive: this.#limitHit,
+      inconclusive: this.#inconclusive,
       wayDownAt: this.#wayDownAt,
       endedAt: simulation.now,
       shutdownOrder: this.#chronicle.shutdownOrder,

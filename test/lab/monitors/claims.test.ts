@@ -196,7 +196,7 @@ describe("suppliers-last", () => {
 
 describe("next-kernel-intact", () => {
   const story = (changed: number = 0): Story<NextKernelIntact> =>
-    new Story(new NextKernelIntact("second", { kernel: "second", changedBytes: () => changed }));
+    new Story(new NextKernelIntact("second", () => ({ bytes: changed, first: "text at 0x80200000" })));
 
   test("a device write into the next kernel's memory breaks the claim", () => {
     const told = story().dma("etr", { trespass: { address: 0, page: page({ kernel: "second", kind: "early" }) } });

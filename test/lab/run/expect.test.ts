@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What counts as not expected: verdicts, claims, and kernels that fail by themselves. */
 import { expect, test } from "vitest";
-import { brokenExpectations, cellScenario, parseCell, runCell, type RunResult, type Scenario } from "../../../src/lab/index.ts";
+import { type DriverModule, platform_driver_register } from "../../../src/kernel/index.ts";
+import { brokenExpectations, cellScenario, parseCell, runCell, runScenario, type RunResult, type Scenario } from "../../../src/lab/index.ts";
 
 const key = parseCell("none/hdlcd/quiescing/power-off")!;
 const run = runCell(key, 1);
@@ -34,4 +35,31 @@ test("an oops of the first kernel is never expected, and is told with task and d
 test("an oops of the second kernel is expected only where its memory was overwritten", () => {
   expect(brokenExpectations(scenario({}), oopsed("second", 0))).toHaveLength(1);
   expect(brokenExpectations(scenario({}), oopsed("second", 64))).toEqual([]);
+});
+
+test("a driver that throws is an oops of the simulated kernel, with the device whose hook it was", () => {
+  const scenario = cellScenario(parseCell("none/hdlcd/no-hook/reboot")!);
+  const devices = scenario.machine.devices.map((device) => ({ ...device, driver: "absent" as const }));
+  const faulty: DriverModule = {
+    name: "faulty",
+    initcall: "device",
+    linkOrder: 999,
+    *init(kernel) {
+      yield* platform_driver_register(kernel, {
+        name: "faulty",
+        of_match_table: ["arm,hdlcd"],
+        *probe() {
+          return 0;
+        },
+        *shutdown() {
+          throw new TypeError("drvdata is null");
+        },
+      });
+    },
+  };
+  const result = runScenario({ ...scenario, machine: { ...scenario.machine, devices } }, { seed: 1, replay: "", drivers: [faulty] });
+  expect(result.oops).toMatchObject({ kernel: "first", device: "7ff60000.hdlcd", task: "reboot:1" });
+  expect(result.oops?.message).toContain("drvdata is null");
+  expect(result.secondKernel).toBe("none");
+  expect(brokenExpectations(scenario, result)).toHaveLength(1);
 });
