@@ -20,6 +20,14 @@ export interface Choice {
   readonly why: string;
 }
 
+/** Choices of the translation side that an embedding program may make. */
+export interface TranslationChoices {
+  /** Row "level1-cached-invalid": L1STDs with Span 0 and L1CDs with V 0 are cached. */
+  readonly cacheInvalidLevel1: boolean;
+}
+
+export const defaultTranslationChoices: TranslationChoices = { cacheInvalidLevel1: true };
+
 /** Rows of the translation side. */
 export const translationChoices: readonly Choice[] = [
   {
@@ -75,7 +83,7 @@ export const translationChoices: readonly Choice[] = [
     id: "level1-cached-invalid",
     section: "§3.21.2, §5.1",
     options: "L1STD and L1CD without a level-2 table: cached, or fetched again",
-    ours: "cached until maintenance with Leaf 0",
+    ours: "cached until maintenance with Leaf 0 (switchable)",
     why: "shows drivers that add a level-2 table and invalidate the leaf only",
   },
   {

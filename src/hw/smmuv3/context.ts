@@ -5,6 +5,7 @@ import { hex, join64 } from "../bits/hex.ts";
 import type { NotModelledLog } from "../errors.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { type Cd, decodeCd } from "./cd.ts";
+import type { TranslationChoices } from "./choices.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { CdEntry, ConfigCache, Level1Entry, SteEntry } from "./config-cache.ts";
 import type { Fault } from "./faults.ts";
@@ -54,6 +55,7 @@ export interface ContextTableDeps {
   readonly detector: StaleDetector | undefined;
   readonly trace: TraceSink<SmmuEvents>;
   readonly notModelled: NotModelledLog;
+  readonly choices: TranslationChoices;
 }
 
 /** Base of a CD table: the bits below its size count as zero. */
@@ -89,7 +91,7 @@ export class ContextTable {
 
   /** 5.2 */
   #level1(owner: SteEntry, index: number, base: number): Level1Entry | undefined {
-    const { cache, detector } = this.#deps;
+    const { cache, detector, choices } = this.#deps;
     const leafBits = owner.ste.cdLeafBits;
     const slot = index >>> leafBits;
     const cached = owner.level1Cds.get(slot);
@@ -101,7 +103,7 @@ export class ContextTable {
     const address = this.#fetch(owner.ste, "l1cd", base + slot * 8, words);
     if (address < 0) return undefined;
     const entry: Level1Entry = { id: 0, index: slot, leafBits, address, words };
-    cache.keepLevel1Cd(owner, entry);
+    if (choices.cacheInvalidLevel1 || (words[0]! & 1) !== 0) cache.keepLevel1Cd(owner, entry);
     return entry;
   }
 

@@ -4,6 +4,7 @@ import type { TraceSink } from "../../sim/index.ts";
 import { hex, join64 } from "../bits/hex.ts";
 import type { NotModelledLog } from "../errors.ts";
 import { BusStatus } from "../memory/system-bus.ts";
+import type { TranslationChoices } from "./choices.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { ConfigCache, Level1Entry, SteEntry } from "./config-cache.ts";
 import type { Fault } from "./faults.ts";
@@ -22,6 +23,7 @@ export interface StreamTableDeps {
   readonly detector: StaleDetector | undefined;
   readonly trace: TraceSink<SmmuEvents>;
   readonly notModelled: NotModelledLog;
+  readonly choices: TranslationChoices;
 }
 
 /** STRTAB_BASE_CFG and STRTAB_BASE as they act (§6.3.24, §6.3.25). */
@@ -97,7 +99,7 @@ export class StreamTable {
 
   /** 3.3: the level-1 descriptor of a two-level table. */
   #level1(format: StreamTableFormat, streamId: number): Level1Entry | undefined {
-    const { cache, host, fault, config, detector } = this.#deps;
+    const { cache, host, fault, config, detector, choices } = this.#deps;
     const cached = cache.findLevel1(streamId, format.split);
     if (cached !== undefined) {
       detector?.level1Hit(cached, "ste", streamId, 0);
@@ -111,7 +113,7 @@ export class StreamTable {
       return undefined;
     }
     const entry: Level1Entry = { id: 0, index, leafBits: format.split, address, words };
-    cache.keepLevel1(entry);
+    if (choices.cacheInvalidLevel1 || (words[0]! & 31) !== 0) cache.keepLevel1(entry);
     return entry;
   }
 

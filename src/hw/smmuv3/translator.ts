@@ -22,6 +22,7 @@ import {
 } from "./attributes.ts";
 import { exceeds, withOffset } from "./address-size.ts";
 import type { Cd } from "./cd.ts";
+import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts";
 import type { SmmuConfig } from "./config.ts";
 import { ConfigCache } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
@@ -48,6 +49,8 @@ export interface TranslatorDeps {
   readonly notModelled: NotModelledLog;
   /** True: every cache hit is compared with memory and "smmu.stale-use" is traced. */
   readonly detector: boolean;
+  /** What the architecture leaves open; see choices.ts. */
+  readonly choices?: Partial<TranslationChoices>;
 }
 
 /** CR2.RECINVSID. */
@@ -86,7 +89,8 @@ export class Translator {
     this.#detector = detector;
     this.configCache = new ConfigCache(config.caches, (entry) => detector?.configDropped(entry));
     this.tlb = new Tlb(config.caches.tlb, config.stage2, (slot) => detector?.tlbDropped(slot));
-    const common = { ...deps, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb };
+    const choices = { ...defaultTranslationChoices, ...deps.choices };
+    const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb };
     this.#reporter = new FaultReporter(deps.events, trace, config.oas);
     this.#stage2 = new Stage2(common);
     this.#streams = new StreamTable(common);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A translation side on real memory, with a register view, an event queue and a host that tests can turn. */
 import { Trace } from "../../../../src/sim/index.ts";
+import type { TranslationChoices } from "../../../../src/hw/smmuv3/choices.ts";
 import { NotModelledLog } from "../../../../src/hw/errors.ts";
 import { BusStatus, SystemBus } from "../../../../src/hw/memory/system-bus.ts";
 import { profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
@@ -39,6 +40,13 @@ export interface Answer {
   readonly words: Uint32Array | undefined;
 }
 
+export interface BenchOptions {
+  readonly detector?: boolean;
+  readonly log2Size?: number;
+  readonly split?: 6 | 8 | 10;
+  readonly choices?: Partial<TranslationChoices>;
+}
+
 export class Bench {
   readonly config: SmmuConfig;
   readonly bus: SystemBus;
@@ -58,11 +66,11 @@ export class Bench {
   strtabBaseCfg = 0;
   #table: StreamTables;
 
-  constructor(changes: Partial<SmmuConfig> = {}, options: { detector?: boolean; log2Size?: number; split?: 6 | 8 | 10 } = {}) {
+  constructor(changes: Partial<SmmuConfig> = {}, options: BenchOptions = {}) {
     this.config = { ...profiles.max, ...changes };
     this.bus = new SystemBus(this.config.oas);
     this.bus.addRam({ name: "ram", base: RAM, size: RAM_SIZE });
-    const { detector = false, log2Size = 8, split } = options;
+    const { detector = false, log2Size = 8, split, choices = {} } = options;
     this.#table = new StreamTables({ memory: this.bus.memory, arena: this.arena, log2Size, ...(split === undefined ? {} : { split }) });
     this.use(this.#table);
     this.translator = new Translator({
@@ -85,6 +93,7 @@ export class Bench {
       trace: this.trace,
       notModelled: this.notModelled,
       detector,
+      choices,
     });
   }
 

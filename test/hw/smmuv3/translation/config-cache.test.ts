@@ -135,6 +135,18 @@ test("a CD reached through two StreamIDs is cached for each of them (§3.21.3)",
   expect(both()).toEqual([PA + 0x9000, PA + 0x5000]);
 });
 
+test("cacheInvalidLevel1 false: a level-2 table that appears is seen without maintenance", () => {
+  const bench = new Bench({}, { log2Size: 16, split: 8, choices: { cacheInvalidLevel1: false } });
+  expect(bench.result(VA, { sid: SID })).toBe("C_BAD_STREAMID");
+  const cds = new CdTable({ memory: bench.bus.memory, arena: bench.arena, cdMax: 7, format: 1 });
+  bench.streams.write(SID, stage1Ste(cds.base, cds.fields));
+  expect(bench.result(VA, { sid: SID, ssid: 3 })).toBe("C_BAD_SUBSTREAMID");
+  const table = bench.pageTable(1);
+  table.map(VA, PA, 0x1000);
+  cds.write(3, stage1Cd({ ttb0: table }));
+  expect(bench.result(VA, { sid: SID, ssid: 3 })).toBe(PA);
+});
+
 test("a failed fetch is not cached", () => {
   const bench = new Bench();
   const at = bench.streams.write(1, bypassSte());
