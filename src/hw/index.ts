@@ -12,6 +12,7 @@ export * from "./smmuv3/spec/registers.ts";
 export * from "./smmuv3/spec/commands.ts";
 export * from "./smmuv3/command-text.ts";
 export * from "./smmuv3/choices-registers.ts";
+export * from "./smmuv3/lint-rules.ts";
 export * from "./smmuv3/smmu.ts";
 export * from "./smmuv3/register-file.ts";
 export * from "./smmuv3/dma-port.ts";

@@ -85,13 +85,9 @@ export class CircularQueue {
   #checkBase(value: number, lint: Lint): void {
     const { name, log2Max } = this.#at;
     const log2 = value & LOG2SIZE_FIELD;
-    if (log2 > log2Max) lint("queue-too-large", () => `${name}_BASE.LOG2SIZE ${log2} is capped to ${log2Max}`, "§3.5.1");
+    if (log2 > log2Max) lint("queue-too-large", () => `${name}_BASE.LOG2SIZE ${log2} is capped to ${log2Max}`);
     if (((value & ADDR_LOW) >>> 0) % this.#alignment() !== 0) {
-      lint(
-        "queue-base-alignment",
-        () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment())} bytes: low bits are taken as 0`,
-        "§3.5.1",
-      );
+      lint("queue-base-alignment", () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment())} bytes: low bits are taken as 0`);
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Lint } from "./lint.ts";
 import type { ConfigInvalidation, SmmuHost, TlbiAddress, TlbInvalidation } from "./ports.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf } from "./register-layout.ts";
-import type { OperandCheck } from "./spec/commands.ts";
+import { type OperandCheck, smmuCommands } from "./spec/commands.ts";
 import type { SmmuFeature } from "./spec/register-types.ts";
 
 const E2H = bitsOf("CR2", "E2H");
@@ -23,6 +23,8 @@ const RESP_RESERVED = 3;
 const TG_16K = 2;
 /** SCALE has five bits: IDR5.DS is 0. */
 const SCALES = 32;
+
+const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) => name).filter((name) => /^CMD_(CFGI|TLBI)_/.test(name)));
 
 /** The caches that commands act on. */
 export interface Caches {
@@ -41,6 +43,8 @@ export interface ExecutionDeps {
 export class CommandExecution {
   /** Set before the first command runs. */
   caches: Caches | undefined;
+  /** The last invalidation that no CMD_SYNC has followed, by name. */
+  unsynchronised: string | undefined;
 
   readonly #deps: ExecutionDeps;
   readonly #features: ReadonlySet<SmmuFeature>;
@@ -60,6 +64,8 @@ export class CommandExecution {
     const operands = new Operands(command, words);
     if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
     this.#run(operands);
+    if (invalidations.has(command.name)) this.unsynchronised = command.name;
+    else if (command.name === "CMD_SYNC") this.unsynchronised = undefined;
     return operands;
   }
 
@@ -157,7 +163,7 @@ export class CommandExecution {
     const value = operands.get(name);
     if (value < 2 ** bits) return true;
     const { name: command } = operands.command;
-    this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`, "§4.1.7");
+    this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`);
     return false;
   }
 

@@ -5,6 +5,7 @@
  * (IHI 0070 §3.5, §4.1, §7.1).
  */
 import type { TraceSink } from "../../sim/index.ts";
+import { hex } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { CircularQueue } from "./circular-queue.ts";
 import type { CommandExecution } from "./command-execution.ts";
@@ -134,8 +135,9 @@ export class CommandQueue {
     if (!this.#enabled || queue.consistent) return;
     this.#deps.lint(
       "prod-inconsistent",
-      () => `CMDQ_PROD ${queue.prod} is inconsistent with CMDQ_CONS ${queue.cons}: nothing is consumed`,
-      "§3.5.1",
+      () =>
+        `CMDQ_PROD ${hex(queue.prod)} is inconsistent with CMDQ_CONS ${hex(queue.cons)}: nothing is consumed ` +
+        `(with the other wrap flag there would be ${queue.used - queue.capacity} commands)`,
     );
   }
 
@@ -146,7 +148,7 @@ export class CommandQueue {
     if (!this.#enabled || errors.isActive("CMDQ_ERR") || !queue.consistent) return;
     const before = (old - queue.cons) & queue.indexMask;
     if (before <= queue.capacity && queue.used < before) {
-      lint("prod-backwards", () => `CMDQ_PROD moved back from ${old & queue.indexMask} to ${value & queue.indexMask}`, "§3.5.1");
+      lint("prod-backwards", () => `CMDQ_PROD moved back from ${old & queue.indexMask} to ${value & queue.indexMask}`);
     }
   }
 }

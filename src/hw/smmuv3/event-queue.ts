@@ -75,7 +75,6 @@ export class EventQueue implements EventSink {
     this.#deps.lint(
       "cons-inconsistent",
       () => `EVENTQ_CONS ${this.#queue.cons} is inconsistent with EVENTQ_PROD ${this.#queue.prod}: the queue counts as full`,
-      "§3.5.1",
     );
   }
 }

@@ -46,6 +46,16 @@ export class GlobalErrors {
     if (bit !== "MSI_GERROR_ABT_ERR") this.#interrupt();
   }
 
+  /** Names an error that still stops `what`. */
+  lintActive(bit: GlobalErrorBit, what: () => string): void {
+    if (this.isActive(bit)) this.#lint("gerror-unacknowledged", () => `${what()}: GERROR.${bit} is still active`);
+  }
+
+  /** Names all errors that nobody has acknowledged. */
+  audit(): void {
+    for (const name of names) this.lintActive(name, () => "software has done its work");
+  }
+
   #written(value: number, old: number): void {
     const gerror = this.#registers.get(GERROR);
     const toggled = value ^ old;
@@ -54,7 +64,7 @@ export class GlobalErrors {
       if ((toggled & mask) === 0) continue;
       const active = ((gerror ^ value) & mask) !== 0;
       this.#trace.emit("smmu.gerror", { bit: name, active });
-      if (active) this.#lint("gerrorn-inactive", () => `SMMU_GERRORN.${name} toggled while the error was not active`, "§6.3.20");
+      if (active) this.#lint("gerrorn-inactive", () => `SMMU_GERRORN.${name} toggled while the error was not active`);
     }
     this.onAcknowledge();
   }

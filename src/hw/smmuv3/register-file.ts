@@ -279,7 +279,7 @@ export class RegisterFile implements RegisterView {
     if (value === 0) return;
     const block = absentBlocks.find(({ first, last }) => offset >= first && offset <= last);
     if (block) this.#deps.notModelled.note(`write to ${block.name}`);
-    this.#deps.lint("write-undefined", () => `${hex(value, 8)} written to offset ${hex(offset, 5)}, which is reserved`, "§6.2");
+    this.#deps.lint("write-undefined", () => `${hex(value, 8)} written to offset ${hex(offset, 5)}, which is reserved`);
   }
 
   #traceWrite(offset: number, lo: number, hi: number | undefined): void {

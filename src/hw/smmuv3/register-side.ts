@@ -21,6 +21,7 @@ import { bitsOf, offsetOf } from "./register-layout.ts";
 
 const CR0 = offsetOf("CR0");
 const SMMUEN = bitsOf("CR0", "SMMUEN");
+const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
 
 export interface RegisterSideDeps {
@@ -36,6 +37,7 @@ export class RegisterSide {
   readonly events: EventQueue;
   readonly #commands: CommandQueue;
   readonly #execution: CommandExecution;
+  readonly #errors: GlobalErrors;
   readonly #delays: Delays;
   readonly #lint: Lint;
 
@@ -47,6 +49,7 @@ export class RegisterSide {
     const registers = new RegisterFile({ config, delays, trace, lint, notModelled, choices });
     const interrupts = new Interrupts(config, host, registers, (bit) => errors.raise(bit));
     const errors: GlobalErrors = new GlobalErrors(registers, () => interrupts.signal("gerror"), trace, lint);
+    this.#errors = errors;
     this.#delays = delays;
     this.#lint = lint;
     this.registers = registers;
@@ -66,11 +69,27 @@ export class RegisterSide {
   reset(): void {
     this.#delays.cancelAll();
     this.#commands.reset();
+    this.#execution.unsynchronised = undefined;
     this.registers.reset();
+  }
+
+  /** Names what software has left undone. */
+  audit(): void {
+    this.#errors.audit();
+    this.#lintUnsynchronised("software has done its work");
+  }
+
+  #lintUnsynchronised(when: string): void {
+    const { unsynchronised } = this.#execution;
+    if (unsynchronised !== undefined) this.#lint("cmd-sync-missing", () => `${when}: no CMD_SYNC has come after ${unsynchronised}`);
   }
 
   /** CMDQEN is not acknowledged as 0 while a command is in progress (§6.3.9.3). */
   #updateCr0(fields: number, commit: () => void): void {
+    const on = fields & this.registers.get(CR0);
+    if ((on & CMDQEN) !== 0) this.#errors.lintActive("CMDQ_ERR", () => "CMDQEN is set and no command is consumed");
+    if ((on & EVENTQEN) !== 0) this.#errors.lintActive("EVENTQ_ABT_ERR", () => "EVENTQEN is set and no event is recorded");
+    if ((on & SMMUEN) !== 0) this.#lintUnsynchronised("SMMUEN is set");
     const acknowledge = (): void => {
       commit();
       if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
@@ -82,7 +101,8 @@ export class RegisterSide {
       return;
     }
     if (!this.#commands.empty)
-      this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands", "§6.3.9");
+      this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands");
+    this.#lintUnsynchronised("CMDQEN is cleared");
     this.#commands.whenIdle(acknowledge);
   }
 
@@ -96,11 +116,7 @@ export class RegisterSide {
     const alignment = 2 ** (twoLevel ? Math.max(6, log2Size - split + 3) : log2Size + 6);
     const base = this.registers.strtabBase();
     if (base % alignment !== 0) {
-      this.#lint(
-        "strtab-base-alignment",
-        () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`,
-        "§6.3.24",
-      );
+      this.#lint("strtab-base-alignment", () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`);
     }
   }
 }

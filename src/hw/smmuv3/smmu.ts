@@ -56,6 +56,14 @@ export class Smmu implements MmioDevice {
     this.translation.reset();
   }
 
+  /**
+   * Names what software has left undone, as "smmu.lint": errors that are still active, invalidations without a CMD_SYNC. To
+   * be asked when software has done its work.
+   */
+  audit(): void {
+    this.#side.audit();
+  }
+
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
     return this.translation.translate(tx);
@@ -82,7 +90,7 @@ export class Smmu implements MmioDevice {
 
   #legal(offset: number, width: Width): boolean {
     if (width >= 4 && offset % width === 0) return true;
-    this.#lint("illegal-access", () => `an access of ${width} bytes to offset ${hex(offset, 5)} is RAZ/WI`, "§6.2");
+    this.#lint("illegal-access", () => `an access of ${width} bytes to offset ${hex(offset, 5)} is RAZ/WI`);
     return false;
   }
 }
