@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { UsageError } from "./exit.ts";
 
-function reason(error: unknown): string {
+/** Why a file operation failed, in words. */
+export function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code;
   const words: Record<string, string> = {

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { decodeCommandModule } from "./commands/decode.ts";
 import { matrixCommand } from "./commands/matrix.ts";
 import { regsCommand } from "./commands/regs.ts";
 import { runCommand } from "./commands/run.ts";
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
     )
     .command(matrixCommand)
     .command(runCommand)
+    .command(decodeCommandModule)
     .command(regsCommand)
     .demandCommand(1, "name a command: matrix, run or regs")
     .example("$0 matrix", "the main job: the shutdown matrix")

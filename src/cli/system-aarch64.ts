@@ -6,7 +6,16 @@
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { type Socket, connect } from "node:net";
 import { HostMisuseError } from "../hw/index.ts";
-import { Machine, type QemuOptions, QemuOptionError, QmpServer, QtestServer, DEFAULT_PROFILE, parseQemuOptions, profileNames } from "../interop/index.ts";
+import {
+  Machine,
+  type QemuOptions,
+  QemuOptionError,
+  QmpServer,
+  QtestServer,
+  DEFAULT_PROFILE,
+  parseQemuOptions,
+  profileNames,
+} from "../interop/index.ts";
 import { ExitCode } from "./exit.ts";
 
 const NAME = "quiesce-system-aarch64";

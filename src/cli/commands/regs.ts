@@ -2,6 +2,7 @@
 /** `quiesce regs`: the SMMU's register map as modelled, from the tables that the model itself reads. */
 import type { Argv, CommandModule } from "yargs";
 import { hex, type SmmuRegister, smmuRegisters } from "../../hw/index.ts";
+import { wrap } from "../../lab/index.ts";
 import { UsageError } from "../exit.ts";
 import { painter, print, printJson } from "../terminal.ts";
 
@@ -36,7 +37,8 @@ function lines(register: SmmuRegister, withFields: boolean): string {
   const fields = register.fields.map(({ name, hi, lo, reset, what }) => {
     const bits = hi === lo ? `[${hi}]` : `[${hi}:${lo}]`;
     const after = typeof reset === "number" ? `reset ${hex(reset)}` : reset;
-    return `    ${bits.padEnd(9)}${name.padEnd(20)}${after}${what === undefined ? "" : `  ${what}`}\n`;
+    const remarks = what === undefined ? [] : wrap(what, 70).map((line) => `          ${line}\n`);
+    return `    ${bits.padEnd(9)}${name.padEnd(20)}${after}\n${remarks.join("")}`;
   });
   return `${head}\n${fields.join("")}`;
 }

@@ -217,7 +217,8 @@ export class Kernels {
       if (unsafeCompareUint8Arrays(found, contents)) continue;
       const differs = (byte: number, index: number): boolean => byte !== contents[index];
       const at = found.findIndex(differs);
-      if (first === "") first = `${name} at ${hex(base + at)} hold ${bytesToHexString(found.subarray(at, at + SHOWN_BYTES))}, ${bytesToHexString(contents.subarray(at, at + SHOWN_BYTES))} belongs there`;
+      if (first === "")
+        first = `${name} at ${hex(base + at)} hold ${bytesToHexString(found.subarray(at, at + SHOWN_BYTES))}, ${bytesToHexString(contents.subarray(at, at + SHOWN_BYTES))} belongs there`;
       bytes += found.filter(differs).length;
     }
     return { bytes, first };

@@ -47,7 +47,10 @@ function dma(run: RunResult): string[] {
 function evidence(item: Evidence, origin: number): string[] {
   const addresses = [...new Set([item.address, item.physical].filter((address) => address !== undefined).map((address) => hex(address)))];
   const given = item.givenUpBy === undefined ? "" : `; given up by ${item.givenUpBy}`;
-  return hanging(`    ${at(item.time, origin)}  `, `${item.who} ${addresses.join(" -> ")}: ${item.text}${given}`);
+  return hanging(
+    `    ${at(item.time, origin)}  `,
+    `${[item.who, addresses.join(" -> ")].filter((part) => part !== "").join(" ")}: ${item.text}${given}`,
+  );
 }
 
 function claim(result: ClaimResult, origin: number, paint: Paint): string[] {

@@ -2,7 +2,15 @@
 /** What counts as not expected: verdicts, claims, and kernels that fail by themselves. */
 import { expect, test } from "vitest";
 import { type DriverModule, platform_driver_register } from "../../../src/kernel/index.ts";
-import { brokenExpectations, cellScenario, parseCell, runCell, runScenario, type RunResult, type Scenario } from "../../../src/lab/index.ts";
+import {
+  brokenExpectations,
+  cellScenario,
+  parseCell,
+  runCell,
+  runScenario,
+  type RunResult,
+  type Scenario,
+} from "../../../src/lab/index.ts";
 
 const key = parseCell("none/hdlcd/quiescing/power-off")!;
 const run = runCell(key, 1);
