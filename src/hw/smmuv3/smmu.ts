@@ -4,6 +4,7 @@ import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import type { TranslationChoices } from "./choices.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
 import { type SmmuConfig, validateConfig } from "./config.ts";
 import { type Lint, lintTo } from "./lint.ts";
@@ -17,8 +18,8 @@ export interface SmmuOptions {
   readonly notModelled?: NotModelledLog;
   /** Compare every cache hit with memory and trace "smmu.stale-use". Default: false. */
   readonly detector?: boolean;
-  /** What the architecture leaves open; see choices-registers.ts. */
-  readonly choices?: Partial<RegisterChoices>;
+  /** What the architecture leaves open; see choices.ts. */
+  readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
 
 export class Smmu implements MmioDevice {
@@ -46,7 +47,7 @@ export class Smmu implements MmioDevice {
     this.#lint = lintTo(trace);
     this.#side = new RegisterSide({ config, host, trace, notModelled, choices });
     this.registers = this.#side.registers;
-    this.translation = new Translator({ config, registers: this.registers, events: this.#side.events, host, trace, notModelled, detector });
+    this.translation = new Translator({ config, registers: this.registers, events: this.#side.events, host, trace, notModelled, detector, choices });
     this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlb });
   }
 

@@ -72,7 +72,7 @@ export class StaleDetector {
       return;
     }
     if (level1 !== undefined && this.#level1Differs(entry, level1, "ste", `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`)) return;
-    const finding = this.#compare(ste.address, ste.words, steMask(ste));
+    const finding = this.#compare(ste.address, ste.words, () => steMask(ste));
     if (finding === undefined) return;
     this.#rewrites.ste(entry, "used");
     this.#report(entry, "ste", finding, `CMD_CFGI_STE StreamID ${hex(streamId)}`);
@@ -83,7 +83,7 @@ export class StaleDetector {
     const { cd, index, owner, level1 } = entry;
     const operands = `StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)}`;
     if (level1 !== undefined && this.#level1Differs(entry, level1, "cd", `CMD_CFGI_CD ${operands} Leaf 0`)) return;
-    const finding = this.#compare(cd.address, cd.words, cdMask(cd));
+    const finding = this.#compare(cd.address, cd.words, () => cdMask(cd));
     if (finding === undefined) return;
     this.#rewrites.cd(entry, "used");
     this.#report(entry, "cd", finding, `CMD_CFGI_CD ${operands}`);
@@ -148,13 +148,14 @@ export class StaleDetector {
 
   // Comparing.
 
-  #compare(address: number, cached: Uint32Array, mask: Uint32Array): Finding | undefined {
+  /** @param maskOf the bits that count; asked only where some bit differs */
+  #compare(address: number, cached: Uint32Array, maskOf: () => Uint32Array): Finding | undefined {
     const now = this.#words;
     if (this.#host.peek(address, now, cached.length) !== BusStatus.ok) {
       return { structure: address, cached: "readable", inMemory: "external abort" };
     }
     for (let i = 0; i < cached.length; i++) {
-      if (((cached[i]! ^ now[i]!) & mask[i]!) === 0) continue;
+      if (cached[i] === now[i] || ((cached[i]! ^ now[i]!) & maskOf()[i]!) === 0) continue;
       const low = i & ~1;
       return { structure: address + 4 * low, cached: hex64(cached[low + 1]!, cached[low]!), inMemory: hex64(now[low + 1]!, now[low]!) };
     }
@@ -162,7 +163,7 @@ export class StaleDetector {
   }
 
   #level1Differs(entry: ConfigEntry, level1: Level1Entry, what: "ste" | "cd", missing: string): boolean {
-    const finding = this.#compare(level1.address, level1.words, level1Mask(what));
+    const finding = this.#compare(level1.address, level1.words, () => level1Mask(what));
     if (finding === undefined) return false;
     this.#report(entry, what, finding, missing);
     return true;
