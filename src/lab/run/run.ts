@@ -45,7 +45,7 @@ const DOWN_LIMIT_NS = 3000 * MS;
 const STEP_LIMIT = 2_000_000;
 /** How much of the time before the way down the timeline shows. */
 const LEAD_NS = 2 * MS;
-/** How much of it the timeline shows after the last event of interest, at most. */
+/** How much of the time after its beginning the timeline shows, at most. */
 const SHOWN_NS = 150 * MS;
 
 const STARTS_ANOTHER: Record<WayDown, boolean> = { reboot: true, kexec: true, kdump: true, "power-off": false, emergency: true };
