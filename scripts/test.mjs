@@ -6,7 +6,7 @@ import { root, run, setUp } from "./setup.mjs";
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 const node = process.execPath;
-const sources = ["src", "test", "bench", "scripts", "bin"].filter((folder) => existsSync(join(root, folder)));
+const sources = ["src", "test", "bench", "scripts", "bin", "examples"].filter((folder) => existsSync(join(root, folder)));
 
 setUp();
 

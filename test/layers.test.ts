@@ -194,7 +194,7 @@ function withoutComments(code: string): string {
 describe("every file names its licence", () => {
   test("GPL-2.0-only in kernel and drivers and in their tests, MIT elsewhere", () => {
     const wrong: string[] = [];
-    for (const folder of ["src", "test", "scripts", "bench", "bin"]) {
+    for (const folder of ["src", "test", "scripts", "bench", "bin", "examples"]) {
       for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
         if (!/\.(ts|mjs|js)$/.test(file)) continue;
         const licence = (folder === "src" || folder === "test") && /^(kernel|drivers)[\\/]/.test(file) ? "GPL-2.0-only" : "MIT";
