@@ -29,7 +29,7 @@ export function getField(words: Words, field: Field): number {
   if (width > 53) throw new RangeError(`field ${field.name} has ${width} bits; read it in parts`);
   let value = 0;
   let scale = 1;
-  for (let lo = field.lo; lo <= field.hi; ) {
+  for (let lo = field.lo; lo <= field.hi;) {
     const word = lo >>> 5;
     const bits = Math.min(field.hi - lo + 1, 32 - (lo & 31));
     value += wordBits(words, word, lo & 31, bits) * scale;
@@ -49,7 +49,7 @@ export function setField(words: Uint32Array | number[], field: Field, value: num
     throw new RangeError(`value ${value} does not fit field ${field.name} of ${width} bits`);
   }
   let rest = value;
-  for (let lo = field.lo; lo <= field.hi; ) {
+  for (let lo = field.lo; lo <= field.hi;) {
     const word = lo >>> 5;
     const shift = lo & 31;
     const bits = Math.min(field.hi - lo + 1, 32 - shift);

@@ -78,7 +78,16 @@ export class DirectDmaPort implements DmaPort {
 
   #done(address: number, length: number, write: boolean, bus: BusStatus): DmaStatus {
     if (this.#trace.wants("dma.access")) {
-      this.#trace.emit("dma.access", { master: this.#name, streamId: undefined, address, physical: address, length, write, outcome: "bypassed", bus });
+      this.#trace.emit("dma.access", {
+        master: this.#name,
+        streamId: undefined,
+        address,
+        physical: address,
+        length,
+        write,
+        outcome: "bypassed",
+        bus,
+      });
     }
     return bus === BusStatus.ok ? DmaStatus.ok : DmaStatus.abort;
   }

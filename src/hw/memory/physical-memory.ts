@@ -95,7 +95,7 @@ export class PhysicalMemory {
 
   /** Fills `out` from memory. Any address, any length. */
   readBytes(address: number, out: Uint8Array): void {
-    for (let done = 0; done < out.length; ) {
+    for (let done = 0; done < out.length;) {
       const offset = (address + done) & CHUNK_MASK;
       const length = Math.min(out.length - done, CHUNK_SIZE - offset);
       out.set(this.#read(address + done).bytes.subarray(offset, offset + length), done);
@@ -105,7 +105,7 @@ export class PhysicalMemory {
 
   /** Writes all of `bytes`. Any address, any length. */
   writeBytes(address: number, bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const offset = (address + done) & CHUNK_MASK;
       const length = Math.min(bytes.length - done, CHUNK_SIZE - offset);
       this.#write(address + done).bytes.set(bytes.subarray(done, done + length), offset);
@@ -115,7 +115,7 @@ export class PhysicalMemory {
 
   /** Sets `length` bytes to `value`; setting untouched memory to zero costs nothing. */
   fill(address: number, length: number, value: number): void {
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const offset = (address + done) & CHUNK_MASK;
       const part = Math.min(length - done, CHUNK_SIZE - offset);
       if (value !== 0 || this.#chunks.has(Math.floor((address + done) / CHUNK_SIZE))) {

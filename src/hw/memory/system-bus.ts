@@ -115,7 +115,10 @@ export class SystemBus {
   #check(range: RamRegion): void {
     const end = range.base + range.size;
     if (range.base % PAGE !== 0 || range.size % PAGE !== 0 || range.size <= 0 || range.base < 0 || end > 2 ** this.addressBits) {
-      throw new HostMisuseError("BAD_RANGE", `${range.name}: ${hex(range.base)} … ${hex(end)} is not whole 4 KiB pages inside ${this.addressBits} address bits`);
+      throw new HostMisuseError(
+        "BAD_RANGE",
+        `${range.name}: ${hex(range.base)} … ${hex(end)} is not whole 4 KiB pages inside ${this.addressBits} address bits`,
+      );
     }
     for (const other of [...this.#ram, ...this.#windows]) {
       if (range.base < other.base + other.size && other.base < end) {
@@ -149,7 +152,8 @@ export class SystemBus {
   #injected(address: number, length: number, what: "read" | "write"): BusStatus {
     for (const injection of this.#injections) {
       const on = injection.on ?? "both";
-      if ((on === "both" || on === what) && address < injection.base + injection.size && injection.base < address + length) return injection.status;
+      if ((on === "both" || on === what) && address < injection.base + injection.size && injection.base < address + length)
+        return injection.status;
     }
     return BusStatus.ok;
   }

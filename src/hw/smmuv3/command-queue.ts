@@ -46,6 +46,8 @@ export class CommandQueue {
   readonly #command = new Uint32Array(ENTRY_WORDS);
   #busy = false;
   #whenIdle: (() => void)[] = [];
+  /** Inconsistent indexes are named once, until they are consistent again. */
+  #inconsistent = false;
 
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
@@ -63,6 +65,7 @@ export class CommandQueue {
   reset(): void {
     this.#busy = false;
     this.#whenIdle = [];
+    this.#inconsistent = false;
   }
 
   get empty(): boolean {
@@ -132,7 +135,9 @@ export class CommandQueue {
 
   #checkIndexes(): void {
     const queue = this.#queue;
-    if (!this.#enabled || queue.consistent) return;
+    const before = this.#inconsistent;
+    this.#inconsistent = this.#enabled && !queue.consistent;
+    if (before || !this.#inconsistent) return;
     this.#deps.lint(
       "prod-inconsistent",
       () =>

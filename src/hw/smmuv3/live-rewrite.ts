@@ -9,13 +9,20 @@
 import type { TraceSink } from "../../sim/index.ts";
 import { hex } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
+import type { Cd } from "./cd.ts";
 import type { CdEntry, ConfigEntry, SteEntry } from "./config-cache.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { SmmuEvents, SmmuHost } from "./ports.ts";
 import { cdMask, steMask } from "./stale-masks.ts";
+import type { Ste } from "./ste.ts";
 import { SteFields } from "./ste-fields.ts";
 
 const WORDS = 16;
+/** V in the first word. */
+const STE_VALID = 1;
+const CD_VALID = 0x8000_0000;
+
+type Contents = Pick<Ste | Cd, "words" | "address">;
 
 /** When the change came to light. */
 type Moment = "used" | "invalidated";
@@ -34,7 +41,7 @@ export class LiveRewrites {
 
   ste(entry: SteEntry, moment: Moment): void {
     const { ste, streamId } = entry;
-    if (!this.#rewritten(ste, () => steMask({ fields: new SteFields(this.#now) }), steMask(ste))) return;
+    if (!this.#rewritten(ste, STE_VALID, () => steMask({ fields: new SteFields(this.#now) }), steMask(ste))) return;
     this.#name(entry, "live-ste-rewritten", `STE of StreamID ${hex(streamId)} at ${hex(ste.address)}`, moment);
   }
 
@@ -42,7 +49,7 @@ export class LiveRewrites {
     const { cd, owner, index } = entry;
     // A CD that its STE no longer leads to may be anything by now.
     if (this.#changed(owner.ste, steMask(owner.ste)) !== 0) return;
-    if (!this.#rewritten(cd, () => cdMask({ words: this.#now, ste: owner.ste }), cdMask(cd))) return;
+    if (!this.#rewritten(cd, CD_VALID, () => cdMask({ words: this.#now, ste: owner.ste }), cdMask(cd))) return;
     this.#name(entry, "live-cd-rewritten", `CD of StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)} at ${hex(cd.address)}`, moment);
   }
 
@@ -53,15 +60,15 @@ export class LiveRewrites {
     this.#lint(rule, () => `${what} was rewritten while valid; ${seen}`);
   }
 
-  /** Both structures have V in bit 0. A field counts if it has a meaning before or after the change. */
-  #rewritten(cached: { words: Uint32Array; address: number }, maskNow: () => Uint32Array, mask: Uint32Array): boolean {
-    if ((cached.words[0]! & 1) === 0 || this.#changed(cached, mask) === 0 || (this.#now[0]! & 1) === 0) return false;
+  /** A field counts if it has a meaning before or after the change. */
+  #rewritten(cached: Contents, valid: number, maskNow: () => Uint32Array, mask: Uint32Array): boolean {
+    if ((cached.words[0]! & valid) === 0 || this.#changed(cached, mask) === 0 || (this.#now[0]! & valid) === 0) return false;
     const other = maskNow();
     return this.#changed(cached, mask.map((bits, index) => bits | other[index]!)) > 1;
   }
 
   /** Doublewords that differ in memory under a mask; fetches the structure. */
-  #changed({ words, address }: { words: Uint32Array; address: number }, mask: Uint32Array): number {
+  #changed({ words, address }: Contents, mask: Uint32Array): number {
     const now = this.#now;
     if (this.#host.peek(address, now, WORDS) !== BusStatus.ok) return 0;
     let changed = 0;

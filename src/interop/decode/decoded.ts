@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A structure taken apart: every field with its bits, value and meaning, and what is wrong with it. */
-import { type Field, type Objection, getField, hex, hex64 } from "../../hw/index.ts";
+import { type Field, type Objection, getField, hex64 } from "../../hw/index.ts";
+import { valueText } from "./values.ts";
 
 export interface DecodedField {
   readonly name: string;
@@ -10,6 +11,9 @@ export interface DecodedField {
   readonly value: string;
   /** Where the field holds an address without its low bits: the whole address. */
   readonly address: string | undefined;
+  /** What this value means, where a table lists values. */
+  readonly says: string | undefined;
+  /** What the field is. */
   readonly meaning: string;
   /** Why the value has no effect here, if it has none. */
   readonly ignored: string | undefined;
@@ -28,6 +32,8 @@ export interface Decoded {
   readonly fields: readonly DecodedField[];
   /** False: the SMMU refuses this structure. Undefined: the question does not arise. */
   readonly legal: boolean | undefined;
+  /** What the SMMU reports when it meets this structure, if it refuses it. */
+  readonly event: string | undefined;
   readonly objections: readonly Objection[];
   readonly notes: readonly string[];
 }
@@ -36,26 +42,30 @@ export interface Decoded {
 export interface TableField extends Field {
   readonly meaning?: string;
   readonly what?: string;
+  /** Weight of bit 0 where the field holds an address without its low bits. */
   readonly scale?: number;
+  /** The bits stand in their natural place in the second doubleword (commands). */
+  readonly address?: boolean;
 }
 
-/** The address that a field holds, by the words "address [55:6]" in its meaning. */
-function addressOf(field: TableField, words: Uint32Array): string | undefined {
-  const scale = field.scale ?? lowBit(field);
-  if (scale === undefined) return undefined;
-  const width = field.hi - field.lo + 1;
-  if (width > 52) return undefined;
-  return hex(getField(words, field) * scale);
+/** The value of any field. */
+export function bigField(words: Uint32Array, { hi, lo }: Field): bigint {
+  let value = 0n;
+  for (let word = hi >> 5; word >= lo >> 5; word--) value = (value << 32n) | BigInt(words[word] ?? 0);
+  return BigInt.asUintN(hi - lo + 1, value >> BigInt(lo & 31));
 }
 
-function lowBit(field: TableField): number | undefined {
+/** How much bit 0 of an address field weighs: registers call it ADDR, structures say "address [55:6]". */
+function scaleOf(field: TableField): number | undefined {
+  if (field.scale !== undefined) return field.scale;
+  if (field.name === "ADDR") return 2 ** (field.lo & 63);
   const match = /address \[\d+:(\d+)\]/.exec(field.meaning ?? "");
   return match ? 2 ** Number(match[1]) : undefined;
 }
 
-function valueOf(field: Field, words: Uint32Array): string {
-  if (field.hi - field.lo + 1 <= 53) return hex(getField(words, field));
-  return hex64(words[field.hi >> 5] ?? 0, (words[(field.hi >> 5) - 1] ?? 0) & ~((1 << (field.lo & 31)) - 1));
+function addressOf(field: TableField, words: Uint32Array): string | undefined {
+  const scale = field.address ? 2 ** (field.lo - 64) : scaleOf(field);
+  return scale === undefined ? undefined : `0x${(bigField(words, field) * BigInt(scale)).toString(16)}`;
 }
 
 /** An objection's id names the fields that it is about: "S2HA/S2HD", "S=1". */
@@ -63,23 +73,40 @@ function objectionTo(field: Field, objections: readonly Objection[]): string | u
   return objections.find(({ id }) => id.split("/").some((part) => part.replace(/=.*/, "") === field.name))?.text;
 }
 
-/** Takes `words` apart by a table of fields. */
+function readerOf(words: Uint32Array, fields: readonly TableField[]): (name: string) => number {
+  return (name) => {
+    const field = fields.find((candidate) => candidate.name === name);
+    return field === undefined ? 0 : getField(words, field);
+  };
+}
+
+/**
+ * Takes `words` apart by a table of fields.
+ * @param kind selects what values mean: the structure's name, "event", "register" or "command"
+ */
 export function decodeFields(
+  kind: string,
   words: Uint32Array,
   fields: readonly TableField[],
   objections: readonly Objection[],
   ignored: (field: TableField) => string | undefined = () => undefined,
 ): DecodedField[] {
-  return fields.map((field) => ({
-    name: field.name,
-    hi: field.hi,
-    lo: field.lo,
-    value: valueOf(field, words),
-    address: addressOf(field, words),
-    meaning: field.meaning ?? field.what ?? "",
-    ignored: ignored(field),
-    illegal: objectionTo(field, objections),
-  }));
+  const read = readerOf(words, fields);
+  return fields.map((field) => {
+    const value = bigField(words, field);
+    const meaning = field.meaning ?? field.what ?? "";
+    return {
+      name: field.name,
+      hi: field.hi,
+      lo: field.lo,
+      value: `0x${value.toString(16)}`,
+      address: addressOf(field, words),
+      says: value < 2 ** 53 ? valueText(kind, field.name, Number(value), meaning, read) : undefined,
+      meaning,
+      ignored: ignored(field),
+      illegal: objectionTo(field, objections),
+    };
+  });
 }
 
 /** Bits that no field covers and that are not zero. */
@@ -88,7 +115,8 @@ export function strayBits(words: Uint32Array, fields: readonly Field[]): string[
   for (let bit = 0; bit < 32 * words.length; bit++) {
     if (((words[bit >> 5]! >>> (bit & 31)) & 1) === 1 && !fields.some(({ hi, lo }) => bit >= lo && bit <= hi)) stray.push(String(bit));
   }
-  return stray.length === 0 ? [] : [`reserved bits are not zero: ${stray.join(", ")} (ignored here; software must write them as zero)`];
+  if (stray.length === 0) return [];
+  return [`reserved bits are not zero: ${stray.join(", ")} (ignored here; software must write them as zero)`];
 }
 
 /** Words as 64-bit numbers. */
@@ -97,3 +125,16 @@ export function wordsText(words: Uint32Array): string[] {
   for (let i = 0; i < words.length; i += 2) text.push(hex64(words[i + 1] ?? 0, words[i]!));
   return text;
 }
+
+/** "1 STE", "256 STEs". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** A size in bytes as people say it. */
+export function sizeText(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${bytes / 1024 ** step} ${units[step]!}`;
+}
+

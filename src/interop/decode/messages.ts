@@ -1,34 +1,59 @@
 // SPDX-License-Identifier: MIT
 /** Commands, event records and registers, for people. */
-import {
-  EVENTS,
-  type SmmuConfig,
-  type SmmuRegister,
-  describeCommand,
-  describeEvent,
-  judgeCommand,
-  smmuCommands,
-  smmuRegisters,
-} from "../../hw/index.ts";
-import { type Decoded, decodeFields, strayBits, wordsText } from "./decoded.ts";
+import { EVENTS, type SmmuConfig, type SmmuRegister, describeCommand, describeEvent, getField, hex, hex64, judgeCommand, smmuCommands, smmuRegisters } from "../../hw/index.ts";
+import { type Decoded, type DecodedField, decodeFields, sizeText, strayBits, wordsText } from "./decoded.ts";
+import { eventStory } from "./event-story.ts";
 
 const OPCODE = { name: "Opcode", hi: 7, lo: 0, what: "which command" };
+
+function plainSection(section: string): string {
+  return section.replace("§", "");
+}
+
+/** What a TLBI with a range covers (IHI 0070 §4.4.1.1). */
+function rangeNote(words: Uint32Array, fields: readonly { readonly name: string; readonly hi: number; readonly lo: number }[]): string[] {
+  const field = (name: string): number => getField(words, fields.find((candidate) => candidate.name === name)!);
+  if (!fields.some(({ name }) => name === "TG") || field("TG") === 0) return [];
+  const granule = 2 ** (10 + 2 * field("TG"));
+  return [`with IDR3.RIL: covers (NUM + 1) * 2^SCALE granules, ${sizeText((field("NUM") + 1) * 2 ** field("SCALE") * granule)}; without it, one address`];
+}
 
 /** @param words 4 words */
 export function decodeCommand(words: Uint32Array, config: SmmuConfig): Decoded {
   const objections = judgeCommand(words, config);
   const command = smmuCommands.find(({ opcode }) => opcode === (words[0]! & 0xff));
   const fields = [OPCODE, ...(command?.fields ?? [])];
+  const legal = objections.length === 0;
   return {
     name: command?.name ?? "reserved command",
-    summary: objections.length === 0 ? describeCommand(words) : `${describeCommand(words)}; CERROR_ILL`,
-    section: command?.section.replace("§", "") ?? "4.1.3",
+    summary: legal ? describeCommand(words) : `${describeCommand(words)}: CERROR_ILL`,
+    section: plainSection(command?.section ?? "4.1.3"),
     words: wordsText(words),
-    fields: decodeFields(words, fields, objections),
-    legal: objections.length === 0,
+    fields: decodeFields("command", words, fields, objections),
+    legal,
+    event: legal ? undefined : "CERROR_ILL",
     objections,
-    notes: strayBits(words, fields),
+    notes: [...(command ? rangeNote(words, command.fields) : []), ...strayBits(words, fields)],
   };
+}
+
+/** Whether a field of a record has a value that counts. */
+function unused(name: string, words: Uint32Array): string | undefined {
+  if (name === "SubstreamID" && (words[0]! & 0xff) !== 0x08 && (words[0]! & 0x800) === 0) return "SSV is 0";
+  if (name === "STAG" && words[2]! >>> 31 === 0) return "Stall is 0";
+  if (name === "IPA" && (words[3]! & 0x80) === 0) return "S2 is 0";
+  if (name === "TTRnW" && (words[3]! & 0x300) !== 0x100) return "CLASS is not TT";
+  return undefined;
+}
+
+/** The input address is two fields in the hardware's table; people read one. */
+function joinInputAddress(fields: readonly DecodedField[], words: Uint32Array): DecodedField[] {
+  return fields.flatMap((field) => {
+    if (field.name === "InputAddr[63:32]") return [];
+    if (field.name !== "InputAddr[31:0]") return [field];
+    const value = hex64(words[5]!, words[4]!);
+    return [{ ...field, name: "InputAddr", hi: 191, value, address: value, meaning: "input address" }];
+  });
 }
 
 /** @param words 8 words */
@@ -40,10 +65,14 @@ export function decodeEventRecord(words: Uint32Array): Decoded {
     summary: describeEvent(words),
     section: spec?.section ?? "7.3",
     words: wordsText(words),
-    fields: decodeFields(words, fields, []),
-    legal: spec !== undefined,
+    fields: joinInputAddress(
+      decodeFields("event", words, fields, [], ({ name }) => unused(name, words)),
+      words,
+    ),
+    legal: spec === undefined ? false : undefined,
+    event: undefined,
     objections: [],
-    notes: strayBits(words, fields),
+    notes: [...eventStory(words), ...strayBits(words, fields)],
   };
 }
 
@@ -51,19 +80,24 @@ export function decodeEventRecord(words: Uint32Array): Decoded {
 export function findRegister(name: string): SmmuRegister | undefined {
   const wanted = name.toUpperCase().replace(/^SMMU_/, "");
   const offset = /^0X[0-9A-F]+$/.test(wanted) ? Number(wanted) : -1;
-  return smmuRegisters.find((register) => register.name.replace(/^SMMU_/, "") === wanted || register.offset === offset);
+  return smmuRegisters.find((register) => register.name.replace(/^SMMU_/, "").toUpperCase() === wanted || register.offset === offset);
 }
 
 /** @param words 2 words, the second 0 for a 32-bit register */
 export function decodeRegister(register: SmmuRegister, words: Uint32Array): Decoded {
+  const fields = decodeFields("register", words, register.fields, []);
+  const set = fields.filter(({ hi, lo, value }) => hi === lo && value === "0x1").map(({ name }) => name);
+  const flags = set.length === 0 ? "" : `; set: ${set.join(", ")}`;
+  const needs = register.needs === undefined ? [] : [`exists only with ${register.needs.join(", ")}`];
   return {
     name: register.name,
-    summary: `${register.width}-bit ${register.access} at offset 0x${register.offset.toString(16)}`,
-    section: register.section.replace("§", ""),
-    words: wordsText(words),
-    fields: decodeFields(words, register.fields, []),
+    summary: `${register.width}-bit ${register.access} at offset ${hex(register.offset)}${flags}`,
+    section: plainSection(register.section),
+    words: register.width === 64 ? wordsText(words) : [hex(words[0]!, 8)],
+    fields,
     legal: undefined,
+    event: undefined,
     objections: [],
-    notes: strayBits(words, register.fields),
+    notes: [...needs, ...strayBits(words, register.fields)],
   };
 }

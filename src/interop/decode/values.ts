@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What the value of a field means. Most tables of the hardware say so in words ("0 4 KiB, 1 64 KiB"): those are read here.
+ * The rows below serve the fields whose values are numbers or whose meaning needs more words.
+ */
+import { mairWordText, memAttrText } from "./memory-types.ts";
+
+/** Reads another field of the same structure. */
+export type FieldReader = (name: string) => number;
+
+type Says = readonly (string | undefined)[] | ((value: number, field: FieldReader) => string | undefined);
+
+const CACHEABILITY = ["Non-cacheable", "Write-Back, read- and write-allocate", "Write-Through", "Write-Back, no write-allocate"];
+const SHAREABILITY = ["Non-shareable", "reserved, as Non-shareable", "Outer Shareable", "Inner Shareable"];
+const SIZES = ["32-bit", "36-bit", "40-bit", "42-bit", "44-bit", "48-bit", "52-bit", "reserved (56-bit with D128)"];
+const OVERRIDE_PRIVILEGE = ["incoming", "reserved, as incoming", "unprivileged", "privileged"];
+const flag = (no: string, yes: string): Says => [no, yes];
+const powerOf2 =
+  (unit: string): Says =>
+  (value) =>
+    `${2 ** value} ${unit}`;
+const bits = (value: number): string => `${value}-bit`;
+
+/** Level that stage 2 starts at, undefined for codes that need small tables. */
+export function stage2StartLevel(tg: number, sl0: number): number | undefined {
+  if (sl0 === 3 || tg === 3) return undefined;
+  return tg === 0 ? 2 - sl0 : 3 - sl0;
+}
+
+export const STE_CONFIGS: readonly string[] = [
+  "abort, without an event",
+  "abort, without an event",
+  "abort, without an event",
+  "abort, without an event",
+  "bypass",
+  "stage 1",
+  "stage 2",
+  "stage 1 and stage 2",
+];
+
+const STE: Readonly<Record<string, Says>> = {
+  V: flag("invalid: C_BAD_STE", "valid"),
+  Config: STE_CONFIGS,
+  S1Fmt: ["linear CD table", "two levels, 4 KiB leaves", "two levels, 64 KiB leaves", "reserved"],
+  S1CDMax: (value) => (value === 0 ? "one CD, no substreams" : `${2 ** value} CDs`),
+  S1DSS: ["without SubstreamID: F_STREAM_DISABLED", "without SubstreamID: skip stage 1", "without SubstreamID: use CD 0", "reserved, as 0"],
+  S1CIR: CACHEABILITY,
+  S1COR: CACHEABILITY,
+  S1CSH: SHAREABILITY,
+  S1STALLD: flag("stage 1 may stall", "stage 1 must not stall"),
+  EATS: ["no ATS", "full ATS", "split-stage ATS", "full ATS with DPT"],
+  STRW: ["NS-EL1", "reserved", "EL2, or EL2-E2H if CR2.E2H", "reserved"],
+  MemAttr: memAttrText,
+  MTCFG: flag("incoming memory type", "memory type of MemAttr"),
+  ALLOCCFG: (value) => (value < 8 ? "incoming" : ["no", "transient"][value & 1]! + allocation(value)),
+  SHCFG: ["Non-shareable", "incoming", "Outer Shareable", "Inner Shareable"],
+  PRIVCFG: OVERRIDE_PRIVILEGE,
+  INSTCFG: ["incoming", "reserved, as incoming", "data", "instruction"],
+  S2T0SZ: (value) => `${64 - value}-bit IPA`,
+  S2SL0: (value, field) => {
+    const level = stage2StartLevel(field("S2TG"), value);
+    return level === undefined ? "reserved" : `walks start at level ${level}`;
+  },
+  S2IR0: CACHEABILITY,
+  S2OR0: CACHEABILITY,
+  S2SH0: SHAREABILITY,
+  S2TG: ["4 KiB granule", "64 KiB granule", "16 KiB granule", "reserved"],
+  S2PS: SIZES,
+  S2AA64: flag("VMSAv8-32 tables", "VMSAv8-64 tables"),
+  S2ENDI: flag("little-endian tables", "big-endian tables"),
+  S2AFFD: flag("F_ACCESS if the Access flag is 0", "the Access flag is not looked at"),
+  S2PTW: flag("walks may go through Device memory", "CD fetches and walks through Device memory: F_PERMISSION"),
+  S2S: flag("stage-2 faults terminate", "stage-2 faults stall"),
+  S2R: flag("stage-2 faults are not recorded", "stage-2 faults are recorded"),
+};
+
+function allocation(value: number): string {
+  return ["-allocate", " write-allocate", " read-allocate", " read- and write-allocate"][(value >> 1) & 3]!;
+}
+
+const half = (n: 0 | 1): Readonly<Record<string, Says>> => ({
+  [`T${n}SZ`]: (value) => `${64 - value}-bit input`,
+  [`IR${n}`]: CACHEABILITY,
+  [`OR${n}`]: CACHEABILITY,
+  [`SH${n}`]: SHAREABILITY,
+  [`EPD${n}`]: flag("walks allowed", `no walks through TTB${n}: F_TRANSLATION`),
+  [`TBI${n}`]: flag("all 64 bits count", "address bits [63:56] are ignored"),
+  [`HAD${n}`]: flag("table attributes count", "table attributes are ignored"),
+  [`E0PD${n}`]: flag("unprivileged accesses allowed", "unprivileged accesses fault"),
+});
+
+const CD: Readonly<Record<string, Says>> = {
+  ...half(0),
+  ...half(1),
+  V: flag("invalid: C_BAD_CD", "valid"),
+  TG0: ["4 KiB granule", "64 KiB granule", "16 KiB granule", "reserved"],
+  TG1: ["reserved", "16 KiB granule", "4 KiB granule", "64 KiB granule"],
+  ENDI: flag("little-endian tables", "big-endian tables"),
+  IPS: SIZES,
+  AFFD: flag("F_ACCESS if the Access flag is 0", "the Access flag is not looked at"),
+  AA64: flag("VMSAv8-32 tables", "VMSAv8-64 tables"),
+  S: flag("stage-1 faults terminate", "stage-1 faults stall"),
+  R: flag("stage-1 faults are not recorded", "stage-1 faults are recorded"),
+  A: flag("faulting transactions: RAZ/WI", "faulting transactions: abort"),
+  ASET: flag("ASID shared with PEs", "ASID private to the SMMU"),
+  MAIR0: (value) => mairWordText(value, 0),
+  MAIR1: (value) => mairWordText(value, 4),
+};
+
+const LEAF: Readonly<Record<string, Says>> = {
+  Type: ["invalid", "block", "invalid", "page"],
+  SH: SHAREABILITY,
+  AF: flag("not accessed: F_ACCESS", "accessed"),
+  nG: flag("global", "of this ASID only"),
+  Contiguous: flag("stands alone", "one of an aligned run of equal entries"),
+  AP: ["privileged read/write", "read/write", "privileged read-only", "read-only"],
+  S2AP: ["no access", "read-only", "write-only", "read/write"],
+  MemAttr: (value) => `${memAttrText(value)} (without S2FWB)`,
+  PXN: flag("privileged may execute", "privileged may not execute"),
+  UXN: flag("unprivileged may execute", "unprivileged may not execute"),
+  XN: ["execute", "only unprivileged may execute", "never execute", "only privileged may execute"],
+};
+
+const TABLE: Readonly<Record<string, Says>> = {
+  Type: [undefined, undefined, undefined, "table"],
+  APTable: ["no limit below", "no unprivileged access below", "no writes below", "no writes and no unprivileged access below"],
+  PXNTable: flag("no limit below", "nothing below is privileged-executable"),
+  UXNTable: flag("no limit below", "nothing below is unprivileged-executable"),
+};
+
+const LEVEL1: Readonly<Record<string, Says>> = {
+  V: flag("invalid: C_BAD_SUBSTREAMID", "valid"),
+  Span: (value) => (value === 0 || value > 11 ? "no level-2 array: C_BAD_STREAMID" : `${2 ** (value - 1)} STEs`),
+};
+
+const EVENT: Readonly<Record<string, Says>> = {
+  SSV: flag("no SubstreamID", "SubstreamID is valid"),
+  Stall: flag("the transaction was terminated", "the transaction waits for CMD_RESUME"),
+  PnU: flag("unprivileged", "privileged"),
+  InD: flag("data", "instruction"),
+  RnW: flag("write", "read"),
+  TTRnW: flag("the walk wrote", "the walk read"),
+  GPCF: flag("no granule protection fault", "a granule protection fault"),
+  CLASS: ["CD: fetch of a CD", "TT: stage-1 table walk", "IN: the transaction's own address", "reserved"],
+};
+
+const REGISTER: Readonly<Record<string, Says>> = {
+  LOG2SIZE: (value) => `2^${value}`,
+  CMDQS: powerOf2("commands at most"),
+  EVENTQS: powerOf2("records at most"),
+  PRIQS: powerOf2("records at most"),
+  SIDSIZE: (value) => `StreamIDs of ${value} bits`,
+  SSIDSIZE: (value) => (value === 0 ? "no SubstreamIDs" : `SubstreamIDs of ${value} bits`),
+  OAS: (value) => bits([32, 36, 40, 42, 44, 48, 52, 56][value] ?? 0),
+  MemAttr: memAttrText,
+};
+
+const TABLES: Readonly<Record<string, Readonly<Record<string, Says>>>> = {
+  STE,
+  CD,
+  L1STD: LEVEL1,
+  L1CD: LEVEL1,
+  LEAF_S1: LEAF,
+  LEAF_S2: LEAF,
+  TABLE_S1: TABLE,
+  TABLE_S2: TABLE,
+  event: EVENT,
+  register: REGISTER,
+};
+
+/** "0 …", "0b1x …", "1: …" at the start of a text or of a clause. */
+const ENTRY = /(?:^|[,;:] )(0b[01x]+|0x[0-9a-fA-F]+|\d+):? (?!in |if |or |\*)/g;
+
+function matches(code: string, value: number): boolean {
+  if (!code.startsWith("0b")) return Number(code) === value;
+  const digits = code.slice(2);
+  return [...value.toString(2).padStart(digits.length, "0")].every((digit, i) => digits[i] === "x" || digits[i] === digit);
+}
+
+/** What a list of values in words says about one of them. */
+export function fromList(text: string, value: number): string | undefined {
+  const entries = [...text.matchAll(ENTRY)];
+  const index = entries.findIndex((entry) => matches(entry[1]!, value));
+  if (index < 0) return undefined;
+  const end = entries[index + 1]?.index ?? text.length;
+  const entry = entries[index]!;
+  return text.slice(entry.index + entry[0].length, end).replace(/;.*/, "").trim();
+}
+
+/**
+ * @param kind name of the structure, "event" or "register"
+ * @param meaning the field's own row in the hardware's table
+ */
+export function valueText(kind: string, name: string, value: number, meaning: string, field: FieldReader): string | undefined {
+  const says = TABLES[kind]?.[name];
+  if (typeof says === "function") return says(value, field);
+  return says?.[value] ?? fromList(meaning, value);
+}

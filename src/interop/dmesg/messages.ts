@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/** Linux's messages about an SMMUv3 other than events: their form, what each means, what causes it, what to look at. */
+import { fieldNamed, getField, hex, smmuRegisters } from "../../hw/index.ts";
+import { featureTexts } from "./features.ts";
+import type { CauseFound, MessageFound } from "./types.ts";
+
+type Groups = Readonly<Record<string, string>>;
+
+/** One message of the driver. */
+export interface MessageRow {
+  readonly id: string;
+  readonly pattern: RegExp;
+  readonly severity: "error" | "warning" | "info";
+  readonly title: string;
+  /** Linux function that prints it. */
+  readonly from: string;
+  /** What happened, in sentences. */
+  story(groups: Groups, found: MessageFound): readonly string[];
+  /** Likely causes, the likeliest first. */
+  causes?(groups: Groups, found: MessageFound): readonly CauseFound[];
+  readonly next?: readonly string[];
+}
+
+const cause = (id: string, text: string, reference: string): CauseFound => ({ id, text, reference });
+
+const CERRORS: Readonly<Record<number, string>> = { 0: "none", 1: "CERROR_ILL, illegal command", 2: "CERROR_ABT, the fetch was aborted", 3: "CERROR_ATC_INV_SYNC, an ATC invalidation timed out" };
+
+/** CMDQ_CONS or PROD as printed: index with wrap bit, and the error code of CONS. */
+function indexOf(text: string | undefined): { readonly index: number; readonly error: number } {
+  const value = Number(text ?? "0");
+  return { index: value & 0xf_ffff, error: (value >>> 24) & 0x7f };
+}
+
+/** How far the queue got, from a CMD_SYNC timeout. */
+function queueStory({ at, prod, cons }: Groups, { boot, device }: MessageFound): string[] {
+  if (prod === undefined || cons === undefined) return ["the driver waited 1 s for a CMD_SYNC (this kernel does not print the queue's state)"];
+  const hardware = indexOf(cons);
+  const end = indexOf(prod).index;
+  const entries = boot.cmdqEntries.get(device);
+  const mask = entries === undefined ? 0xf_ffff : 2 * entries - 1;
+  const open = (end - hardware.index) & mask;
+  const story = [`the driver waited 1 s for the CMD_SYNC at index ${hex(indexOf(at).index)}`];
+  if (open === 0) story.push("the SMMU has consumed every command: only the completion did not arrive, or came too late");
+  else story.push(`the SMMU stands at index ${hex(hardware.index)} with ${entries === undefined && open > 0x7_ffff ? "some" : open} commands to go`);
+  if (hardware.error !== 0) story.push(`CMDQ_CONS.ERR is ${hex(hardware.error)}: ${CERRORS[hardware.error] ?? "reserved"} (valid only while GERROR.CMDQ_ERR is active)`);
+  return story;
+}
+
+function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: MessageFound): CauseFound[] {
+  const causes: CauseFound[] = [];
+  const error = indexOf(cons).error;
+  const drained = prod !== undefined && indexOf(prod).index === indexOf(cons).index;
+  if (error === 3) causes.push(cause("atc", "a PCIe device did not answer an ATC invalidation: it is in reset, powered down, unplugged or hung", "IHI 0070 §7.1; arm_smmu_atc_inv_master"));
+  if (error === 1 || error === 2) causes.push(cause("cmd-error", "the queue stopped at a command error; nothing is consumed until GERROR is acknowledged, and the handler's interrupt did not come in time", "IHI 0070 §7.1; arm_smmu_cmdq_skip_err"));
+  if (goingDown !== undefined) causes.push(cause("after-shutdown", "the SMMU was already disabled by its shutdown (CR0.CMDQEN is 0) when a client unmapped: commands pile up and none is consumed", "arm_smmu_device_shutdown, arm_smmu_device_disable"));
+  if (prod !== undefined && indexOf(cons).index === 0 && indexOf(prod).index !== 0) {
+    causes.push(cause("reset", "CMDQ_CONS is 0: the SMMU was reset, disabled or lost power behind the driver's back (unbind, firmware, power domain)", "arm_smmu_device_disable"));
+  }
+  if (drained) causes.push(cause("completion", "the completion was lost: CMD_SYNC's MSI write did not reach memory coherently, or no event woke the CPU (try arm-smmu-v3.disable_msipolling=1)", "arm_smmu_cmdq_poll_until_sync"));
+  if (boot.takenOver.has(device)) causes.push(cause("taken-over", "the SMMU was running when this kernel took it over", "arm_smmu_device_reset"));
+  if (!drained) causes.push(cause("stuck", "the SMMU waits for something before the CMD_SYNC: outstanding transactions of a device that never completes, an ATC invalidation, or memory that does not answer", "IHI 0070 §4.7.3"));
+  return causes;
+}
+
+function gerrorBits({ gerror }: Groups): string[] {
+  const register = smmuRegisters.find(({ name }) => name === "SMMU_GERROR")!;
+  const value = Number(gerror);
+  const active = register.fields.filter((field) => getField([value], fieldNamed(register.fields, field.name)) === 1);
+  return active.map(({ name, what }) => `${name}: ${what ?? ""}`);
+}
+
+const ABORT_CAUSES: readonly CauseFound[] = [
+  cause("queue-memory", "the queue's memory is not there for the SMMU: freed or given to another owner, beyond its output address size, or protected by the interconnect", "IHI 0070 §7.2, §7.4"),
+];
+const MSI_CAUSES: readonly CauseFound[] = [
+  cause("doorbell", "the doorbell address that the driver programmed does not answer writes: the interrupt controller's frame is off, elsewhere, or not reachable by the SMMU", "IHI 0070 §3.18; arm_smmu_write_msi_msg"),
+];
+const UNRESPONSIVE: readonly CauseFound[] = [
+  cause("no-clock", "the SMMU has no clock or power, or its registers are not where the firmware says", "arm_smmu_write_reg_sync"),
+  cause("outstanding", "the SMMU waits for outstanding transactions of a client that never completes them", "IHI 0070 §6.3.9"),
+];
+const FIRMWARE = (text: string): readonly CauseFound[] => [cause("firmware-tables", text, "arm_smmu_device_dt_probe, arm_smmu_device_acpi_probe")];
+
+export const MESSAGES: readonly MessageRow[] = [
+  {
+    id: "taken-over",
+    pattern: /SMMU currently enabled! Resetting/,
+    severity: "warning",
+    title: "the SMMU was enabled when this kernel took it over",
+    from: "arm_smmu_device_reset",
+    story: (_groups, { boot }) => [
+      "whoever ran before (an earlier kernel by kexec or kdump, or firmware) left translation on, and maybe devices that do DMA through its tables",
+      boot.how === "crash"
+        ? "this is a kdump kernel: it sets GBPA.ABORT and keeps the event queue off, so old DMA is aborted without a record"
+        : "the driver sets GBPA.ABORT before it disables the SMMU: DMA still under way is aborted from here on",
+    ],
+    next: ["faults that follow: do they come from devices whose drivers have no ->shutdown?", "the earlier kernel's log: which device was not shut down"],
+  },
+  {
+    id: "cr0-stuck",
+    pattern: /failed to clear cr0/,
+    severity: "error",
+    title: "CR0 was not acknowledged within 1 s",
+    from: "arm_smmu_device_disable",
+    story: () => ["the driver wrote 0 to CR0 and CR0ACK did not follow: the SMMU may still translate through tables that are about to be freed"],
+    causes: () => UNRESPONSIVE,
+    next: ["CR0 and CR0ACK by a debugger; which client has transactions outstanding"],
+  },
+  {
+    id: "gbpa-stuck",
+    pattern: /GBPA not responding to update/,
+    severity: "error",
+    title: "GBPA did not take its new value within 1 s",
+    from: "arm_smmu_update_gbpa",
+    story: () => ["GBPA.Update stayed 1: whether transactions abort or bypass while the SMMU is off is not known"],
+    causes: () => [...UNRESPONSIVE, cause("no-gbpa", "the SMMU has no GBPA (QEMU before 8.0 reads it as zero and ignores writes)", "IHI 0070 §6.3.14")],
+  },
+  {
+    id: "sync-timeout",
+    pattern: /CMD_SYNC timeout(?: at (?<at>0x[0-9a-f]+) \[hwprod (?<prod>0x[0-9a-f]+), hwcons (?<cons>0x[0-9a-f]+)\])?/,
+    severity: "error",
+    title: "a CMD_SYNC did not complete within 1 s",
+    from: "arm_smmu_cmdq_issue_cmdlist",
+    story: queueStory,
+    causes: syncCauses,
+    next: ["later timeouts: if hwcons moves, the SMMU is slow; if not, it is stuck", "invalidations before this CMD_SYNC may not have taken effect: unmapped memory may still be reachable"],
+  },
+  {
+    id: "cmdq-timeout",
+    pattern: /CMDQ timeout/,
+    severity: "error",
+    title: "the Command queue stayed full for 1 s",
+    from: "arm_smmu_cmdq_poll_until_not_full",
+    story: () => ["no command was consumed while the driver waited for a free slot; it tries again for ever"],
+    causes: syncCauses,
+  },
+  {
+    id: "gerror",
+    pattern: /unexpected global error reported \((?<gerror>0x[0-9a-f]+)\)/,
+    severity: "error",
+    title: "global error",
+    from: "arm_smmu_gerror_handler",
+    story: (groups) => gerrorBits(groups),
+    next: ["the lines that follow name each active bit"],
+  },
+  {
+    id: "sfm",
+    pattern: /device has entered Service Failure Mode/,
+    severity: "error",
+    title: "Service Failure Mode",
+    from: "arm_smmu_gerror_handler",
+    story: () => ["the SMMU found an error in itself that it cannot contain and stopped translating; the driver then disables it, so what GBPA says holds from here on"],
+    causes: () => [cause("ras", "an uncorrectable error in the SMMU's own RAMs", "IHI 0070 §12.3")],
+    next: ["RAS records of the SMMU", "with GBPA.ABORT 0, every device bypasses translation now"],
+  },
+  {
+    id: "msi-abort",
+    pattern: /(?<queue>GERROR|PRIQ|EVTQ|CMDQ) MSI write aborted/,
+    severity: "warning",
+    title: "an interrupt message of the SMMU was aborted",
+    from: "arm_smmu_gerror_handler",
+    story: ({ queue }) => [`the write that signals ${queue === "CMDQ" ? "a CMD_SYNC's completion" : `an interrupt of ${queue}`} got an abort; that interrupt is lost`],
+    causes: () => MSI_CAUSES,
+  },
+  {
+    id: "queue-abort",
+    pattern: /(?<queue>PRIQ|EVTQ) write aborted/,
+    severity: "error",
+    title: "a queue write of the SMMU was aborted",
+    from: "arm_smmu_gerror_handler",
+    story: ({ queue }) => [`a record for ${queue} could not be written to memory: records are lost until the error is acknowledged`],
+    causes: () => [...ABORT_CAUSES, cause("qemu-full", "QEMU raises this error for a full event queue, which is no error by the architecture", "IHI 0070 §7.4")],
+  },
+  {
+    id: "cmd-error",
+    pattern: /CMDQ error \(cons (?<cons>0x[0-9a-f]+)\): (?<reason>[\w ]+)/,
+    severity: "error",
+    title: "command error",
+    from: "arm_smmu_cmdq_skip_err",
+    story: ({ cons }) => {
+      const { index, error } = indexOf(cons);
+      return [`at index ${hex(index)} of the Command queue: ${CERRORS[error] ?? `reserved code ${hex(error)}`}`];
+    },
+    causes: ({ cons }) => {
+      const { error } = indexOf(cons);
+      if (error === 3) return [cause("atc", "a PCIe device did not answer an ATC invalidation in time: in reset, powered down, unplugged or hung", "IHI 0070 §7.1")];
+      if (error === 2) return ABORT_CAUSES;
+      return [
+        cause("overwritten", "the queue's memory was overwritten, or the SMMU read a slot before the driver's write was visible to it (coherency: IDR0.COHACC against dma-coherent)", "arm_smmu_cmdq_issue_cmdlist"),
+        cause("unsupported", "the command needs a feature that this SMMU has not got, or has a reserved operand", "IHI 0070 §4.1.3"),
+      ];
+    },
+    next: ["the command itself, in the lines that follow"],
+  },
+  {
+    id: "cmd-retry",
+    pattern: /retrying command fetch/,
+    severity: "warning",
+    title: "the driver lets the SMMU fetch the command again",
+    from: "arm_smmu_cmdq_skip_err",
+    story: () => ["after CERROR_ABT the queue goes on at the same command"],
+  },
+  {
+    id: "overflow",
+    pattern: /(?<queue>EVTQ|PRIQ) overflow detected/,
+    severity: "error",
+    title: "queue overflow: records are lost",
+    from: "arm_smmu_evtq_thread",
+    story: ({ queue }) => [`${queue} was full when the SMMU had more to write: faults came faster than the driver's thread took them out`],
+    causes: (_groups, { boot, device }) => [
+      ...(boot.takenOver.has(device) ? [cause("storm-after-takeover", "devices that an earlier kernel left running fault at every access (a storm)", "arm_smmu_device_reset")] : []),
+      cause("storm", "a device repeats faulting accesses without end: scan-out, a ring that is polled, retries", "IHI 0070 §7.4"),
+    ],
+    next: ["the StreamID of the events before: quiesce that device first"],
+  },
+  {
+    id: "pri",
+    pattern: /sid (?<sid>0x[0-9a-f]+)\.(?<ssid>0x[0-9a-f]+): \[(?<group>\d+)(?<last>L?)\] (?<access>(?:un)?privileged \w*) access at iova (?<iova>0x[0-9a-f]+)/,
+    severity: "warning",
+    title: "a PCIe page request that nobody handles",
+    from: "arm_smmu_handle_ppr",
+    story: ({ sid, iova, access }) => [`StreamID ${hex(Number(sid))} asked for ${access} access to ${iova}; the driver answers with a denial`],
+    causes: () => [cause("pri-on", "PRI is enabled in the endpoint although no domain handles page faults", "arm_smmu_priq_thread")],
+  },
+  {
+    id: "aliasing",
+    pattern: /Aliasing StreamID (?<sid>0x[0-9a-f]+) \(from (?<other>[^)]+)\)/,
+    severity: "error",
+    title: "two devices have one StreamID",
+    from: "arm_smmu_insert_master",
+    story: ({ sid, other }) => [`StreamID ${sid} belongs to ${other} already; the second device gets no IOMMU and its DMA will fault or go astray`],
+    causes: () => FIRMWARE("the firmware's map gives both the same ID: iommus, iommu-map (device tree) or an ID mapping (IORT) is wrong or lacks single-mapping"),
+  },
+  {
+    id: "in-tree",
+    pattern: /stream (?<sid>\d+) already in tree/,
+    severity: "error",
+    title: "two devices have one StreamID",
+    from: "arm_smmu_insert_master",
+    story: ({ sid }) => [`StreamID ${hex(Number(sid))} belongs to another device already`],
+    causes: () => FIRMWARE("the firmware's map gives both the same ID: iommus, iommu-map (device tree) or an ID mapping (IORT)"),
+  },
+  {
+    id: "oas",
+    pattern: /unknown output address size/,
+    severity: "warning",
+    title: "IDR5.OAS has a code that this kernel does not know",
+    from: "arm_smmu_device_hw_probe",
+    story: () => ["the driver goes on with 48 bits; memory above 256 TiB is out of reach of the tables"],
+  },
+  {
+    id: "probe",
+    pattern: /ias (?<ias>\d+)-bit, oas (?<oas>\d+)-bit \(features (?<features>0x[0-9a-f]+)\)/,
+    severity: "info",
+    title: "probe",
+    from: "arm_smmu_device_hw_probe",
+    story: ({ ias, oas, features }) => [`input ${ias} bits, output ${oas} bits`, `features: ${featureTexts(Number(features)).join(", ")}`],
+  },
+  {
+    id: "strtab-covers",
+    pattern: /2-level strtab only covers (?<covered>\d+)\/(?<bits>\d+) bits of SID/,
+    severity: "warning",
+    title: "the Stream table does not cover all StreamIDs",
+    from: "arm_smmu_init_strtab_2lvl",
+    story: ({ covered }) => [`StreamIDs from ${hex(2 ** Number(covered))} up have no STE: C_BAD_STREAMID`],
+  },
+  {
+    id: "allocation",
+    pattern: /failed to allocate (?<what>l1 stream table|linear stream table|l2 stream table|queue)/,
+    severity: "error",
+    title: "no memory for the SMMU's structures",
+    from: "arm_smmu_init_structures",
+    story: ({ what }) => [`${what}: the probe fails or the stream gets no STE; a linear Stream table needs contiguous memory (CMA) aligned to its size`],
+  },
+  {
+    id: "coherency",
+    pattern: /IDR0\.COHACC overridden by FW configuration \((?<value>true|false)\)/,
+    severity: "warning",
+    title: "firmware and IDR0.COHACC disagree on coherency",
+    from: "arm_smmu_device_hw_probe",
+    story: ({ value }) => [
+      value === "true"
+        ? "firmware says coherent, the SMMU says not: if the SMMU is right, it reads stale tables and commands from memory"
+        : "firmware says not coherent, the SMMU says coherent: correct but slow; MSI polling is off",
+    ],
+    causes: () => FIRMWARE("dma-coherent (device tree) or the COHACC override flag (IORT) is wrong"),
+  },
+  {
+    id: "httu",
+    pattern: /IDR0\.HTTU features\((?<hw>0x[0-9a-f]+)\) overridden by FW configuration \((?<fw>0x[0-9a-f]+)\)/,
+    severity: "warning",
+    title: "firmware and IDR0.HTTU disagree",
+    from: "arm_smmu_get_httu",
+    story: () => ["hardware update of Access and dirty flags follows the firmware's tables"],
+  },
+  {
+    id: "unsupported",
+    pattern: /(?<what>unknown\/unsupported TT endianness|no translation support|AArch64 table format not supported|embedded implementation not supported|command queue size <= \d+ entries not supported|unit-length command queue not supported)/,
+    severity: "error",
+    title: "the driver refuses this SMMU",
+    from: "arm_smmu_device_hw_probe",
+    story: ({ what }) => [`${what}: the probe fails, clients wait for it (deferred probe) or run without translation`],
+  },
+  {
+    id: "reset-step",
+    pattern: /failed to (?<what>enable command queue|enable event queue|enable PRI queue|enable ATS check|enable SMMU interface|reset impl|setup irqs|disable irqs|enable irqs)/,
+    severity: "error",
+    title: "a step of the reset was not acknowledged",
+    from: "arm_smmu_device_reset",
+    story: ({ what }) => [`${what}: the acknowledge register did not follow within 1 s`],
+    causes: () => UNRESPONSIVE,
+  },
+  {
+    id: "no-irq",
+    pattern: /no (?<queue>evtq|gerr|priq) irq|failed to enable (?<other>evtq|gerror|priq|combined) irq/,
+    severity: "warning",
+    title: "an interrupt of the SMMU is missing",
+    from: "arm_smmu_setup_unique_irqs",
+    story: ({ queue, other }) => [`${queue ?? other}: what it would report stays unseen; an absence of faults in this log proves nothing`],
+    causes: () => FIRMWARE("interrupts or interrupt-names (device tree), or GSIVs (IORT), are missing"),
+  },
+  {
+    id: "attach",
+    pattern: /cannot attach to (?<what>SMMU [^(]*\(upstream of [^)]*\)|incompatible domain[^)]*\)?)/,
+    severity: "error",
+    title: "a device could not be attached to a domain",
+    from: "arm_smmu_attach_dev",
+    story: ({ what }) => [`${what}: the domain belongs to another SMMU, or needs more StreamIDs or SubstreamID bits than there are`],
+  },
+];
+
+/** The row and the groups of a message. */
+export function matchMessage(message: string): { readonly row: MessageRow; readonly groups: Groups } | undefined {
+  for (const row of MESSAGES) {
+    const match = row.pattern.exec(message);
+    if (match) return { row, groups: { ...match.groups } };
+  }
+  return undefined;
+}
