@@ -46,11 +46,12 @@ Other options of QEMU are skipped with their values.
 
 Examples:
   A libqtest program, such as QEMU's own SMMUv3 test, drives it:
-    QTEST_QEMU_BINARY=$(command -v ${NAME}) ./tests/qtest/iommu-smmuv3-test
+    QTEST_QEMU_BINARY=${NAME} tests/qtest/iommu-smmuv3-test
   A line of shell does too; this reads SMMU_IDR0:
     echo readl 0x09050000 | ${NAME} -qtest stdio
-  And so does a script that listens, here socat as a console:
-    socat - UNIX-LISTEN:/tmp/qtest.sock &  ${NAME} -qtest unix:/tmp/qtest.sock
+  And whatever listens on a socket, here socat as a console:
+    socat - UNIX-LISTEN:/tmp/qtest.sock &
+    ${NAME} -qtest unix:/tmp/qtest.sock
 `;
 
 function complain(message: string): void {
@@ -144,10 +145,9 @@ function main(): void {
   for (const path of options.monitors) serveQmp(path, machine);
 }
 
-try {
-  main();
-} catch (error) {
+process.on("uncaughtException", (error) => {
   if (error instanceof QemuOptionError) badUsage(error.message);
-  complain(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  complain(`internal error: ${error.stack ?? error.message}`);
   process.exit(ExitCode.internal);
-}
+});
+main();
