@@ -105,11 +105,15 @@ export class CommandQueue {
   }
 
   #complete(): void {
-    const { trace, execution, host, config } = this.#deps;
+    const { trace, execution, host, config, lint } = this.#deps;
     const command = this.#command;
     if (trace.wants("smmu.command")) trace.emit("smmu.command", { words: [...command], text: describeCommand(command) });
     const done = execution.execute(command);
     if (done === undefined) {
+      if (command.every((word) => word === 0)) {
+        const { cons } = this.#queue;
+        lint("command-empty", () => `the command at index ${hex(cons)}, address ${hex(this.#queue.entryAddress(cons))}, is all zeros`);
+      }
       this.#fail(CommandError.illegal);
     } else {
       const wasFull = this.#queue.used === this.#queue.capacity;

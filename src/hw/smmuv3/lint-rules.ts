@@ -33,6 +33,11 @@ export const lintRules = [
   { id: "cmdqen-cleared-with-work", section: "§6.3.9", text: "the Command queue is switched off while it holds commands" },
   { id: "gerror-unacknowledged", section: "§7.5", text: "an active error is never acknowledged in GERRORN: what it has stopped stays stopped" },
   // Commands.
+  {
+    id: "command-empty",
+    section: "§3.5.1",
+    text: "a command is all zeros: software has put its commands elsewhere, as when the queue's base lost low bits to alignment",
+  },
   { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID or SubstreamID operand is beyond what is implemented" },
   { id: "cmd-sync-missing", section: "§4.7.3", text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete" },
   // Structures in memory.

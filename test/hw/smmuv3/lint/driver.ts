@@ -2,6 +2,7 @@
 /** A small driver that does everything right, on a whole SMMU with its memory, and what the SMMU says about it. */
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import {
+  type LintRule,
   PageTable,
   Smmu,
   type SmmuConfig,
@@ -58,7 +59,8 @@ export const TLBI_ALL: Uint32Array = buildCommand("CMD_TLBI_NSNH_ALL");
 export const SYNC: Uint32Array = buildCommand("CMD_SYNC", {});
 export const CFGI_STE: Uint32Array = buildCommand("CMD_CFGI_STE", { StreamID: STREAM, Leaf: 1 });
 export const CFGI_CD: Uint32Array = buildCommand("CMD_CFGI_CD", { StreamID: STREAM, Leaf: 1 });
-export const ILLEGAL: Uint32Array = new Uint32Array(4);
+/** A reserved opcode. */
+export const ILLEGAL: Uint32Array = Uint32Array.of(0xff, 0, 0, 0);
 
 export class Driver {
   readonly lint: string[] = [];
@@ -180,4 +182,22 @@ export class Driver {
     this.smmu.audit();
     return this.lint;
   }
+}
+
+/** Mistakes of software, one by one. */
+export interface Case {
+  readonly rule: LintRule;
+  /** What software does, in words. */
+  readonly what: string;
+  readonly wrong: (driver: Driver) => void;
+  /** The same, done right. */
+  readonly right: (driver: Driver) => void;
+}
+
+/** Repairs a command error: CMD_SYNC in place of the bad command, then the acknowledge. */
+export function recover(driver: Driver): void {
+  if ((driver.r32(at.GERROR) ^ driver.r32(at.GERRORN)) === 0) return;
+  writeWords(driver.bus.memory, CMDQ + 16 * (driver.r32(at.CMDQ_CONS) & 15), SYNC);
+  driver.w32(at.GERRORN, driver.r32(at.GERROR));
+  driver.simulation.advance(100_000);
 }

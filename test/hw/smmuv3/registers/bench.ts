@@ -216,5 +216,5 @@ export const command = {
   ],
   cfgiAll: [0x04, 0, 31, 0],
   nsnhAll: [0x30, 0, 0, 0],
-  reserved: [0x00, 0, 0, 0],
+  reserved: [0xff, 0, 0, 0],
 } as const;
