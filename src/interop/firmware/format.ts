@@ -38,6 +38,8 @@ const COMMAND = /^CMD idx=(\d+) op=([0-9a-f]{1,2}) ([0-9a-f]{16}) ([0-9a-f]{16})
 const MEMORY = /^MEM (.+?) @([0-9a-f]{1,13}): ((?:[0-9a-f]{16} ?)+)$/i;
 const NUMBERED = /^(\d+):(.*)$/;
 const REPEATED = /\(last read repeated (\d+) more times?\)/;
+/** A note on the access before it: no access of the driver. */
+const BY_STUB = /\bline above is the stub\b/;
 const HEADING = /^#\s*-{4,}\s*(.*)$/;
 const GAP = /^-{1,2}$/;
 
@@ -118,6 +120,7 @@ class RunBuilder {
     this.steps.push(step);
     if (step.kind !== "note") return;
     this.title ||= step.text;
+    if (BY_STUB.test(step.text)) this.steps.splice(-2, 1);
     const repeated = REPEATED.exec(step.text);
     if (!repeated) return;
     const last = this.steps.at(-2);

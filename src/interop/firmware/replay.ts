@@ -19,6 +19,7 @@ const CMDQ_PROD = 0x98;
 
 /** One difference with where it stood. */
 export interface FirmwareFinding {
+  /** Of an overlay: the line of the first run that it stands for. */
   readonly line: number;
   readonly difference: Difference;
   /** Undefined: the model is wrong. */
