@@ -88,8 +88,8 @@ function total(counts: readonly Readonly<Record<string, number>>[]): Record<stri
 
 const commandText = (words: Uint32Array): string => `${hex64(words[1]!, words[0]!)} ${hex64(words[3]!, words[2]!)}`;
 
-/** Carries out one run. */
-class RunReplay {
+/** Carries out one run on a machine of its own. */
+export class RunReplay {
   readonly machine: FirmwareMachine;
   readonly #run: FirmwareRun;
   #records = 0;
