@@ -106,7 +106,7 @@ export function clientNode(spec: DeviceSpec): DtNode | undefined {
 export function clientDriver(kind: ClientKind, shutdown: ClientHook, initcall: "device" | "module", active: boolean): DriverModule {
   switch (kind) {
     case "e1000e":
-      return e1000eModule({ shutdown, initcall });
+      return e1000eModule({ shutdown, initcall, up: active });
     case "hdlcd":
       return hdlcdModule({ shutdown, initcall, enable: active });
     case "tmc-etr":

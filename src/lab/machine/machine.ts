@@ -101,7 +101,9 @@ export class Machine {
     const { simulation, bus } = this;
     const trace = this.#trace;
     const host = createSmmuHost({ simulation, bus, trace, pulse: (line) => this.interrupts.raise(SMMU_LINES[line]) });
-    return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true });
+    // Linux tells no SMMU that a level-1 descriptor got its first table, and works everywhere: no part it runs on keeps those.
+    const choices = { cacheInvalidLevel1: false };
+    return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true, choices });
   }
 
   #port(streamId: number, name: string): SmmuDmaPort {
