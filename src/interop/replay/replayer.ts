@@ -23,8 +23,9 @@ import {
 } from "../../hw/index.ts";
 import { Simulation, Trace } from "../../sim/index.ts";
 import { qemuDeviations } from "./qemu-deviations.ts";
-import { type Deviation, type Difference, type DifferenceContext, sameAnswer } from "./difference.ts";
+import { type Difference, type DifferenceContext, sameAnswer } from "./difference.ts";
 import { configOfRecording } from "./profile.ts";
+import type { Finding, ReplayObserver, ReplayReport } from "./report.ts";
 import { type RecordingHeader, type TraceRecord, type TranslationAnswer, physicalText } from "./recording.ts";
 
 const CR0 = 0x20;
@@ -40,36 +41,14 @@ const CONS_ERR = 0x7f00_0000;
 
 const LINES: Readonly<Record<SmmuLine, string>> = { eventq: "evtq", priq: "priq", "cmdq-sync": "sync", gerror: "gerror" };
 
-/** One difference with where it stood. */
-export interface Finding {
-  readonly record: number;
-  readonly difference: Difference;
-  readonly deviation: Deviation | undefined;
-}
-
-export interface ReplayReport {
-  readonly scenario: string;
-  readonly records: number;
-  /** Comparisons that came out equal. */
-  readonly equal: number;
-  /** Differences explained by a deviation, by its id. */
-  readonly deviations: Readonly<Record<string, number>>;
-  /** Differences that nothing explains. */
-  readonly wrong: number;
-  /** The first difference of each deviation, and the first few unexplained ones. */
-  readonly findings: readonly Finding[];
-  readonly staleUses: number;
-  /** The first few stale uses with the record at which they happened. */
-  readonly stale: readonly { readonly record: number; readonly use: StaleUse }[];
-  readonly lint: Readonly<Record<string, number>>;
-  readonly notModelled: Readonly<Record<string, number>>;
-}
+type Request = Extract<TraceRecord, { t: "x" }>;
 
 const KEPT = 5;
 
 /** One recording, one SMMU. Records go in one after the other. */
 export class Replayer {
   readonly #header: RecordingHeader;
+  readonly #observer: ReplayObserver;
   readonly #sim = new Simulation();
   readonly #bus = new SystemBus(52);
   readonly #trace = new Trace<SmmuEvents>();
@@ -102,14 +81,18 @@ export class Replayer {
   #eventPending = false;
   #eventqFull = false;
 
-  constructor(header: RecordingHeader) {
+  constructor(header: RecordingHeader, observer: ReplayObserver = {}) {
     this.#header = header;
+    this.#observer = observer;
     this.#bus.addRam({ name: "recorded memory", base: 0, size: 2 ** 52 });
     this.#trace.on("smmu.lint", ({ data }) => count(this.#lint, data.rule));
     this.#trace.on("smmu.stale-use", ({ data }) => {
       this.#staleUses++;
       if (this.#stale.length < KEPT) this.#stale.push({ record: this.#record?.n ?? 0, use: data });
+      observer.stale?.(data);
     });
+    const { event } = observer;
+    if (event) this.#trace.on("smmu.event", ({ data }) => event(data.words));
   }
 
   /** Carries out one record and compares. */
@@ -121,7 +104,7 @@ export class Replayer {
         this.#reset(record.idr, record.aidr);
         return;
       case "inv":
-        this.#device.translation.reset();
+        this.smmu.translation.reset();
         return;
       case "r":
         this.#read(record);
@@ -150,9 +133,24 @@ export class Replayer {
     };
   }
 
-  get #device(): Smmu {
+  /** The SMMU as it stands. @throws RangeError before the first reset */
+  get smmu(): Smmu {
     if (this.#smmu === undefined) throw new RangeError(`record ${this.#record?.n ?? 0} comes before the first reset`);
     return this.#smmu;
+  }
+
+  /** The request that was translated last, with its outputs. */
+  get transaction(): Transaction {
+    return this.#tx;
+  }
+
+  /** Translates a request once more, from memory alone: caches are dropped first. Nothing is compared. */
+  again(record: Request): Outcome {
+    const restore = this.#withAborts(record);
+    this.smmu.translation.reset();
+    const outcome = this.#request(record);
+    restore();
+    return outcome;
   }
 
   #reset(idr: readonly number[], aidr: number): void {
@@ -173,6 +171,7 @@ export class Replayer {
       after: (delayNs, action) => sim.after(delayNs, action),
       load: (kind, address, out, words) => {
         const status = bus.loadWords(address, out, words);
+        this.#observer.load?.(kind, address, out.subarray(0, words), status);
         if (kind === "cmdq" && status === BusStatus.ok) this.#commands.push(commandText(address, out));
         return status;
       },
@@ -187,7 +186,7 @@ export class Replayer {
   }
 
   #get(offset: number): number {
-    return this.#device.read(offset, 4);
+    return this.smmu.read(offset, 4);
   }
 
   // Differences.
@@ -208,19 +207,17 @@ export class Replayer {
       eventqFull: this.#eventqFull,
     };
     const deviation = qemuDeviations.find((candidate) => candidate.applies(found, context));
-    if (deviation) {
-      if (count(this.#deviations, deviation.id) === 1) this.#findings.push({ record: record.n, difference: found, deviation });
-    } else {
-      this.#wrong++;
-      if (this.#wrong <= KEPT) this.#findings.push({ record: record.n, difference: found, deviation: undefined });
-    }
+    const finding = { record: record.n, difference: found, deviation };
+    const first = deviation ? count(this.#deviations, deviation.id) === 1 : ++this.#wrong <= KEPT;
+    if (first) this.#findings.push(finding);
+    this.#observer.finding?.(finding);
   }
 
   // Operations.
 
   #read(record: Extract<TraceRecord, { t: "r" }>): void {
     const out = new Uint32Array(2);
-    if (record.size === 8) this.#device.read64(record.offset, out);
+    if (record.size === 8) this.smmu.read64(record.offset, out);
     else out[0] = this.#theirView(record.offset, this.#get(record.offset));
     this.#compare(out[0] === record.lo && out[1] === record.hi, () => ({
       what: "read",
@@ -251,8 +248,8 @@ export class Replayer {
 
   #eventqMask(): number {
     const out = new Uint32Array(2);
-    this.#device.read64(EVENTQ_BASE, out);
-    return 2 ** (Math.min(out[0]! & 31, this.#device.config.eventqLog2Max) + 1) - 1;
+    this.smmu.read64(EVENTQ_BASE, out);
+    return 2 ** (Math.min(out[0]! & 31, this.smmu.config.eventqLog2Max) + 1) - 1;
   }
 
   #moveIndex(index: number, by: number): number {
@@ -263,11 +260,8 @@ export class Replayer {
 
   #operation(record: Extract<TraceRecord, { t: "w" | "x" }>, carryOut: () => void): void {
     for (const { address, bytes } of record.memory) this.#bus.memory.writeBytes(address, bytes);
-    const removals: (() => void)[] = [];
-    for (const effect of record.effects) {
-      if (effect.kind === "command") this.#bus.memory.writeBytes(effect.address, effect.bytes);
-      if (effect.kind === "abort") removals.push(this.#bus.inject({ base: effect.address, size: effect.size, status: BusStatus.abort, on: "read" }));
-    }
+    for (const effect of record.effects) if (effect.kind === "command") this.#bus.memory.writeBytes(effect.address, effect.bytes);
+    const restore = this.#withAborts(record);
     const between = (this.#get(EVENTQ_PROD) ^ this.#get(EVENTQ_CONS)) & this.#eventqMask();
     this.#eventPending = between !== 0;
     this.#eventqFull = between === (this.#eventqMask() + 1) / 2;
@@ -275,8 +269,18 @@ export class Replayer {
     this.#events = [];
     this.#interrupts = [];
     carryOut();
-    for (const remove of removals) remove();
+    restore();
     this.#compareEffects(record);
+  }
+
+  /** Makes memory abort where it did in the recording, until the returned function is called. */
+  #withAborts(record: Extract<TraceRecord, { t: "w" | "x" }>): () => void {
+    const removals = record.effects.flatMap((effect) =>
+      effect.kind === "abort" ? [this.#bus.inject({ base: effect.address, size: effect.size, status: BusStatus.abort, on: "read" })] : [],
+    );
+    return () => {
+      for (const remove of removals) remove();
+    };
   }
 
   #write(record: Extract<TraceRecord, { t: "w" }>): void {
@@ -293,12 +297,12 @@ export class Replayer {
       lo >>>= 0;
     }
     if (page0 === (EVENTQ_PROD & 0xffff)) this.#shift = 0;
-    if (size === 8) this.#device.write64(offset, lo, hi);
-    else this.#device.write(offset, 4, lo);
+    if (size === 8) this.smmu.write64(offset, lo, hi);
+    else this.smmu.write(offset, 4, lo);
     this.#sim.run();
   }
 
-  #translate(record: Extract<TraceRecord, { t: "x" }>): void {
+  #request(record: Request): Outcome {
     const tx = this.#tx;
     tx.streamId = record.sid;
     tx.substreamId = -1;
@@ -307,8 +311,11 @@ export class Replayer {
     tx.write = record.write;
     tx.instruction = false;
     tx.privileged = false;
-    const outcome = this.#device.translate(tx);
-    const ours = this.#answer(outcome);
+    return this.smmu.translate(tx);
+  }
+
+  #translate(record: Request): void {
+    const ours = this.#answer(this.#request(record));
     this.#answered = ours;
     // Where the recorder's own model says that the architecture wants something else, agreeing with QEMU is the mistake.
     const { answer: theirs, architecture } = record;
