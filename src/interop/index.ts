@@ -2,6 +2,7 @@
 /** Software that nobody here wrote, driving the SMMU: recordings of real drivers. */
 export * from "./replay/recording.ts";
 export * from "./replay/difference.ts";
+export * from "./replay/report.ts";
 export * from "./replay/replayer.ts";
 export { qemuDeviations } from "./replay/qemu-deviations.ts";
 export { type FirmwareRun, type FirmwareStep, type RunKind, isFirmwareRecording, parseFirmware } from "./firmware/format.ts";
@@ -23,3 +24,6 @@ export { QmpServer } from "./qemu/qmp.ts";
 export { EDU } from "./qemu/devices/edu.ts";
 export { TESTDEV, TESTDEV_RESULT } from "./qemu/devices/iommu-testdev.ts";
 export { ENGINE, PRIVILEGED_FRAME, TEST_ENGINE_SIZE, USER_FRAME } from "./qemu/devices/test-engine.ts";
+export { Dmesg } from "./dmesg/analyse.ts";
+export { dmesgText } from "./dmesg/text.ts";
+export type { AddressSummary, CauseFound, DmesgFinding, DmesgReport, StreamSummary } from "./dmesg/types.ts";

@@ -14,6 +14,8 @@ export interface MessageRow {
   readonly title: string;
   /** Linux function that prints it. */
   readonly from: string;
+  /** The line names the client, not the SMMU. */
+  readonly ofClient?: boolean;
   /** What happened, in sentences. */
   story(groups: Groups, found: MessageFound): readonly string[];
   /** Likely causes, the likeliest first. */
@@ -50,7 +52,7 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
   const causes: CauseFound[] = [];
   const error = indexOf(cons).error;
   const drained = prod !== undefined && indexOf(prod).index === indexOf(cons).index;
-  if (error === 3) causes.push(cause("atc", "a PCIe device did not answer an ATC invalidation: it is in reset, powered down, unplugged or hung", "IHI 0070 §7.1; arm_smmu_atc_inv_master"));
+  if (error === 3) causes.push(cause("atc", "a PCIe device did not answer an ATC invalidation: it is in reset, powered down, unplugged or hung", "IHI 0070 §3.9.1.4; arm_smmu_atc_inv_master"));
   if (error === 1 || error === 2) causes.push(cause("cmd-error", "the queue stopped at a command error; nothing is consumed until GERROR is acknowledged, and the handler's interrupt did not come in time", "IHI 0070 §7.1; arm_smmu_cmdq_skip_err"));
   if (goingDown !== undefined) causes.push(cause("after-shutdown", "the SMMU was already disabled by its shutdown (CR0.CMDQEN is 0) when a client unmapped: commands pile up and none is consumed", "arm_smmu_device_shutdown, arm_smmu_device_disable"));
   if (prod !== undefined && indexOf(cons).index === 0 && indexOf(prod).index !== 0) {
@@ -70,7 +72,7 @@ function gerrorBits({ gerror }: Groups): string[] {
 }
 
 const ABORT_CAUSES: readonly CauseFound[] = [
-  cause("queue-memory", "the queue's memory is not there for the SMMU: freed or given to another owner, beyond its output address size, or protected by the interconnect", "IHI 0070 §7.2, §7.4"),
+  cause("queue-memory", "the queue's memory is not there for the SMMU: freed or given to another owner, beyond its output address size, or protected by the interconnect", "IHI 0070 §7.2.2"),
 ];
 const MSI_CAUSES: readonly CauseFound[] = [
   cause("doorbell", "the doorbell address that the driver programmed does not answer writes: the interrupt controller's frame is off, elsewhere, or not reachable by the SMMU", "IHI 0070 §3.18; arm_smmu_write_msi_msg"),
@@ -113,7 +115,7 @@ export const MESSAGES: readonly MessageRow[] = [
     title: "GBPA did not take its new value within 1 s",
     from: "arm_smmu_update_gbpa",
     story: () => ["GBPA.Update stayed 1: whether transactions abort or bypass while the SMMU is off is not known"],
-    causes: () => [...UNRESPONSIVE, cause("no-gbpa", "the SMMU has no GBPA (QEMU before 8.0 reads it as zero and ignores writes)", "IHI 0070 §6.3.14")],
+    causes: () => UNRESPONSIVE,
   },
   {
     id: "sync-timeout",
@@ -149,9 +151,9 @@ export const MESSAGES: readonly MessageRow[] = [
     severity: "error",
     title: "Service Failure Mode",
     from: "arm_smmu_gerror_handler",
-    story: () => ["the SMMU found an error in itself that it cannot contain and stopped translating; the driver then disables it, so what GBPA says holds from here on"],
-    causes: () => [cause("ras", "an uncorrectable error in the SMMU's own RAMs", "IHI 0070 §12.3")],
-    next: ["RAS records of the SMMU", "with GBPA.ABORT 0, every device bypasses translation now"],
+    story: () => ["the SMMU lost its inner consistency: it terminates all transactions and no longer touches its queues, until a system reset"],
+    causes: () => [cause("ras", "an uncorrectable error in the SMMU's own state or RAMs", "IHI 0070 §12.3")],
+    next: ["RAS records of the SMMU", "everything that follows (timeouts, dead devices) is a consequence"],
   },
   {
     id: "msi-abort",
@@ -183,7 +185,7 @@ export const MESSAGES: readonly MessageRow[] = [
     },
     causes: ({ cons }) => {
       const { error } = indexOf(cons);
-      if (error === 3) return [cause("atc", "a PCIe device did not answer an ATC invalidation in time: in reset, powered down, unplugged or hung", "IHI 0070 §7.1")];
+      if (error === 3) return [cause("atc", "a PCIe device did not answer an ATC invalidation in time: in reset, powered down, unplugged or hung", "IHI 0070 §3.9.1.4")];
       if (error === 2) return ABORT_CAUSES;
       return [
         cause("overwritten", "the queue's memory was overwritten, or the SMMU read a slot before the driver's write was visible to it (coherency: IDR0.COHACC against dma-coherent)", "arm_smmu_cmdq_issue_cmdlist"),
@@ -228,6 +230,7 @@ export const MESSAGES: readonly MessageRow[] = [
     severity: "error",
     title: "two devices have one StreamID",
     from: "arm_smmu_insert_master",
+    ofClient: true,
     story: ({ sid, other }) => [`StreamID ${sid} belongs to ${other} already; the second device gets no IOMMU and its DMA will fault or go astray`],
     causes: () => FIRMWARE("the firmware's map gives both the same ID: iommus, iommu-map (device tree) or an ID mapping (IORT) is wrong or lacks single-mapping"),
   },
@@ -237,6 +240,7 @@ export const MESSAGES: readonly MessageRow[] = [
     severity: "error",
     title: "two devices have one StreamID",
     from: "arm_smmu_insert_master",
+    ofClient: true,
     story: ({ sid }) => [`StreamID ${hex(Number(sid))} belongs to another device already`],
     causes: () => FIRMWARE("the firmware's map gives both the same ID: iommus, iommu-map (device tree) or an ID mapping (IORT)"),
   },
@@ -325,6 +329,7 @@ export const MESSAGES: readonly MessageRow[] = [
     severity: "error",
     title: "a device could not be attached to a domain",
     from: "arm_smmu_attach_dev",
+    ofClient: true,
     story: ({ what }) => [`${what}: the domain belongs to another SMMU, or needs more StreamIDs or SubstreamID bits than there are`],
   },
 ];

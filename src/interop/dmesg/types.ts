@@ -85,7 +85,7 @@ export interface AddressSummary {
 }
 
 /** One thing that happened, once or often, with what follows from it. */
-export interface Finding {
+export interface DmesgFinding {
   readonly id: string;
   readonly severity: "error" | "warning" | "info";
   readonly title: string;
@@ -121,7 +121,7 @@ export interface StreamSummary {
 export interface DmesgReport {
   readonly lines: number;
   readonly boots: number;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly DmesgFinding[];
   readonly streams: readonly StreamSummary[];
   /** Messages that the kernel's rate limit swallowed. */
   readonly suppressed: number;
