@@ -94,6 +94,13 @@ export const RECORDING_FORMAT = "smmuv3-trace/1";
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** The value of each character as a hexadecimal digit, -1 for all others. Recordings are long: a table is what pays here. */
+const DIGITS: Int32Array = Int32Array.from({ length: 0x1_0000 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(value) ? -1 : value;
+});
+const NONE: readonly never[] = [];
+
 /** A physical address as answers carry it. */
 export function physicalText(hi: number, lo: number): string {
   return hi === 0 ? `0x${lo.toString(16)}` : `0x${hi.toString(16)}${lo.toString(16).padStart(8, "0")}`;
@@ -193,18 +200,21 @@ export class RecordingReader {
 
   /** The halves of a 64-bit value in hexadecimal. */
   #halves(value: unknown, key: string): { readonly lo: number; readonly hi: number } {
-    if (typeof value !== "string" || !/^0x[0-9a-f]{1,16}$/i.test(value)) this.#fail(`"${key}" is not a hexadecimal string: ${JSON.stringify(value)}`);
-    const digits = (value as string).slice(2).padStart(16, "0");
-    return { hi: Number.parseInt(digits.slice(0, 8), 16), lo: Number.parseInt(digits.slice(8), 16) };
+    if (typeof value === "string" && value.length > 2 && value.length <= 18 && value.startsWith("0x")) {
+      const cut = Math.max(2, value.length - 8);
+      const lo = Number(`0x${value.slice(cut)}`);
+      const hi = cut === 2 ? 0 : Number(value.slice(0, cut));
+      if (!Number.isNaN(lo) && !Number.isNaN(hi)) return { hi, lo };
+    }
+    return this.#fail(`"${key}" is not a hexadecimal string: ${JSON.stringify(value)}`);
   }
 
   #bytes(value: unknown, key: string): Uint8Array {
-    if (typeof value !== "string" || value.length % 2 !== 0) this.#fail(`"${key}" is not bytes in hexadecimal`);
-    const text = value as string;
-    const bytes = new Uint8Array(text.length / 2);
+    if (typeof value !== "string" || value.length % 2 !== 0) return this.#fail(`"${key}" is not bytes in hexadecimal`);
+    const bytes = new Uint8Array(value.length / 2);
     for (let i = 0; i < bytes.length; i++) {
-      const byte = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-      if (Number.isNaN(byte)) this.#fail(`"${key}" is not bytes in hexadecimal`);
+      const byte = (DIGITS[value.charCodeAt(2 * i)]! << 4) | DIGITS[value.charCodeAt(2 * i + 1)]!;
+      if (!(byte >= 0)) this.#fail(`"${key}" is not bytes in hexadecimal`);
       bytes[i] = byte;
     }
     return bytes;
@@ -220,11 +230,8 @@ export class RecordingReader {
     const state = object["st"] as Json | undefined;
     return {
       n,
-      memory: this.#array(object["m"] ?? [], "m").map((entry) => {
-        const [, address, bytes] = this.#array(entry, "m");
-        return { address: this.#number(address, "m"), bytes: this.#bytes(bytes, "m") };
-      }),
-      effects: this.#array(object["fx"] ?? [], "fx").map((entry) => this.#effect(this.#array(entry, "fx"))),
+      memory: object["m"] === undefined ? NONE : this.#array(object["m"], "m").map((entry) => this.#image(this.#array(entry, "m"))),
+      effects: object["fx"] === undefined ? NONE : this.#array(object["fx"], "fx").map((entry) => this.#effect(this.#array(entry, "fx"))),
       state: state && {
         cons: this.#number(state["cons"], "cons"),
         eprod: this.#number(state["eprod"], "eprod"),
@@ -232,6 +239,10 @@ export class RecordingReader {
         cr0ack: this.#number(state["cr0ack"], "cr0ack"),
       },
     };
+  }
+
+  #image(entry: readonly unknown[]): MemoryImage {
+    return { address: this.#number(entry[1], "m"), bytes: this.#bytes(entry[2], "m") };
   }
 
   #effect(entry: readonly unknown[]): Effect {

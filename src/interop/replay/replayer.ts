@@ -54,6 +54,7 @@ export class Replayer {
   readonly #trace = new Trace<SmmuEvents>();
   readonly #notModelled = new NotModelledLog();
   readonly #tx = new Transaction();
+  readonly #out = new Uint32Array(2);
   #smmu: Smmu | undefined;
   #record: TraceRecord | undefined;
   #records = 0;
@@ -66,8 +67,8 @@ export class Replayer {
   readonly #stale: { record: number; use: StaleUse }[] = [];
 
   /** What the SMMU did in the current operation. */
-  #commands: string[] = [];
-  #events: { readonly address: number; readonly words: Uint32Array }[] = [];
+  #commands: { readonly address: number; readonly words: Uint32Array }[] = [];
+  #events: Uint32Array[] = [];
   #interrupts: string[] = [];
 
   /** Our EVENTQ_PROD minus theirs, in entries. */
@@ -78,6 +79,8 @@ export class Replayer {
   #gerrorn = 0;
   #oas = 48;
   #answered: TranslationAnswer | undefined;
+  /** Index and wrap bits of the event queue's indexes. */
+  #eventqMask = 1;
   #eventPending = false;
   #eventqFull = false;
 
@@ -160,6 +163,7 @@ export class Replayer {
     this.#shift = 0;
     this.#gerror = 0;
     this.#gerrorn = 0;
+    this.#readEventqMask();
     idr.forEach((theirs, index) => this.#compare(this.#get(4 * index) === theirs, () => readDifference(4 * index, this.#get(4 * index), theirs)));
   }
 
@@ -172,11 +176,11 @@ export class Replayer {
       load: (kind, address, out, words) => {
         const status = bus.loadWords(address, out, words);
         this.#observer.load?.(kind, address, out.subarray(0, words), status);
-        if (kind === "cmdq" && status === BusStatus.ok) this.#commands.push(commandText(address, out));
+        if (kind === "cmdq" && status === BusStatus.ok) this.#commands.push({ address, words: out.slice(0, words) });
         return status;
       },
       store: (kind, address, words, count) => {
-        if (kind === "eventq") this.#events.push({ address, words: words.slice(0, count) });
+        if (kind === "eventq") this.#events.push(words.slice(0, count));
         return bus.storeWords(address, words, count);
       },
       peek: (address, out, words) => bus.loadWords(address, out, words),
@@ -216,7 +220,8 @@ export class Replayer {
   // Operations.
 
   #read(record: Extract<TraceRecord, { t: "r" }>): void {
-    const out = new Uint32Array(2);
+    const out = this.#out;
+    out[1] = 0;
     if (record.size === 8) this.smmu.read64(record.offset, out);
     else out[0] = this.#theirView(record.offset, this.#get(record.offset));
     this.#compare(out[0] === record.lo && out[1] === record.hi, () => ({
@@ -246,15 +251,14 @@ export class Replayer {
     return active ? value : ((value & ~CONS_ERR) | (theirs & CONS_ERR)) >>> 0;
   }
 
-  #eventqMask(): number {
-    const out = new Uint32Array(2);
-    this.smmu.read64(EVENTQ_BASE, out);
-    return 2 ** (Math.min(out[0]! & 31, this.smmu.config.eventqLog2Max) + 1) - 1;
+  #readEventqMask(): void {
+    this.smmu.read64(EVENTQ_BASE, this.#out);
+    this.#eventqMask = 2 ** (Math.min(this.#out[0]! & 31, this.smmu.config.eventqLog2Max) + 1) - 1;
   }
 
   #moveIndex(index: number, by: number): number {
     if (by === 0) return index >>> 0;
-    const mask = this.#eventqMask();
+    const mask = this.#eventqMask;
     return ((index & ~mask) | ((index + by) & mask)) >>> 0;
   }
 
@@ -262,9 +266,9 @@ export class Replayer {
     for (const { address, bytes } of record.memory) this.#bus.memory.writeBytes(address, bytes);
     for (const effect of record.effects) if (effect.kind === "command") this.#bus.memory.writeBytes(effect.address, effect.bytes);
     const restore = this.#withAborts(record);
-    const between = (this.#get(EVENTQ_PROD) ^ this.#get(EVENTQ_CONS)) & this.#eventqMask();
+    const between = (this.#get(EVENTQ_PROD) ^ this.#get(EVENTQ_CONS)) & this.#eventqMask;
     this.#eventPending = between !== 0;
-    this.#eventqFull = between === (this.#eventqMask() + 1) / 2;
+    this.#eventqFull = between === (this.#eventqMask + 1) / 2;
     this.#commands = [];
     this.#events = [];
     this.#interrupts = [];
@@ -275,6 +279,7 @@ export class Replayer {
 
   /** Makes memory abort where it did in the recording, until the returned function is called. */
   #withAborts(record: Extract<TraceRecord, { t: "w" | "x" }>): () => void {
+    if (!record.effects.some(({ kind }) => kind === "abort")) return () => {};
     const removals = record.effects.flatMap((effect) =>
       effect.kind === "abort" ? [this.#bus.inject({ base: effect.address, size: effect.size, status: BusStatus.abort, on: "read" })] : [],
     );
@@ -300,6 +305,7 @@ export class Replayer {
     if (size === 8) this.smmu.write64(offset, lo, hi);
     else this.smmu.write(offset, 4, lo);
     this.#sim.run();
+    if (page0 >= EVENTQ_BASE && page0 < EVENTQ_BASE + 8) this.#readEventqMask();
   }
 
   #request(record: Request): Outcome {
@@ -331,18 +337,26 @@ export class Replayer {
   }
 
   #compareEffects(record: Extract<TraceRecord, { t: "w" | "x" }>): void {
-    const theirCommands = record.effects.flatMap((effect) => (effect.kind === "command" ? [commandText(effect.address, toWords(effect.bytes))] : []));
-    this.#compare(sameList(this.#commands, theirCommands), () => ({ what: "commands", ours: this.#commands, theirs: theirCommands }));
+    const { effects } = record;
+    const theirCommands = effects.filter((effect) => effect.kind === "command");
+    const sameCommands =
+      this.#commands.length === theirCommands.length &&
+      this.#commands.every(({ address, words }, index) => address === theirCommands[index]!.address && sameBytes(words, theirCommands[index]!.bytes));
+    this.#compare(sameCommands, () => ({
+      what: "commands",
+      ours: this.#commands.map(({ address, words }) => commandText(address, words)),
+      theirs: theirCommands.map(({ address, bytes }) => commandText(address, toWords(bytes))),
+    }));
 
-    const theirEvents = record.effects.flatMap((effect) => (effect.kind === "event-record" ? [toWords(effect.bytes)] : []));
+    const theirEvents = effects.filter((effect) => effect.kind === "event-record");
     for (let i = 0; i < Math.max(this.#events.length, theirEvents.length); i++) {
-      const ours = this.#events[i]?.words;
-      const theirs = theirEvents[i];
-      this.#compare(ours !== undefined && theirs !== undefined && sameWords(ours, theirs), () => ({ what: "event", ours, theirs }));
+      const ours = this.#events[i];
+      const theirs = theirEvents[i]?.bytes;
+      this.#compare(ours !== undefined && theirs !== undefined && sameBytes(ours, theirs), () => ({ what: "event", ours, theirs: theirs && toWords(theirs) }));
     }
     this.#shift += this.#events.length - theirEvents.length;
 
-    const theirInterrupts = record.effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
+    const theirInterrupts = effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
     this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({ what: "interrupts", ours: this.#interrupts, theirs: theirInterrupts }));
     if (record.state) this.#compareState(record.state);
   }
@@ -385,8 +399,10 @@ function readDifference(offset: number, ours: number, theirs: number): Differenc
   return { what: "read", offset, ours: hex64(0, ours), theirs: hex64(0, theirs) };
 }
 
-function sameWords(a: Uint32Array, b: Uint32Array): boolean {
-  return a.length === b.length && a.every((word, index) => word === b[index]);
+function sameBytes(words: Uint32Array, bytes: Uint8Array): boolean {
+  if (bytes.length !== 4 * words.length) return false;
+  for (let i = 0; i < bytes.length; i++) if (((words[i >> 2]! >>> (8 * (i & 3))) & 0xff) !== bytes[i]) return false;
+  return true;
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
