@@ -115,7 +115,9 @@ describe("as libqtest starts it", () => {
     await qmp.next();
     await qmp.ask('{"execute": "qmp_capabilities"}');
     expect(await qmp.ask('{"execute": "query-machines"}')).toContain('"alias":"virt"');
-    expect(await qmp.ask('{"execute": "qom-list-types", "arguments": {"abstract": false, "implements": "device"}}')).toContain('"name":"arm-gicv3"');
+    expect(await qmp.ask('{"execute": "qom-list-types", "arguments": {"abstract": false, "implements": "device"}}')).toContain(
+      '"name":"arm-gicv3"',
+    );
     expect(await qtest.ask("endianness")).toBe("OK little");
     child.kill("SIGTERM");
     expect(await end).toEqual([0, null]);
@@ -167,7 +169,10 @@ describe("the end", () => {
 });
 
 describe("by hand", () => {
-  const run = (args: readonly string[], input: string = ""): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
+  const run = (
+    args: readonly string[],
+    input: string = "",
+  ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
     spawnSync(PROGRAM, args, { input, encoding: "utf8" });
 
   test("-qtest stdio: commands in, replies out, status 0 at the end of input", () => {

@@ -3,7 +3,16 @@
  * How the machine's devices reach memory: through the SMMU if there is one. Input addresses are full 64-bit values, so that
  * the upper half of an address space (TTB1) can be used.
  */
-import { BusStatus, type DmaAttributes, DmaStatus, type NotModelledLog, Outcome, type Smmu, type SystemBus, Transaction } from "../../hw/index.ts";
+import {
+  BusStatus,
+  type DmaAttributes,
+  DmaStatus,
+  type NotModelledLog,
+  Outcome,
+  type Smmu,
+  type SystemBus,
+  Transaction,
+} from "../../hw/index.ts";
 
 const PAGE = 4096n;
 /** A physical address at or beyond this is nowhere. */

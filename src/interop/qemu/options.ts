@@ -68,7 +68,8 @@ const handlers: Readonly<Record<string, (draft: Draft, value: string) => void>> 
   },
   object: (draft, value) => {
     const values = parseKeyValues(value, "qom-type");
-    if (values.get("qom-type") === "monitor-qmp") draft.monitorChardevs.push(values.get("chardev") ?? fail(`-object ${value}: chardev is missing`));
+    if (values.get("qom-type") === "monitor-qmp")
+      draft.monitorChardevs.push(values.get("chardev") ?? fail(`-object ${value}: chardev is missing`));
   },
   mon: (draft, value) => {
     const values = parseKeyValues(value, "chardev");
@@ -155,10 +156,10 @@ function monitorPaths({ chardevs, monitorChardevs, monitorPaths: paths }: Draft)
  */
 export function parseQemuOptions(args: readonly string[]): QemuOptions {
   const draft = new Draft();
-  const rest = args.filter((arg) => arg !== "");
-  const asked = (...names: string[]): boolean => rest.some((arg) => names.includes(arg));
+  const asked = (...names: string[]): boolean => args.some((arg) => names.includes(arg));
   const [help, version] = [asked("-h", "-help", "--help"), asked("-version", "--version")];
-  for (let i = 0; i < rest.length && !help && !version; i++) {
+  const rest = help || version ? [] : args.filter((arg) => arg !== "");
+  for (let i = 0; i < rest.length; i++) {
     const option = rest[i]!;
     if (!option.startsWith("-")) fail(`unexpected argument '${option}'`);
     const name = option.replace(/^--?/, "");

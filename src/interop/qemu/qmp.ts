@@ -148,7 +148,8 @@ export class QmpServer {
 
   /** Children below /machine, properties below a device. */
   #list(path: string): Json {
-    if (path === "/machine") return this.#machine.devices.map((device) => ({ name: device.path.slice("/machine/".length), type: `child<${device.type}>` }));
+    if (path === "/machine")
+      return this.#machine.devices.map((device) => ({ name: device.path.slice("/machine/".length), type: `child<${device.type}>` }));
     return ["type", ...Object.keys(this.#device(path).properties)].map((name) => ({ name, type: jsonType(this.#property(path, name)) }));
   }
 }
@@ -179,7 +180,14 @@ function jsonType(value: Json): string {
 }
 
 function machineInfo(name: string, alias?: string): JsonObject {
-  return { name, ...(alias === undefined ? {} : { alias }), "cpu-max": 1, "hotpluggable-cpus": false, "numa-mem-supported": false, deprecated: false };
+  return {
+    name,
+    ...(alias === undefined ? {} : { alias }),
+    "cpu-max": 1,
+    "hotpluggable-cpus": false,
+    "numa-mem-supported": false,
+    deprecated: false,
+  };
 }
 
 function listTypes(implemented: Json | undefined): Json {

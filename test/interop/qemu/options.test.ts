@@ -23,7 +23,9 @@ describe("what libqtest passes", () => {
   });
 
   test("release 11.0: -trace first, -mon instead of the object", () => {
-    const options = parseQemuOptions(words(`-trace smmu* ${common} -mon chardev=char0,mode=control -display none -machine none -accel qtest`));
+    const options = parseQemuOptions(
+      words(`-trace smmu* ${common} -mon chardev=char0,mode=control -display none -machine none -accel qtest`),
+    );
     expect(options.monitors).toEqual(["/tmp/qtest-7.qmp"]);
     expect(options.machine.kind).toBe("none");
   });
@@ -109,11 +111,16 @@ describe("bad values end in one line that names them", () => {
     ["-qtest stdio -chardev null,id=c -mon chardev=c,mode=control", /not a socket/],
   ])("%s", (line, message) => {
     expect(() => parseQemuOptions(words(line).filter(Boolean))).toThrow(message);
-    expect(() => parseQemuOptions(words(line))).toThrow(expect.objectContaining({ name: "QemuOptionError", message: expect.not.stringContaining("\n") }));
+    expect(() => parseQemuOptions(words(line))).toThrow(
+      expect.objectContaining({ name: "QemuOptionError", message: expect.not.stringContaining("\n") }),
+    );
   });
 
   test("two devices in one slot, and more devices than slots", () => {
-    const machine = (...args: string[]): (() => Machine) => () => new Machine(parseQemuOptions([...QTEST, ...args]).machine);
+    const machine =
+      (...args: string[]): (() => Machine) =>
+      () =>
+        new Machine(parseQemuOptions([...QTEST, ...args]).machine);
     expect(machine("-device", "edu,addr=2", "-device", "edu,addr=2")).toThrow("slot 2 function 0");
     expect(machine("-device", "edu,addr=0")).toThrow("slot 0 function 0");
     expect(machine(...Array.from({ length: 32 }, () => ["-device", "edu"]).flat())).toThrow("32 slots");

@@ -113,7 +113,12 @@ describe("iommu-testdev", () => {
     const qtest = ready();
     for (const { command, reply } of testdevDma(IOVA + 4096, 0xdead_0002)) expect(qtest.reply(command)).toBe(reply);
     expect(qtest.readl(SMMU + 0x100a8)).toBe(1);
-    expect([0, 8, 16, 24].map((offset) => qtest.readq(EVENT_QUEUE + offset))).toEqual([0x8_0000_0010n, 0x200_0000_0000n, 0x80_8060_5567n, 0n]);
+    expect([0, 8, 16, 24].map((offset) => qtest.readq(EVENT_QUEUE + offset))).toEqual([
+      0x8_0000_0010n,
+      0x200_0000_0000n,
+      0x80_8060_5567n,
+      0n,
+    ]);
   });
 });
 

@@ -56,7 +56,9 @@ describe("negotiation", () => {
 
   test("id is echoed, in errors too", () => {
     const monitor = negotiated();
-    expect(monitor.say('{"execute": "query-status", "id": {"a": 1}}')).toEqual([{ return: { running: true, status: "running" }, id: { a: 1 } }]);
+    expect(monitor.say('{"execute": "query-status", "id": {"a": 1}}')).toEqual([
+      { return: { running: true, status: "running" }, id: { a: 1 } },
+    ]);
     expect(monitor.say('{"execute": "nonsense", "id": 7}')).toEqual([{ ...(error("CommandNotFound") as object), id: 7 }]);
   });
 
@@ -82,7 +84,9 @@ describe("queries", () => {
   });
 
   test("qom-list-types tells the devices, among them arm-gicv3, without which libqtest skips", () => {
-    const [answer] = negotiated("-machine", "none").execute("qom-list-types", { abstract: false, implements: "device" }) as [{ return: { name: string }[] }];
+    const [answer] = negotiated("-machine", "none").execute("qom-list-types", { abstract: false, implements: "device" }) as [
+      { return: { name: string }[] },
+    ];
     const names = answer.return.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(["arm-gicv3", "arm-smmuv3", "iommu-testdev", "edu"]));
     expect(names).not.toContain("virt-machine");

@@ -31,7 +31,10 @@ const readl = (address: number, value: number): Exchange => ({
   command: `readl ${hex(address)}`,
   reply: `OK 0x${value.toString(16).padStart(16, "0")}`,
 });
-const read = (address: number, bytes: string): Exchange => ({ command: `read ${hex(address)} ${hex(bytes.length / 2)}`, reply: `OK 0x${bytes}` });
+const read = (address: number, bytes: string): Exchange => ({
+  command: `read ${hex(address)} ${hex(bytes.length / 2)}`,
+  reply: `OK 0x${bytes}`,
+});
 
 /** Looks at all functions of bus 0, enables the test device at devfn 8 and places its BAR. */
 function configuration(): Exchange[] {
@@ -73,24 +76,33 @@ function contextDescriptor(): Exchange[] {
   return words.flatMap((word, i) => [writel(CD + 4 * i, word), readl(CD + 4 * i, word)]);
 }
 
-/** Both stages walk the same four pages. */
+/** Both stages walk the same four pages, each page the table of one level. */
+const TABLES: readonly number[] = [L0, L1, L2, L3];
+const TABLE = 0x8000_0000_0000_0003n;
+/** Leaf attributes: AP or S2AP 0b01 and 0b11. */
+const LEAF_01 = 0x0400_0000_0000_0763n;
+const LEAF_11 = 0x0400_0000_0000_07e3n;
+
+const slot = (level: number, input: number): number => TABLES[level]! + 8 * (Math.floor(input / 2 ** (39 - 9 * level)) % 512);
+
+/** The path of one input address, down to a page that maps to itself. */
+function identity(input: number, leaf: bigint): Exchange[] {
+  const page = BigInt(input - (input % 4096));
+  const upper = [0, 1, 2].map((level) => writeq(slot(level, input), TABLE | BigInt(TABLES[level + 1]!)));
+  return [...upper, writeq(slot(3, input), leaf | page)];
+}
+
+/**
+ * The walk of IOVA: for each of its four descriptors first the stage 2 walk of the page that holds it, then the descriptor
+ * itself; then the stage 2 walk of the result. The test writes all of it in every case, used or not.
+ */
 export function tables(kind: TranslationCase): Exchange[] {
-  const table = (page: number): bigint => 0x8000_0000_0000_0003n | BigInt(page);
-  const page = (address: number, low: number): bigint => 0x0400_0000_0000_0000n | BigInt(address) | BigInt(low);
-  const entry = (at: number, index: number, value: bigint): Exchange => writeq(at + 8 * index, value);
-  const walk = [entry(L0, 1, table(L1)), entry(L1, 2, table(L2)), entry(L2, 3, table(L3))];
-  const leaf = entry(L3, 4, page(0x4ecb_a000, kind === "s2-only" ? 0x7e3 : 0x763));
-  if (kind !== "nested") return [...walk, leaf];
-  return [
-    ...walk,
-    leaf,
-    entry(L0, 0, table(L1)),
-    entry(L1, 1, table(L2)),
-    ...[0x70, 0x72, 0x76].map((index) => entry(L2, index, table(L3))),
-    ...[L0, L1, L2, L3].map((address, i) => entry(L3, 0xd0 + i, page(address, 0x763))),
-    entry(L3, 0x178, page(0x4e17_8000, 0x763)),
-    entry(L3, 0xba, page(0x4ecb_a000, 0x7e3)),
-  ];
+  const leaf = (kind === "s2-only" ? LEAF_11 : LEAF_01) | BigInt(TARGET - (TARGET % 4096));
+  const walk = [0, 1, 2, 3].flatMap((level) => {
+    const at = slot(level, IOVA);
+    return [...identity(at, LEAF_01), writeq(at, level === 3 ? leaf : TABLE | BigInt(TABLES[level + 1]!))];
+  });
+  return [...walk, ...identity(TARGET, LEAF_11), ...(kind === "nested" ? identity(CD, LEAF_01) : [])];
 }
 
 /** The registers; CR0 last, and nothing is polled afterwards. */
@@ -126,7 +138,6 @@ export function testdevDma(iova: number, result: number, attributes: number = 0x
     writel(BAR0 + 0x0c, 4),
     writel(BAR0 + 0x18, attributes),
     writel(BAR0 + 0x14, 1),
-    readl(BAR0 + 0x10, 0xffff_fffe),
     readl(BAR0 + 0x00, 0),
     readl(BAR0 + 0x10, result),
   ];

@@ -178,9 +178,9 @@ describe("commands, without an SMMU", () => {
   test("an engine cannot start itself: its own registers are closed while it works", () => {
     const qtest = client();
     const frame = new Frame(qtest, 0);
-    expect(frame.run({ command: ENGINE.RAND48, begin: address(RAM), end: address(RAM + 7), msi: address(frame.user + USER_FRAME.SEED) })).toBe(
-      ENGINE.HALTED,
-    );
+    expect(
+      frame.run({ command: ENGINE.RAND48, begin: address(RAM), end: address(RAM + 7), msi: address(frame.user + USER_FRAME.SEED) }),
+    ).toBe(ENGINE.HALTED);
   });
 });
 
@@ -208,7 +208,9 @@ describe("behind the SMMU", () => {
 
   test("a SubstreamID where STE.S1CDMax is 0: C_BAD_SUBSTREAMID, whose record has no SSV (IHI 0070 §7.3.9)", () => {
     const qtest = translated(5);
-    expect(new Frame(qtest, 0).run({ command: ENGINE.SUM64, begin: start, end: start + 7n, streamId: 5, substreamId: 0x54321 })).toBe(ENGINE.ERROR);
+    expect(new Frame(qtest, 0).run({ command: ENGINE.SUM64, begin: start, end: start + 7n, streamId: 5, substreamId: 0x54321 })).toBe(
+      ENGINE.ERROR,
+    );
     expect(event(qtest)[0]).toBe(0x5_5432_1008n);
   });
 

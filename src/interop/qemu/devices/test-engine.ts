@@ -113,7 +113,8 @@ export class TestEngine implements MmioDevice {
 
   /** SSD_NS is for Secure software to change, which this machine does not have; ATS and PRI have no effect in the original. */
   #writePctrl(inFrame: number, value: number): void {
-    if (inFrame === PRIVILEGED_FRAME.PCTRL && (value & PCTRL_NON_SECURE) === 0) this.#notModelled.note("SMMUv3TestEngine: a Secure frame (pctrl.SSD_NS = 0)");
+    if (inFrame === PRIVILEGED_FRAME.PCTRL && (value & PCTRL_NON_SECURE) === 0)
+      this.#notModelled.note("SMMUv3TestEngine: a Secure frame (pctrl.SSD_NS = 0)");
   }
 
   #get32(offset: number): number {
