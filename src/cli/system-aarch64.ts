@@ -89,15 +89,15 @@ function openLog(path: string): (line: string) => void {
   }
 }
 
-/** Connects to a listening unix socket. */
-function client(path: string, machine: Machine, encoding: "latin1" | "utf8"): Socket {
+/** Connects to a listening unix socket; `lost` is called if the connection breaks later. */
+function client(path: string, encoding: "latin1" | "utf8", lost: () => void): Socket {
   const socket = connect({ path, allowHalfOpen: true });
   let connected = false;
   socket.setEncoding(encoding);
   socket.on("connect", () => {
     connected = true;
   });
-  socket.on("error", (error) => (connected ? stop(machine) : badUsage(`cannot connect to ${path}: ${error.message}`)));
+  socket.on("error", (error) => (connected ? lost() : badUsage(`cannot connect to ${path}: ${error.message}`)));
   return socket;
 }
 
@@ -111,7 +111,7 @@ function serveQtest(options: QemuOptions, machine: Machine): void {
     process.stdin.on("end", () => process.stdout.write("", () => stop(machine)));
     return;
   }
-  const socket = client(options.qtest.path, machine, "latin1");
+  const socket = client(options.qtest.path, "latin1", () => stop(machine));
   const server = new QtestServer(machine, (line) => void socket.write(`${line}\n`), log);
   socket.on("data", (text) => server.receive(String(text)));
   socket.on("end", () => socket.end());
@@ -119,7 +119,7 @@ function serveQtest(options: QemuOptions, machine: Machine): void {
 }
 
 function serveQmp(path: string, machine: Machine): void {
-  const socket = client(path, machine, "utf8");
+  const socket = client(path, "utf8", () => {});
   const server = new QmpServer(
     machine,
     (line) => void socket.write(`${line}\r\n`),

@@ -75,7 +75,6 @@ export interface NamedDevice {
 }
 
 export class Machine {
-  readonly kind: "virt" | "none";
   readonly simulation: Simulation = new Simulation();
   readonly memory: ClientMemory;
   readonly notModelled: NotModelledLog = new NotModelledLog();
@@ -89,7 +88,6 @@ export class Machine {
    * @throws HostMisuseError for RAM or devices that do not fit
    */
   constructor(request: MachineRequest, diagnose?: (line: string) => void) {
-    this.kind = request.kind;
     this.memory = new ClientMemory(this.#bus);
     this.devices = request.kind === "none" ? [] : this.#buildVirt(request, diagnose);
   }

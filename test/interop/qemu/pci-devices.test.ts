@@ -91,6 +91,10 @@ describe("iommu-testdev", () => {
     expect(result(qtest)).toBe(0xdead_0005);
   });
 
+  test("a read-back from TRIGGER itself does not start over", () => {
+    expect(run(ready(), { GPA_LO: BAR0 })).toBe(0xdead_0004);
+  });
+
   test("other widths than 4 bytes read 0", () => {
     const qtest = ready();
     expect(qtest.readq(BAR0 + TESTDEV.RESULT, "w")).toBe(0n);

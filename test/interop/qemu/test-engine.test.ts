@@ -175,12 +175,10 @@ describe("commands, without an SMMU", () => {
     expect(qtest.readl(frame.user + USER_FRAME.UCTRL)).toBe(1);
   });
 
-  test("an engine cannot start itself: its own registers are closed while it works", () => {
-    const qtest = client();
-    const frame = new Frame(qtest, 0);
-    expect(
-      frame.run({ command: ENGINE.RAND48, begin: address(RAM), end: address(RAM + 7), msi: address(frame.user + USER_FRAME.SEED) }),
-    ).toBe(ENGINE.HALTED);
+  test("an engine cannot command itself: its registers are closed until its last transaction, the MSI, is over", () => {
+    const frame = new Frame(client(), 0);
+    const msi = address(frame.user + USER_FRAME.CMD);
+    expect(frame.run({ command: ENGINE.RAND48, begin: address(RAM), end: address(RAM + 7), msi })).toBe(ENGINE.HALTED);
   });
 });
 

@@ -110,8 +110,8 @@ export class IommuTestdev extends PlainFunction {
       this.#registers.result = TESTDEV_RESULT.NOT_ARMED;
       return;
     }
+    this.#armed = false; // First: the read-back may hit TRIGGER itself.
     this.#registers.result = this.#run();
-    this.#armed = false;
   }
 
   #run(): number {

@@ -56,19 +56,11 @@ const PRIVILEGED = 0x100;
 const INSTRUCTION = 0x400;
 const U64_MAX = 2n ** 64n - 1n;
 
-/** The device's answer to a transaction of its own that was aborted. */
-class Aborted {
-  readonly address: bigint;
-  constructor(address: bigint) {
-    this.address = address;
-  }
-}
-
 export class TestEngine implements MmioDevice {
   readonly #master: Master;
   readonly #notModelled: NotModelledLog;
   readonly #words = new DataView(new ArrayBuffer(TEST_ENGINE_SIZE));
-  /** An engine's transaction that hits the engine's own registers finds them closed. */
+  /** While a frame works all registers are closed: its own transactions, which may hit them, change nothing. */
   #running = false;
 
   constructor(master: Master, notModelled: NotModelledLog) {
@@ -160,38 +152,35 @@ export class TestEngine implements MmioDevice {
   /** @returns what `cmd` reads from now on */
   #run(frame: number, command: number): number {
     this.#running = true;
-    let end: number = ENGINE.HALTED;
     try {
-      this.#work(frame, command);
-    } catch (error) {
-      if (!(error instanceof Aborted)) throw error;
-      this.#words.setBigUint64(frame + USER_FRAME.UDATA + 16, error.address, true);
-      end = ENGINE.ERROR;
+      const aborted = this.#work(frame, command);
+      if (aborted !== undefined) this.#words.setBigUint64(frame + USER_FRAME.UDATA + 16, aborted, true);
+      this.#sendMsi(frame);
+      return aborted === undefined ? ENGINE.HALTED : ENGINE.ERROR;
     } finally {
       this.#running = false;
     }
-    this.#sendMsi(frame);
-    return end;
   }
 
-  #work(frame: number, command: number): void {
+  /** @returns the address of the transaction that was aborted, if one was */
+  #work(frame: number, command: number): bigint | undefined {
     const seed = this.#get32(frame + USER_FRAME.SEED);
     const begin = this.#get64(frame + USER_FRAME.BEGIN);
+    const destination = command === ENGINE.MEMCPY ? this.#get64(frame + USER_FRAME.UDATA) : begin;
     let sum = 0n;
     for (const { address, length } of this.#pieces(frame, seed)) {
       const bytes = new Uint8Array(length);
-      if (command === ENGINE.RAND48) {
-        fillRandom(bytes, seed, address);
-      } else {
-        this.#transfer(frame, address, bytes, false);
+      if (command === ENGINE.RAND48) fillRandom(bytes, seed, address);
+      else if (!this.#transfer(frame, address, bytes, false)) return address;
+      if (command === ENGINE.SUM64) {
+        sum += sum64(bytes);
+        continue;
       }
-      if (command === ENGINE.SUM64) sum += sum64(bytes);
-      else {
-        const target = command === ENGINE.MEMCPY ? this.#get64(frame + USER_FRAME.UDATA) + address - begin : address;
-        this.#transfer(frame, BigInt.asUintN(64, target), bytes, true);
-      }
+      const target = BigInt.asUintN(64, destination + address - begin);
+      if (!this.#transfer(frame, target, bytes, true)) return target;
     }
     if (command === ENGINE.SUM64) this.#words.setBigUint64(frame + USER_FRAME.UDATA + 8, BigInt.asUintN(64, sum), true);
+    return undefined;
   }
 
   /** The transactions of a command in the order that the seed asks for: upwards, downwards, or from either end at random. */
@@ -214,12 +203,13 @@ export class TestEngine implements MmioDevice {
     }
   }
 
-  #transfer(frame: number, address: bigint, bytes: Uint8Array, write: boolean): void {
+  /** One counted transaction. @returns false if it was aborted */
+  #transfer(frame: number, address: bigint, bytes: Uint8Array, write: boolean): boolean {
     const halves = this.#get32(frame + USER_FRAME.ATTRIBUTES);
     this.#count(frame + USER_FRAME.LAUNCHED);
     const status = this.#access(frame, address, bytes, write, write ? halves >>> 16 : halves & 0xffff);
     this.#count(frame + USER_FRAME.RETURNED);
-    if (status === DmaStatus.abort) throw new Aborted(address);
+    return status !== DmaStatus.abort;
   }
 
   #count(offset: number): void {
