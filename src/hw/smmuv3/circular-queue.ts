@@ -39,7 +39,7 @@ export class CircularQueue {
 
   /** The index bits and the wrap flag of this size. */
   get indexMask(): number {
-    return 2 ** (this.log2Size + 1) - 1;
+    return (1 << (this.log2Size + 1)) - 1;
   }
 
   /** PROD and CONS with wrap flag, cut to the size in use. */

@@ -67,11 +67,15 @@ export class StaleDetector {
     if (entry.id !== 0) return;
     const { ste, level1, streamId } = entry;
     if (expected >= 0 && expected !== ste.address) {
-      const finding = { structure: ste.address, cached: `STE at ${hex(ste.address)}`, inMemory: `Stream table in force has it at ${hex(expected)}` };
+      const finding = {
+        structure: ste.address,
+        cached: `STE at ${hex(ste.address)}`,
+        inMemory: `Stream table in force has it at ${hex(expected)}`,
+      };
       this.#report(entry, "ste", finding, "CMD_CFGI_ALL");
       return;
     }
-    if (level1 !== undefined && this.#level1Differs(entry, level1, "ste", `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`)) return;
+    if (level1 !== undefined && this.#level1Differs(entry, level1, "ste", () => `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`)) return;
     const finding = this.#compare(ste.address, ste.words, () => steMask(ste));
     if (finding === undefined) return;
     this.#rewrites.ste(entry, "used");
@@ -81,19 +85,22 @@ export class StaleDetector {
   cdHit(entry: CdEntry): void {
     if (entry.id !== 0) return;
     const { cd, index, owner, level1 } = entry;
-    const operands = `StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)}`;
-    if (level1 !== undefined && this.#level1Differs(entry, level1, "cd", `CMD_CFGI_CD ${operands} Leaf 0`)) return;
+    const missing = (): string => `CMD_CFGI_CD StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)}`;
+    if (level1 !== undefined && this.#level1Differs(entry, level1, "cd", () => `${missing()} Leaf 0`)) return;
     const finding = this.#compare(cd.address, cd.words, () => cdMask(cd));
     if (finding === undefined) return;
     this.#rewrites.cd(entry, "used");
-    this.#report(entry, "cd", finding, `CMD_CFGI_CD ${operands}`);
+    this.#report(entry, "cd", finding, missing());
   }
 
   /** A level-1 descriptor from the cache leads to a structure. */
   level1Hit(entry: Level1Entry, what: "ste" | "cd", streamId: number, index: number): void {
     if (entry.id !== 0) return;
-    const command = what === "ste" ? `CMD_CFGI_STE StreamID ${hex(streamId)}` : `CMD_CFGI_CD StreamID ${hex(streamId)} SubstreamID ${hex(index)}`;
-    this.#level1Differs(entry, entry, what, `${command} Leaf 0`);
+    this.#level1Differs(entry, entry, what, () =>
+      what === "ste"
+        ? `CMD_CFGI_STE StreamID ${hex(streamId)} Leaf 0`
+        : `CMD_CFGI_CD StreamID ${hex(streamId)} SubstreamID ${hex(index)} Leaf 0`,
+    );
   }
 
   /**
@@ -103,18 +110,21 @@ export class StaleDetector {
   vaHit(slot: number, entry: TlbEntry, ste: Ste, cd: Cd, table1: number): void {
     const origin = this.#origins[slot];
     if (origin === undefined || this.#tlb().entryId[slot] !== 0) return;
-    const tags = vaTags(ste, cd, entry.global);
-    const address = `address ${hex64(this.#tx.addressHi, this.#tx.addressLo)}`;
     if (!entry.global && table1 >= 0 && table1 !== origin.table1) {
       const finding = { structure: origin.table1, cached: `table at ${hex(origin.table1)}`, inMemory: `CD says ${hex(table1)}` };
-      this.#reportTlb(slot, finding, tags.all);
+      this.#reportTlb(slot, finding, vaTags(ste, cd, entry.global).all);
     } else if (ste.stage2 !== undefined && ste.stage2.table !== origin.table2) {
-      const finding = { structure: origin.table2, cached: `stage-2 table at ${hex(origin.table2)}`, inMemory: `STE says ${hex(ste.stage2.table)}` };
+      const finding = {
+        structure: origin.table2,
+        cached: `stage-2 table at ${hex(origin.table2)}`,
+        inMemory: `STE says ${hex(ste.stage2.table)}`,
+      };
       this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${ste.vmid}`);
     } else {
       this.#descriptors(slot, origin, (stage2, leaf) => {
         if (stage2) return `CMD_TLBI_S2_IPA VMID ${ste.vmid} address ${hex(entry.ipa)} and CMD_TLBI_NH_ALL VMID ${ste.vmid}`;
-        return `${tags.byAddress} ${address}${leaf ? "" : " Leaf 0"}`;
+        const address = `address ${hex64(this.#tx.addressHi, this.#tx.addressLo)}`;
+        return `${vaTags(ste, cd, entry.global).byAddress} ${address}${leaf ? "" : " Leaf 0"}`;
       });
     }
   }
@@ -126,7 +136,11 @@ export class StaleDetector {
     this.trail.append(origin);
     if (this.#tlb().entryId[slot] !== 0) return;
     if (stage2.table !== origin.table2) {
-      const finding = { structure: origin.table2, cached: `stage-2 table at ${hex(origin.table2)}`, inMemory: `STE says ${hex(stage2.table)}` };
+      const finding = {
+        structure: origin.table2,
+        cached: `stage-2 table at ${hex(origin.table2)}`,
+        inMemory: `STE says ${hex(stage2.table)}`,
+      };
       this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${stage2.vmid}`);
       return;
     }
@@ -162,10 +176,10 @@ export class StaleDetector {
     return undefined;
   }
 
-  #level1Differs(entry: ConfigEntry, level1: Level1Entry, what: "ste" | "cd", missing: string): boolean {
+  #level1Differs(entry: ConfigEntry, level1: Level1Entry, what: "ste" | "cd", missing: () => string): boolean {
     const finding = this.#compare(level1.address, level1.words, () => level1Mask(what));
     if (finding === undefined) return false;
-    this.#report(entry, what, finding, missing);
+    this.#report(entry, what, finding, missing());
     return true;
   }
 
@@ -180,7 +194,11 @@ export class StaleDetector {
       const hi = big ? swapBytes(now[0]!) : now[1]!;
       const lo = big ? swapBytes(now[1]!) : now[0]!;
       if (readable && ((hi ^ origin.hi[i]!) & mask[1]!) === 0 && ((lo ^ origin.lo[i]!) & mask[0]!) === 0) continue;
-      const finding = { structure: address, cached: hex64(origin.hi[i]!, origin.lo[i]!), inMemory: readable ? hex64(hi, lo) : "external abort" };
+      const finding = {
+        structure: address,
+        cached: hex64(origin.hi[i]!, origin.lo[i]!),
+        inMemory: readable ? hex64(hi, lo) : "external abort",
+      };
       this.#reportTlb(slot, finding, missing((step & Step.stage2) !== 0, (step & Step.leaf) !== 0));
       return;
     }
