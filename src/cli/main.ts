@@ -4,8 +4,10 @@ import { readFileSync } from "node:fs";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { decodeCommandModule } from "./commands/decode.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { matrixCommand } from "./commands/matrix.ts";
 import { regsCommand } from "./commands/regs.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
 import { ExitCode, UsageError } from "./exit.ts";
 import { endQuietlyOnClosedPipe } from "./terminal.ts";
@@ -25,6 +27,8 @@ async function main(): Promise<void> {
     .command(matrixCommand)
     .command(runCommand)
     .command(decodeCommandModule)
+    .command(explainCommand)
+    .command(replayCommand)
     .command(regsCommand)
     .demandCommand(1, "name a command: matrix, run or regs")
     .example("$0 matrix", "the main job: the shutdown matrix")

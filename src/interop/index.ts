@@ -27,3 +27,9 @@ export { ENGINE, PRIVILEGED_FRAME, TEST_ENGINE_SIZE, USER_FRAME } from "./qemu/d
 export { Dmesg } from "./dmesg/analyse.ts";
 export { dmesgText } from "./dmesg/text.ts";
 export type { AddressSummary, CauseFound, DmesgFinding, DmesgReport, StreamSummary } from "./dmesg/types.ts";
+export { ExplainError, Explainer } from "./explain/explain.ts";
+export { explainText } from "./explain/text.ts";
+export { replayText } from "./explain/replay-text.ts";
+export { explainDocument, replayDocument } from "./explain/documents.ts";
+export type { Explanation, ExplainResult, ExplainStep, Walkthrough } from "./explain/types.ts";
+export { firmwareDocument, firmwareText } from "./explain/firmware-text.ts";

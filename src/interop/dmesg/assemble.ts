@@ -6,7 +6,7 @@
  */
 import { EVENTS, EventNumber, fieldNamed, setField } from "../../hw/index.ts";
 import { type LogLine, readLogLine } from "../decode/log-line.ts";
-import { History } from "./history.ts";
+import { History, secondsOf } from "./history.ts";
 import { matchMessage } from "./messages.ts";
 import type { CommandFound, EventFound, Found, Place } from "./types.ts";
 
@@ -74,7 +74,7 @@ export class Assembler {
     const found = matchMessage(line.message);
     // The patterns are plain English: they count only where the line names an SMMU, or its client where that is due.
     if (!found || !(found.row.ofClient ? line.device !== undefined : isSmmu(line))) return;
-    this.#note(found.row.id, found.groups, device);
+    this.#note(found.row.id, found.groups, device, line.time);
     this.#emit({ ...this.#place(line, device), lastLine: this.#line, what: "message", id: found.row.id, groups: found.groups, text: line.message.trim() });
   }
 
@@ -91,9 +91,10 @@ export class Assembler {
     return { device, time: line.time, firstLine: this.#line, boot, goingDown: boot.goingDown };
   }
 
-  #note(id: string, groups: Readonly<Record<string, string>>, device: string): void {
+  #note(id: string, groups: Readonly<Record<string, string>>, device: string, time: string | undefined): void {
     const { boot } = this.history;
-    if (id === "taken-over") boot.takenOver.add(device);
+    if (id === "taken-over") boot.takenOver.set(device, secondsOf(time));
+    if (id === "cmd-error") boot.commandErrors.set(device, this.#line);
     if (id === "probe") boot.probes.set(device, { ias: Number(groups["ias"]), oas: Number(groups["oas"]), features: Number(groups["features"]) });
   }
 

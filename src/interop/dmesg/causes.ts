@@ -15,6 +15,9 @@ const ANY_FAULT = [...TRANSLATION, C_BAD_STE, C_BAD_STREAMID, C_BAD_CD, C_BAD_SU
 const MSI_BASE = 0x0800_0000n;
 const MSI_END = 0x080f_ffffn;
 
+/** Seconds after which drivers have taken their devices over. */
+const LONG_AFTER = 60;
+
 const own = (subject: Subject): boolean => !subject.stage2;
 const at = (subject: Subject, test: (address: bigint) => boolean): boolean => subject.address !== undefined && test(subject.address);
 /** Linux hands out addresses from the top of the 32-bit range downwards first. */
@@ -61,10 +64,18 @@ const CAUSES: readonly Cause[] = [
     reference: "IHI 0070 §3.4.1",
   },
   {
+    id: "old-kernel-long-ago",
+    events: ANY_FAULT,
+    weight: 38,
+    when: ({ boot, device, sinceTakeover = 0 }) => boot.takenOver.has(device) && sinceTakeover > LONG_AFTER,
+    text: () => "this kernel found the SMMU enabled when it started: a device that nobody has driven since may still do what an earlier kernel told it",
+    reference: "arm_smmu_device_reset",
+  },
+  {
     id: "old-kernel",
     events: ANY_FAULT,
     weight: 87,
-    when: ({ boot, device }) => boot.takenOver.has(device),
+    when: ({ boot, device, sinceTakeover = 0 }) => boot.takenOver.has(device) && sinceTakeover <= LONG_AFTER,
     text: (s) =>
       `this kernel found the SMMU enabled: ${s.boot.how === "crash" ? "the crashed kernel's devices run on in this kdump kernel" : s.boot.how === "kexec" ? "the kernel before the kexec left devices running" : "an earlier kernel or firmware left devices running"}, and ${deviceName(s)} uses addresses of tables that are gone`,
     next: "does the client's driver have a ->shutdown that stops its DMA? After a crash: does the kdump kernel load the driver and reset the device?",

@@ -6,7 +6,8 @@ function newBoot(index: number, how: Boot["how"]): Boot {
   return {
     index,
     how,
-    takenOver: new Set(),
+    takenOver: new Map(),
+    commandErrors: new Map(),
     goingDown: undefined,
     ram: [],
     cmdqEntries: new Map(),
@@ -58,4 +59,9 @@ export class History {
     const { index, goingDown = "" } = this.#boot;
     this.#boot = newBoot(index + 1, /crashdump|panic/.test(goingDown) ? "crash" : /kexec/.test(goingDown) ? "kexec" : goingDown === "" ? "unknown" : "cold");
   }
+}
+
+/** Seconds since the boot; undefined for wall-clock time. */
+export function secondsOf(time: string | undefined): number | undefined {
+  return time !== undefined && /^\d+\.\d+$/.test(time) ? Number(time) : undefined;
 }

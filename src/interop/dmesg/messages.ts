@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Linux's messages about an SMMUv3 other than events: their form, what each means, what causes it, what to look at. */
 import { fieldNamed, getField, hex, smmuRegisters } from "../../hw/index.ts";
+import { counted } from "../decode/decoded.ts";
 import { featureTexts } from "./features.ts";
 import type { CauseFound, MessageFound } from "./types.ts";
 
@@ -43,7 +44,7 @@ function queueStory({ at, prod, cons }: Groups, { boot, device }: MessageFound):
   const open = (end - hardware.index) & mask;
   const story = [`the driver waited 1 s for the CMD_SYNC at index ${hex(indexOf(at).index)}`];
   if (open === 0) story.push("the SMMU has consumed every command: only the completion did not arrive, or came too late");
-  else story.push(`the SMMU stands at index ${hex(hardware.index)} with ${entries === undefined && open > 0x7_ffff ? "some" : open} commands to go`);
+  else story.push(`the SMMU stands at index ${hex(hardware.index)}${entries === undefined && open > 0x7_ffff ? "" : `, with ${counted(open, "command")} to go`}`);
   if (hardware.error !== 0) story.push(`CMDQ_CONS.ERR is ${hex(hardware.error)}: ${CERRORS[hardware.error] ?? "reserved"} (valid only while GERROR.CMDQ_ERR is active)`);
   return story;
 }
@@ -54,6 +55,8 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
   const drained = prod !== undefined && indexOf(prod).index === indexOf(cons).index;
   if (error === 3) causes.push(cause("atc", "a PCIe device did not answer an ATC invalidation: it is in reset, powered down, unplugged or hung", "IHI 0070 §3.9.1.4; arm_smmu_atc_inv_master"));
   if (error === 1 || error === 2) causes.push(cause("cmd-error", "the queue stopped at a command error; nothing is consumed until GERROR is acknowledged, and the handler's interrupt did not come in time", "IHI 0070 §7.1; arm_smmu_cmdq_skip_err"));
+  const before = boot.commandErrors.get(device);
+  if (error === 0 && before !== undefined && !drained) causes.push(cause("earlier-error", `a command error (line ${before}): nothing is consumed until its handler has acknowledged it in GERRORN`, "IHI 0070 §7.1; arm_smmu_gerror_handler"));
   if (goingDown !== undefined) causes.push(cause("after-shutdown", "the SMMU was already disabled by its shutdown (CR0.CMDQEN is 0) when a client unmapped: commands pile up and none is consumed", "arm_smmu_device_shutdown, arm_smmu_device_disable"));
   if (prod !== undefined && indexOf(cons).index === 0 && indexOf(prod).index !== 0) {
     causes.push(cause("reset", "CMDQ_CONS is 0: the SMMU was reset, disabled or lost power behind the driver's back (unbind, firmware, power domain)", "arm_smmu_device_disable"));

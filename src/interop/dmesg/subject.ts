@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What the conditions of the table of causes may look at: one record or many equal ones, and their circumstances. */
 import { decodeEvent } from "../../hw/index.ts";
+import { secondsOf } from "./history.ts";
 import type { AddressSummary, Boot, EventFound } from "./types.ts";
 
 /** Addresses of records that are equal otherwise. */
@@ -60,11 +61,18 @@ export interface Subject {
   readonly device: string;
   readonly boot: Boot;
   readonly goingDown: string | undefined;
+  /** Seconds since the kernel found the SMMU enabled; undefined if it did not, or the log has no such times. */
+  readonly sinceTakeover: number | undefined;
 }
 
 /** True if an address lies in memory that the kernel listed as RAM. */
 export function inRam({ boot }: Subject, address: bigint): boolean {
   return boot.ram.some(({ first, last }) => address >= first && address <= last);
+}
+
+function sinceTakeover({ boot, device, time }: EventFound): number | undefined {
+  const [then, now] = [boot.takenOver.get(device), secondsOf(time)];
+  return then === undefined || now === undefined ? undefined : now - then;
 }
 
 export function subjectOf(event: EventFound, addresses: Addresses, count: number): Subject {
@@ -87,6 +95,7 @@ export function subjectOf(event: EventFound, addresses: Addresses, count: number
     device: event.device,
     boot: event.boot,
     goingDown: event.goingDown,
+    sinceTakeover: sinceTakeover(event),
   };
 }
 

@@ -7,8 +7,10 @@ export interface Boot {
   readonly index: number;
   /** How this kernel was started, as far as the log shows. */
   how: "unknown" | "cold" | "kexec" | "crash";
-  /** SMMUs that this kernel found enabled. */
-  readonly takenOver: Set<string>;
+  /** SMMUs that this kernel found enabled, with the time in seconds if the log has it. */
+  readonly takenOver: Map<string, number | undefined>;
+  /** SMMUs that had a command error, with the line that says so. */
+  readonly commandErrors: Map<string, number>;
   /** The last line that says that the machine goes down. */
   goingDown: string | undefined;
   /** RAM as the kernel lists it, first and last address. */

@@ -54,6 +54,7 @@ export class Replayer {
   readonly #trace = new Trace<SmmuEvents>();
   readonly #notModelled = new NotModelledLog();
   readonly #tx = new Transaction();
+  #outcome: Outcome = Outcome.abort;
   readonly #out = new Uint32Array(2);
   #smmu: Smmu | undefined;
   #record: TraceRecord | undefined;
@@ -147,13 +148,17 @@ export class Replayer {
     return this.#tx;
   }
 
+  /** How it left the SMMU. */
+  get outcome(): Outcome {
+    return this.#outcome;
+  }
+
   /** Translates a request once more, from memory alone: caches are dropped first. Nothing is compared. */
-  again(record: Request): Outcome {
+  again(record: Request): void {
     const restore = this.#withAborts(record);
     this.smmu.translation.reset();
-    const outcome = this.#request(record);
+    this.#request(record);
     restore();
-    return outcome;
   }
 
   #reset(idr: readonly number[], aidr: number): void {
@@ -317,7 +322,8 @@ export class Replayer {
     tx.write = record.write;
     tx.instruction = false;
     tx.privileged = false;
-    return this.smmu.translate(tx);
+    this.#outcome = this.smmu.translate(tx);
+    return this.#outcome;
   }
 
   #translate(record: Request): void {

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/** Replays and explanations as JSON documents: 64-bit values and words are hexadecimal strings. */
+import { hex, hex64 } from "../../hw/index.ts";
+import { wordsText } from "../decode/decoded.ts";
+import type { Difference } from "../replay/difference.ts";
+import type { TranslationAnswer } from "../replay/recording.ts";
+import type { Finding, ReplayReport } from "../replay/report.ts";
+import type { Explanation } from "./types.ts";
+
+function answerDocument({ status, physical, event }: TranslationAnswer): object {
+  return { status, ...(physical === undefined ? {} : { physical }), ...(event === undefined ? {} : { event: hex(event, 2) }) };
+}
+
+export function differenceDocument(difference: Difference): object {
+  switch (difference.what) {
+    case "read":
+      return { ...difference, offset: hex(difference.offset) };
+    case "state":
+      return { ...difference, ours: hex(difference.ours), theirs: hex(difference.theirs) };
+    case "event":
+      return { what: difference.what, ours: difference.ours ? wordsText(difference.ours) : null, theirs: difference.theirs ? wordsText(difference.theirs) : null };
+    case "translation":
+      return { what: difference.what, ours: answerDocument(difference.ours), theirs: answerDocument(difference.theirs) };
+    default:
+      return difference;
+  }
+}
+
+function findingDocument({ record, difference, deviation }: Finding): object {
+  return { record, kind: deviation === undefined ? "wrong" : "deviation", deviation: deviation?.id ?? null, difference: differenceDocument(difference) };
+}
+
+function staleDocument({ addressHi, addressLo, structure, streamId, ...use }: ReplayReport["stale"][number]["use"]): object {
+  return { ...use, streamId: hex(streamId), address: hex64(addressHi, addressLo), structure: hex(structure) };
+}
+
+/** `quiesce/replay@1`. @param complete false: the reading was interrupted */
+export function replayDocument(report: ReplayReport, deviations: readonly { readonly id: string; readonly title: string; readonly section: string }[], complete: boolean): object {
+  const { findings, stale, deviations: counts, ...rest } = report;
+  return {
+    schema: "quiesce/replay@1",
+    format: "smmuv3-trace/1",
+    complete,
+    ...rest,
+    deviations: Object.entries(counts).map(([id, count]) => {
+      const { title = "", section = "" } = deviations.find((deviation) => deviation.id === id) ?? {};
+      return { id, title, section, count };
+    }),
+    findings: findings.map(findingDocument),
+    stale: stale.map(({ record, use }) => ({ record, ...staleDocument(use) })),
+  };
+}
+
+/** `quiesce/explain@1`. */
+export function explainDocument({ recorded, differences, stale, ...rest }: Explanation): object {
+  return {
+    schema: "quiesce/explain@1",
+    ...rest,
+    recorded: { answer: answerDocument(recorded.answer), architecture: recorded.architecture ? answerDocument(recorded.architecture) : null },
+    differences: differences.map(findingDocument),
+    stale: stale.map(staleDocument),
+  };
+}

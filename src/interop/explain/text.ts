@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/** One translation, step by step, as text for a terminal of 80 columns. */
+import type { Paint } from "../../lab/index.ts";
+import type { Decoded, DecodedField } from "../decode/decoded.ts";
+import { hanging, sectionText } from "../decode/text.ts";
+import { answerText, differenceLines } from "./replay-text.ts";
+import type { Explanation, ExplainResult, ExplainStep, Walkthrough } from "./types.ts";
+
+/** The fields that mattered and have an effect. */
+function fieldTexts({ fields }: Decoded, names: readonly string[]): string[] {
+  const text = ({ name, value, address, says }: DecodedField): string => `${name} ${address ?? value}${says === undefined ? "" : ` (${says})`}`;
+  return fields.filter(({ name, ignored }) => names.includes(name) && ignored === undefined).map(text);
+}
+
+function stepLines(step: ExplainStep, number: number, paint: Paint): string[] {
+  const { title, section, address, decoded, fields, says } = step;
+  const at = address === undefined ? "" : ` at ${address}`;
+  const head = `${`${number}.`.padEnd(4)}${title}${at}`;
+  const texts = decoded === undefined ? [] : fieldTexts(decoded, fields);
+  return [
+    `${paint("bold", head)}  ${paint("dim", sectionText(section))}`,
+    ...says.flatMap((sentence) => hanging("    - ", sentence)),
+    ...(decoded === undefined ? [] : hanging("    ", decoded.words.slice(0, decoded.words.length > 4 ? 4 : undefined).join(" ")).map((line) => paint("dim", line))),
+    ...(texts.length === 0 ? [] : hanging("    ", texts.join("; "))),
+    ...(decoded === undefined ? [] : hanging("    = ", decoded.summary)),
+  ];
+}
+
+function resultLines(result: ExplainResult, paint: Paint): string[] {
+  const { outcome, physical, attributes, event, record, says, section } = result;
+  const good = outcome === "forward";
+  const word = good ? `forwarded to ${physical}` : event === undefined ? outcome : `${outcome}, ${event}`;
+  return [
+    `${paint("bold", "=>")}  ${paint(good ? "clean" : "corrupt", word)}  ${paint("dim", sectionText(section))}`,
+    ...hanging("    - ", says),
+    ...(attributes === undefined ? [] : hanging("    - ", `leaves as ${attributes}`)),
+    ...(record === undefined ? [] : hanging("    ", record.words.join(" ")).map((line) => paint("dim", line))),
+    ...(record === undefined ? [] : hanging("    ", record.summary)),
+  ];
+}
+
+/** A step in one line, where it stands in full elsewhere. */
+function briefLines({ title, address, decoded }: ExplainStep, number: number): string[] {
+  return hanging(`${`${number}.`.padEnd(4)}`, `${title}${address === undefined ? "" : ` at ${address}`}: ${decoded?.summary ?? "abort"}`);
+}
+
+function walkLines(walk: Walkthrough, paint: Paint, brief: boolean = false): string[] {
+  const lines = (step: ExplainStep, i: number): string[] => (brief ? briefLines(step, i + 1) : stepLines(step, i + 1, paint));
+  return [...walk.steps.flatMap(lines), ...resultLines(walk.result, paint)];
+}
+
+export function explainText(explanation: Explanation, paint: Paint): string {
+  const { record, scenario, request, registers, withCaches, fromMemory, differs, stale, recorded, differences } = explanation;
+  const injected = request.injected === "" ? [] : hanging("", `in memory, for this request alone, the recording changed: ${request.injected}`);
+  const wanted = recorded.architecture === undefined ? "" : `; by the architecture, says the recorder's own model: ${answerText(recorded.architecture)}`;
+  const fromCaches = `from caches came ${withCaches.cached.join(", ")}`;
+  const verdict = differs ? paint("corrupt", "memory says something else than the caches") : paint("clean", "memory says the same as the caches");
+  const blocks = [
+    [paint("bold", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`), ...injected],
+    registers.flatMap(({ name, value, says }) => hanging(`${name.padEnd(16)} `, `${value}: ${says}`)),
+    ...(fromMemory === undefined
+      ? [[paint("bold", "step by step (nothing came from a cache)"), ...walkLines(withCaches, paint)]]
+      : [
+          [paint("bold", "with the caches as they were"), ...hanging("    ", fromCaches), ...walkLines(withCaches, paint, !differs)],
+          [paint("bold", "from memory alone"), ...walkLines(fromMemory, paint)],
+          [verdict],
+        ]),
+    stale.flatMap(({ what, cached, inMemory, missing }) => hanging("stale   ", `the ${what} cache says ${cached}, memory ${inMemory}; missing: ${missing}`)),
+    [...hanging("", `the recorded SMMU answered: ${answerText(recorded.answer)}${wanted}`), ...differences.flatMap((finding) => differenceLines(finding, paint))],
+  ];
+  return `${blocks.filter((block) => block.length > 0).map((block) => block.join("\n")).join("\n\n")}\n`;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/** Linux's other messages: each form is recognised and says what it says. */
+import { describe, expect, test } from "vitest";
+import { dmesgText } from "../../../src/interop/index.ts";
+import { analyse, faultLines, line, only } from "./log.ts";
+
+const plain = (_style: string, text: string): string => text;
+
+const forms: readonly (readonly [message: string, id: string, says: RegExp])[] = [
+  ["SMMU currently enabled! Resetting...", "taken-over", /GBPA\.ABORT/],
+  ["failed to clear cr0", "cr0-stuck", /CR0ACK did not follow/],
+  ["GBPA not responding to update", "gbpa-stuck", /Update stayed 1/],
+  ["CMD_SYNC timeout at 0x0000b1b7 [hwprod 0x0000b1c0, hwcons 0x0000b1b7]", "sync-timeout", /at index 0xb1b7, with 9 commands to go/],
+  ["CMD_SYNC timeout", "sync-timeout", /does not print the queue's state/],
+  ["CMDQ timeout", "cmdq-timeout", /no command was consumed/],
+  ["unexpected global error reported (0x00000005), this could be serious", "gerror", /EVENTQ_ABT_ERR.*CMDQ_ERR/],
+  ["device has entered Service Failure Mode!", "sfm", /terminates all transactions/],
+  ["EVTQ MSI write aborted", "msi-abort", /an interrupt of EVTQ/],
+  ["CMDQ MSI write aborted", "msi-abort", /CMD_SYNC's completion/],
+  ["PRIQ write aborted -- events may have been lost", "queue-abort", /PRIQ could not be written/],
+  ["CMDQ error (cons 0x0100b1b7): Illegal command", "cmd-error", /index 0xb1b7.*CERROR_ILL/],
+  ["CMDQ error (cons 0x02000010): Abort on command fetch", "cmd-error", /CERROR_ABT/],
+  ["CMDQ error (cons 0x03000010): ATC invalidate timeout", "cmd-error", /CERROR_ATC_INV_SYNC/],
+  ["retrying command fetch", "cmd-retry", /same command/],
+  ["EVTQ overflow detected -- events lost", "overflow", /EVTQ was full/],
+  ["PRIQ overflow detected -- requests lost", "overflow", /PRIQ was full/],
+  ["\tsid 0x00000100.0x00002: [7L] unprivileged RW access at iova 0x0000000012345000", "pri", /StreamID 0x100 asked for unprivileged RW access/],
+  ["unknown output address size. Truncating to 48-bit", "oas", /48 bits/],
+  ["ias 44-bit, oas 44-bit (features 0x00088705)", "probe", /2_LVL_STRTAB.*TT_LE.*COHERENCY.*TRANS_S1.*TRANS_S2.*RANGE_INV.*NESTING/],
+  ["2-level strtab only covers 25/32 bits of SID", "strtab-covers", /0x2000000/],
+  ["failed to allocate linear stream table (4194304 bytes)", "allocation", /linear stream table/],
+  ["IDR0.COHACC overridden by FW configuration (false)", "coherency", /MSI polling is off/],
+  ["no translation support!", "unsupported", /probe fails/],
+  ["failed to enable SMMU interface", "reset-step", /did not follow/],
+  ["no evtq irq - events will not be reported!", "no-irq", /proves nothing/],
+];
+
+describe("each form is recognised", () => {
+  test.each(forms)("%s", (message, id, says) => {
+    expect(only(analyse(line(message)), id).story.join("; ")).toMatch(says);
+  });
+
+  test("a client's line about its StreamID counts although it names no SMMU", () => {
+    const report = analyse("[    2.0] nvme 0000:01:00.0: Aliasing StreamID 0x100 (from 0000:02:00.0) unsupported, expect DMA to be broken");
+    expect(only(report, "aliasing").story[0]).toContain("StreamID 0x100 belongs to 0000:02:00.0");
+    expect(only(analyse("[    2.0] pcieport 0000:00:01.0: stream 8 already in tree"), "in-tree").story[0]).toContain("0x8");
+  });
+});
+
+describe("CMD_SYNC timeouts: the queue's indexes tell why", () => {
+  const timeout = (prod: string, cons: string): string => line(`CMD_SYNC timeout at 0x00000146 [hwprod ${prod}, hwcons ${cons}]`);
+  const cause = (...lines: string[]): string => only(analyse(lines), "sync-timeout").causes[0]!.id;
+
+  test("everything consumed: the completion was lost", () => {
+    expect(cause(timeout("0x00000146", "0x00000146"))).toBe("completion");
+  });
+
+  test("CONS 0 and PROD not: the SMMU was reset behind the driver's back", () => {
+    expect(cause(timeout("0x00000146", "0x00000000"))).toBe("reset");
+  });
+
+  test("CONS.ERR 3: a device that does not answer ATC invalidations", () => {
+    expect(cause(timeout("0x00000146", "0x03000140"))).toBe("atc");
+  });
+
+  test("a command error earlier in the log", () => {
+    expect(cause(line("CMDQ error (cons 0x01000140): Illegal command"), timeout("0x00000146", "0x00000140"))).toBe("earlier-error");
+  });
+
+  test("on the way down: the SMMU is already disabled", () => {
+    expect(cause("[  201.0] reboot: Restarting system", timeout("0x00000146", "0x00000140"))).toBe("after-shutdown");
+  });
+
+  test("otherwise it is stuck", () => {
+    expect(cause(timeout("0x00000146", "0x00000140"))).toBe("stuck");
+  });
+
+  test("the wrap flag counts: what is left is told by the queue's size", () => {
+    const report = analyse(line("allocated 256 entries for cmdq"), line("CMD_SYNC timeout at 0x00000002 [hwprod 0x00000004, hwcons 0x000001fe]"));
+    expect(only(report, "sync-timeout").story.join()).toContain("with 6 commands to go");
+  });
+});
+
+test("the command in error is decoded, and what it should have done is said to be undone", () => {
+  const report = analyse(line("skipping command in error state:"), line("\t0x0000002000000003"), line("\t0x0000000000000001"));
+  expect(only(report, "bad-command")).toMatchObject({ title: "the command in error: CMD_CFGI_STE", words: ["0x0000002000000003", "0x0000000000000001"] });
+  expect(only(report, "bad-command").story.join()).toContain("has not been done");
+});
+
+test("no line of the text is longer than 80 columns", () => {
+  const report = analyse(
+    forms.map(([message]) => line(message)),
+    Array.from({ length: 0x26 }, (_, number) => faultLines({ number, sid: 0xffff_ffff, address: (1n << 64n) - 1n, s2: true, ipa: 0xffff_ffff_f000n })).flat(),
+  );
+  for (const text of dmesgText(report, plain).split("\n")) expect(text.length).toBeLessThanOrEqual(80);
+});
