@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// node scripts/differential.mjs [--seed 0x1] [--programs 200]: runs seeded programs on the model and on QEMU's SMMUv3 and
+// compares what came of them. A program in which they differ without a known deviation is made simpler and printed.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { QemuEnded, QemuMachine } from "./differential-qemu.mjs";
+import { root, setUp } from "./setup.mjs";
+
+const USAGE = `usage: node scripts/differential.mjs [options]
+  --seed N        of the whole run, default 0x1
+  --programs N    default 200
+  --only N        this program alone
+  --qemu COMMAND  default qemu-system-aarch64; further arguments after blanks
+  --no-shrink     print failing programs as they are
+  --no-build      use dist/ as it is
+  --json          one JSON document on standard output`;
+
+function fail(message, code) {
+  process.stderr.write(`differential: ${message}\n`);
+  process.exit(code);
+}
+
+function options() {
+  const number = (text, name) => {
+    const value = Number(text);
+    if (text === "" || !Number.isSafeInteger(value) || value < 0) fail(`--${name} ${text} is not a number from 0 on\n${USAGE}`, 2);
+    return value;
+  };
+  try {
+    const { values } = parseArgs({
+      options: {
+        seed: { type: "string", default: "0x1" },
+        programs: { type: "string", default: "200" },
+        only: { type: "string" },
+        qemu: { type: "string", default: "qemu-system-aarch64" },
+        "no-shrink": { type: "boolean", default: false },
+        "no-build": { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(`${USAGE}\n`);
+      process.exit(0);
+    }
+    const only = values.only === undefined ? undefined : number(values.only, "only");
+    return {
+      seed: number(values.seed, "seed"),
+      programs: number(values.programs, "programs"),
+      only,
+      qemu: values.qemu,
+      shrink: !values["no-shrink"],
+      build: !values["no-build"],
+      json: values.json,
+    };
+  } catch (error) {
+    return fail(`${error.message}\n${USAGE}`, 2);
+  }
+}
+
+/** The version as a number such as 7.2; undefined if the command cannot be started. */
+function versionOf(command) {
+  const [program, ...first] = command.split(" ").filter((word) => word !== "");
+  const { stdout, error } = spawnSync(program, [...first, "--version"], { encoding: "utf8" });
+  const found = error ? undefined : /version (\d+)\.(\d+)/.exec(stdout);
+  return found ? Number(`${found[1]}.${found[2]}`) : undefined;
+}
+
+/** A QEMU per format of the Stream table, since it keeps to the first one that it was shown; each begins when it is needed. */
+class Laboratory {
+  #library;
+  #command;
+  #machines = new Map();
+  config;
+  version;
+
+  constructor(library, command, version) {
+    this.#library = library;
+    this.#command = command;
+    this.version = version;
+  }
+
+  async #machine(twoLevel) {
+    const known = this.#machines.get(twoLevel);
+    if (known) return known;
+    const machine = new QemuMachine(this.#library);
+    this.#machines.set(twoLevel, machine);
+    await machine.start(this.#command);
+    return machine;
+  }
+
+  async open() {
+    const { idr, aidr } = await (await this.#machine(false)).identify();
+    this.config = this.#library.configOfRecording("qemu", idr, aidr);
+  }
+
+  /** Both sides of a program and their comparison. */
+  async compare(program) {
+    const { compileProgram, runOnModel, compareRuns } = this.#library;
+    const script = compileProgram(program, this.config);
+    const ours = runOnModel(script, this.config);
+    const twoLevel = program.streamTable.split !== undefined;
+    const machine = await this.#machine(twoLevel);
+    try {
+      const theirs = await machine.run(script);
+      return { ours, ...compareRuns(script, ours, theirs, { qemu: this.version, config: this.config }) };
+    } catch (error) {
+      if (!(error instanceof QemuEnded)) throw error;
+      machine.stop();
+      this.#machines.delete(twoLevel);
+      return { ours, ended: error.message, equal: 0, findings: [], wrong: 0 };
+    }
+  }
+
+  close() {
+    for (const machine of this.#machines.values()) machine.stop();
+  }
+}
+
+/** What makes two failures the same: the kinds of difference, not their number. */
+function symptom({ ended, findings }) {
+  if (ended) return ["ended"];
+  return findings.filter(({ deviation }) => deviation === undefined).map(({ difference }) => difference.what);
+}
+
+async function simplest(laboratory, program, result, { Shrinker }) {
+  const wanted = new Set(symptom(result));
+  const shrinker = new Shrinker(program);
+  let best = result;
+  for (let next = shrinker.next(); next; next = shrinker.next()) {
+    const tried = await laboratory.compare(next);
+    const fails = symptom(tried).some((what) => wanted.has(what));
+    if (fails) best = tried;
+    shrinker.report(fails);
+  }
+  return { program: shrinker.best, result: best };
+}
+
+function textOf(difference) {
+  const side = (value) => {
+    if (value === undefined) return "nothing";
+    if (value instanceof Uint32Array) return [...value].map((word) => word.toString(16).padStart(8, "0")).join(" ");
+    return typeof value === "string" ? value : JSON.stringify(value);
+  };
+  const where = difference.what === "read" ? ` of 0x${difference.offset.toString(16)}` : "";
+  return `${difference.what}${where}: model ${side(difference.ours)}, QEMU ${side(difference.theirs)}`;
+}
+
+async function main() {
+  const wanted = options();
+  const version = versionOf(wanted.qemu);
+  if (version === undefined) {
+    process.stderr.write(`differential: NOTHING WAS COMPARED: "${wanted.qemu}" cannot be started (Debian: apt-get install qemu-system-arm)\n`);
+    if (wanted.json) process.stdout.write(`${JSON.stringify({ schema: "quiesce/differential@1", compared: false })}\n`);
+    return 0;
+  }
+  if (wanted.build) setUp();
+  const library = await import(pathToFileURL(join(root, "dist", "interop", "index.js")).href);
+  const laboratory = new Laboratory(library, wanted.qemu, version);
+  const report = { schema: "quiesce/differential@1", compared: true, qemu: version, seed: wanted.seed, programs: 0, equal: 0, deviations: {}, wrong: 0, ended: 0, staleUses: 0, failures: [] };
+  const print = (text) => (wanted.json ? process.stderr : process.stdout).write(`${text}\n`);
+  try {
+    await laboratory.open();
+    const first = wanted.only ?? 0;
+    const end = wanted.only === undefined ? wanted.programs : first + 1;
+    for (let number = first; number < end; number++) {
+      if (process.stderr.isTTY) process.stderr.write(`\rprogram ${number} of ${end}`);
+      const program = library.generateProgram(library.programSeed(wanted.seed, number), laboratory.config);
+      const result = await laboratory.compare(program);
+      report.programs++;
+      report.equal += result.equal;
+      report.wrong += result.wrong;
+      report.ended += result.ended ? 1 : 0;
+      report.staleUses += result.ours.staleUses;
+      for (const { deviation } of result.findings) if (deviation) report.deviations[deviation.id] = (report.deviations[deviation.id] ?? 0) + 1;
+      if (result.wrong === 0 && !result.ended) continue;
+      const failing = wanted.shrink ? await simplest(laboratory, program, result, library) : { program, result };
+      const replay = `node scripts/differential.mjs --seed 0x${wanted.seed.toString(16)} --only ${number}`;
+      report.failures.push({ program: number, replay, ended: failing.result.ended, simplest: failing.program });
+      print(`\nprogram ${number}: ${failing.result.ended ?? "a difference that no deviation explains"}`);
+      for (const line of library.describeProgram(failing.program)) print(`  ${line}`);
+      for (const { step, difference, deviation } of failing.result.findings) print(`  step ${step}: ${textOf(difference)}${deviation ? ` [${deviation.id}]` : ""}`);
+      print(`  replay: ${replay}`);
+    }
+  } finally {
+    laboratory.close();
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r");
+  if (wanted.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  print(`QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ended by itself ${report.ended} times`);
+  for (const [id, times] of Object.entries(report.deviations).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    print(`  ${String(times).padStart(6)}  ${id}: ${library.qemuDeviations.find((deviation) => deviation.id === id).title}`);
+  }
+  return report.failures.length > 0 ? 1 : 0;
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error) => fail(error.stack ?? String(error), 3),
+);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/** Where an access may end by a program's tables, and what is out of the ordinary about it. */
+import type { StreamLayout } from "./layout.ts";
+import { DATA_BASE, DATA_SIZE, hasLeaf, leafShift, type MappingPlan, TABLES, type TableName, type TablePlan } from "./program.ts";
+
+const PAGE = 0x1000;
+
+const inData = (address: number): boolean => address >= DATA_BASE && address < DATA_BASE + DATA_SIZE;
+
+/** An address below 2^52 with the low bits of a leaf replaced by those of a 64-bit address. */
+function output(base: number, shift: number, hi: number, lo: number): number {
+  const low = shift >= 32 ? (hi % 2 ** (shift - 32)) * 2 ** 32 + lo : lo % 2 ** shift;
+  return base - (base % 2 ** shift) + low;
+}
+
+/**
+ * Pages of data that an access can reach through one leaf, through a leaf of stage 1 and one of stage 2, or unchanged: all
+ * leaves of the program count, since the question is where an access went that went wrong.
+ */
+export function candidatesOf(streams: readonly StreamLayout[], own: StreamLayout, hi: number, lo: number): readonly number[] {
+  const pages = new Set<number>();
+  const add = (address: number): void => {
+    if (inData(address)) pages.add(address - (address % PAGE));
+  };
+  const first: number[] = [];
+  if (hi < 2 ** 20) first.push(hi * 2 ** 32 + lo);
+  for (const layout of [own, ...streams.filter((other) => other !== own)]) {
+    for (const name of ["ttb0", "ttb1"] as const) {
+      for (const { plan, mapping } of leaves(layout, name)) first.push(output(mapping.output, leafShift(plan.granule, mapping.level), hi, lo));
+    }
+  }
+  first.forEach(add);
+  for (const { plan, mapping } of leaves(own, "stage2")) {
+    const shift = leafShift(plan.granule, mapping.level);
+    for (const address of first) add(output(mapping.output, shift, Math.floor(address / 2 ** 32), address % 2 ** 32));
+  }
+  return [...pages];
+}
+
+function* leaves(layout: StreamLayout, name: TableName): Generator<{ readonly plan: TablePlan; readonly mapping: MappingPlan }> {
+  const plan = layout.plans[name];
+  if (plan === undefined) return;
+  // The leaf before a change and the one after it both count.
+  for (const mapping of [...plan.mappings, ...layout.mappings[name]]) yield { plan, mapping };
+}
+
+/** The words that conditions of deviations look for. */
+export function factsOf(layout: StreamLayout, hi: number, lo: number): string {
+  const facts: string[] = [];
+  for (const [prefix, fields] of [["STE", layout.ste], ["CD", layout.cd]] as const) {
+    for (const [name, value] of Object.entries(fields)) if (name !== "ASID" && name !== "S2VMID") facts.push(`${prefix}.${name}=${value}`);
+  }
+  // First, for its condition asks for it there.
+  facts.sort((a, b) => Number(b.startsWith("STE.S1CDMax")) - Number(a.startsWith("STE.S1CDMax")));
+  const upper = (hi & 0x0080_0000) !== 0;
+  facts.push(upper ? "TTB1" : "TTB0", `granule ${(upper ? layout.plans.ttb1 : layout.plans.ttb0)?.granule ?? 0}`);
+  for (const name of TABLES) facts.push(...factsOfTable(layout, name, hi, lo));
+  return facts.join(", ");
+}
+
+function* factsOfTable(layout: StreamLayout, name: TableName, hi: number, lo: number): Generator<string> {
+  const plan = layout.plans[name];
+  if (plan === undefined) return;
+  yield `${name} of ${plan.inputBits} bits`;
+  for (const mapping of layout.mappings[name]) {
+    const shift = leafShift(plan.granule, mapping.level);
+    const own = name !== "stage2" || layout.kind === "stage2";
+    if (own && !covers(mapping.address, shift, plan.inputBits, hi, lo)) continue;
+    if (!hasLeaf(plan.granule, mapping.level)) yield `${name} level ${mapping.level} ->block`;
+    if (mapping.output >= 2 ** 40) yield `${name} output beyond OAS`;
+    if (name === "stage2") {
+      if (mapping.ap !== 3) yield `S2AP=${mapping.ap}`;
+    } else {
+      if ((mapping.ap & 1) === 0) yield `AP=${mapping.ap}`;
+      if (mapping.apTable !== 0) yield `APTable=${mapping.apTable}`;
+      if (mapping.nG === 0) yield "nG=0";
+    }
+    if (mapping.af === 0) yield `${name} AF=0`;
+    if (mapping.kind !== undefined) yield `${name} kind=${mapping.kind}`;
+  }
+}
+
+/** True if a leaf maps an address, going by the bits that the table translates. */
+function covers(address: number, shift: number, inputBits: number, hi: number, lo: number): boolean {
+  const low = inputBits > 32 ? (hi % 2 ** (inputBits - 32)) * 2 ** 32 + lo : lo % 2 ** inputBits;
+  return low >= address && low < address + 2 ** shift;
+}
