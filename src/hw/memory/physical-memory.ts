@@ -85,7 +85,13 @@ export class PhysicalMemory {
 
   /** Reads `count` 32-bit words into `out` from `outIndex` on. @param address a multiple of 4 */
   loadWords(address: number, out: Uint32Array, count: number, outIndex: number = 0): void {
-    for (let i = 0; i < count; i++) out[outIndex + i] = this.read32(address + 4 * i);
+    const first = (address & CHUNK_MASK) >>> 2;
+    if (first + count > CHUNK_SIZE >>> 2) {
+      for (let i = 0; i < count; i++) out[outIndex + i] = this.read32(address + 4 * i);
+      return;
+    }
+    const { words } = this.#read(address);
+    for (let i = 0; i < count; i++) out[outIndex + i] = words[first + i]!;
   }
 
   /** Writes `count` 32-bit words of `words`. @param address a multiple of 4 */

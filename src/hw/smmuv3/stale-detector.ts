@@ -19,13 +19,7 @@ import type { Stage2Config } from "./stage2-config.ts";
 import { cdMask, descriptorMask, level1Mask, steMask } from "./stale-masks.ts";
 import type { Ste } from "./ste.ts";
 import type { Tlb, TlbEntry } from "./tlb.ts";
-import { type Origin, Step, Trail } from "./trail.ts";
-
-/** Where a TLB entry came from: the tables it was walked through (-1: none of that stage) and their descriptors. */
-interface TlbOrigin extends Origin {
-  readonly table2: number;
-  readonly table1: number;
-}
+import { Origin, Step, Trail } from "./trail.ts";
 
 type Finding = Pick<StaleUse, "structure" | "cached" | "inMemory">;
 
@@ -36,7 +30,7 @@ export class StaleDetector {
   readonly #trace: TraceSink<SmmuEvents>;
   readonly #tlb: () => Tlb;
   readonly #rewrites: LiveRewrites;
-  readonly #origins: TlbOrigin[] = [];
+  readonly #origins: Origin[] = [];
   readonly #words = new Uint32Array(16);
   #lastId = 0;
   #tx: Transaction = new Transaction();
@@ -57,7 +51,7 @@ export class StaleDetector {
 
   /** A TLB entry was made of the descriptors noted since `mark`. */
   keep(slot: number, mark: number, table2: number, table1: number): void {
-    this.#origins[slot] = { ...this.trail.since(mark), table2, table1 };
+    (this.#origins[slot] ??= new Origin()).take(this.trail, mark, table2, table1);
   }
 
   // Uses.
@@ -183,9 +177,9 @@ export class StaleDetector {
     return true;
   }
 
-  #descriptors(slot: number, origin: TlbOrigin, missing: (stage2: boolean, leaf: boolean) => string): void {
+  #descriptors(slot: number, origin: Origin, missing: (stage2: boolean, leaf: boolean) => string): void {
     const now = this.#words;
-    for (let i = 0; i < origin.address.length; i++) {
+    for (let i = 0; i < origin.length; i++) {
       const step = origin.step[i]!;
       const address = origin.address[i]!;
       const mask = descriptorMask(step);

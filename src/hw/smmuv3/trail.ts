@@ -27,24 +27,38 @@ export class Trail {
 
   /** Appends what a cached stage-2 translation came from. */
   append(origin: Origin): void {
-    for (let i = 0; i < origin.address.length; i++) this.add(origin.address[i]!, origin.hi[i]!, origin.lo[i]!, origin.step[i]!);
-  }
-
-  /** The descriptors from `mark` on. */
-  since(mark: number): Origin {
-    return {
-      address: this.address.slice(mark, this.length),
-      hi: this.hi.slice(mark, this.length),
-      lo: this.lo.slice(mark, this.length),
-      step: this.step.slice(mark, this.length),
-    };
+    for (let i = 0; i < origin.length; i++) this.add(origin.address[i]!, origin.hi[i]!, origin.lo[i]!, origin.step[i]!);
   }
 }
 
-/** The descriptors that one TLB entry came from. */
-export interface Origin {
-  readonly address: Float64Array;
-  readonly hi: Uint32Array;
-  readonly lo: Uint32Array;
-  readonly step: Uint8Array;
+/** The descriptors that one TLB entry came from. Reused from entry to entry of a slot, so that keeping one allocates nothing. */
+export class Origin {
+  address: Float64Array = new Float64Array(4);
+  hi: Uint32Array = new Uint32Array(4);
+  lo: Uint32Array = new Uint32Array(4);
+  step: Uint8Array = new Uint8Array(4);
+  length = 0;
+  /** The tables that the walk started from; -1: none of that stage. */
+  table2 = -1;
+  table1 = -1;
+
+  /** Takes over the descriptors of a trail from `mark` on. */
+  take(trail: Trail, mark: number, table2: number, table1: number): void {
+    const length = trail.length - mark;
+    if (length > this.address.length) {
+      this.address = new Float64Array(length);
+      this.hi = new Uint32Array(length);
+      this.lo = new Uint32Array(length);
+      this.step = new Uint8Array(length);
+    }
+    for (let i = 0; i < length; i++) {
+      this.address[i] = trail.address[mark + i]!;
+      this.hi[i] = trail.hi[mark + i]!;
+      this.lo[i] = trail.lo[mark + i]!;
+      this.step[i] = trail.step[mark + i]!;
+    }
+    this.length = length;
+    this.table2 = table2;
+    this.table1 = table1;
+  }
 }

@@ -45,6 +45,8 @@ type Request = Extract<TraceRecord, { t: "x" }>;
 
 const KEPT = 5;
 
+const nothingToRestore = (): void => {};
+
 /** One recording, one SMMU. Records go in one after the other. */
 export class Replayer {
   readonly #header: RecordingHeader;
@@ -274,9 +276,9 @@ export class Replayer {
     const between = (this.#get(EVENTQ_PROD) ^ this.#get(EVENTQ_CONS)) & this.#eventqMask;
     this.#eventPending = between !== 0;
     this.#eventqFull = between === (this.#eventqMask + 1) / 2;
-    this.#commands = [];
-    this.#events = [];
-    this.#interrupts = [];
+    if (this.#commands.length > 0) this.#commands = [];
+    if (this.#events.length > 0) this.#events = [];
+    if (this.#interrupts.length > 0) this.#interrupts = [];
     carryOut();
     restore();
     this.#compareEffects(record);
@@ -284,7 +286,7 @@ export class Replayer {
 
   /** Makes memory abort where it did in the recording, until the returned function is called. */
   #withAborts(record: Extract<TraceRecord, { t: "w" | "x" }>): () => void {
-    if (!record.effects.some(({ kind }) => kind === "abort")) return () => {};
+    if (!record.effects.some(({ kind }) => kind === "abort")) return nothingToRestore;
     const removals = record.effects.flatMap((effect) =>
       effect.kind === "abort" ? [this.#bus.inject({ base: effect.address, size: effect.size, status: BusStatus.abort, on: "read" })] : [],
     );
@@ -344,6 +346,11 @@ export class Replayer {
 
   #compareEffects(record: Extract<TraceRecord, { t: "w" | "x" }>): void {
     const { effects } = record;
+    if (effects.length + this.#commands.length + this.#events.length + this.#interrupts.length === 0) {
+      this.#equal += 2;
+      if (record.state) this.#compareState(record.state);
+      return;
+    }
     const theirCommands = effects.filter((effect) => effect.kind === "command");
     const sameCommands =
       this.#commands.length === theirCommands.length &&
