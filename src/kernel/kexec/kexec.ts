@@ -107,10 +107,15 @@ export class KexecCore {
     const { reboot } = kernel;
     yield* reboot.lock();
     kernel.path("kernel_kexec");
-    const image = this.kexec_image;
-    if (image === null || !this.#trylock()) {
+    if (!this.#trylock()) {
       reboot.system_transition_mutex.unlock();
-      return image === null ? -EINVAL : -EBUSY;
+      return -EBUSY;
+    }
+    const image = this.kexec_image;
+    if (image === null) {
+      this.#locked = false;
+      reboot.system_transition_mutex.unlock();
+      return -EINVAL;
     }
     kernel.path("kexec_in_progress");
     this.kexec_in_progress = true;
