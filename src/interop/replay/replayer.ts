@@ -370,7 +370,7 @@ export class Replayer {
     this.#shift += this.#events.length - theirEvents.length;
 
     const theirInterrupts = effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
-    this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({ what: "interrupts", ours: this.#interrupts, theirs: theirInterrupts }));
+    this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({ what: "interrupts", ours: [...this.#interrupts], theirs: theirInterrupts }));
     if (record.state) this.#compareState(record.state);
   }
 
