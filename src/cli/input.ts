@@ -11,9 +11,14 @@ import { reason } from "./files.ts";
 /** What `-` stands for in messages. */
 const STDIN = "standard input";
 
-/** @param path undefined or "-": standard input */
+/** True for no path and for "-", of which yargs makes an empty text where it stands alone. */
+function isStdin(path: string | undefined): path is "" | "-" | undefined {
+  return path === undefined || path === "-" || path === "";
+}
+
+/** A path as messages name it. */
 export function inputName(path: string | undefined): string {
-  return path === undefined || path === "-" ? STDIN : path;
+  return isStdin(path) ? STDIN : path;
 }
 
 async function isPacked(path: string): Promise<boolean> {
@@ -27,7 +32,7 @@ async function isPacked(path: string): Promise<boolean> {
 }
 
 async function openInput(path: string | undefined): Promise<Readable> {
-  if (path === undefined || path === "-") {
+  if (isStdin(path)) {
     if (process.stdin.isTTY) throw new UsageError("nothing to read: name a file, or pipe the input in");
     return process.stdin;
   }

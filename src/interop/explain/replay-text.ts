@@ -127,7 +127,11 @@ export function replayText(report: ReplayReport, paint: Paint, end?: string): st
   const deviating = known.reduce((sum, { id }) => sum + deviations[id]!, 0);
   const verdict = wrong === 0 ? paint("clean", "no difference is the model's") : paint("corrupt", `${counted(wrong, "difference")} without an explanation`);
   const blocks = [
-    [paint("bold", scenario), `${counted(records, "record")}: ${equal} comparisons equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`, ...(end === undefined ? [] : [paint("stray", end)])],
+    [
+      paint("bold", scenario),
+      ...hanging("", `${counted(records, "record")}: ${equal} comparisons equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`),
+      ...(end === undefined ? [] : [paint("stray", end)]),
+    ],
     known.length === 0 ? [] : ["where the recorded SMMU deviates from the architecture", ...known.flatMap((deviation) => deviationLines(deviation, deviations[deviation.id]!, findings.find((found) => found.deviation === deviation), paint))],
     wrong === 0 ? [] : findings.filter(({ deviation }) => deviation === undefined).flatMap((finding) => differenceLines(finding, paint)),
     staleUses === 0 ? [] : [`cached entries used although memory had changed: ${staleUses}`, ...stale.flatMap(({ record, use }) => hanging(`    record ${record}: `, `${use.what} at ${hex(use.structure)}, cached ${use.cached}, in memory ${use.inMemory}; missing: ${use.missing}`))],

@@ -56,7 +56,7 @@ export function explainText(explanation: Explanation, paint: Paint): string {
   const fromCaches = `from caches came ${withCaches.cached.join(", ")}`;
   const verdict = differs ? paint("corrupt", "memory says something else than the caches") : paint("clean", "memory says the same as the caches");
   const blocks = [
-    [paint("bold", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`), ...injected],
+    [...hanging("", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`).map((line) => paint("bold", line)), ...injected],
     registers.flatMap(({ name, value, says }) => hanging(`${name.padEnd(16)} `, `${value}: ${says}`)),
     ...(fromMemory === undefined
       ? [[paint("bold", "step by step (nothing came from a cache)"), ...walkLines(withCaches, paint)]]
