@@ -6,10 +6,11 @@ import { root, setUp } from "../scripts/setup.mjs";
 
 setUp();
 const { measure } = await import("./measure.mjs");
+const { replaySubjects } = await import("./replay.mjs");
 const { simulatorSubjects } = await import("./simulator.mjs");
 const { translationSubjects } = await import("./translation.mjs");
 
-const results = measure([...translationSubjects(), ...simulatorSubjects()]);
+const results = measure([...translationSubjects(), ...simulatorSubjects(), ...replaySubjects()]);
 const ns = (value) => value.toFixed(value < 100 ? 1 : 0).padStart(8);
 process.stdout.write(`${"subject".padEnd(34)}${"median".padStart(8)}${"best".padStart(8)}${"worst".padStart(8)}  ns per\n`);
 for (const { name, unit, medianNs, bestNs, worstNs } of results) {

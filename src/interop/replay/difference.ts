@@ -4,7 +4,12 @@ import type { TraceRecord, TranslationAnswer } from "./recording.ts";
 
 export type Difference =
   | { readonly what: "read"; readonly offset: number; readonly ours: string; readonly theirs: string }
-  | { readonly what: "state"; readonly register: "CMDQ_CONS" | "EVENTQ_PROD" | "GERROR" | "CR0ACK"; readonly ours: number; readonly theirs: number }
+  | {
+      readonly what: "state";
+      readonly register: "CMDQ_CONS" | "EVENTQ_PROD" | "GERROR" | "CR0ACK";
+      readonly ours: number;
+      readonly theirs: number;
+    }
   | { readonly what: "commands"; readonly ours: readonly string[]; readonly theirs: readonly string[] }
   /** One of the two may have recorded nothing. */
   | { readonly what: "event"; readonly ours: Uint32Array | undefined; readonly theirs: Uint32Array | undefined }

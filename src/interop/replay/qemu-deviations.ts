@@ -19,6 +19,7 @@ const F_WALK_EABT = 0x0b;
 const C_BAD_STE = 0x04;
 const F_TRANSLATION = 0x10;
 const F_ADDR_SIZE = 0x11;
+const F_ACCESS = 0x12;
 const F_PERMISSION = 0x13;
 
 /** The two records are equal but for the words that `except` names, which it judges. */
@@ -39,17 +40,21 @@ function beyondOas(request: Request, oas: number): boolean {
  * A request that ends otherwise: ours with event `ours`, theirs as `theirs` says. Covers the answer and what follows from
  * it: the record that only one of the two wrote or that is of another type, and its interrupt.
  */
-function endsOtherwise(
-  d: Difference,
-  { record, answer }: DifferenceContext,
-  ours: number,
-  theirs: (request: Request) => boolean,
-): boolean {
+function endsOtherwise(d: Difference, { record, answer }: DifferenceContext, ours: number, theirs: (request: Request) => boolean): boolean {
   if (record.t !== "x" || answer?.event !== ours || !theirs(record)) return false;
   if (d.what === "translation") return true;
   const theirEvent = record.answer.event ?? 0;
   if (d.what === "event") return eventType(d.ours) === ours && eventType(d.theirs) === theirEvent;
   return d.what === "interrupts" && theirEvent === 0 && d.ours.join() === "evtq" && d.theirs.length === 0;
+}
+
+/** Opcodes that QEMU takes for legal whether or not the part has what they are for. */
+const SWALLOWED: ReadonlySet<number> = new Set([0x18, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x28, 0x2a, 0x40, 0x41, 0x44, 0x45]);
+
+/** The command at which our queue stops with CERROR_ILL although theirs goes on: words 0 to 3. */
+function refused(d: Difference): number[] | undefined {
+  if (d.what !== "commands" || d.ours.at(-1) !== "error 1" || d.theirs.length < d.ours.length) return undefined;
+  return d.theirs[d.ours.length - 1]!.split(" ").map((word) => Number.parseInt(word, 16));
 }
 
 export const qemuDeviations: readonly Deviation[] = [
@@ -110,7 +115,10 @@ export const qemuDeviations: readonly Deviation[] = [
         d,
         [6],
         (ours, theirs) =>
-          eventType(ours) >= F_TRANSLATION && (ours[3]! & 0x80) !== 0 && ours[6] === (theirs[6]! & ~0xfff) >>> 0 && (theirs[6]! & 0xfff) === (ours[4]! & 0xfff),
+          eventType(ours) >= F_TRANSLATION &&
+          (ours[3]! & 0x80) !== 0 &&
+          ours[6] === (theirs[6]! & ~0xfff) >>> 0 &&
+          (theirs[6]! & 0xfff) === (ours[4]! & 0xfff),
       ),
   },
   {
@@ -118,14 +126,24 @@ export const qemuDeviations: readonly Deviation[] = [
     section: "7.3.13 to 7.3.16",
     title: "before QEMU 9.1 CLASS is always 0, where a fault of the input address has CLASS IN",
     applies: (d, { qemu }) =>
-      qemu < 9 && differOnlyIn(d, [3], (ours, theirs) => eventType(ours) >= F_TRANSLATION && (ours[3]! ^ theirs[3]!) === CLASS_IN && (theirs[3]! & 0x300) === 0),
+      qemu < 9 &&
+      differOnlyIn(
+        d,
+        [3],
+        (ours, theirs) => eventType(ours) >= F_TRANSLATION && (ours[3]! ^ theirs[3]!) === CLASS_IN && (theirs[3]! & 0x300) === 0,
+      ),
   },
   {
     id: "hit-read-permission",
     section: "3.4, 7.3.16",
     title: "on a TLB hit only write permission is checked: a read through a write-only stage-2 entry is answered",
     applies: (d, context) =>
-      endsOtherwise(d, context, F_PERMISSION, (request) => request.stages === 2 && !request.write && request.answer.status === "ok" && request.deviation === "tlbhit-noperm"),
+      endsOtherwise(
+        d,
+        context,
+        F_PERMISSION,
+        (request) => request.stages === 2 && !request.write && request.answer.status === "ok" && request.deviation === "tlbhit-noperm",
+      ),
   },
   {
     id: "hit-write-permission-silent",
@@ -139,7 +157,12 @@ export const qemuDeviations: readonly Deviation[] = [
     section: "3.4",
     title: "stage 2 only: an input address beyond IAS ends without an event instead of F_ADDR_SIZE",
     applies: (d, context) =>
-      endsOtherwise(d, context, F_ADDR_SIZE, (request) => request.stages === 2 && beyondOas(request, context.oas) && request.answer.event === 0),
+      endsOtherwise(
+        d,
+        context,
+        F_ADDR_SIZE,
+        (request) => request.stages === 2 && beyondOas(request, context.oas) && request.answer.event === 0,
+      ),
   },
   {
     id: "bypass-input-size",
@@ -152,7 +175,8 @@ export const qemuDeviations: readonly Deviation[] = [
     id: "level0-block",
     section: "3.4 (VMSAv8-64)",
     title: "a level-0 block descriptor of the 4KB granule is taken for valid",
-    applies: (d, context) => endsOtherwise(d, context, F_TRANSLATION, (request) => request.injected.includes("->block") && request.answer.status === "ok"),
+    applies: (d, context) =>
+      endsOtherwise(d, context, F_TRANSLATION, (request) => request.injected.includes("->block") && request.answer.status === "ok"),
   },
   {
     id: "table-address-size",
@@ -173,7 +197,12 @@ export const qemuDeviations: readonly Deviation[] = [
     section: "3.4 (VMSAv8-64), 13",
     title: "privilege is not distinguished: AP[1] == 0 and APTable[0] == 1 do not stop unprivileged accesses",
     applies: (d, context) =>
-      endsOtherwise(d, context, F_PERMISSION, (request) => /AP/.test(request.injected) && request.stages === 1 && request.answer.status === "ok"),
+      endsOtherwise(
+        d,
+        context,
+        F_PERMISSION,
+        (request) => /AP/.test(request.injected) && request.stages === 1 && request.answer.status === "ok",
+      ),
   },
   {
     id: "s1cdmax-not-ignored",
@@ -186,5 +215,81 @@ export const qemuDeviations: readonly Deviation[] = [
       (d.what === "translation" ||
         (d.what === "event" && eventType(d.theirs) === C_BAD_STE) ||
         (d.what === "interrupts" && d.ours.length === 0 && d.theirs.join() === "evtq")),
+  },
+  {
+    id: "iova-48-bits",
+    section: "3.4.1",
+    title: "before QEMU 8.0 an address of 2^48 or more never reaches the SMMU: the access fails without an event",
+    applies: (d, { record, qemu }) =>
+      qemu < 8 &&
+      record.t === "x" &&
+      record.addressHi >= 0x1_0000 &&
+      record.answer.event === undefined &&
+      (d.what === "translation"
+        ? d.theirs.status === "abort" || d.theirs.status === "bypass" || d.theirs.status === "disabled"
+        : d.what === "event" && d.theirs === undefined),
+  },
+  {
+    id: "access-flag-stage1",
+    section: "3.4 (VMSAv8-64), 7.3.15",
+    title: "before QEMU 9.0 a stage-1 access flag of 0 is not a fault",
+    applies: (d, context) =>
+      context.qemu < 9 &&
+      endsOtherwise(
+        d,
+        context,
+        F_ACCESS,
+        (request) => request.stages === 1 && /ttb[01] AF=0/.test(request.injected) && request.answer.event !== F_ACCESS,
+      ),
+  },
+  {
+    id: "unsupported-commands",
+    section: "4.1.3",
+    title: "commands for features that the part has not got are consumed without CERROR_ILL",
+    applies: (d) => SWALLOWED.has((refused(d)?.[0] ?? 0) & 0xff),
+  },
+  {
+    id: "sync-cs-reserved",
+    section: "4.7.3",
+    title: "CMD_SYNC with the reserved CS value 3 is consumed without CERROR_ILL",
+    applies: (d) => ((refused(d)?.[0] ?? 0) & 0x30ff) === 0x3046,
+  },
+  {
+    id: "tlbi-range-reserved",
+    section: "4.4.1.1",
+    title: "a TLBI with TG set and NUM, SCALE and TTL all 0 is consumed without CERROR_ILL",
+    applies: (d) => {
+      const [opcode = 0, , hints = 0] = refused(d) ?? [];
+      return (opcode & 0x03ff_f0fe) === 0x12 && (hints & 0xc00) !== 0 && (hints & 0x300) === 0;
+    },
+  },
+  {
+    id: "page-output-size",
+    section: "3.4.3, 7.3.14",
+    title: "before QEMU 8.0 the output address of a stage-1 leaf beyond the output size is passed on instead of F_ADDR_SIZE",
+    applies: (d, context) =>
+      context.qemu < 8 &&
+      endsOtherwise(d, context, F_ADDR_SIZE, (request) => request.stages === 1 && /ttb[01] output beyond OAS/.test(request.injected) && request.answer.event === undefined),
+  },
+  {
+    id: "aptable-during-walk",
+    section: "3.4 (VMSAv8-64)",
+    title: "APTable stops a write while the walk goes on: F_PERMISSION before the faults of later descriptors",
+    applies: (d, context) =>
+      [F_TRANSLATION, F_ADDR_SIZE, F_ACCESS].some((event) =>
+        endsOtherwise(d, context, event, (request) => request.write && /APTable=[23]/.test(request.injected) && request.answer.event === F_PERMISSION),
+      ),
+  },
+  {
+    id: "gbpa-missing",
+    section: "6.3.14",
+    title: "before QEMU 8.0 there is no GBPA: it reads 0",
+    applies: (d, { qemu }) => qemu < 8 && d.what === "read" && d.offset === 0x44 && Number(d.theirs) === 0,
+  },
+  {
+    id: "cr2-ptm-sticks",
+    section: "6.3.12",
+    title: "CR2.PTM keeps what is written although IDR0.BTM is 0 and the bit therefore RES0",
+    applies: (d) => d.what === "read" && d.offset === 0x2c && (Number(d.ours) ^ Number(d.theirs)) === 4 && (Number(d.theirs) & 4) !== 0,
   },
 ];

@@ -106,6 +106,14 @@ export function physicalText(hi: number, lo: number): string {
   return hi === 0 ? `0x${lo.toString(16)}` : `0x${hi.toString(16)}${lo.toString(16).padStart(8, "0")}`;
 }
 
+/**
+ * The lines that make up most of a recording: register reads, and requests that were answered without an event. Reading
+ * these by pattern takes a quarter of the time; everything else goes the general way, and a test holds the two together.
+ */
+const PLAIN_READ = /^\{"n":(\d+),"t":"r","o":"(0x[0-9a-f]+)","s":4,"v":"(0x[0-9a-f]{1,8})"\}$/;
+const PLAIN_REQUEST =
+  /^\{"n":(\d+),"t":"x","sid":(\d+),"iova":"(0x[0-9a-f]{1,16})","f":"([rw])","r":\{"s":"ok","pa":"(0x[0-9a-f]{1,13})","mask":"0x[0-9a-f]+","perm":"[rw]+"\}(?:,"m":\[\["P","(0x[0-9a-f]{1,13})","([0-9a-f]{16})"\]\])?,"h":\[-?\d,-?\d\],"sg":([0-3])(?:,"asid":\d+)?(?:,"vmid":\d+)?(?:,"q":"[LSDP]*")?\}$/;
+
 /** Reads one recording line by line: the header first, then records in order. */
 export class RecordingReader {
   #line = 0;
@@ -140,6 +148,45 @@ export class RecordingReader {
 
   /** @throws RecordingError */
   record(line: string): TraceRecord {
+    return this.#plainRecord(line) ?? this.#anyRecord(line);
+  }
+
+  #plainRecord(line: string): TraceRecord | undefined {
+    const read = PLAIN_READ.exec(line);
+    if (read !== null) {
+      if (!this.#follows(Number(read[1]))) return undefined;
+      return { t: "r", n: this.#next++, offset: Number(read[2]), size: 4, hi: 0, lo: Number(read[3]) };
+    }
+    const request = PLAIN_REQUEST.exec(line);
+    if (request === null || !this.#follows(Number(request[1]))) return undefined;
+    const [, , sid, iova, flag, physical, address, bytes, stages] = request;
+    const { hi, lo } = this.#halves(iova, "iova");
+    return {
+      t: "x",
+      n: this.#next++,
+      memory: bytes === undefined ? NONE : [{ address: Number(address), bytes: this.#bytes(bytes, "m") }],
+      effects: NONE,
+      state: undefined,
+      sid: Number(sid),
+      addressHi: hi,
+      addressLo: lo,
+      write: flag === "w",
+      answer: { status: "ok", physical: physical! },
+      architecture: undefined,
+      deviation: undefined,
+      injected: "",
+      stages: Number(stages),
+    };
+  }
+
+  /** True, and the line counts, if this is the record that comes next; the general way says what is wrong if it is not. */
+  #follows(n: number): boolean {
+    if (n !== this.#next) return false;
+    this.#line++;
+    return true;
+  }
+
+  #anyRecord(line: string): TraceRecord {
     const object = this.#object(line);
     const n = object["n"];
     if (n !== this.#next) this.#fail(`record ${this.#next} was expected, ${JSON.stringify(n)} is there`);
@@ -194,7 +241,8 @@ export class RecordingReader {
   /** A number, or a hexadecimal string of a value below 2^53. */
   #number(value: unknown, key: string): number {
     const number = typeof value === "string" ? Number(value) : value;
-    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0) this.#fail(`"${key}" is not a number: ${JSON.stringify(value)}`);
+    if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0)
+      this.#fail(`"${key}" is not a number: ${JSON.stringify(value)}`);
     return number as number;
   }
 

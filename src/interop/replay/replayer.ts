@@ -171,7 +171,9 @@ export class Replayer {
     this.#gerror = 0;
     this.#gerrorn = 0;
     this.#readEventqMask();
-    idr.forEach((theirs, index) => this.#compare(this.#get(4 * index) === theirs, () => readDifference(4 * index, this.#get(4 * index), theirs)));
+    idr.forEach((theirs, index) =>
+      this.#compare(this.#get(4 * index) === theirs, () => readDifference(4 * index, this.#get(4 * index), theirs)),
+    );
   }
 
   #host(): SmmuHost {
@@ -354,7 +356,9 @@ export class Replayer {
     const theirCommands = effects.filter((effect) => effect.kind === "command");
     const sameCommands =
       this.#commands.length === theirCommands.length &&
-      this.#commands.every(({ address, words }, index) => address === theirCommands[index]!.address && sameBytes(words, theirCommands[index]!.bytes));
+      this.#commands.every(
+        ({ address, words }, index) => address === theirCommands[index]!.address && sameBytes(words, theirCommands[index]!.bytes),
+      );
     this.#compare(sameCommands, () => ({
       what: "commands",
       ours: this.#commands.map(({ address, words }) => commandText(address, words)),
@@ -365,12 +369,20 @@ export class Replayer {
     for (let i = 0; i < Math.max(this.#events.length, theirEvents.length); i++) {
       const ours = this.#events[i];
       const theirs = theirEvents[i]?.bytes;
-      this.#compare(ours !== undefined && theirs !== undefined && sameBytes(ours, theirs), () => ({ what: "event", ours, theirs: theirs && toWords(theirs) }));
+      this.#compare(ours !== undefined && theirs !== undefined && sameBytes(ours, theirs), () => ({
+        what: "event",
+        ours,
+        theirs: theirs && toWords(theirs),
+      }));
     }
     this.#shift += this.#events.length - theirEvents.length;
 
     const theirInterrupts = effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
-    this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({ what: "interrupts", ours: [...this.#interrupts], theirs: theirInterrupts }));
+    this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({
+      what: "interrupts",
+      ours: [...this.#interrupts],
+      theirs: theirInterrupts,
+    }));
     if (record.state) this.#compareState(record.state);
   }
 
@@ -421,4 +433,3 @@ function sameBytes(words: Uint32Array, bytes: Uint8Array): boolean {
 function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, index) => text === b[index]);
 }
-
