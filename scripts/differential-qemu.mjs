@@ -66,6 +66,8 @@ export class QemuMachine {
   #ended;
   #devices = new Map();
   #consumedEvents = 0;
+  /** GERROR at the beginning of the script: what happened before is none of its business. */
+  #gerror = 0;
   #diagnostics = "";
 
   /** @param library the built interop floor */
@@ -254,7 +256,8 @@ export class QemuMachine {
         return undefined;
       }
       case "acknowledge":
-        await this.#writeRegister(GERRORN, await this.#readRegister(GERROR));
+        this.#gerror = await this.#readRegister(GERROR);
+        await this.#writeRegister(GERRORN, this.#gerror);
         return undefined;
       case "commands":
         return this.#commands(operation);
@@ -263,7 +266,8 @@ export class QemuMachine {
       case "read": {
         const { offset, width } = operation;
         const [value] = await this.#send(`read${width === 8 ? "q" : "l"} ${hex(SMMU + offset)}`);
-        return { what: "read", lo: Number(BigInt(value) & 0xffff_ffffn), hi: Number(BigInt(value) >> 32n) };
+        const before = offset === GERROR || offset === GERRORN ? this.#gerror : 0;
+        return { what: "read", lo: (Number(BigInt(value) & 0xffff_ffffn) ^ before) >>> 0, hi: Number(BigInt(value) >> 32n) };
       }
       default:
         throw new RangeError(`an operation of the unknown kind ${operation.op}`);

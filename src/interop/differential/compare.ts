@@ -5,7 +5,14 @@ import { type Deviation, type Difference, type DifferenceContext, sameAnswer } f
 import { qemuDeviations } from "../replay/qemu-deviations.ts";
 import type { TraceRecord, TranslationAnswer } from "../replay/recording.ts";
 import type { ModelRun } from "./model.ts";
-import type { AccessOperation, Observation, Script } from "./script.ts";
+import { type AccessOperation, EVENTQ_LOG2, type Observation, type Script } from "./script.ts";
+
+const GERROR = 0x60;
+const GERRORN = 0x64;
+const CMDQ_CONS = 0x9c;
+const EVENTQ_INDEXES: readonly number[] = [0xa8, 0xac, 0x1_00a8, 0x1_00ac];
+const INDEX = 0xf_ffff;
+const CMDQ_ERR = 1;
 
 /** One difference with the step it came of. */
 export interface DifferentialFinding {
@@ -36,6 +43,10 @@ class Comparer {
   readonly #other: OtherSmmu;
   readonly #findings: DifferentialFinding[] = [];
   #equal = 0;
+  /** Bits of GERROR, and of GERRORN, that only one of the two has toggled. */
+  #gerror = 0;
+  /** Event records that the model has written beyond theirs. */
+  #events = 0;
 
   constructor(script: Script, run: ModelRun, other: OtherSmmu) {
     this.#script = script;
@@ -74,14 +85,17 @@ class Comparer {
     const own = this.#run.accesses.get(ours.at)!;
     const answers = { ours: answerOf(operation, ours), theirs: answerOf(operation, theirs) };
     // Only the model can tell a forwarded access from a lost one where no memory is.
-    const exact: TranslationAnswer = own.outcome === Outcome.forward ? { status: "ok", physical: own.physical } : answers.ours;
+    const forwarded: TranslationAnswer = { status: operation.untranslated ?? "ok", physical: own.physical };
+    // An event that CD.R or STE.S2R keeps from being recorded is no less the reason.
+    const exact: TranslationAnswer = own.outcome === Outcome.forward ? forwarded : own.event !== 0 ? { status: "fault", event: own.event } : answers.ours;
     const record = requestOf(ours.at, operation, answers.theirs);
-    this.#judge(ours.at, sameAnswer(answers.ours, answers.theirs), { what: "translation", ours: exact, theirs: answers.theirs }, record, answers.ours);
+    this.#judge(ours.at, sameAnswer(answers.ours, answers.theirs), { what: "translation", ours: exact, theirs: answers.theirs }, record, exact);
+    this.#events += ours.events.length - theirs.events.length;
     for (let i = 0; i < Math.max(ours.events.length, theirs.events.length); i++) {
       const [a, b] = [ours.events[i], theirs.events[i]];
       const equal = a !== undefined && b !== undefined && a.every((word, index) => word === b[index]);
       const difference: Difference = { what: "event", ours: a && Uint32Array.from(a), theirs: b && Uint32Array.from(b) };
-      this.#judge(ours.at, equal, difference, record, answers.ours);
+      this.#judge(ours.at, equal, difference, record, exact);
     }
   }
 
@@ -89,9 +103,21 @@ class Comparer {
     const operation = this.#script.operations[ours.at];
     if (operation?.op !== "read") throw new RangeError(`operation ${ours.at} is no read`);
     const { offset, width } = operation;
-    const difference: Difference = { what: "read", offset, ours: hex64(ours.hi, ours.lo), theirs: hex64(theirs.hi, theirs.lo) };
+    const lo = this.#theirView(offset, ours.lo);
+    const their = offset === CMDQ_CONS ? (theirs.lo & INDEX) >>> 0 : theirs.lo;
+    const difference: Difference = { what: "read", offset, ours: hex64(ours.hi, lo), theirs: hex64(theirs.hi, their) };
     const record: TraceRecord = { t: "r", n: ours.at, offset, size: width, lo: theirs.lo, hi: theirs.hi };
-    this.#judge(ours.at, ours.lo === theirs.lo && ours.hi === theirs.hi, difference, record, undefined);
+    this.#judge(ours.at, lo === their && ours.hi === theirs.hi, difference, record, undefined);
+  }
+
+  /** What theirs would read where ours reads `value`, given the differences met so far. */
+  #theirView(offset: number, value: number): number {
+    if (offset === GERROR || offset === GERRORN) return (value ^ this.#gerror) >>> 0;
+    // CMDQ_CONS.ERR has a meaning only while an error is active, and none is when software looks.
+    if (offset === CMDQ_CONS) return (value & INDEX) >>> 0;
+    // Where the alias on page 0 does not exist there is nothing to move.
+    if (EVENTQ_INDEXES.includes(offset)) return (value - this.#events) & (2 ** (EVENTQ_LOG2 + 1) - 1);
+    return value;
   }
 
   #commands(ours: Extract<Observation, { what: "commands" }>, theirs: Extract<Observation, { what: "commands" }>): void {
@@ -104,6 +130,7 @@ class Comparer {
     };
     const difference: Difference = { what: "commands", ours: text(ours), theirs: text(theirs) };
     const record: TraceRecord = { t: "w", n: ours.at, offset: 0x98, size: 4, lo: first + commands.length, hi: 0, memory: [], effects: [], state: undefined };
+    if ((ours.error === 0) !== (theirs.error === 0)) this.#gerror ^= CMDQ_ERR;
     this.#judge(ours.at, ours.error === theirs.error && ours.index === theirs.index, difference, record, undefined);
   }
 }

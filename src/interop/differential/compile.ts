@@ -157,7 +157,7 @@ class Compiler {
       addressLo: addressLo + 4 * index,
       write,
       candidates: candidatesOf(this.#streams, layout, addressHi, addressLo).map((page) => page + 4 * index),
-      facts: untranslated === "disabled" ? "SMMUEN=0" : factsOf(layout, addressHi, addressLo),
+      facts: untranslated === "disabled" ? "SMMUEN=0" : factsOf(layout, this.#program.cr2, addressHi, addressLo),
       stages: this.#enabled ? layout.stages : 0,
       untranslated,
     };

@@ -4,6 +4,8 @@ import type { StreamLayout } from "./layout.ts";
 import { DATA_BASE, DATA_SIZE, hasLeaf, leafShift, type MappingPlan, TABLES, type TableName, type TablePlan } from "./program.ts";
 
 const PAGE = 0x1000;
+/** CR2. */
+const RECINVSID = 2;
 
 const inData = (address: number): boolean => address >= DATA_BASE && address < DATA_BASE + DATA_SIZE;
 
@@ -45,8 +47,8 @@ function* leaves(layout: StreamLayout, name: TableName): Generator<{ readonly pl
 }
 
 /** The words that conditions of deviations look for. */
-export function factsOf(layout: StreamLayout, hi: number, lo: number): string {
-  const facts: string[] = [];
+export function factsOf(layout: StreamLayout, cr2: number, hi: number, lo: number): string {
+  const facts: string[] = (cr2 & RECINVSID) === 0 ? ["RECINVSID=0"] : [];
   for (const [prefix, fields] of [["STE", layout.ste], ["CD", layout.cd]] as const) {
     for (const [name, value] of Object.entries(fields)) if (name !== "ASID" && name !== "S2VMID") facts.push(`${prefix}.${name}=${value}`);
   }
@@ -62,22 +64,30 @@ function* factsOfTable(layout: StreamLayout, name: TableName, hi: number, lo: nu
   const plan = layout.plans[name];
   if (plan === undefined) return;
   yield `${name} of ${plan.inputBits} bits`;
+  // Mappings share upper tables: whichever made one gave it its APTable.
+  for (const { apTable } of layout.mappings[name]) if (name !== "stage2" && apTable !== 0) yield `APTable=${apTable}`;
   for (const mapping of layout.mappings[name]) {
     const shift = leafShift(plan.granule, mapping.level);
     const own = name !== "stage2" || layout.kind === "stage2";
     if (own && !covers(mapping.address, shift, plan.inputBits, hi, lo)) continue;
     if (!hasLeaf(plan.granule, mapping.level)) yield `${name} level ${mapping.level} ->block`;
-    if (mapping.output >= 2 ** 40) yield `${name} output beyond OAS`;
+    if (mapping.output >= outputLimit(layout, name)) yield `${name} output beyond OAS`;
     if (name === "stage2") {
       if (mapping.ap !== 3) yield `S2AP=${mapping.ap}`;
     } else {
       if ((mapping.ap & 1) === 0) yield `AP=${mapping.ap}`;
-      if (mapping.apTable !== 0) yield `APTable=${mapping.apTable}`;
       if (mapping.nG === 0) yield "nG=0";
     }
     if (mapping.af === 0) yield `${name} AF=0`;
     if (mapping.kind !== undefined) yield `${name} kind=${mapping.kind}`;
   }
+}
+
+const SIZES: readonly number[] = [32, 36, 40, 42, 44, 44];
+
+/** The first address beyond the output size of a table, on a part of 44 bits. */
+function outputLimit(layout: StreamLayout, name: TableName): number {
+  return 2 ** (SIZES[(name === "stage2" ? layout.ste["S2PS"] : layout.cd["IPS"]) ?? 5] ?? 44);
 }
 
 /** True if a leaf maps an address, going by the bits that the table translates. */

@@ -70,12 +70,14 @@ const NONE: Partial<Record<TableName, TablePlan>> = {};
 class Generator {
   readonly #dice: Dice;
   readonly #config: SmmuConfig;
+  readonly #narrow: boolean;
   readonly #streams: StreamPlan[] = [];
   readonly #steps: Step[] = [];
 
-  constructor(seed: number, config: SmmuConfig) {
+  constructor(seed: number, config: SmmuConfig, narrow: boolean) {
     this.#dice = new Dice(seed);
     this.#config = config;
+    this.#narrow = narrow;
   }
 
   program(): Program {
@@ -125,8 +127,9 @@ class Generator {
 
   #stage1(stage2: TablePlan | undefined): Partial<Record<TableName, TablePlan>> {
     const dice = this.#dice;
-    const both = dice.chance(25);
-    const ttb0 = both || dice.chance(75) ? stage1Table(dice, this.#config, stage2) : undefined;
+    const upper = this.#narrow ? 4 : 25;
+    const both = dice.chance(upper);
+    const ttb0 = both || !dice.chance(upper) ? stage1Table(dice, this.#config, stage2) : undefined;
     return ttb0 === undefined ? { ttb1: stage1Table(dice, this.#config, stage2) } : both ? { ttb0, ttb1: stage1Table(dice, this.#config, stage2) } : { ttb0 };
   }
 
@@ -196,7 +199,7 @@ class Generator {
     let { addressHi, addressLo } = data.length > 0 && dice.chance(85) ? this.#inside(plan, name, dice.pick(data)) : this.#upper(dice.below(2 ** inputBits), inputBits, name);
     // A bit beyond the input size, or something in the top byte, which TBI may make harmless.
     if (dice.chance(6)) addressHi = (addressHi ^ 2 ** Math.max(0, Math.min(55, inputBits + dice.below(4)) - 32)) >>> 0;
-    if (name !== "stage2" && dice.chance(8)) addressHi = (addressHi ^ (dice.below(256) << 24)) >>> 0;
+    if (name !== "stage2" && dice.chance(this.#narrow ? 1 : 8)) addressHi = (addressHi ^ (dice.below(256) << 24)) >>> 0;
     addressLo = (addressLo & ~0xfff) >>> 0;
     this.#steps.push({ op: "access", stream, addressHi, addressLo, write: dice.chance(50) });
   }
@@ -204,7 +207,7 @@ class Generator {
   /** An address that is data even where nothing translates it, or beyond all addresses. */
   #plainAccess(stream: number): void {
     const dice = this.#dice;
-    const beyond = dice.chance(15);
+    const beyond = dice.chance(this.#narrow ? 3 : 15);
     const addressLo = DATA_BASE + dice.below(DATA_SIZE / 0x1000) * 0x1000;
     this.#steps.push({ op: "access", stream, addressHi: beyond ? 0x2000 << dice.below(8) : 0, addressLo, write: dice.chance(50) });
   }
@@ -226,9 +229,12 @@ class Generator {
   }
 }
 
-/** @param config what the SMMUs under test have in common */
-export function generateProgram(seed: number, config: SmmuConfig): Program {
-  return new Generator(seed, config).program();
+/**
+ * @param config what the SMMUs under test have in common
+ * @param narrow true: few addresses of 2^48 and more, for an SMMU that has none
+ */
+export function generateProgram(seed: number, config: SmmuConfig, narrow: boolean = false): Program {
+  return new Generator(seed, config, narrow).program();
 }
 
 /** The seed of the n-th program of a run. */

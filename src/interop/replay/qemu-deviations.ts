@@ -14,6 +14,7 @@ const OVFLG = 0x8000_0000;
 const EVENTQ_ABT_ERR = 0x4;
 const CLASS_IN = 0x200;
 
+const C_BAD_STREAMID = 0x02;
 const F_CD_FETCH = 0x09;
 const F_WALK_EABT = 0x0b;
 const C_BAD_STE = 0x04;
@@ -291,5 +292,16 @@ export const qemuDeviations: readonly Deviation[] = [
     section: "6.3.12",
     title: "CR2.PTM keeps what is written although IDR0.BTM is 0 and the bit therefore RES0",
     applies: (d) => d.what === "read" && d.offset === 0x2c && (Number(d.ours) ^ Number(d.theirs)) === 4 && (Number(d.theirs) & 4) !== 0,
+  },
+  {
+    id: "recinvsid-ignored",
+    section: "6.3.12, 7.3.3",
+    title: "C_BAD_STREAMID is recorded although CR2.RECINVSID is 0",
+    applies: (d, { record, answer }) =>
+      record.t === "x" &&
+      record.injected.includes("RECINVSID=0") &&
+      answer?.event === C_BAD_STREAMID &&
+      record.answer.event === C_BAD_STREAMID &&
+      (d.what === "translation" || (d.what === "event" && d.ours === undefined && eventType(d.theirs) === C_BAD_STREAMID)),
   },
 ];
