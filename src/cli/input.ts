@@ -47,7 +47,8 @@ function failure(path: string | undefined, line: number, error: unknown): UsageE
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const where = line === 0 ? inputName(path) : `${inputName(path)}: after line ${line}`;
   if (code === "Z_BUF_ERROR") return new UsageError(`${where}: the packed file is cut short`);
-  if (typeof code === "string" && code.startsWith("Z_")) return new UsageError(`${where}: the packed file is corrupt (${String((error as Error).message)})`);
+  if (typeof code === "string" && code.startsWith("Z_"))
+    return new UsageError(`${where}: the packed file is corrupt (${String((error as Error).message)})`);
   return new UsageError(`${where}: ${reason(error)}`);
 }
 

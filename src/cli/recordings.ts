@@ -54,7 +54,9 @@ export class RecordingLines {
   /** The input has ended. @throws UsageError if records are missing */
   end(): void {
     if (this.records < this.expected) {
-      throw new UsageError(`${inputName(this.#path)}: after line ${this.lines}: the recording is cut short: ${this.records} of ${this.expected} records`);
+      throw new UsageError(
+        `${inputName(this.#path)}: after line ${this.lines}: the recording is cut short: ${this.records} of ${this.expected} records`,
+      );
     }
   }
 }

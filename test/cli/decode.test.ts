@@ -32,7 +32,11 @@ describe("words", () => {
     const { stdout } = quiesce(["decode", "ste", "--json", "0x4401200b", "0xd6", "0", "0", "0", "0", "0", "0"]);
     const document: unknown = JSON.parse(stdout);
     expect(document).toMatchObject({ schema: "quiesce/decode@1", kind: "ste", profile: "max", name: "STE", legal: true });
-    expect(document).toMatchObject({ fields: expect.arrayContaining([expect.objectContaining({ name: "S1ContextPtr", hi: 55, lo: 6, address: "0x44012000" })]) as unknown[] });
+    expect(document).toMatchObject({
+      fields: expect.arrayContaining([
+        expect.objectContaining({ name: "S1ContextPtr", hi: 55, lo: 6, address: "0x44012000" }),
+      ]) as unknown[],
+    });
   });
 
   test("an illegal structure was decoded: exit 0, with the rule and the event", () => {
@@ -59,7 +63,11 @@ describe("words", () => {
   });
 
   const mistakes: readonly (readonly [name: string, args: readonly string[], message: RegExp])[] = [
-    ["a word that is none, with its number and column", ["event", "0x10", "0xzz", "0", "0"], /^quiesce: word 2, column 1: "0xzz" is not a hexadecimal number\n$/],
+    [
+      "a word that is none, with its number and column",
+      ["event", "0x10", "0xzz", "0", "0"],
+      /^quiesce: word 2, column 1: "0xzz" is not a hexadecimal number\n$/,
+    ],
     ["too few words", ["event", "0x10", "0"], /^quiesce: word 2, column 1: 2 words were given; a structure of 32 bytes/],
     ["an unknown register", ["reg", "CR9", "0"], /^quiesce: no register is called CR9/],
     ["a value wider than the register", ["reg", "CR0", "0x100000000"], /^quiesce: SMMU_CR0 has 32 bits/],
@@ -79,7 +87,10 @@ describe("words", () => {
   });
 
   test("bad words in standard input are named by line and column", () => {
-    expect(quiesce(["decode", "event"], "0x10\n0x11 0xzz\n")).toMatchObject({ status: 2, stderr: 'quiesce: standard input: line 2, column 6: "0xzz" is not a hexadecimal number\n' });
+    expect(quiesce(["decode", "event"], "0x10\n0x11 0xzz\n")).toMatchObject({
+      status: 2,
+      stderr: 'quiesce: standard input: line 2, column 6: "0xzz" is not a hexadecimal number\n',
+    });
   });
 });
 
@@ -98,7 +109,14 @@ describe("console logs", () => {
     const { stdout } = quiesce(["decode", "dmesg", "-", "--json"], LOG);
     expect(JSON.parse(stdout)).toMatchObject({
       schema: "quiesce/dmesg@1",
-      findings: [{ id: "F_TRANSLATION", count: 1, stream: { streamId: "0x2100", client: "0002:21:00.0" }, causes: expect.arrayContaining([expect.objectContaining({ id: "msi-doorbell" })]) as unknown[] }],
+      findings: [
+        {
+          id: "F_TRANSLATION",
+          count: 1,
+          stream: { streamId: "0x2100", client: "0002:21:00.0" },
+          causes: expect.arrayContaining([expect.objectContaining({ id: "msi-doorbell" })]) as unknown[],
+        },
+      ],
     });
   });
 
@@ -109,10 +127,17 @@ describe("console logs", () => {
   });
 
   test("a log about something else: nothing to explain, exit 0", () => {
-    expect(quiesce(["decode", "dmesg"], "hello\nworld\n")).toMatchObject({ status: 0, stdout: "2 lines, nothing about an SMMUv3 that needs explaining\n" });
+    expect(quiesce(["decode", "dmesg"], "hello\nworld\n")).toMatchObject({
+      status: 0,
+      stdout: "2 lines, nothing about an SMMUv3 that needs explaining\n",
+    });
   });
 
   test("a file that is not there: one line, exit 2", () => {
-    expect(quiesce(["decode", "dmesg", "/nowhere/console.log"])).toMatchObject({ status: 2, stdout: "", stderr: "quiesce: /nowhere/console.log: no such file\n" });
+    expect(quiesce(["decode", "dmesg", "/nowhere/console.log"])).toMatchObject({
+      status: 2,
+      stdout: "",
+      stderr: "quiesce: /nowhere/console.log: no such file\n",
+    });
   });
 });

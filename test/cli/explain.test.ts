@@ -11,7 +11,14 @@ describe("quiesce explain", () => {
     const { status, stdout, stderr } = quiesce(["explain", "--recording", EDU, "--record", "57"]);
     expect(status).toBe(0);
     expect(stderr).toBe("");
-    for (const text of ["SMMUEN is 1", "STE at 0x6b260200", "CD at 0x44012000", "stage 1, level 3 at 0x45032fe8", "forwarded to 0x45037000"]) expect(stdout).toContain(text);
+    for (const text of [
+      "SMMUEN is 1",
+      "STE at 0x6b260200",
+      "CD at 0x44012000",
+      "stage 1, level 3 at 0x45032fe8",
+      "forwarded to 0x45037000",
+    ])
+      expect(stdout).toContain(text);
     expect(widest(stdout)).toBeLessThanOrEqual(80);
   });
 
@@ -23,7 +30,12 @@ describe("quiesce explain", () => {
 
   test("--json is one document with the schema", () => {
     const { stdout } = quiesce(["explain", "--recording", EDU, "--record", "57", "--json"]);
-    expect(JSON.parse(stdout)).toMatchObject({ schema: "quiesce/explain@1", record: 57, differs: false, withCaches: { result: { physical: "0x45037000" } } });
+    expect(JSON.parse(stdout)).toMatchObject({
+      schema: "quiesce/explain@1",
+      record: 57,
+      differs: false,
+      withCaches: { result: { physical: "0x45037000" } },
+    });
   });
 
   const mistakes: readonly (readonly [name: string, args: readonly string[], message: RegExp])[] = [

@@ -66,7 +66,13 @@ const KINDS: readonly Kind[] = [
     decode: (words, config, { ste }) => decodeCd(words, config, ste === undefined ? undefined : parse(ste, 64, "--ste")),
   },
   { name: "cmd", describe: "command of the Command queue, 16 bytes", bytes: 16, example: "0x2000000003 0x1", decode: decodeCommand },
-  { name: "event", describe: "event record, 32 bytes", bytes: 32, example: "0x2000000010 0x20800000000 0xfffff000 0", decode: (words) => decodeEventRecord(words) },
+  {
+    name: "event",
+    describe: "event record, 32 bytes",
+    bytes: 32,
+    example: "0x2000000010 0x20800000000 0xfffff000 0",
+    decode: (words) => decodeEventRecord(words),
+  },
   {
     name: "pte",
     describe: "translation table descriptor, 8 bytes",
@@ -79,7 +85,13 @@ const KINDS: readonly Kind[] = [
         .option("granule", { type: "string", default: "4k", describe: "4k, 16k or 64k", requiresArg: true }),
     decode: (words, config, argv) => decodePte(words, placeOf(argv), config),
   },
-  { name: "l1std", describe: "level-1 Stream table descriptor, 8 bytes", bytes: 8, example: "0x6b260009", decode: (words) => decodeL1std(words) },
+  {
+    name: "l1std",
+    describe: "level-1 Stream table descriptor, 8 bytes",
+    bytes: 8,
+    example: "0x6b260009",
+    decode: (words) => decodeL1std(words),
+  },
   { name: "l1cd", describe: "level-1 CD table descriptor, 8 bytes", bytes: 8, example: "0x44013001", decode: (words) => decodeL1cd(words) },
 ];
 
@@ -124,7 +136,12 @@ function common(yargs: Argv<object>): Argv<object> {
   // Options given twice count once elsewhere; here each word counts.
   return yargs
     .parserConfiguration({ "duplicate-arguments-array": true })
-    .option("profile", { type: "string", default: "max", describe: "which SMMU judges: max, qemu, linux-typical, fvp, tiny", requiresArg: true })
+    .option("profile", {
+      type: "string",
+      default: "max",
+      describe: "which SMMU judges: max, qemu, linux-typical, fvp, tiny",
+      requiresArg: true,
+    })
     .option("all", { type: "boolean", default: false, describe: "one line for each field, also for zeros without effect" })
     .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" });
 }

@@ -32,7 +32,8 @@ async function dmesg({ file, context, profile, json }: DmesgArguments): Promise<
     printJson({ schema: "quiesce/dmesg@1", ...report });
     return;
   }
-  const contextOf = ({ lines: { first, last } }: DmesgFinding): readonly string[] => kept.slice(Math.max(0, first - 1 - context), Math.min(last, first - 1 + OWN_LINES));
+  const contextOf = ({ lines: { first, last } }: DmesgFinding): readonly string[] =>
+    kept.slice(Math.max(0, first - 1 - context), Math.min(last, first - 1 + OWN_LINES));
   print(dmesgText(report, painter(), context > 0 ? contextOf : undefined));
 }
 
@@ -42,7 +43,12 @@ export const dmesgCommand: CommandModule<object, DmesgArguments> = {
   builder: (yargs: Argv<object>): Argv<DmesgArguments> =>
     yargs
       .positional("file", { type: "string", describe: "the log; none, or -: standard input" })
-      .option("context", { type: "number", default: 0, describe: "show each finding's lines with so many lines before them", requiresArg: true })
+      .option("context", {
+        type: "number",
+        default: 0,
+        describe: "show each finding's lines with so many lines before them",
+        requiresArg: true,
+      })
       .option("profile", { type: "string", default: "max", describe: "which SMMU judges commands", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .example("$0 decode dmesg console.log", "")

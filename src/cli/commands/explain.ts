@@ -49,7 +49,12 @@ export const explainCommand: CommandModule<object, ExplainArguments> = {
   describe: "one translation step by step, from a recording",
   builder: (yargs: Argv<object>): Argv<ExplainArguments> =>
     yargs
-      .option("recording", { type: "string", demandOption: true, describe: "a recording (.ndjson or .ndjson.gz), or - for standard input", requiresArg: true })
+      .option("recording", {
+        type: "string",
+        demandOption: true,
+        describe: "a recording (.ndjson or .ndjson.gz), or - for standard input",
+        requiresArg: true,
+      })
       .option("record", { type: "number", demandOption: true, describe: "number of the translation request in it", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .example("$0 explain --recording edu.ndjson.gz --record 333", "registers, structures and descriptors on the way"),

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce replay`: feeds a recording of real software to the SMMU and compares everything it saw. */
 import type { Argv, CommandModule } from "yargs";
-import { Replayer, firmwareDocument, firmwareText, isFirmwareRecording, qemuDeviations, replayDocument, replayFirmware, replayText } from "../../interop/index.ts";
+import {
+  Replayer,
+  firmwareDocument,
+  firmwareText,
+  isFirmwareRecording,
+  qemuDeviations,
+  replayDocument,
+  replayFirmware,
+  replayText,
+} from "../../interop/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
 import { inputName, readLines } from "../input.ts";
 import { RecordingLines, onRecording } from "../recordings.ts";
@@ -86,7 +95,10 @@ async function replay({ recording, json }: ReplayArguments): Promise<void> {
   let head: string[] = [];
   const begin = (): void => {
     const format = FORMATS.find((candidate) => candidate.recognises(head));
-    if (format === undefined) throw new UsageError(`${inputName(recording)}: line 1: this is no recording that quiesce knows (${FORMATS.map(({ name }) => name).join(", ")})`);
+    if (format === undefined)
+      throw new UsageError(
+        `${inputName(recording)}: line 1: this is no recording that quiesce knows (${FORMATS.map(({ name }) => name).join(", ")})`,
+      );
     run = format.open(recording);
     for (const line of head) run.push(line);
     head = [];

@@ -137,4 +137,3 @@ export function sizeText(bytes: number): string {
   const step = Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
   return `${bytes / 1024 ** step} ${units[step]!}`;
 }
-

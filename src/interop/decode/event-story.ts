@@ -9,9 +9,11 @@ const STORIES: Readonly<Partial<Record<EventNumber, string>>> = {
   [EventNumber.F_STE_FETCH]: "memory answered the fetch of the STE, or of its level-1 descriptor, with an abort",
   [EventNumber.C_BAD_STE]: "the STE is invalid (V is 0) or ILLEGAL for this SMMU",
   [EventNumber.F_BAD_ATS_TREQ]: "the device sent an ATS Translation Request although ATS is off for its stream",
-  [EventNumber.F_STREAM_DISABLED]: "the STE has substreams, and S1DSS forbids this transaction (none given, or SubstreamID 0 where CD 0 serves those without)",
+  [EventNumber.F_STREAM_DISABLED]:
+    "the STE has substreams, and S1DSS forbids this transaction (none given, or SubstreamID 0 where CD 0 serves those without)",
   [EventNumber.F_TRANSL_FORBIDDEN]: "the device sent an address as already translated, which is not allowed for its stream",
-  [EventNumber.C_BAD_SUBSTREAMID]: "the SubstreamID has no CD: substreams are off, it is beyond S1CDMax, or its level-1 descriptor is invalid",
+  [EventNumber.C_BAD_SUBSTREAMID]:
+    "the SubstreamID has no CD: substreams are off, it is beyond S1CDMax, or its level-1 descriptor is invalid",
   [EventNumber.F_CD_FETCH]: "memory answered the fetch of the CD, or of its level-1 descriptor, with an abort",
   [EventNumber.C_BAD_CD]: "the CD is invalid (V is 0) or ILLEGAL under its STE",
   [EventNumber.F_TLB_CONFLICT]: "more than one TLB entry matched: tables were changed without break-before-make",

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** Commands, event records and registers, for people. */
-import { EVENTS, type SmmuConfig, type SmmuRegister, describeCommand, describeEvent, getField, hex, hex64, judgeCommand, smmuCommands, smmuRegisters } from "../../hw/index.ts";
+import {
+  EVENTS,
+  type SmmuConfig,
+  type SmmuRegister,
+  describeCommand,
+  describeEvent,
+  getField,
+  hex,
+  hex64,
+  judgeCommand,
+  smmuCommands,
+  smmuRegisters,
+} from "../../hw/index.ts";
 import { type Decoded, type DecodedField, decodeFields, sizeText, strayBits, wordsText } from "./decoded.ts";
 import { eventStory } from "./event-story.ts";
 
@@ -12,10 +24,16 @@ function plainSection(section: string): string {
 
 /** What a TLBI with a range covers (IHI 0070 §4.4.1.1). */
 function rangeNote(words: Uint32Array, fields: readonly { readonly name: string; readonly hi: number; readonly lo: number }[]): string[] {
-  const field = (name: string): number => getField(words, fields.find((candidate) => candidate.name === name)!);
+  const field = (name: string): number =>
+    getField(
+      words,
+      fields.find((candidate) => candidate.name === name)!,
+    );
   if (!fields.some(({ name }) => name === "TG") || field("TG") === 0) return [];
   const granule = 2 ** (10 + 2 * field("TG"));
-  return [`with IDR3.RIL: covers (NUM + 1) * 2^SCALE granules, ${sizeText((field("NUM") + 1) * 2 ** field("SCALE") * granule)}; without it, one address`];
+  return [
+    `with IDR3.RIL: covers (NUM + 1) * 2^SCALE granules, ${sizeText((field("NUM") + 1) * 2 ** field("SCALE") * granule)}; without it, one address`,
+  ];
 }
 
 /** @param words 4 words */

@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: MIT
 /** STEs, CDs and level-1 descriptors, for people. */
-import { CD, L1CD, L1STD, type Objection, STE, type SmmuConfig, type Structure, fieldNamed, hex, judgeCd, judgeSte, stage1Ste } from "../../hw/index.ts";
+import {
+  CD,
+  L1CD,
+  L1STD,
+  type Objection,
+  STE,
+  type SmmuConfig,
+  type Structure,
+  fieldNamed,
+  hex,
+  judgeCd,
+  judgeSte,
+  stage1Ste,
+} from "../../hw/index.ts";
 import { type Decoded, counted, decodeFields, strayBits, wordsText } from "./decoded.ts";
 import { fieldOf, shapeText, stage1Shape, stage2Shape } from "./shape.ts";
 import { STE_CONFIGS } from "./values.ts";
@@ -47,7 +60,12 @@ function steNotes(words: Uint32Array, s1: boolean, s2: boolean): string[] {
   const notes: string[] = [];
   if (s1) {
     const pointer = `${hex(field("S1ContextPtr") * 64)}${s2 ? ", an IPA" : ""}`;
-    const format = ["a linear table", "a two-level table with 4 KiB leaves", "a two-level table with 64 KiB leaves", "a table of a reserved format"][field("S1Fmt")]!;
+    const format = [
+      "a linear table",
+      "a two-level table with 4 KiB leaves",
+      "a two-level table with 64 KiB leaves",
+      "a table of a reserved format",
+    ][field("S1Fmt")]!;
     const max = field("S1CDMax");
     notes.push(max === 0 ? `stage 1: one CD at ${pointer}` : `stage 1: ${counted(2 ** max, "CD")} in ${format} at ${pointer}`);
   }
@@ -66,7 +84,15 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
   const mode = fieldOf(STE, words, "Config");
   const s1 = valid && (mode & 5) === 5;
   const s2 = valid && (mode & 6) === 6;
-  const applies: Readonly<Record<string, boolean>> = { any: mode > 3, translated: s1 || s2, s1, s2, s1s2: s1 && s2, s1only: s1 && !s2, s1off: !s1 };
+  const applies: Readonly<Record<string, boolean>> = {
+    any: mode > 3,
+    translated: s1 || s2,
+    s1,
+    s2,
+    s1s2: s1 && s2,
+    s1only: s1 && !s2,
+    s1off: !s1,
+  };
   const skips = s1 && fieldOf(STE, words, "S1CDMax") !== 0 && fieldOf(STE, words, "S1DSS") === 1;
   const why = valid ? `Config is ${STE_CONFIGS[mode]!}` : "V is 0";
   return decodeStructure(STE, words, {
@@ -96,7 +122,9 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
   if (fieldOf(CD, words, "R") === 0 && fieldOf(CD, words, "S") === 0) notes.push("R is 0: stage-1 faults leave no event");
   if (!ste) notes.push("judged under a plain stage-1 STE; give the STE for a judgement under it");
   return decodeStructure(CD, words, {
-    summary: valid ? `ASID ${hex(fieldOf(CD, words, "ASID"))}, ${on.length === 0 ? "no walks" : `walks through ${on.join(" and ")}`}` : "invalid",
+    summary: valid
+      ? `ASID ${hex(fieldOf(CD, words, "ASID"))}, ${on.length === 0 ? "no walks" : `walks through ${on.join(" and ")}`}`
+      : "invalid",
     legal: objections.length === 0,
     event: "C_BAD_CD",
     objections,
@@ -120,5 +148,11 @@ export function decodeL1std(words: Uint32Array): Decoded {
 /** Level-1 Context descriptor. @param words 2 words */
 export function decodeL1cd(words: Uint32Array): Decoded {
   const legal = fieldOf(L1CD, words, "V") === 1;
-  return decodeStructure(L1CD, words, { summary: legal ? "leaf table of CDs" : "invalid", legal, event: "C_BAD_SUBSTREAMID", objections: [], notes: [] });
+  return decodeStructure(L1CD, words, {
+    summary: legal ? "leaf table of CDs" : "invalid",
+    legal,
+    event: "C_BAD_SUBSTREAMID",
+    objections: [],
+    notes: [],
+  });
 }

@@ -31,7 +31,8 @@ function explanation({ hi, lo, value, address, says, meaning }: DecodedField): s
 function fieldLines(field: DecodedField, nameWidth: number, paint: Paint): string[] {
   const value = field.hi === field.lo ? field.value.slice(2) : field.value;
   const prefix = `  ${field.name.padEnd(nameWidth)} ${bitsText(field).padEnd(9)} ${value.padEnd(10)} `;
-  if (field.ignored !== undefined) return hanging(prefix, `(no effect: ${field.ignored}) ${explanation(field)}`).map((line) => paint("dim", line));
+  if (field.ignored !== undefined)
+    return hanging(prefix, `(no effect: ${field.ignored}) ${explanation(field)}`).map((line) => paint("dim", line));
   const lines = hanging(prefix, explanation(field));
   if (field.illegal === undefined) return lines;
   return [...lines, ...hanging(" ".repeat(prefix.length), `ILLEGAL: ${field.illegal}`)].map((line) => paint("corrupt", line));
@@ -42,7 +43,9 @@ function quietLines(quiet: readonly DecodedField[], paint: Paint): string[] {
   const byReason = new Map<string, DecodedField[]>();
   for (const field of quiet) byReason.set(field.ignored!, [...(byReason.get(field.ignored!) ?? []), field]);
   return [...byReason].flatMap(([reason, fields]) =>
-    hanging("  ", `0 and no effect (${reason}): ${fields.map((field) => `${field.name} ${bitsText(field)}`).join(", ")}`).map((line) => paint("dim", line)),
+    hanging("  ", `0 and no effect (${reason}): ${fields.map((field) => `${field.name} ${bitsText(field)}`).join(", ")}`).map((line) =>
+      paint("dim", line),
+    ),
   );
 }
 
@@ -62,7 +65,9 @@ export function decodedText(decoded: Decoded, paint: Paint, options: DecodedText
     head,
     ...hanging("  ", decoded.summary),
     ...decoded.notes.flatMap((note) => hanging("  - ", note)),
-    ...decoded.objections.flatMap(({ text, section }) => hanging("  breaks: ", `${text} (${sectionText(section)})`).map((line) => paint("corrupt", line))),
+    ...decoded.objections.flatMap(({ text, section }) =>
+      hanging("  breaks: ", `${text} (${sectionText(section)})`).map((line) => paint("corrupt", line)),
+    ),
     ...(decoded.objections.length > 0 && decoded.event !== undefined ? [`  result: ${paint("corrupt", decoded.event)}`] : []),
     ...hanging("  ", decoded.words.join(" ")).map((line) => paint("dim", line)),
     ...(shown.length === 0 ? [] : [""]),

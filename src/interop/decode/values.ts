@@ -184,7 +184,10 @@ export function fromList(text: string, value: number): string | undefined {
   if (index < 0) return undefined;
   const end = entries[index + 1]?.index ?? text.length;
   const entry = entries[index]!;
-  return text.slice(entry.index + entry[0].length, end).replace(/;.*/, "").trim();
+  return text
+    .slice(entry.index + entry[0].length, end)
+    .replace(/;.*/, "")
+    .trim();
 }
 
 /**

@@ -40,7 +40,8 @@ const DUMP_END = /^\s*[0-9a-fA-F]{7,8}\s*$/;
 /** The characters of hexdump -C, and those of the other dumps behind two blanks or more. */
 const DUMP_TEXT: readonly RegExp[] = [/\s*\|.*\|\s*$/, /\s{2,}\S.{0,31}$/];
 /** Lines of a kernel log that announce or repeat a record in words. */
-const ANNOUNCEMENTS = /^(?:event 0x[0-9a-f]+ received:|event: \w+ client:|(?:un)?priv (?:data|inst) |skipping command in error state:|CMDQ error)/;
+const ANNOUNCEMENTS =
+  /^(?:event 0x[0-9a-f]+ received:|event: \w+ client:|(?:un)?priv (?:data|inst) |skipping command in error state:|CMDQ error)/;
 
 const HEX = /^[0-9a-fA-F]+$/;
 
@@ -73,7 +74,8 @@ class Reader {
     const log = readLogLine(whole);
     if (ANNOUNCEMENTS.test(log.message.trim())) return;
     const logged = log.time !== undefined || log.device !== undefined || log.column > 0;
-    if (dump && log.time === undefined) this.#data(cutDumpText(whole.slice(dump[0].length)), number, dump[0].length, HALFWORD_DUMP.test(whole));
+    if (dump && log.time === undefined)
+      this.#data(cutDumpText(whole.slice(dump[0].length)), number, dump[0].length, HALFWORD_DUMP.test(whole));
     else if (logged) this.#logged(log.message, number, log.column);
     else this.#data(whole, number, 0, false);
     this.#inDump = dump !== undefined;

@@ -121,7 +121,9 @@ function common({ found, count, lastLine, doubts }: Group): Common {
 function accessText(fields: Readonly<Record<string, number>>): string | undefined {
   const { RnW, InD, PnU } = fields;
   if (RnW === undefined) return undefined;
-  const rest = [InD, PnU].every((bit) => bit === undefined) ? [] : [InD === 1 ? "instruction" : "data", PnU === 1 ? "privileged" : "unprivileged"];
+  const rest = [InD, PnU].every((bit) => bit === undefined)
+    ? []
+    : [InD === 1 ? "instruction" : "data", PnU === 1 ? "privileged" : "unprivileged"];
   return [RnW === 1 ? "read" : "write", ...rest].join(", ");
 }
 
@@ -137,8 +139,11 @@ function eventFinding(group: Group, event: EventFound): DmesgFinding {
     ...common(group),
     id: name === "reserved" ? hex(number, 2) : name,
     severity: "error",
+    from: "arm_smmu_evtq_thread",
     title: name === "reserved" ? `${known} ${hex(number, 2)}` : `${name} (event ${hex(number, 2)}): ${meaning}`,
-    stream: identified ? { streamId: hex(event.words[1]!), substreamId: withSubstream ? hex(fields["SubstreamID"]!) : undefined, client } : undefined,
+    stream: identified
+      ? { streamId: hex(event.words[1]!), substreamId: withSubstream ? hex(fields["SubstreamID"]!) : undefined, client }
+      : undefined,
     access: subject.complete ? accessText(fields) : undefined,
     addresses: group.addresses.summary(),
     words: event.known === 0 ? [] : wordsText(event.words).slice(0, event.known),
@@ -151,14 +156,25 @@ function eventFinding(group: Group, event: EventFound): DmesgFinding {
 function commandFinding(group: Group, { words, known }: CommandFound, config: SmmuConfig): DmesgFinding {
   const decoded = known === 2 ? decodeCommand(words, config) : undefined;
   const objections = decoded?.objections.map(({ text, section }) => `${text} (IHI 0070 §${section.replace("§", "")})`) ?? [];
-  const fine = decoded !== undefined && objections.length === 0 ? ["the command is legal as it stands: the SMMU saw something else, or has not got what it needs"] : objections;
+  const fine =
+    decoded !== undefined && objections.length === 0
+      ? ["the command is legal as it stands: the SMMU saw something else, or has not got what it needs"]
+      : objections;
   return {
     ...common(group),
     id: "bad-command",
     severity: "error",
+    from: "arm_smmu_cmdq_skip_err",
     title: decoded === undefined ? "a command in error, cut short" : `the command in error: ${decoded.name}`,
     words: wordsText(words).slice(0, known),
-    story: decoded === undefined ? [] : [decoded.summary, ...fine, "the driver replaced it by a CMD_SYNC: what it should have done (an invalidation, say) has not been done"],
+    story:
+      decoded === undefined
+        ? []
+        : [
+            decoded.summary,
+            ...fine,
+            "the driver replaced it by a CMD_SYNC: what it should have done (an invalidation, say) has not been done",
+          ],
     causes: [],
     next: [],
   };
@@ -171,6 +187,7 @@ function messageFinding(group: Group, found: MessageFound): DmesgFinding {
     id: row.id,
     severity: row.severity,
     title: row.title,
+    from: row.from,
     story: row.story(found.groups, found),
     causes: row.causes?.(found.groups, found) ?? [],
     next: row.next ?? [],
@@ -179,13 +196,30 @@ function messageFinding(group: Group, found: MessageFound): DmesgFinding {
 
 /** The events of each stream, in order of their first. */
 function summaries(groups: readonly Group[]): StreamSummary[] {
-  const streams = new Map<string, { client: string | undefined; device: string; streamId: string; events: Record<string, number>; lowest: bigint | undefined; highest: bigint | undefined }>();
+  const streams = new Map<
+    string,
+    {
+      client: string | undefined;
+      device: string;
+      streamId: string;
+      events: Record<string, number>;
+      lowest: bigint | undefined;
+      highest: bigint | undefined;
+    }
+  >();
   for (const group of groups) {
     const { found } = group;
     if (found.what !== "event" || (found.known === 0 && found.client === undefined)) continue;
     const streamId = hex(found.words[1]!);
     const key = `${found.device} ${streamId}`;
-    const stream = streams.get(key) ?? { client: undefined, device: found.device, streamId, events: {}, lowest: undefined, highest: undefined };
+    const stream = streams.get(key) ?? {
+      client: undefined,
+      device: found.device,
+      streamId,
+      events: {},
+      lowest: undefined,
+      highest: undefined,
+    };
     streams.set(key, stream);
     stream.client ??= clientOf(group);
     const { name, number } = decodeEvent(found.words);

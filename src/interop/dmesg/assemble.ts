@@ -15,7 +15,8 @@ const COMMAND = /^\s*skipping command in error state:/;
 const WORD = /^\s*0x([0-9a-f]{16})\s*$/;
 /** A word that lost digits: the console was cut or overrun. */
 const HALF_WORD = /^\s*0x[0-9a-f]{1,15}\s*$/;
-const SENTENCE = /event: (\w+) client: (.+?) sid: (0x[0-9a-f]+|0) ssid: (0x[0-9a-f]+|0)(?: iova: (0x[0-9a-f]+|0) ipa: (0x[0-9a-f]+|0)| fetch_addr: (0x[0-9a-f]+|0))?/;
+const SENTENCE =
+  /event: (\w+) client: (.+?) sid: (0x[0-9a-f]+|0) ssid: (0x[0-9a-f]+|0)(?: iova: (0x[0-9a-f]+|0) ipa: (0x[0-9a-f]+|0)| fetch_addr: (0x[0-9a-f]+|0))?/;
 const ACCESS = /(un)?priv (data|inst) (read|write) (s1|s2) "([^"]*)"( ttd_read| ttd_write)?( stall)? stag: (0x[0-9a-f]+|0)/;
 const SUPPRESSED = /arm_smmu\w*: (\d+) callbacks suppressed/;
 
@@ -75,7 +76,14 @@ export class Assembler {
     // The patterns are plain English: they count only where the line names an SMMU, or its client where that is due.
     if (!found || !(found.row.ofClient ? line.device !== undefined : isSmmu(line))) return;
     this.#note(found.row.id, found.groups, device, line.time);
-    this.#emit({ ...this.#place(line, device), lastLine: this.#line, what: "message", id: found.row.id, groups: found.groups, text: line.message.trim() });
+    this.#emit({
+      ...this.#place(line, device),
+      lastLine: this.#line,
+      what: "message",
+      id: found.row.id,
+      groups: found.groups,
+      text: line.message.trim(),
+    });
   }
 
   /** The log has ended. */
@@ -95,7 +103,8 @@ export class Assembler {
     const { boot } = this.history;
     if (id === "taken-over") boot.takenOver.set(device, secondsOf(time));
     if (id === "cmd-error") boot.commandErrors.set(device, this.#line);
-    if (id === "probe") boot.probes.set(device, { ias: Number(groups["ias"]), oas: Number(groups["oas"]), features: Number(groups["features"]) });
+    if (id === "probe")
+      boot.probes.set(device, { ias: Number(groups["ias"]), oas: Number(groups["oas"]), features: Number(groups["features"]) });
   }
 
   #headline(line: LogLine, device: string): boolean {
@@ -110,7 +119,15 @@ export class Assembler {
     const cut = this.#blocks.filter((block) => block.key === key && block.what === what);
     for (const block of cut) this.#close(block, "the next one begins before its last word");
     this.#blocks = this.#blocks.filter((block) => !cut.includes(block));
-    this.#blocks.push({ key, what, announced: event ? Number.parseInt(event[1]!, 16) : 0, words: [], place: this.#place(line, device), lastLine: this.#line, doubts: [] });
+    this.#blocks.push({
+      key,
+      what,
+      announced: event ? Number.parseInt(event[1]!, 16) : 0,
+      words: [],
+      place: this.#place(line, device),
+      lastLine: this.#line,
+      doubts: [],
+    });
     return true;
   }
 
@@ -146,7 +163,8 @@ export class Assembler {
       return;
     }
     const record = toWords(words, 8);
-    if (words.length > 0 && (record[0]! & 0xff) !== announced) doubts.push("the first word is of another event than the headline: the words of two messages are mixed");
+    if (words.length > 0 && (record[0]! & 0xff) !== announced)
+      doubts.push("the first word is of another event than the headline: the words of two messages are mixed");
     if (words.length === 0) record[0] = announced;
     this.#keep({ ...place, lastLine, what, words: record, known: words.length, client: undefined, doubts });
   }
@@ -171,7 +189,12 @@ export class Assembler {
   #subject([, name = "", client, sid, ssid, iova, ipa, fetch]: RegExpExecArray, line: LogLine, device: string): void {
     const recent = this.#recent.get(device);
     const spec = EVENTS.find((event) => event.name === name);
-    if (recent && recent.client === undefined && (recent.words[0]! & 0xff) === (spec?.number ?? recent.words[0]! & 0xff) && recent.words[1] === Number(sid)) {
+    if (
+      recent &&
+      recent.client === undefined &&
+      (recent.words[0]! & 0xff) === (spec?.number ?? recent.words[0]! & 0xff) &&
+      recent.words[1] === Number(sid)
+    ) {
       recent.client = client;
       recent.lastLine = this.#line;
       return;

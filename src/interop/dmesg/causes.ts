@@ -7,7 +7,19 @@ import { EventNumber } from "../../hw/index.ts";
 import { CONFIGURATION_CAUSES } from "./causes-config.ts";
 import { type Cause, type Subject, inRam } from "./subject.ts";
 
-const { F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION, C_BAD_STE, C_BAD_STREAMID, C_BAD_CD, C_BAD_SUBSTREAMID, F_WALK_EABT, F_STE_FETCH, F_CD_FETCH } = EventNumber;
+const {
+  F_TRANSLATION,
+  F_ADDR_SIZE,
+  F_ACCESS,
+  F_PERMISSION,
+  C_BAD_STE,
+  C_BAD_STREAMID,
+  C_BAD_CD,
+  C_BAD_SUBSTREAMID,
+  F_WALK_EABT,
+  F_STE_FETCH,
+  F_CD_FETCH,
+} = EventNumber;
 const TRANSLATION = [F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION];
 const ANY_FAULT = [...TRANSLATION, C_BAD_STE, C_BAD_STREAMID, C_BAD_CD, C_BAD_SUBSTREAMID, F_WALK_EABT, F_STE_FETCH, F_CD_FETCH];
 
@@ -50,7 +62,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_TRANSLATION],
     weight: 91,
     when: (s) => own(s) && at(s, (address) => address < 0x1000n),
-    text: (s) => `the address is 0: ${deviceName(s)} follows a descriptor or ring base that was never written or was cleared (ring torn down or device reset while it still runs)`,
+    text: (s) =>
+      `the address is 0: ${deviceName(s)} follows a descriptor or ring base that was never written or was cleared (ring torn down or device reset while it still runs)`,
     next: "the client's ring and descriptor addresses; the order of stop, clear and free in its driver",
     reference: "IHI 0070 §7.3.13",
   },
@@ -68,7 +81,8 @@ const CAUSES: readonly Cause[] = [
     events: ANY_FAULT,
     weight: 38,
     when: ({ boot, device, sinceTakeover = 0 }) => boot.takenOver.has(device) && sinceTakeover > LONG_AFTER,
-    text: () => "this kernel found the SMMU enabled when it started: a device that nobody has driven since may still do what an earlier kernel told it",
+    text: () =>
+      "this kernel found the SMMU enabled when it started: a device that nobody has driven since may still do what an earlier kernel told it",
     reference: "arm_smmu_device_reset",
   },
   {
@@ -86,7 +100,8 @@ const CAUSES: readonly Cause[] = [
     events: ANY_FAULT,
     weight: 86,
     when: ({ goingDown }) => goingDown !== undefined,
-    text: (s) => `the machine was going down ("${s.goingDown}"): ${deviceName(s)} still does DMA after its mappings or tables were torn down (no ->shutdown hook, or one that does not stop DMA)`,
+    text: (s) =>
+      `the machine was going down ("${s.goingDown}"): ${deviceName(s)} still does DMA after its mappings or tables were torn down (no ->shutdown hook, or one that does not stop DMA)`,
     next: "the client driver's ->shutdown; device links that make the SMMU's hook run after the client's",
     reference: "device_shutdown, arm_smmu_device_shutdown",
   },
@@ -95,7 +110,8 @@ const CAUSES: readonly Cause[] = [
     events: ANY_FAULT,
     weight: 84,
     when: ({ client }) => client === "(unassigned sid)",
-    text: () => "no device of this kernel has this StreamID: DMA of a device that firmware or an earlier kernel started, or whose StreamID the firmware's map does not give (requester ID of a bridge, a second function)",
+    text: () =>
+      "no device of this kernel has this StreamID: DMA of a device that firmware or an earlier kernel started, or whose StreamID the firmware's map does not give (requester ID of a bridge, a second function)",
     next: "iommu-map in the device tree or the ID mappings of the IORT against the StreamID; a region that firmware needs is declared as RMR or iommu-addresses",
     reference: "arm_smmu_insert_master",
   },
@@ -103,8 +119,10 @@ const CAUSES: readonly Cause[] = [
     id: "beyond-input",
     events: [F_TRANSLATION, F_ADDR_SIZE],
     weight: 83,
-    when: (s) => own(s) && at(s, (address) => address >> BigInt(s.boot.probes.get(s.device)?.ias ?? 52) !== 0n && address >> 31n !== (1n << 33n) - 1n),
-    text: (s) => `the address has more bits than the SMMU's input size (${s.boot.probes.get(s.device)?.ias ?? 52}): no address that Linux mapped; the device sends garbage or puts flags into address bits`,
+    when: (s) =>
+      own(s) && at(s, (address) => address >> BigInt(s.boot.probes.get(s.device)?.ias ?? 52) !== 0n && address >> 31n !== (1n << 33n) - 1n),
+    text: (s) =>
+      `the address has more bits than the SMMU's input size (${s.boot.probes.get(s.device)?.ias ?? 52}): no address that Linux mapped; the device sends garbage or puts flags into address bits`,
     next: "the descriptor that the device followed, byte by byte",
     reference: "IHI 0070 §3.4.1",
   },
@@ -113,7 +131,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_TRANSLATION],
     weight: 80,
     when: (s) => own(s) && at(s, (address) => inRam(s, address) && !whereLinuxMaps(address)),
-    text: (s) => `the address is physical RAM: ${deviceName(s)} was given a physical address (a buffer that did not go through the DMA API, rings or a framebuffer of the firmware, or a kernel before this one that ran without translation)`,
+    text: (s) =>
+      `the address is physical RAM: ${deviceName(s)} was given a physical address (a buffer that did not go through the DMA API, rings or a framebuffer of the firmware, or a kernel before this one that ran without translation)`,
     next: "who programmed the device: its driver (dma_map_*, dma_alloc_*), firmware (needs a reserved region), or an earlier kernel",
     reference: "iommu_dma_map_page; IORT RMR",
   },
@@ -122,7 +141,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_PERMISSION],
     weight: 80,
     when: (s) => s.complete && s.write && !s.stage2,
-    text: (s) => `${deviceName(s)} writes through a read-only mapping: the buffer was mapped DMA_TO_DEVICE (or IOMMU_READ) and the device writes to it`,
+    text: (s) =>
+      `${deviceName(s)} writes through a read-only mapping: the buffer was mapped DMA_TO_DEVICE (or IOMMU_READ) and the device writes to it`,
     next: "the direction given to dma_map_* for this buffer; a descriptor that is written back needs DMA_BIDIRECTIONAL",
     reference: "IHI 0070 §7.3.16; dma_info_to_prot",
   },
@@ -131,7 +151,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_PERMISSION],
     weight: 80,
     when: (s) => s.complete && s.stage2,
-    text: (s) => `stage 2 refuses: the hypervisor mapped this ${s.write ? "read-only (a ROM, dirty tracking, a page shared copy-on-write)" : "without read permission (an MSI doorbell is write-only)"}${s.class === 2 ? "" : ", or as Device memory, where S2PTW forbids tables"}`,
+    text: (s) =>
+      `stage 2 refuses: the hypervisor mapped this ${s.write ? "read-only (a ROM, dirty tracking, a page shared copy-on-write)" : "without read permission (an MSI doorbell is write-only)"}${s.class === 2 ? "" : ", or as Device memory, where S2PTW forbids tables"}`,
     next: "the stage-2 mapping of the IPA in the hypervisor or in VFIO",
     reference: "IHI 0070 §7.3.16, §5.2 (S2PTW)",
   },
@@ -148,7 +169,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_PERMISSION],
     weight: 70,
     when: (s) => s.complete && !s.stage2 && !s.write && !s.instruction && !s.privileged,
-    text: () => "an unprivileged read: stage 1 always lets those with access read, so the mapping is for privileged accesses only (IOMMU_PRIV) or a table above it says so (APTable)",
+    text: () =>
+      "an unprivileged read: stage 1 always lets those with access read, so the mapping is for privileged accesses only (IOMMU_PRIV) or a table above it says so (APTable)",
     next: "does the device's master issue privileged accesses (AxPROT, PASID Privileged Mode), or should STE.PRIVCFG make them so?",
     reference: "IHI 0070 §3.3.4; IOMMU_PRIV",
   },
@@ -157,7 +179,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_TRANSLATION],
     weight: 76,
     when: (s) => own(s) && s.addresses.pattern === "rising",
-    text: (s) => `the addresses rise step by step: ${deviceName(s)} ${s.write ? "writes" : "reads"} on past the end of a mapping (length in a descriptor larger than what was mapped, or tables torn down under a running stream)`,
+    text: (s) =>
+      `the addresses rise step by step: ${deviceName(s)} ${s.write ? "writes" : "reads"} on past the end of a mapping (length in a descriptor larger than what was mapped, or tables torn down under a running stream)`,
     next: "the end of the buffer that was mapped last below the first address",
     reference: "IHI 0070 §7.3.13",
   },
@@ -165,8 +188,14 @@ const CAUSES: readonly Cause[] = [
     id: "prefetch",
     events: [F_TRANSLATION],
     weight: 58,
-    when: (s) => own(s) && s.complete && !s.write && s.addresses.pattern === "one" && at(s, (address) => address >= 0x1000n && address % 0x1000n === 0n),
-    text: (s) => `a read of the first bytes of a page: ${deviceName(s)} may fetch ahead beyond the end of a buffer that ends with the page before`,
+    when: (s) =>
+      own(s) &&
+      s.complete &&
+      !s.write &&
+      s.addresses.pattern === "one" &&
+      at(s, (address) => address >= 0x1000n && address % 0x1000n === 0n),
+    text: (s) =>
+      `a read of the first bytes of a page: ${deviceName(s)} may fetch ahead beyond the end of a buffer that ends with the page before`,
     next: "is the page before mapped, and does the buffer end there?",
     reference: "IHI 0070 §7.3.13",
   },
@@ -174,8 +203,10 @@ const CAUSES: readonly Cause[] = [
     id: "maybe-physical",
     events: [F_TRANSLATION],
     weight: 46,
-    when: (s) => own(s) && s.boot.ram.length === 0 && at(s, (address) => address >= 0x4000_0000n && address < 1n << 40n && !whereLinuxMaps(address)),
-    text: () => "the address may be a physical one: Linux maps from the top of the 32-bit range downwards, and the log does not list the RAM",
+    when: (s) =>
+      own(s) && s.boot.ram.length === 0 && at(s, (address) => address >= 0x4000_0000n && address < 1n << 40n && !whereLinuxMaps(address)),
+    text: () =>
+      "the address may be a physical one: Linux maps from the top of the 32-bit range downwards, and the log does not list the RAM",
     next: "the machine's memory map (/proc/iomem)",
     reference: "iommu_dma_alloc_iova",
   },
@@ -194,7 +225,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_TRANSLATION, F_ACCESS, F_PERMISSION],
     weight: 78,
     when: (s) => s.substream && own(s),
-    text: () => "the access has a SubstreamID (PASID): memory of a process that is not present, not accessed yet, or gone; a device that cannot stall or use PRI needs it pinned",
+    text: () =>
+      "the access has a SubstreamID (PASID): memory of a process that is not present, not accessed yet, or gone; a device that cannot stall or use PRI needs it pinned",
     next: "is the process alive and the memory pinned? Does the device support page faults (dma-can-stall, PRI)?",
     reference: "arm_smmu_sva_set_dev_pasid",
   },
@@ -222,7 +254,8 @@ const CAUSES: readonly Cause[] = [
     events: [F_ACCESS],
     weight: 75,
     when: () => true,
-    text: () => "Linux's own tables always have the Access flag set: the tables are a process's (shared, and the SMMU does not set the flag itself), a guest's, or overwritten",
+    text: () =>
+      "Linux's own tables always have the Access flag set: the tables are a process's (shared, and the SMMU does not set the flag itself), a guest's, or overwritten",
     reference: "IHI 0070 §7.3.15; arm_lpae_prot_to_pte",
   },
   {

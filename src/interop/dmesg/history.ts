@@ -19,7 +19,8 @@ function newBoot(index: number, how: Boot["how"]): Boot {
 }
 
 /** Lines that begin a way down. */
-const WAY_DOWN = /(?:kexec_core: Starting new kernel|Starting crashdump kernel|reboot: (?:Restarting system|Power down|System halted)|sysrq: (?:Resetting|Emergency|Power Off)|systemd-shutdown|Kernel panic - not syncing)/;
+const WAY_DOWN =
+  /(?:kexec_core: Starting new kernel|Starting crashdump kernel|reboot: (?:Restarting system|Power down|System halted)|sysrq: (?:Resetting|Emergency|Power Off)|systemd-shutdown|Kernel panic - not syncing)/;
 const FIRST_LINE = /Booting Linux on physical CPU|^Linux version \d/;
 const MEMORY_NODE = /node\s+\d+: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]/;
 const GROUP = /Adding to iommu group \d+/;
@@ -50,14 +51,18 @@ export class History {
     if (node) boot.ram.push({ first: BigInt(`0x${node[1]!}`), last: BigInt(`0x${node[2]!}`) });
     if (GROUP.test(message) && device !== undefined) boot.attached.add(device);
     if (/DMA domain TLB invalidation policy: lazy/.test(message)) boot.lazy = true;
-    if (/Default domain type: Passthrough/.test(message) || /Kernel command line:.*\biommu\.passthrough=(?:1|y|on)\b/.test(message)) boot.passthrough = true;
+    if (/Default domain type: Passthrough/.test(message) || /Kernel command line:.*\biommu\.passthrough=(?:1|y|on)\b/.test(message))
+      boot.passthrough = true;
     if (/Kernel command line:.*\belfcorehdr=/.test(message)) boot.how = "crash";
   }
 
   #begin(): void {
     if (!this.#running) return;
     const { index, goingDown = "" } = this.#boot;
-    this.#boot = newBoot(index + 1, /crashdump|panic/.test(goingDown) ? "crash" : /kexec/.test(goingDown) ? "kexec" : goingDown === "" ? "unknown" : "cold");
+    this.#boot = newBoot(
+      index + 1,
+      /crashdump|panic/.test(goingDown) ? "crash" : /kexec/.test(goingDown) ? "kexec" : goingDown === "" ? "unknown" : "cold",
+    );
   }
 }
 

@@ -37,7 +37,13 @@ export class Addresses {
   summary(): AddressSummary | undefined {
     if (this.#first === undefined) return undefined;
     const text = (address: bigint): string => `0x${address.toString(16)}`;
-    return { first: text(this.#first), lowest: text(this.#lowest), highest: text(this.#highest), distinct: this.#distinct.size, pattern: this.pattern };
+    return {
+      first: text(this.#first),
+      lowest: text(this.#lowest),
+      highest: text(this.#highest),
+      distinct: this.#distinct.size,
+      pattern: this.pattern,
+    };
   }
 }
 

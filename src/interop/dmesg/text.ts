@@ -31,9 +31,10 @@ function subjectText({ stream, access, addresses }: DmesgFinding): string {
   return parts.join(", ");
 }
 
-function placeText({ device, time, lines, count }: DmesgFinding): string {
+function placeText({ device, from, time, lines, count }: DmesgFinding): string {
   const at = lines.first === lines.last ? `line ${lines.first}` : `lines ${lines.first} to ${lines.last}`;
-  return [...(device === "" ? [] : [device]), at, ...(time === undefined ? [] : [`${count > 1 ? "first at " : "at "}${time}`])].join(", ");
+  const when = time === undefined ? [] : [`${count > 1 ? "first at " : "at "}${time}`];
+  return [...(device === "" ? [] : [device]), at, ...when, `printed by ${from}`].join(", ");
 }
 
 /** @param context lines of the log around the finding */
@@ -59,7 +60,9 @@ function findingLines(finding: DmesgFinding, context: readonly string[], paint: 
 function streamLines(streams: readonly StreamSummary[], paint: Paint): string[] {
   if (streams.length === 0) return [];
   const rows = streams.flatMap(({ streamId, client, device, events, lowest, highest }) => {
-    const what = Object.entries(events).map(([name, count]) => `${count} ${name}`).join(", ");
+    const what = Object.entries(events)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(", ");
     const range = lowest === undefined ? "" : lowest === highest ? ` at ${lowest}` : ` at ${lowest} to ${highest}`;
     const who = [client, device].filter((name) => name !== undefined && name !== "").join(", ");
     return hanging(`  ${streamId.padEnd(10)} `, `${what}${range}${who === "" ? "" : ` (${who})`}`);
@@ -71,7 +74,10 @@ function streamLines(streams: readonly StreamSummary[], paint: Paint): string[] 
 export function dmesgText(report: DmesgReport, paint: Paint, contextOf: (finding: DmesgFinding) => readonly string[] = () => []): string {
   const { findings, streams, suppressed, lines, boots } = report;
   if (findings.length === 0) return `${counted(lines, "line")}, nothing about an SMMUv3 that needs explaining\n`;
-  const swallowed = suppressed === 0 ? [] : [hanging("", `the kernel's rate limit swallowed ${counted(suppressed, "further record")}: counts here are lower bounds`)];
+  const swallowed =
+    suppressed === 0
+      ? []
+      : [hanging("", `the kernel's rate limit swallowed ${counted(suppressed, "further record")}: counts here are lower bounds`)];
   const kernels = boots > 1 ? `, ${boots} kernels` : "";
   const blocks = [
     ...findings.map((finding) => findingLines(finding, contextOf(finding), paint)),
@@ -79,5 +85,8 @@ export function dmesgText(report: DmesgReport, paint: Paint, contextOf: (finding
     streamLines(streams, paint),
     [paint("dim", `${counted(lines, "line")}${kernels}, ${counted(findings.length, "finding")}`)],
   ];
-  return `${blocks.filter((block) => block.length > 0).map((block) => block.join("\n")).join("\n\n")}\n`;
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join("\n"))
+    .join("\n\n")}\n`;
 }

@@ -91,6 +91,8 @@ export interface DmesgFinding {
   readonly id: string;
   readonly severity: "error" | "warning" | "info";
   readonly title: string;
+  /** Linux function that prints it. */
+  readonly from: string;
   readonly count: number;
   readonly device: string;
   readonly time: string | undefined;

@@ -18,7 +18,11 @@ export function differenceDocument(difference: Difference): object {
     case "state":
       return { ...difference, ours: hex(difference.ours), theirs: hex(difference.theirs) };
     case "event":
-      return { what: difference.what, ours: difference.ours ? wordsText(difference.ours) : null, theirs: difference.theirs ? wordsText(difference.theirs) : null };
+      return {
+        what: difference.what,
+        ours: difference.ours ? wordsText(difference.ours) : null,
+        theirs: difference.theirs ? wordsText(difference.theirs) : null,
+      };
     case "translation":
       return { what: difference.what, ours: answerDocument(difference.ours), theirs: answerDocument(difference.theirs) };
     default:
@@ -27,7 +31,12 @@ export function differenceDocument(difference: Difference): object {
 }
 
 function findingDocument({ record, difference, deviation }: Finding): object {
-  return { record, kind: deviation === undefined ? "wrong" : "deviation", deviation: deviation?.id ?? null, difference: differenceDocument(difference) };
+  return {
+    record,
+    kind: deviation === undefined ? "wrong" : "deviation",
+    deviation: deviation?.id ?? null,
+    difference: differenceDocument(difference),
+  };
 }
 
 function staleDocument({ addressHi, addressLo, structure, streamId, ...use }: ReplayReport["stale"][number]["use"]): object {
@@ -35,7 +44,11 @@ function staleDocument({ addressHi, addressLo, structure, streamId, ...use }: Re
 }
 
 /** `quiesce/replay@1`. @param complete false: the reading was interrupted */
-export function replayDocument(report: ReplayReport, deviations: readonly { readonly id: string; readonly title: string; readonly section: string }[], complete: boolean): object {
+export function replayDocument(
+  report: ReplayReport,
+  deviations: readonly { readonly id: string; readonly title: string; readonly section: string }[],
+  complete: boolean,
+): object {
   const { findings, stale, deviations: counts, ...rest } = report;
   return {
     schema: "quiesce/replay@1",
@@ -56,7 +69,10 @@ export function explainDocument({ recorded, differences, stale, ...rest }: Expla
   return {
     schema: "quiesce/explain@1",
     ...rest,
-    recorded: { answer: answerDocument(recorded.answer), architecture: recorded.architecture ? answerDocument(recorded.architecture) : null },
+    recorded: {
+      answer: answerDocument(recorded.answer),
+      architecture: recorded.architecture ? answerDocument(recorded.architecture) : null,
+    },
     differences: differences.map(findingDocument),
     stale: stale.map(staleDocument),
   };

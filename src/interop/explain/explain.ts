@@ -96,7 +96,8 @@ export class Explainer {
       if (record.t === "x") this.#lastRequest = record.n;
       return false;
     }
-    if (record.t !== "x") throw new ExplainError(`record ${record.n} is ${describeRecord(record)}, not a translation request${this.#nearest()}`);
+    if (record.t !== "x")
+      throw new ExplainError(`record ${record.n} is ${describeRecord(record)}, not a translation request${this.#nearest()}`);
     this.#explain(record);
     return true;
   }
@@ -124,13 +125,20 @@ export class Explainer {
     replayer.again(record);
     const fromMemory = this.#walkthrough(record);
     this.#watching = false;
-    const cached: string[] = NEEDS.filter(({ kind }) => count(fromMemory, kind) > 0 && count(withCaches, kind) === 0).map(({ name }) => name);
+    const cached: string[] = NEEDS.filter(({ kind }) => count(fromMemory, kind) > 0 && count(withCaches, kind) === 0).map(
+      ({ name }) => name,
+    );
     if (cached.length === 0 && withCaches.fetches.length < fromMemory.fetches.length) cached.push("a part of the structures");
     const differs = describe(withCaches.result) !== describe(fromMemory.result);
     this.#explanation = {
       record: record.n,
       scenario: this.#header.scenario,
-      request: { streamId: hex(record.sid), address: hex64(record.addressHi, record.addressLo), access: record.write ? "write" : "read", injected: record.injected },
+      request: {
+        streamId: hex(record.sid),
+        address: hex64(record.addressHi, record.addressLo),
+        access: record.write ? "write" : "read",
+        injected: record.injected,
+      },
       registers: before,
       withCaches: { ...bare(withCaches), cached },
       fromMemory: cached.length > 0 || differs ? bare(fromMemory) : undefined,
@@ -169,11 +177,22 @@ export class Explainer {
     const { transaction: tx, outcome } = this.#replayer;
     const words = this.#records.at(-1);
     const event = EVENTS.find(({ number }) => number === tx.event);
-    const common = { outcome: OUTCOMES[outcome], via: VIA[tx.via], event: event?.name, record: words && decodeEventRecord(Uint32Array.from(words)) };
+    const common = {
+      outcome: OUTCOMES[outcome],
+      via: VIA[tx.via],
+      event: event?.name,
+      record: words && decodeEventRecord(Uint32Array.from(words)),
+    };
     if (outcome === Outcome.forward) {
       const physical = physicalText(Math.floor(tx.physical / 2 ** 32), tx.physical >>> 0);
       const says = `${VIA[tx.via]}: ${hex64(record.addressHi, record.addressLo)} goes to ${physical}`;
-      return { ...common, physical, attributes: attributesText(tx.attributes, tx.shareability), says, section: tx.via === Via.globalBypass ? "6.3.14" : "3.3.3" };
+      return {
+        ...common,
+        physical,
+        attributes: attributesText(tx.attributes, tx.shareability),
+        says,
+        section: tx.via === Via.globalBypass ? "6.3.14" : "3.3.3",
+      };
     }
     return { ...common, physical: undefined, attributes: undefined, ...this.#refusal(tx, event?.section) };
   }
@@ -183,8 +202,13 @@ export class Explainer {
     const { smmu } = this.#replayer;
     const words = this.#records.at(-1);
     if (words) return { says: eventStory(Uint32Array.from(words)).join("; "), section: section ?? "7.3" };
-    if (tx.event !== 0) return { says: "the event is not recorded: CD.R or STE.S2R is 0 for this stage, or CR2.RECINVSID is 0", section: "5.5, 6.3.12" };
-    if ((smmu.read(CR0ACK, 4) & 1) === 0) return { says: "SMMUEN is 0 and GBPA.ABORT is 1, or the address is beyond the output size: abort without an event", section: "6.3.14" };
+    if (tx.event !== 0)
+      return { says: "the event is not recorded: CD.R or STE.S2R is 0 for this stage, or CR2.RECINVSID is 0", section: "5.5, 6.3.12" };
+    if ((smmu.read(CR0ACK, 4) & 1) === 0)
+      return {
+        says: "SMMUEN is 0 and GBPA.ABORT is 1, or the address is beyond the output size: abort without an event",
+        section: "6.3.14",
+      };
     return { says: "STE.Config is 0b0xx: abort without an event", section: "5.2" };
   }
 }
@@ -222,10 +246,21 @@ function describeRecord(record: Exclude<TraceRecord, { t: "x" }>): string {
 /** What the registers decide before any structure is fetched. */
 function registersOf(smmu: Smmu, streamId: number): Explanation["registers"] {
   const enabled = (smmu.read(CR0ACK, 4) & 1) !== 0;
-  const cr0 = { name: "CR0ACK", value: hex(smmu.read(CR0ACK, 4)), says: enabled ? "SMMUEN is 1: the Stream table decides" : "SMMUEN is 0: GBPA decides" };
+  const cr0 = {
+    name: "CR0ACK",
+    value: hex(smmu.read(CR0ACK, 4)),
+    says: enabled ? "SMMUEN is 1: the Stream table decides" : "SMMUEN is 0: GBPA decides",
+  };
   if (!enabled) {
     const gbpa = smmu.read(GBPA, 4);
-    return [cr0, { name: "GBPA", value: hex(gbpa), says: (gbpa & 0x10_0000) !== 0 ? "ABORT is 1: transactions abort without an event" : "ABORT is 0: transactions bypass" }];
+    return [
+      cr0,
+      {
+        name: "GBPA",
+        value: hex(gbpa),
+        says: (gbpa & 0x10_0000) !== 0 ? "ABORT is 1: transactions abort without an event" : "ABORT is 0: transactions bypass",
+      },
+    ];
   }
   const cfg = smmu.read(STRTAB_BASE_CFG, 4);
   const base = new Uint32Array(2);
@@ -235,8 +270,20 @@ function registersOf(smmu: Smmu, streamId: number): Explanation["registers"] {
   const cr2 = smmu.read(CR2, 4);
   return [
     cr0,
-    { name: "STRTAB_BASE", value: hex64(base[1]!, base[0]!), says: `Stream table at ${hex(join64(base[1]! & 0x00ff_ffff, base[0]! & ~0x3f))}` },
-    { name: "STRTAB_BASE_CFG", value: hex(cfg), says: `${format}, ${size} bits of StreamID: ${hex(streamId)} is ${streamId < 2 ** size ? "in range" : "out of range, C_BAD_STREAMID"}` },
-    { name: "CR2", value: hex(cr2), says: (cr2 & 2) !== 0 ? "RECINVSID is 1: C_BAD_STREAMID is recorded" : "RECINVSID is 0: C_BAD_STREAMID is not recorded" },
+    {
+      name: "STRTAB_BASE",
+      value: hex64(base[1]!, base[0]!),
+      says: `Stream table at ${hex(join64(base[1]! & 0x00ff_ffff, base[0]! & ~0x3f))}`,
+    },
+    {
+      name: "STRTAB_BASE_CFG",
+      value: hex(cfg),
+      says: `${format}, ${size} bits of StreamID: ${hex(streamId)} is ${streamId < 2 ** size ? "in range" : "out of range, C_BAD_STREAMID"}`,
+    },
+    {
+      name: "CR2",
+      value: hex(cr2),
+      says: (cr2 & 2) !== 0 ? "RECINVSID is 1: C_BAD_STREAMID is recorded" : "RECINVSID is 0: C_BAD_STREAMID is not recorded",
+    },
   ];
 }

@@ -24,8 +24,10 @@ function runLines(run: FirmwareRunReport, paint: Paint): string[] {
   const { title, line, records, equal, wrong, diagnostics, findings, notModelled } = run;
   return [
     ...hanging("", `${title} (line ${line})`).map((text) => paint("bold", text)),
-    `  ${counted(records, "access")}: ${equal} comparisons equal, ${wrong} unexplained`.replace("accesss", "accesses"),
-    ...diagnostics.flatMap((found) => hanging(`  line ${found.line}: `, `${found.detail} (${plain(found.section)}; ${found.rule})`)).map((text) => paint("stray", text)),
+    `  ${records} accesses: ${equal} comparisons equal, ${wrong} unexplained`,
+    ...diagnostics
+      .flatMap((found) => hanging(`  line ${found.line}: `, `${found.detail} (${plain(found.section)}; ${found.rule})`))
+      .map((text) => paint("stray", text)),
     ...findings.filter(({ deviation }) => deviation === undefined).flatMap((finding) => findingLines(finding, paint)),
     ...Object.entries(notModelled).map(([what, count]) => `  not modelled: ${what} (${count})`),
   ];
@@ -35,23 +37,50 @@ export function firmwareText(report: FirmwareReport, paint: Paint): string {
   const { scenario, records, equal, deviations, wrong, findings, identification, runs } = report;
   const known = stubDeviations.filter(({ id }) => deviations[id] !== undefined);
   const blocks = [
-    [...hanging("", scenario).map((text) => paint("bold", text)), `${counted(records, "record")}, ${equal} comparisons equal, ${wrong} unexplained`],
+    [
+      ...hanging("", scenario).map((text) => paint("bold", text)),
+      `${counted(records, "record")}, ${equal} comparisons equal, ${wrong} unexplained`,
+    ],
     known.flatMap((deviation) => {
       const first = findings.find(({ deviation: found }) => found?.id === deviation.id);
       return [
-        ...hanging(`${String(deviations[deviation.id]).padStart(7)}  `, `${deviation.title} (${plain(deviation.section)}; ${deviation.id})`),
-        ...(first === undefined ? [] : hanging("           ", `first in line ${first.line}: ${describeDifference(first.difference).join("; ")}`).map((text) => paint("dim", text))),
+        ...hanging(
+          `${String(deviations[deviation.id]).padStart(7)}  `,
+          `${deviation.title} (${plain(deviation.section)}; ${deviation.id})`,
+        ),
+        ...(first === undefined
+          ? []
+          : hanging("           ", `first in line ${first.line}: ${describeDifference(first.difference).join("; ")}`).map((text) =>
+              paint("dim", text),
+            )),
       ];
     }),
     ...runs.map((run) => runLines(run, paint)),
-    identification.length === 0 ? [] : ["identification registers, which are not compared", ...identification.map(({ register, ours, theirs }) => `  ${register}: ${ours}, recorded ${theirs}`)],
-    [wrong === 0 ? paint("clean", "no difference is the model's") : paint("corrupt", `${counted(wrong, "difference")} without an explanation`)],
+    identification.length === 0
+      ? []
+      : [
+          "identification registers, which are not compared",
+          ...identification.map(({ register, ours, theirs }) => `  ${register}: ${ours}, recorded ${theirs}`),
+        ],
+    [
+      wrong === 0
+        ? paint("clean", "no difference is the model's")
+        : paint("corrupt", `${counted(wrong, "difference")} without an explanation`),
+    ],
   ];
-  return `${blocks.filter((block) => block.length > 0).map((block) => block.join("\n")).join("\n\n")}\n`;
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join("\n"))
+    .join("\n\n")}\n`;
 }
 
 function findingDocument({ line, difference, deviation }: FirmwareFinding): object {
-  return { line, kind: deviation === undefined ? "wrong" : "deviation", deviation: deviation?.id ?? null, difference: differenceDocument(difference) };
+  return {
+    line,
+    kind: deviation === undefined ? "wrong" : "deviation",
+    deviation: deviation?.id ?? null,
+    difference: differenceDocument(difference),
+  };
 }
 
 /** `quiesce/replay@1` of a firmware recording. */

@@ -41,7 +41,9 @@ function fieldDifferences(ours: Decoded, theirs: Decoded): string[] {
     return [`${field.name}: ${side(field.address ?? field.value, field.says)}, recorded ${side(other.address ?? other.value, other.says)}`];
   });
   // Bits that this kind of record has no field for.
-  const rest = ours.words.flatMap((word, i) => (texts.length === 0 && word !== theirs.words[i] ? [`word ${i}: ${word}, recorded ${theirs.words[i]!}`] : []));
+  const rest = ours.words.flatMap((word, i) =>
+    texts.length === 0 && word !== theirs.words[i] ? [`word ${i}: ${word}, recorded ${theirs.words[i]!}`] : [],
+  );
   return [...texts, ...rest];
 }
 
@@ -64,7 +66,10 @@ function registerAt(offset: number): SmmuRegister | undefined {
 function registerDifference(register: SmmuRegister | undefined, name: string, ours: string, theirs: string): string[] {
   if (register === undefined) return [`${name}: ${ours}, recorded ${theirs}`];
   const decode = (value: string): Decoded => decodeRegister(register, parseWords(value, 8));
-  return [`${register.name}: ${shortHex(ours)}, recorded ${shortHex(theirs)}`, ...fieldDifferences(decode(ours), decode(theirs)).slice(0, EVENT_FIELDS_SHOWN)];
+  return [
+    `${register.name}: ${shortHex(ours)}, recorded ${shortHex(theirs)}`,
+    ...fieldDifferences(decode(ours), decode(theirs)).slice(0, EVENT_FIELDS_SHOWN),
+  ];
 }
 
 function shortHex(value: string): string {
@@ -111,7 +116,9 @@ function deviationLines(deviation: Deviation, count: number, finding: Finding | 
   const example = finding === undefined ? [] : [`first in record ${finding.record}: `, ...describeDifference(finding.difference)];
   return [
     ...hanging(`${String(count).padStart(7)}  `, `${deviation.title} (${sectionText(deviation.section)}; ${deviation.id})`),
-    ...(example.length === 0 ? [] : hanging("           ", `${example[0]!}${example.slice(1).join("; ")}`).map((line) => paint("dim", line))),
+    ...(example.length === 0
+      ? []
+      : hanging("           ", `${example[0]!}${example.slice(1).join("; ")}`).map((line) => paint("dim", line))),
   ];
 }
 
@@ -125,19 +132,50 @@ export function replayText(report: ReplayReport, paint: Paint, end?: string): st
   const { scenario, records, equal, deviations, wrong, findings, staleUses, stale, lint, notModelled } = report;
   const known = qemuDeviations.filter(({ id }) => deviations[id] !== undefined);
   const deviating = known.reduce((sum, { id }) => sum + deviations[id]!, 0);
-  const verdict = wrong === 0 ? paint("clean", "no difference is the model's") : paint("corrupt", `${counted(wrong, "difference")} without an explanation`);
+  const verdict =
+    wrong === 0
+      ? paint("clean", "no difference is the model's")
+      : paint("corrupt", `${counted(wrong, "difference")} without an explanation`);
   const blocks = [
     [
       paint("bold", scenario),
-      ...hanging("", `${counted(records, "record")}: ${equal} comparisons equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`),
+      ...hanging(
+        "",
+        `${counted(records, "record")}: ${equal} comparisons equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`,
+      ),
       ...(end === undefined ? [] : [paint("stray", end)]),
     ],
-    known.length === 0 ? [] : ["where the recorded SMMU deviates from the architecture", ...known.flatMap((deviation) => deviationLines(deviation, deviations[deviation.id]!, findings.find((found) => found.deviation === deviation), paint))],
+    known.length === 0
+      ? []
+      : [
+          "where the recorded SMMU deviates from the architecture",
+          ...known.flatMap((deviation) =>
+            deviationLines(
+              deviation,
+              deviations[deviation.id]!,
+              findings.find((found) => found.deviation === deviation),
+              paint,
+            ),
+          ),
+        ],
     wrong === 0 ? [] : findings.filter(({ deviation }) => deviation === undefined).flatMap((finding) => differenceLines(finding, paint)),
-    staleUses === 0 ? [] : [`cached entries used although memory had changed: ${staleUses}`, ...stale.flatMap(({ record, use }) => hanging(`    record ${record}: `, `${use.what} at ${hex(use.structure)}, cached ${use.cached}, in memory ${use.inMemory}; missing: ${use.missing}`))],
+    staleUses === 0
+      ? []
+      : [
+          `cached entries used although memory had changed: ${staleUses}`,
+          ...stale.flatMap(({ record, use }) =>
+            hanging(
+              `    record ${record}: `,
+              `${use.what} at ${hex(use.structure)}, cached ${use.cached}, in memory ${use.inMemory}; missing: ${use.missing}`,
+            ),
+          ),
+        ],
     countLines("what the lint says of the driver (and of what was injected under it)", lint),
     countLines("asked for and not modelled", notModelled),
     [verdict],
   ];
-  return `${blocks.filter((block) => block.length > 0).map((block) => block.join("\n")).join("\n\n")}\n`;
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join("\n"))
+    .join("\n\n")}\n`;
 }

@@ -35,10 +35,41 @@ export interface WalkContext {
   readonly cd: Uint32Array | undefined;
 }
 
-const STE_MATTERS = ["V", "Config", "S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "STRW", "PRIVCFG", "INSTCFG", "S2VMID", "S2T0SZ", "S2SL0", "S2TG", "S2PS", "S2AFFD", "S2PTW", "S2R", "S2TTB"];
+const STE_MATTERS = [
+  "V",
+  "Config",
+  "S1Fmt",
+  "S1ContextPtr",
+  "S1CDMax",
+  "S1DSS",
+  "STRW",
+  "PRIVCFG",
+  "INSTCFG",
+  "S2VMID",
+  "S2T0SZ",
+  "S2SL0",
+  "S2TG",
+  "S2PS",
+  "S2AFFD",
+  "S2PTW",
+  "S2R",
+  "S2TTB",
+];
 const LEAF_MATTERS = ["AttrIndx", "MemAttr", "AP", "S2AP", "SH", "AF", "nG", "PXN", "UXN", "XN", "Contiguous", "OA[47:12]"];
 const TABLE_MATTERS = ["NextTable[47:12]", "APTable", "PXNTable", "UXNTable"];
-const cdMatters = (half: 0 | 1): string[] => ["V", `T${half}SZ`, `TG${half}`, `EPD${half}`, `TBI${half}`, `TTB${half}`, "IPS", "AFFD", "R", "A", "ASID"];
+const cdMatters = (half: 0 | 1): string[] => [
+  "V",
+  `T${half}SZ`,
+  `TG${half}`,
+  `EPD${half}`,
+  `TBI${half}`,
+  `TTB${half}`,
+  "IPS",
+  "AFFD",
+  "R",
+  "A",
+  "ASID",
+];
 
 function swapped(words: Uint32Array): Uint32Array {
   const swap = (word: number): number => ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
@@ -73,16 +104,23 @@ export class StepReader {
         return this.#level1Stream(fetch);
       case "ste":
         this.#ste = fetch.words;
-        return this.#structure("STE", "3.3.1, 5.2", fetch, STE_MATTERS, () => decodeSte(fetch.words, this.#context.config), [this.#steRule()]);
+        return this.#structure("STE", "3.3.1, 5.2", fetch, STE_MATTERS, () => decodeSte(fetch.words, this.#context.config), [
+          this.#steRule(),
+        ]);
       case "l1cd":
         return this.#structure("level-1 CD descriptor", "3.3.2, 5.3", fetch, ["V", "L2Ptr"], () => decodeL1cd(fetch.words), [
           `SubstreamID ${hex(this.#context.index)} selects this descriptor of the CD table`,
         ]);
       case "cd":
         this.#cd = fetch.words;
-        return this.#structure("CD", "3.3.2, 5.4", fetch, cdMatters(this.#half()), () => decodeCd(fetch.words, this.#context.config, this.#ste), [
-          `index ${hex(this.#context.index)} of the CD table`,
-        ]);
+        return this.#structure(
+          "CD",
+          "3.3.2, 5.4",
+          fetch,
+          cdMatters(this.#half()),
+          () => decodeCd(fetch.words, this.#context.config, this.#ste),
+          [`index ${hex(this.#context.index)} of the CD table`],
+        );
       case "tt-s1":
         return this.#stage1(fetch);
       case "tt-s2":
@@ -92,7 +130,14 @@ export class StepReader {
     }
   }
 
-  #structure(title: string, section: string, fetch: Fetch, fields: readonly string[], decode: () => Decoded, rules: readonly string[]): ExplainStep {
+  #structure(
+    title: string,
+    section: string,
+    fetch: Fetch,
+    fields: readonly string[],
+    decode: () => Decoded,
+    rules: readonly string[],
+  ): ExplainStep {
     const aborted = fetch.status !== BusStatus.ok;
     const decoded = aborted ? undefined : decode();
     const ending = aborted ? ["memory answered with an abort"] : (decoded!.objections.map(({ text }) => `ILLEGAL: ${text}`) ?? []);
@@ -103,12 +148,16 @@ export class StepReader {
     const { streamId, split = 0 } = this.#context;
     const index = Math.floor(streamId / 2 ** split);
     const rule = `two-level Stream table: StreamID >> ${split} is ${hex(index)}, the index of this descriptor`;
-    return this.#structure("level-1 Stream table descriptor", "3.3.1.2, 5.1", fetch, ["Span", "L2Ptr"], () => decodeL1std(fetch.words), [rule]);
+    return this.#structure("level-1 Stream table descriptor", "3.3.1.2, 5.1", fetch, ["Span", "L2Ptr"], () => decodeL1std(fetch.words), [
+      rule,
+    ]);
   }
 
   #steRule(): string {
     const { streamId, split } = this.#context;
-    return split === undefined ? `linear Stream table: the STE at index ${hex(streamId)}` : `the STE at index ${hex(streamId % 2 ** split)} of the level-2 array`;
+    return split === undefined
+      ? `linear Stream table: the STE at index ${hex(streamId)}`
+      : `the STE at index ${hex(streamId % 2 ** split)} of the level-2 array`;
   }
 
   /** VA[55] chooses the table where the StreamWorld has two. */
@@ -121,7 +170,15 @@ export class StepReader {
   #stage1(fetch: Fetch): ExplainStep {
     const half = this.#half();
     const shape = this.#cd && stage1Shape(this.#cd, half);
-    if (!shape) return { title: "stage-1 descriptor", section: "3.3.5", address: hex(fetch.address), decoded: undefined, fields: [], says: ["the CD that led here is not known any more"] };
+    if (!shape)
+      return {
+        title: "stage-1 descriptor",
+        section: "3.3.5",
+        address: hex(fetch.address),
+        decoded: undefined,
+        fields: [],
+        says: ["the CD that led here is not known any more"],
+      };
     this.#level1 = this.#level1 === undefined ? shape.startLevel : this.#level1 + 1;
     this.#level2 = undefined;
     const address = (BigInt(this.#context.addressHi) << 32n) | BigInt(this.#context.addressLo);
@@ -131,7 +188,15 @@ export class StepReader {
 
   #stage2(fetch: Fetch, purpose: string): ExplainStep {
     const shape = this.#ste && stage2Shape(this.#ste);
-    if (!shape) return { title: "stage-2 descriptor", section: "3.3.5", address: hex(fetch.address), decoded: undefined, fields: [], says: ["the STE that led here is not known any more"] };
+    if (!shape)
+      return {
+        title: "stage-2 descriptor",
+        section: "3.3.5",
+        address: hex(fetch.address),
+        decoded: undefined,
+        fields: [],
+        says: ["the STE that led here is not known any more"],
+      };
     const level = this.#level2 ?? shape.startLevel;
     const step = this.#descriptor(`stage 2, level ${level}, for ${purpose}`, fetch, shape, level, [], fieldOf(STE, this.#ste!, "S2PS"));
     const { kind } = descriptorKind(fetch.words, { stage: 2, level, granule: shape.granule }, this.#context.config.oas === 52);
@@ -148,11 +213,22 @@ export class StepReader {
     const output = descriptorAddress(words, place, kind === "table");
     const tooLarge = kind !== "invalid" && fetch.status === BusStatus.ok && output >= 2 ** outputBits;
     const says = tooLarge ? [...rules, `${hex(output)} is beyond the output size of ${outputBits} bits: F_ADDR_SIZE`] : rules;
-    return this.#structure(title, kind === "table" ? "DDI 0487 D8.3.1" : "DDI 0487 D8.3.2", fetch, kind === "table" ? TABLE_MATTERS : LEAF_MATTERS, () => decodePte(words, place, config), says);
+    return this.#structure(
+      title,
+      kind === "table" ? "DDI 0487 D8.3.1" : "DDI 0487 D8.3.2",
+      fetch,
+      kind === "table" ? TABLE_MATTERS : LEAF_MATTERS,
+      () => decodePte(words, place, config),
+      says,
+    );
   }
 }
 
-const PURPOSES: Readonly<Partial<Record<SmmuAccessKind, string>>> = { l1cd: "the CD table's address", cd: "the CD's address", "tt-s1": "a stage-1 table's address" };
+const PURPOSES: Readonly<Partial<Record<SmmuAccessKind, string>>> = {
+  l1cd: "the CD table's address",
+  cd: "the CD's address",
+  "tt-s1": "a stage-1 table's address",
+};
 
 /** What each stage-2 fetch is for: what follows it tells. */
 function purposesOf(fetches: readonly Fetch[]): string[] {

@@ -8,7 +8,8 @@ import type { Explanation, ExplainResult, ExplainStep, Walkthrough } from "./typ
 
 /** The fields that mattered and have an effect. */
 function fieldTexts({ fields }: Decoded, names: readonly string[]): string[] {
-  const text = ({ name, value, address, says }: DecodedField): string => `${name} ${address ?? value}${says === undefined ? "" : ` (${says})`}`;
+  const text = ({ name, value, address, says }: DecodedField): string =>
+    `${name} ${address ?? value}${says === undefined ? "" : ` (${says})`}`;
   return fields.filter(({ name, ignored }) => names.includes(name) && ignored === undefined).map(text);
 }
 
@@ -20,7 +21,9 @@ function stepLines(step: ExplainStep, number: number, paint: Paint): string[] {
   return [
     `${paint("bold", head)}  ${paint("dim", sectionText(section))}`,
     ...says.flatMap((sentence) => hanging("    - ", sentence)),
-    ...(decoded === undefined ? [] : hanging("    ", decoded.words.slice(0, decoded.words.length > 4 ? 4 : undefined).join(" ")).map((line) => paint("dim", line))),
+    ...(decoded === undefined
+      ? []
+      : hanging("    ", decoded.words.slice(0, decoded.words.length > 4 ? 4 : undefined).join(" ")).map((line) => paint("dim", line))),
     ...(texts.length === 0 ? [] : hanging("    ", texts.join("; "))),
     ...(decoded === undefined ? [] : hanging("    = ", decoded.summary)),
   ];
@@ -51,12 +54,21 @@ function walkLines(walk: Walkthrough, paint: Paint, brief: boolean = false): str
 
 export function explainText(explanation: Explanation, paint: Paint): string {
   const { record, scenario, request, registers, withCaches, fromMemory, differs, stale, recorded, differences } = explanation;
-  const injected = request.injected === "" ? [] : hanging("", `in memory, for this request alone, the recording changed: ${request.injected}`);
-  const wanted = recorded.architecture === undefined ? "" : `; by the architecture, says the recorder's own model: ${answerText(recorded.architecture)}`;
+  const injected =
+    request.injected === "" ? [] : hanging("", `in memory, for this request alone, the recording changed: ${request.injected}`);
+  const wanted =
+    recorded.architecture === undefined ? "" : `; by the architecture, says the recorder's own model: ${answerText(recorded.architecture)}`;
   const fromCaches = `from caches came ${withCaches.cached.join(", ")}`;
-  const verdict = differs ? paint("corrupt", "memory says something else than the caches") : paint("clean", "memory says the same as the caches");
+  const verdict = differs
+    ? paint("corrupt", "memory says something else than the caches")
+    : paint("clean", "memory says the same as the caches");
   const blocks = [
-    [...hanging("", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`).map((line) => paint("bold", line)), ...injected],
+    [
+      ...hanging("", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`).map(
+        (line) => paint("bold", line),
+      ),
+      ...injected,
+    ],
     registers.flatMap(({ name, value, says }) => hanging(`${name.padEnd(16)} `, `${value}: ${says}`)),
     ...(fromMemory === undefined
       ? [[paint("bold", "step by step (nothing came from a cache)"), ...walkLines(withCaches, paint)]]
@@ -65,8 +77,16 @@ export function explainText(explanation: Explanation, paint: Paint): string {
           [paint("bold", "from memory alone"), ...walkLines(fromMemory, paint)],
           [verdict],
         ]),
-    stale.flatMap(({ what, cached, inMemory, missing }) => hanging("stale   ", `the ${what} cache says ${cached}, memory ${inMemory}; missing: ${missing}`)),
-    [...hanging("", `the recorded SMMU answered: ${answerText(recorded.answer)}${wanted}`), ...differences.flatMap((finding) => differenceLines(finding, paint))],
+    stale.flatMap(({ what, cached, inMemory, missing }) =>
+      hanging("stale   ", `the ${what} cache says ${cached}, memory ${inMemory}; missing: ${missing}`),
+    ),
+    [
+      ...hanging("", `the recorded SMMU answered: ${answerText(recorded.answer)}${wanted}`),
+      ...differences.flatMap((finding) => differenceLines(finding, paint)),
+    ],
   ];
-  return `${blocks.filter((block) => block.length > 0).map((block) => block.join("\n")).join("\n\n")}\n`;
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join("\n"))
+    .join("\n\n")}\n`;
 }

@@ -63,11 +63,17 @@ describe("event records (IHI 0070 §7.3)", () => {
   });
 
   test("a stage-2 fault names the intermediate page", () => {
-    expect(event("0x10", "0x0000028000000000", "0x1234", "0x80005000").notes).toContain("the intermediate address was in the page 0x80005000");
+    expect(event("0x10", "0x0000028000000000", "0x1234", "0x80005000").notes).toContain(
+      "the intermediate address was in the page 0x80005000",
+    );
   });
 
   test("a reserved number is said to be reserved, its words stay", () => {
-    expect(event("0x7f", "1", "0", "0")).toMatchObject({ name: "reserved event", legal: false, words: ["0x000000000000007f", "0x0000000000000001", "0x0000000000000000", "0x0000000000000000"] });
+    expect(event("0x7f", "1", "0", "0")).toMatchObject({
+      name: "reserved event",
+      legal: false,
+      words: ["0x000000000000007f", "0x0000000000000001", "0x0000000000000000", "0x0000000000000000"],
+    });
   });
 });
 
@@ -77,7 +83,10 @@ describe("commands (IHI 0070 §4)", () => {
   });
 
   test("a 64-bit address is shown whole, also above 2^53", () => {
-    expect(field(decodeCommand(buildCommand("CMD_TLBI_NH_VA", { ASID: 7, AddressHi: 0xffff_0000, AddressLo: 0x1000 }), profiles.max), "Address").address).toBe("0xffff000000001000");
+    expect(
+      field(decodeCommand(buildCommand("CMD_TLBI_NH_VA", { ASID: 7, AddressHi: 0xffff_0000, AddressLo: 0x1000 }), profiles.max), "Address")
+        .address,
+    ).toBe("0xffff000000001000");
   });
 
   test("a range is told in bytes: (NUM + 1) * 2^SCALE granules", () => {
@@ -135,11 +144,14 @@ describe("text", () => {
     const ones = new Uint32Array(16).fill(0xffff_ffff);
     const decoded = [
       ...smmuRegisters.map((register) => decodeRegister(register, ones.slice(0, 2))),
-      ...smmuCommands.map(({ opcode }) => decodeCommand(Uint32Array.of(0xffff_ff00 + opcode, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff), profiles.max)),
+      ...smmuCommands.map(({ opcode }) =>
+        decodeCommand(Uint32Array.of(0xffff_ff00 + opcode, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff), profiles.max),
+      ),
       ...Array.from({ length: 0x26 }, (_, number) => decodeEventRecord(Uint32Array.of(0xffff_ff00 + number, ...ones.slice(0, 7)))),
     ];
     for (const one of decoded) {
-      for (const all of [true, false]) for (const line of decodedText(one, plain, { all }).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+      for (const all of [true, false])
+        for (const line of decodedText(one, plain, { all }).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     }
   });
 });

@@ -119,7 +119,8 @@ describe("CD (IHI 0070 §5.4)", () => {
 
   test("EPD1 takes the effect from every field of the TTB1 half", () => {
     const decoded = decodeCd(LINUX, max);
-    for (const name of ["T1SZ", "TG1", "IR1", "OR1", "SH1", "TBI1", "HAD1", "E0PD1", "TTB1"]) expect(field(decoded, name).ignored).toBe("EPD1 is 1");
+    for (const name of ["T1SZ", "TG1", "IR1", "OR1", "SH1", "TBI1", "HAD1", "E0PD1", "TTB1"])
+      expect(field(decoded, name).ignored).toBe("EPD1 is 1");
   });
 
   test("the judgement is made under the STE that leads to the CD: S under S1STALLD is illegal", () => {
@@ -191,29 +192,42 @@ describe("any structure that the table builders make decodes to the values that 
       Object.fromEntries(
         structure.fields
           .filter(({ name, hi, lo }) => hi - lo < 32 && !["S1ContextPtr", "S2TTB", "TTB0", "TTB1"].includes(name))
-          .map(({ name, hi, lo }) => [name, fc.integer({ min: 0, max: 2 ** (hi - lo + 1) - 1 })]),
+          .map(({ name, hi, lo }) => [name, fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** (hi - lo + 1) - 1 }))]),
       ),
-      { requiredKeys: [] },
     );
 
-  const decodesBack = (decoded: Decoded, values: Readonly<Record<string, number>>): void => {
-    for (const { name, value } of decoded.fields) expect(`${name} ${value}`).toBe(`${name} 0x${(values[name] ?? 0).toString(16)}`);
-  };
+  /** Fields that say something else than what the structure was built from. */
+  const wrongFields = (decoded: Decoded, values: Readonly<Record<string, number>>): DecodedField[] =>
+    decoded.fields.filter(({ name, value }) => value !== `0x${(values[name] ?? 0).toString(16)}`);
 
   test("STE", () => {
-    fc.assert(fc.property(valuesOf(STE), (values) => decodesBack(decodeSte(buildSte(values), max), values)), { numRuns: 60 });
+    fc.assert(
+      fc.property(valuesOf(STE), (values) => {
+        expect(wrongFields(decodeSte(buildSte(values), max), values)).toEqual([]);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test("CD", () => {
-    fc.assert(fc.property(valuesOf(CD), (values) => decodesBack(decodeCd(buildCd(values), max), values)), { numRuns: 60 });
+    fc.assert(
+      fc.property(valuesOf(CD), (values) => {
+        expect(wrongFields(decodeCd(buildCd(values), max), values)).toEqual([]);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test("pointers of both, as whole addresses", () => {
     const pointer = fc.integer({ min: 0, max: 2 ** 46 - 1 }).map((page) => page * 64);
     fc.assert(
       fc.property(pointer, pointer, (a, b) => {
-        expect(field(decodeSte(buildSte({ V: 1, Config: 7, S1ContextPtr: a, S2TTB: b }), max), "S1ContextPtr").address).toBe(`0x${a.toString(16)}`);
-        expect(field(decodeSte(buildSte({ V: 1, Config: 7, S1ContextPtr: a, S2TTB: b }), max), "S2TTB").address).toBe(`0x${b.toString(16)}`);
+        expect(field(decodeSte(buildSte({ V: 1, Config: 7, S1ContextPtr: a, S2TTB: b }), max), "S1ContextPtr").address).toBe(
+          `0x${a.toString(16)}`,
+        );
+        expect(field(decodeSte(buildSte({ V: 1, Config: 7, S1ContextPtr: a, S2TTB: b }), max), "S2TTB").address).toBe(
+          `0x${b.toString(16)}`,
+        );
         expect(field(decodeCd(buildCd({ V: 1, TTB0: a, TTB1: b }), max), "TTB1").address).toBe(`0x${b.toString(16)}`);
       }),
       { numRuns: 40 },
@@ -223,7 +237,9 @@ describe("any structure that the table builders make decodes to the values that 
   test("leaf descriptors of both stages, all granules and levels", () => {
     const cases = fc.record({
       stage: fc.constantFrom(1, 2) as fc.Arbitrary<1 | 2>,
-      place: fc.constantFrom([12, 1], [12, 2], [12, 3], [14, 2], [14, 3], [16, 1], [16, 2], [16, 3]) as fc.Arbitrary<readonly [12 | 14 | 16, number]>,
+      place: fc.constantFrom([12, 1], [12, 2], [12, 3], [14, 2], [14, 3], [16, 1], [16, 2], [16, 3]) as fc.Arbitrary<
+        readonly [12 | 14 | 16, number]
+      >,
       page: fc.integer({ min: 0, max: 2 ** 20 }),
       ap: fc.integer({ min: 0, max: 3 }),
       sh: fc.integer({ min: 0, max: 3 }),
@@ -233,7 +249,11 @@ describe("any structure that the table builders make decodes to the values that 
       fc.property(cases, ({ stage, place: [granule, level], page, ap, sh, af }) => {
         const size = 2 ** (granule + (3 - level) * (granule - 3));
         const output = (page % 2 ** 6) * size;
-        const decoded = decodePte(Uint32Array.from(leafDescriptor(stage, level, granule, output, { ap, sh, af })), { stage, level, granule }, max);
+        const decoded = decodePte(
+          Uint32Array.from(leafDescriptor(stage, level, granule, output, { ap, sh, af })),
+          { stage, level, granule },
+          max,
+        );
         expect(field(decoded, "OA[47:12]").address).toBe(`0x${output.toString(16)}`);
         expect(field(decoded, stage === 1 ? "AP" : "S2AP").value).toBe(`0x${ap}`);
         expect(field(decoded, "SH").value).toBe(`0x${sh}`);

@@ -70,7 +70,12 @@ describe("arm_smmu_dump_event since 6.13: sentences behind the words", () => {
 
   test("alone, as in a filtered log, they are a record with a doubt", () => {
     const found = only(analyse(sentences()), "F_TRANSLATION");
-    expect(found).toMatchObject({ stream: { streamId: "0x20", client: "0002:21:00.0" }, access: "write, data, unprivileged", addresses: { first: "0x12340" }, words: [] });
+    expect(found).toMatchObject({
+      stream: { streamId: "0x20", client: "0002:21:00.0" },
+      access: "write, data, unprivileged",
+      addresses: { first: "0x12340" },
+      words: [],
+    });
     expect(found.doubts.join()).toContain("only Linux's sentence");
   });
 
@@ -129,7 +134,11 @@ describe("what is torn", () => {
 
   test("two CPUs print about one SMMU: the caller keeps the words apart", () => {
     const event = faultLines({ sid: 0xa }, { caller: "T77" });
-    const command = [line("skipping command in error state:", { caller: "C1" }), line("\t0x00000000000000ff", { caller: "C1" }), line("\t0x0000000000000000", { caller: "C1" })];
+    const command = [
+      line("skipping command in error state:", { caller: "C1" }),
+      line("\t0x00000000000000ff", { caller: "C1" }),
+      line("\t0x0000000000000000", { caller: "C1" }),
+    ];
     const report = analyse(event[0]!, command[0]!, event[1]!, command[1]!, event[2]!, command[2]!, event[3]!, event[4]!);
     expect(only(report, "F_TRANSLATION").doubts).toEqual([]);
     expect(only(report, "bad-command").words).toEqual(["0x00000000000000ff", "0x0000000000000000"]);
@@ -141,7 +150,9 @@ describe("what is torn", () => {
     const report = analyse(event.slice(0, 2), command, event.slice(2));
     expect(only(report, "bad-command").words[0]).toBe("0x0000000000000046");
     expect(only(report, "bad-command").doubts.join()).toContain("in the middle of another");
-    expect(only(report, "F_TRANSLATION")).toMatchObject({ words: [faultWords({ sid: 0xa })[0], faultWords()[1], faultWords()[2], 0n].map((word) => `0x${word!.toString(16).padStart(16, "0")}`) });
+    expect(only(report, "F_TRANSLATION")).toMatchObject({
+      words: [faultWords({ sid: 0xa })[0], faultWords()[1], faultWords()[2], 0n].map((word) => `0x${word!.toString(16).padStart(16, "0")}`),
+    });
   });
 
   test("words that do not belong to the headline are said to be mixed", () => {
@@ -153,7 +164,11 @@ describe("what is torn", () => {
 
 describe("the rest of the log", () => {
   test("a log without an SMMU has no findings", () => {
-    expect(analyse("[    0.1] foo bar: failed to enable irqs", "[    0.2] nvme nvme0: CMDQ timeout", "hello")).toMatchObject({ findings: [], streams: [], lines: 3 });
+    expect(analyse("[    0.1] foo bar: failed to enable irqs", "[    0.2] nvme nvme0: CMDQ timeout", "hello")).toMatchObject({
+      findings: [],
+      streams: [],
+      lines: 3,
+    });
   });
 
   test("records that the rate limit swallowed are counted", () => {

@@ -10,7 +10,14 @@ const ENABLED = line("SMMU currently enabled! Resetting...", { time: "0.500000" 
 function causes(fault: Fault, before: readonly string[] = [], client?: string, time?: string): string[] {
   const options = time === undefined ? {} : { time };
   const sentence =
-    client === undefined ? [] : [line(`event: F_TRANSLATION client: ${client} sid: 0x20 ssid: 0x0 iova: 0x${(fault.address ?? 0x1_2340n).toString(16)} ipa: 0x0`, options)];
+    client === undefined
+      ? []
+      : [
+          line(
+            `event: F_TRANSLATION client: ${client} sid: 0x20 ssid: 0x0 iova: 0x${(fault.address ?? 0x1_2340n).toString(16)} ipa: 0x0`,
+            options,
+          ),
+        ];
   const report = analyse(before, faultLines(fault, options), sentence);
   return report.findings.at(-1)!.causes.map(({ id }) => id);
 }
@@ -46,7 +53,9 @@ describe("F_TRANSLATION: the address tells most", () => {
   });
 
   test("RAM where Linux hands out its first addresses says nothing", () => {
-    expect(causes({ address: 0xffff_0040n }, ["[    0.000000]   node   0: [mem 0x0000000080000000-0x00000000ffffffff]"])).not.toContain("physical-address");
+    expect(causes({ address: 0xffff_0040n }, ["[    0.000000]   node   0: [mem 0x0000000080000000-0x00000000ffffffff]"])).not.toContain(
+      "physical-address",
+    );
   });
 
   test("an input size from the probe line counts", () => {
@@ -71,7 +80,11 @@ describe("the circumstances tell more", () => {
   });
 
   test("a kdump kernel says so", () => {
-    const report = analyse("[    0.0] Kernel command line: root=/dev/vda elfcorehdr=0x7f000000", ENABLED, faultLines({ address: 0xfffe_1230n }));
+    const report = analyse(
+      "[    0.0] Kernel command line: root=/dev/vda elfcorehdr=0x7f000000",
+      ENABLED,
+      faultLines({ address: 0xfffe_1230n }),
+    );
     expect(only(report, "F_TRANSLATION").causes[0]!.text).toContain("the crashed kernel's devices run on in this kdump kernel");
   });
 
@@ -94,7 +107,9 @@ describe("the circumstances tell more", () => {
   });
 
   test("another SMMU that was found enabled says nothing about this one", () => {
-    expect(causes({ address: 0xfffe_1230n }, [line("SMMU currently enabled! Resetting...", { device: "other.smmu" })])).not.toContain("old-kernel");
+    expect(causes({ address: 0xfffe_1230n }, [line("SMMU currently enabled! Resetting...", { device: "other.smmu" })])).not.toContain(
+      "old-kernel",
+    );
   });
 });
 
@@ -111,7 +126,10 @@ describe("F_PERMISSION: direction, stage and privilege", () => {
 });
 
 describe("configuration events", () => {
-  const ids = (...lines: readonly (string | readonly string[])[]): string[] => analyse(...lines).findings.at(-1)!.causes.map(({ id }) => id);
+  const ids = (...lines: readonly (string | readonly string[])[]): string[] =>
+    analyse(...lines)
+      .findings.at(-1)!
+      .causes.map(({ id }) => id);
 
   test("C_BAD_STREAMID: the firmware's map", () => {
     expect(ids(rawEvent([0x0000_0429_0000_0002n, 0n, 0n, 0n]))[0]).toBe("streamid-map");
@@ -137,7 +155,9 @@ describe("configuration events", () => {
   });
 
   test("every architected event has at least one cause", () => {
-    for (const number of [0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x13, 0x20, 0x21, 0x24, 0x25]) {
+    for (const number of [
+      0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x13, 0x20, 0x21, 0x24, 0x25,
+    ]) {
       expect(ids(rawEvent([BigInt(number), 0x0200_0000_0000n, 0x1000n, 0x9000_0000n])), `event ${number}`).not.toEqual([]);
     }
   });

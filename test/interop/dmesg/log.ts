@@ -42,7 +42,17 @@ export interface Fault {
 
 /** The words of a translation-related record (IHI 0070 §7.3.13). */
 export function faultWords(fault: Fault = {}): bigint[] {
-  const { number = 0x10, sid = 0x20, ssid, read = false, instruction = false, privileged = false, s2 = false, address = 0x1_2340n, ipa = 0n } = fault;
+  const {
+    number = 0x10,
+    sid = 0x20,
+    ssid,
+    read = false,
+    instruction = false,
+    privileged = false,
+    s2 = false,
+    address = 0x1_2340n,
+    ipa = 0n,
+  } = fault;
   const bit = (on: boolean, at: bigint): bigint => (on ? 1n << at : 0n);
   return [
     BigInt(number) | (BigInt(sid) << 32n) | (ssid === undefined ? 0n : (1n << 11n) | (BigInt(ssid) << 12n)),
@@ -65,6 +75,7 @@ export function analyse(...lines: readonly (string | readonly string[])[]): Dmes
 /** The only finding of a kind. */
 export function only(report: DmesgReport, id: string): DmesgFinding {
   const found = report.findings.filter((finding) => finding.id === id);
-  if (found.length !== 1) throw new Error(`${found.length} findings are called ${id}: ${report.findings.map((finding) => finding.id).join(", ")}`);
+  if (found.length !== 1)
+    throw new Error(`${found.length} findings are called ${id}: ${report.findings.map((finding) => finding.id).join(", ")}`);
   return found[0]!;
 }

@@ -24,7 +24,11 @@ const forms: readonly (readonly [message: string, id: string, says: RegExp])[] =
   ["retrying command fetch", "cmd-retry", /same command/],
   ["EVTQ overflow detected -- events lost", "overflow", /EVTQ was full/],
   ["PRIQ overflow detected -- requests lost", "overflow", /PRIQ was full/],
-  ["\tsid 0x00000100.0x00002: [7L] unprivileged RW access at iova 0x0000000012345000", "pri", /StreamID 0x100 asked for unprivileged RW access/],
+  [
+    "\tsid 0x00000100.0x00002: [7L] unprivileged RW access at iova 0x0000000012345000",
+    "pri",
+    /StreamID 0x100 asked for unprivileged RW access/,
+  ],
   ["unknown output address size. Truncating to 48-bit", "oas", /48 bits/],
   ["ias 44-bit, oas 44-bit (features 0x00088705)", "probe", /2_LVL_STRTAB.*TT_LE.*COHERENCY.*TRANS_S1.*TRANS_S2.*RANGE_INV.*NESTING/],
   ["2-level strtab only covers 25/32 bits of SID", "strtab-covers", /0x2000000/],
@@ -76,21 +80,29 @@ describe("CMD_SYNC timeouts: the queue's indexes tell why", () => {
   });
 
   test("the wrap flag counts: what is left is told by the queue's size", () => {
-    const report = analyse(line("allocated 256 entries for cmdq"), line("CMD_SYNC timeout at 0x00000002 [hwprod 0x00000004, hwcons 0x000001fe]"));
+    const report = analyse(
+      line("allocated 256 entries for cmdq"),
+      line("CMD_SYNC timeout at 0x00000002 [hwprod 0x00000004, hwcons 0x000001fe]"),
+    );
     expect(only(report, "sync-timeout").story.join()).toContain("with 6 commands to go");
   });
 });
 
 test("the command in error is decoded, and what it should have done is said to be undone", () => {
   const report = analyse(line("skipping command in error state:"), line("\t0x0000002000000003"), line("\t0x0000000000000001"));
-  expect(only(report, "bad-command")).toMatchObject({ title: "the command in error: CMD_CFGI_STE", words: ["0x0000002000000003", "0x0000000000000001"] });
+  expect(only(report, "bad-command")).toMatchObject({
+    title: "the command in error: CMD_CFGI_STE",
+    words: ["0x0000002000000003", "0x0000000000000001"],
+  });
   expect(only(report, "bad-command").story.join()).toContain("has not been done");
 });
 
 test("no line of the text is longer than 80 columns", () => {
   const report = analyse(
     forms.map(([message]) => line(message)),
-    Array.from({ length: 0x26 }, (_, number) => faultLines({ number, sid: 0xffff_ffff, address: (1n << 64n) - 1n, s2: true, ipa: 0xffff_ffff_f000n })).flat(),
+    Array.from({ length: 0x26 }, (_, number) =>
+      faultLines({ number, sid: 0xffff_ffff, address: (1n << 64n) - 1n, s2: true, ipa: 0xffff_ffff_f000n }),
+    ).flat(),
   );
   for (const text of dmesgText(report, plain).split("\n")) expect(text.length).toBeLessThanOrEqual(80);
 });

@@ -70,7 +70,12 @@ describe("a recorded translation with warm caches", () => {
   test("a fault ends with its decoded record, equal to the recorded one", () => {
     const { withCaches } = explainFile(EDU, 333);
     expect(withCaches.result).toMatchObject({ outcome: "abort", event: "F_TRANSLATION", physical: undefined });
-    expect(withCaches.result.record?.words).toEqual(["0x0000002000000010", "0x0000020800000000", "0x0000000000000004", "0x0000000000000000"]);
+    expect(withCaches.result.record?.words).toEqual([
+      "0x0000002000000010",
+      "0x0000020800000000",
+      "0x0000000000000004",
+      "0x0000000000000000",
+    ]);
   });
 });
 
@@ -78,7 +83,11 @@ describe("injected faults end where the recording changed memory", () => {
   test("F_CD_FETCH: the CD's fetch is answered with an abort", () => {
     const explanation = explainFile(INJECTED, 417);
     expect(explanation.withCaches.result.event).toBe("F_CD_FETCH");
-    expect(explanation.withCaches.steps.at(-1)).toMatchObject({ title: "CD", decoded: undefined, says: expect.arrayContaining(["memory answered with an abort"]) as string[] });
+    expect(explanation.withCaches.steps.at(-1)).toMatchObject({
+      title: "CD",
+      decoded: undefined,
+      says: expect.arrayContaining(["memory answered with an abort"]) as string[],
+    });
     expect(explanation.request.injected).not.toBe("");
     expect(explanation.differences.map(({ deviation }) => deviation?.id)).toContain("cd-fetch-address");
   });
@@ -102,7 +111,10 @@ describe("made by hand: other configurations", () => {
     table.map(0x1_0000, 0x5_0000, 0x1000);
     hand.memory.write(steAt(3), stage2Ste(table, { S2PS: 4, S2VMID: 7 }));
     const explanation = hand.explain(hand.request(3, 0x1_0040));
-    expect(titles(explanation.withCaches)).toEqual(["STE", ...[1, 2, 3].map((level) => `stage 2, level ${level}, for the access's own address`)]);
+    expect(titles(explanation.withCaches)).toEqual([
+      "STE",
+      ...[1, 2, 3].map((level) => `stage 2, level ${level}, for the access's own address`),
+    ]);
     expect(explanation.withCaches.result).toMatchObject({ physical: "0x50040", via: "stage 2" });
   });
 
@@ -141,8 +153,16 @@ describe("made by hand: other configurations", () => {
     hand.memory.write(steAt(2), abortSte());
     const bypass = hand.request(1, 0x1234);
     const abort = hand.request(2, 0x1234);
-    expect(hand.explain(bypass).withCaches).toMatchObject({ steps: [{ title: "STE" }], result: { physical: "0x1234", via: "bypass by the STE" } });
-    expect(hand.explain(abort).withCaches.result).toMatchObject({ outcome: "abort", event: undefined, record: undefined, says: "STE.Config is 0b0xx: abort without an event" });
+    expect(hand.explain(bypass).withCaches).toMatchObject({
+      steps: [{ title: "STE" }],
+      result: { physical: "0x1234", via: "bypass by the STE" },
+    });
+    expect(hand.explain(abort).withCaches.result).toMatchObject({
+      outcome: "abort",
+      event: undefined,
+      record: undefined,
+      says: "STE.Config is 0b0xx: abort without an event",
+    });
   });
 
   test("SMMUEN 0: GBPA decides and nothing is fetched", () => {

@@ -4,7 +4,15 @@ import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { type TableMemory, writeWords } from "../../../src/hw/index.ts";
-import { Explainer, type Explanation, RecordingReader, type RecordingHeader, type ReplayReport, Replayer, type TraceRecord } from "../../../src/interop/index.ts";
+import {
+  Explainer,
+  type Explanation,
+  RecordingReader,
+  type RecordingHeader,
+  type ReplayReport,
+  Replayer,
+  type TraceRecord,
+} from "../../../src/interop/index.ts";
 
 export const FIXTURES = join(import.meta.dirname, "..", "..", "fixtures", "recordings");
 
@@ -37,7 +45,15 @@ export class Images implements TableMemory {
   }
 }
 
-const HEADER: RecordingHeader = { format: "smmuv3-trace/1", scenario: "by hand", what: "", qemu: "10.0", kernel: "", mmioBase: 0, counts: {} };
+const HEADER: RecordingHeader = {
+  format: "smmuv3-trace/1",
+  scenario: "by hand",
+  what: "",
+  qemu: "10.0",
+  kernel: "",
+  mmioBase: 0,
+  counts: {},
+};
 
 /** A recording by hand, on the ID registers of QEMU 10. */
 export class HandMade {
@@ -87,12 +103,17 @@ export class HandMade {
 export function sharedRecordings(): { readonly folder: string; readonly files: readonly string[] } {
   const folder = process.env["QUIESCE_RECORDINGS"] ?? join(import.meta.dirname, "..", "..", "..", "..", "shared", "recordings", "linux");
   const slow = process.env["QUIESCE_SLOW"] !== undefined && process.env["QUIESCE_SLOW"] !== "";
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".ndjson.gz") && (slow || statSync(join(folder, name)).size < 150_000)) : [];
+  const files = existsSync(folder)
+    ? readdirSync(folder).filter((name) => name.endsWith(".ndjson.gz") && (slow || statSync(join(folder, name)).size < 150_000))
+    : [];
   return { folder, files };
 }
 
 export function linesOf(path: string): string[] {
-  return gunzipSync(readFileSync(path)).toString("utf8").split("\n").filter((line) => line !== "");
+  return gunzipSync(readFileSync(path))
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line !== "");
 }
 
 export function replay(path: string): ReplayReport {
