@@ -18,8 +18,8 @@ export interface Landing {
   readonly outcome: DmaOutcome;
   /** True if memory or a register answered. */
   readonly reached: boolean;
-  /** Reached memory that was not granted to the device. */
-  readonly trespass: Trespass | undefined;
+  /** The parts that reached memory which was not granted to the device, page by page; none if all was granted. */
+  readonly trespasses: readonly Trespass[];
 }
 
 /** A step in the life of the machine that is nobody's but the machine's. */

@@ -5,8 +5,8 @@
  */
 import type { Landing, LabTrace } from "../events.ts";
 import { ByteSet } from "../shadow/byte-set.ts";
-import { describePage } from "../shadow/ownership.ts";
-import { Monitor } from "./monitor.ts";
+import { describeTrespass, isForeign } from "../shadow/ownership.ts";
+import { Monitor, rawAddress } from "./monitor.ts";
 
 export class NoForeignWrite extends Monitor {
   readonly claim = "no-foreign-write";
@@ -19,7 +19,7 @@ export class NoForeignWrite extends Monitor {
     return this.#bytes.size;
   }
 
-  /** Those of them that belonged to somebody else at that time. */
+  /** Those of them that belonged to somebody else at that time: see {@link isForeign}. */
   get ownedBytes(): number {
     return this.#owned.size;
   }
@@ -35,19 +35,22 @@ export class NoForeignWrite extends Monitor {
   }
 
   #judge(time: number, landing: Landing): void {
-    const { trespass, physical, length } = landing;
-    if (trespass === undefined || physical === undefined) return;
+    const { trespasses, device } = landing;
+    if (trespasses.length === 0) return;
     this.#strayAccesses++;
     if (!landing.write) return;
-    this.#bytes.add(physical, length);
-    if (trespass.page?.state === "owned") this.#owned.add(physical, length);
-    this.broken({
-      time,
-      who: landing.device,
-      text: `${length} bytes written into ${describePage(trespass.page)}`,
-      address: landing.address,
-      physical,
-      ...(trespass.page && trespass.page.state !== "owned" ? { givenUpBy: trespass.page.endedBy } : {}),
-    });
+    for (const trespass of trespasses) {
+      const { address, length, page } = trespass;
+      this.#bytes.add(address, length);
+      if (isForeign(page, device)) this.#owned.add(address, length);
+      this.broken({
+        time,
+        who: device,
+        text: `${length} bytes written into ${describeTrespass(trespass, device)}`,
+        address: rawAddress(landing, trespass),
+        physical: address,
+        ...(page && page.state !== "owned" ? { givenUpBy: page.endedBy } : {}),
+      });
+    }
   }
 }

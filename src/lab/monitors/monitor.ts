@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What a monitor is: a small watcher of the trace for one claim, that keeps evidence when the claim is broken. */
 import type { ClaimName } from "../run/types.ts";
-import type { LabTrace } from "../events.ts";
+import type { Landing, LabTrace } from "../events.ts";
+import type { Trespass } from "../shadow/ownership.ts";
 
 /** One observation against a claim. Addresses are physical or as the device used them, as numbers; time is virtual ns. */
 export interface Evidence {
@@ -24,6 +25,11 @@ export interface ClaimResult {
   readonly count: number;
   /** The first few breaches. */
   readonly evidence: readonly Evidence[];
+}
+
+/** The address that the device used for the part of an access that trespassed. */
+export function rawAddress(landing: Landing, { address }: Trespass): number {
+  return landing.address + (address - (landing.physical ?? address));
 }
 
 /** Evidence kept for each claim; the count goes on. */

@@ -7,8 +7,8 @@
  */
 import type { Landing, LabTrace } from "../events.ts";
 import { ByteSet } from "../shadow/byte-set.ts";
-import { describePage } from "../shadow/ownership.ts";
-import { Monitor } from "./monitor.ts";
+import { describePage, isForeign } from "../shadow/ownership.ts";
+import { Monitor, rawAddress } from "./monitor.ts";
 
 /** How the next kernel's memory differs from what was loaded. */
 export interface ImageDamage {
@@ -46,17 +46,20 @@ export class NextKernelIntact extends Monitor {
   }
 
   #judge(time: number, landing: Landing): void {
-    const page = landing.trespass?.page;
-    if (!landing.write || page === undefined || page.state !== "owned" || landing.physical === undefined) return;
-    if (page.kernel !== this.#next && page.kind !== "kexec-segment") return;
-    this.#bytes.add(landing.physical, landing.length);
-    this.broken({
-      time,
-      who: landing.device,
-      text: `${landing.length} bytes of ${describePage(page)} overwritten`,
-      address: landing.address,
-      physical: landing.physical,
-    });
+    if (!landing.write) return;
+    for (const trespass of landing.trespasses) {
+      const { address, length, page } = trespass;
+      if (page === undefined || !isForeign(page, landing.device)) continue;
+      if (page.kernel !== this.#next && page.kind !== "kexec-segment") continue;
+      this.#bytes.add(address, length);
+      this.broken({
+        time,
+        who: landing.device,
+        text: `${length} bytes of ${describePage(page)} overwritten`,
+        address: rawAddress(landing, trespass),
+        physical: address,
+      });
+    }
   }
 
   override finish(now: number): void {

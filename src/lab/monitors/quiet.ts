@@ -7,7 +7,7 @@
  * access that never left the device's bus, because bus mastering is off, was not issued.
  */
 import type { LabTrace } from "../events.ts";
-import { describePage } from "../shadow/ownership.ts";
+import { describeTrespass } from "../shadow/ownership.ts";
 import { Monitor } from "./monitor.ts";
 
 export class QuietAfterShutdown extends Monitor {
@@ -37,9 +37,10 @@ export class QuietAfterShutdown extends Monitor {
     trace.on("lab.landing", ({ time, data }) => {
       const passed = this.#passed.get(data.device);
       if (!passed || data.outcome === "dropped" || data.outcome === "held") return;
-      if (running !== passed.kernel && data.reached && data.trespass === undefined) return;
+      if (running !== passed.kernel && data.reached && data.trespasses.length === 0) return;
       this.#accesses++;
-      const where = data.trespass ? `, into ${describePage(data.trespass.page)}` : "";
+      const [trespass] = data.trespasses;
+      const where = trespass ? `, into ${describeTrespass(trespass, data.device)}` : "";
       const hook = passed.hook === "none" ? "had no hook to run" : `its hook (${passed.hook}) had returned`;
       this.broken({
         time,

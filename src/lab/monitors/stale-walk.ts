@@ -17,9 +17,10 @@ export class NoStaleWalk extends Monitor {
 
   attach(trace: LabTrace): void {
     trace.on("lab.smmu-access", ({ time, data }) => {
-      if (data.trespass === undefined || !FETCHES.has(data.access)) return;
+      const [trespass] = data.trespasses;
+      if (trespass === undefined || !FETCHES.has(data.access)) return;
       this.#walks++;
-      const page = data.trespass.page;
+      const page = trespass.page;
       this.broken({
         time,
         who: data.device,

@@ -5,7 +5,7 @@
  * The claim ends when the machine is reset or loses power, and when a later kernel's driver owns the SMMU.
  */
 import type { LabTrace } from "../events.ts";
-import { describePage } from "../shadow/ownership.ts";
+import { describeTrespass } from "../shadow/ownership.ts";
 import { Monitor } from "./monitor.ts";
 
 export class TranslatedAfterSmmu extends Monitor {
@@ -39,10 +39,11 @@ export class TranslatedAfterSmmu extends Monitor {
       if (shutDownBy === null || data.outcome === "dropped" || data.outcome === "held") return;
       this.#accesses++;
       if (data.outcome !== "bypassed" || !data.reached) return;
+      const [trespass] = data.trespasses;
       this.broken({
         time,
         who: data.device,
-        text: `${data.write ? "write" : "read"} of ${data.length} bytes by raw address${data.trespass ? `, into ${describePage(data.trespass.page)}` : ""}`,
+        text: `${data.write ? "write" : "read"} of ${data.length} bytes by raw address${trespass ? `, into ${describeTrespass(trespass, data.device)}` : ""}`,
         address: data.address,
         ...(data.physical === undefined ? {} : { physical: data.physical }),
       });

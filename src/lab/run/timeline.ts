@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Records where DMA landed over time, small enough to keep for every cell of a matrix. */
 import type { Landing, LabTrace } from "../events.ts";
-import { describePage } from "../shadow/ownership.ts";
+import { describeTrespass } from "../shadow/ownership.ts";
 import { LANDING_CLASSES, type LandingClass, type LandingSite, type Timeline } from "./result.ts";
 
 /** Slices in a finished timeline. */
@@ -15,7 +15,7 @@ export function classify(landing: Landing): LandingClass {
   if (landing.outcome === "dropped" || landing.outcome === "held") return "dropped";
   if (!landing.reached) return "aborted";
   if (landing.outcome === "bypassed") return "bypassed";
-  return landing.trespass === undefined ? "granted" : "ungranted";
+  return landing.trespasses.length === 0 ? "granted" : "ungranted";
 }
 
 export class TimelineRecorder {
@@ -37,8 +37,10 @@ export class TimelineRecorder {
   }
 
   #note(time: number, landing: Landing): void {
-    if (landing.trespass === undefined) return;
-    const what = describePage(landing.trespass.page);
+    for (const trespass of landing.trespasses) this.#noteSite(time, landing, describeTrespass(trespass, landing.device));
+  }
+
+  #noteSite(time: number, landing: Landing, what: string): void {
     const key = `${landing.device}\n${what}`;
     let site = this.#sites.get(key);
     if (site === undefined) {

@@ -2,7 +2,7 @@
 /** Judges every access to memory by the shadow as it happens, and says so in the trace ("lab.landing", "lab.smmu-access"). */
 import { BusStatus, type SystemBus } from "../../hw/index.ts";
 import type { LabTrace } from "../events.ts";
-import type { OwnershipShadow } from "./ownership.ts";
+import { NO_TRESPASS, type OwnershipShadow, type Trespass } from "./ownership.ts";
 
 export interface LandingOptions {
   readonly trace: LabTrace;
@@ -16,8 +16,8 @@ export interface LandingOptions {
 
 /** Registers are nobody's pages: only what lands in RAM can trespass. */
 export function watchLandings({ trace, shadow, bus, deviceOf, smmu }: LandingOptions): void {
-  const judge = (device: string, physical: number | undefined, length: number, reached: boolean) =>
-    reached && physical !== undefined && bus.isRam(physical, length) ? shadow.trespass(device, physical, length) : undefined;
+  const judge = (device: string, physical: number | undefined, length: number, reached: boolean): readonly Trespass[] =>
+    reached && physical !== undefined && bus.isRam(physical, length) ? shadow.trespasses(device, physical, length) : NO_TRESPASS;
 
   trace.on("dma.access", ({ data }) => {
     const device = deviceOf.get(data.master) ?? data.master;
@@ -31,14 +31,14 @@ export function watchLandings({ trace, shadow, bus, deviceOf, smmu }: LandingOpt
       length,
       outcome,
       reached,
-      trespass: judge(device, physical, length, reached),
+      trespasses: judge(device, physical, length, reached),
     });
   });
 
   trace.on("smmu.access", ({ data }) => {
     const { access, address, length, write } = data;
     const reached = data.bus === BusStatus.ok;
-    const trespass = judge(smmu, address, length, reached);
+    const trespasses = judge(smmu, address, length, reached);
     trace.emit("lab.smmu-access", {
       device: smmu,
       access,
@@ -48,7 +48,7 @@ export function watchLandings({ trace, shadow, bus, deviceOf, smmu }: LandingOpt
       length,
       outcome: reached ? "bypassed" : "aborted",
       reached,
-      trespass,
+      trespasses,
     });
   });
 }

@@ -23,15 +23,31 @@ export interface PageRecord {
   /** Who gave the page up, and when (virtual ns); set while it is not owned. */
   endedBy: string;
   endedAt: number;
-  /** Devices that may touch the page, each with the number of grants that cover it. */
-  grants: Map<string, number> | null;
+  /** Devices that may touch the page, and for each the number of grants by each kernel. */
+  grants: Map<string, Map<string, number>> | null;
+  /** Devices that this owner ever let touch the page, whether they still may or not. */
+  grantees: Set<string> | null;
 }
 
-/** How an access fits the shadow: the first page that was not granted, or undefined if all were. */
+/** A part of an access that lies in a page which was not granted. */
 export interface Trespass {
+  /** Physical, the first byte of that part. */
   readonly address: number;
+  /** Bytes of the access in that page. */
+  readonly length: number;
   /** undefined: a page that no kernel ever had. */
   readonly page: PageRecord | undefined;
+}
+
+/** What an access has that left nothing. */
+export const NO_TRESPASS: readonly Trespass[] = [];
+
+/**
+ * True if the page is somebody else's than the device's driver: it has an owner, and that owner never let the device touch
+ * it. A page that was unmapped from the device and not given on is nobody else's: writing there is stray.
+ */
+export function isForeign(page: PageRecord | undefined, device: string): boolean {
+  return page !== undefined && page.state === "owned" && page.grantees?.has(device) !== true;
 }
 
 /** Whose memory it is (or was), in words. */
@@ -39,6 +55,12 @@ export function describePage(page: PageRecord | undefined): string {
   if (page === undefined) return "memory nobody ever had";
   const whose = `${page.owner} (${page.kind}) of the ${page.kernel} kernel`;
   return page.state === "owned" ? whose : `memory that was ${whose}, ${page.state === "free" ? "freed" : "given away"} by ${page.endedBy}`;
+}
+
+/** As {@link describePage}, and what the page once was to the device. */
+export function describeTrespass({ page }: Trespass, device: string): string {
+  const once = page?.grantees?.has(device) === true ? (page.state === "owned" ? ", unmapped from it and not given on" : ", once granted to it") : "";
+  return `${describePage(page)}${once}`;
 }
 
 export class OwnershipShadow {
@@ -56,7 +78,7 @@ export class OwnershipShadow {
       allocated: (pa, size, owner, kind) => this.own(kernel, pa, size, owner, kind),
       freed: (pa, size, by) => this.#end(pa, size, "free", by),
       granted: (device, pa, size) => this.#grant(kernel, device, pa, size),
-      revoked: (device, pa, size) => this.#revoke(device, pa, size),
+      revoked: (device, pa, size) => this.#revoke(kernel, device, pa, size),
     };
   }
 
@@ -68,7 +90,7 @@ export class OwnershipShadow {
   /** Hands whole pages to an owner; what was granted on them before is void. */
   own(kernel: string, pa: number, size: number, owner: string, kind: MemoryKind): void {
     this.#each(pa, size, (page) => {
-      this.#pages.set(page, { page, state: "owned", kernel, owner, kind, endedBy: "", endedAt: 0, grants: null });
+      this.#pages.set(page, { page, state: "owned", kernel, owner, kind, endedBy: "", endedAt: 0, grants: null, grantees: null });
     });
   }
 
@@ -90,21 +112,28 @@ export class OwnershipShadow {
     this.#each(pa, size, (page) => {
       let record = this.#pages.get(page);
       if (record === undefined || record.state !== "owned") {
-        record = { page, state: "owned", kernel, owner: `mapping of ${device}`, kind: "kernel", endedBy: "", endedAt: 0, grants: null };
+        const owner = `mapping of ${device}`;
+        record = { page, state: "owned", kernel, owner, kind: "kernel", endedBy: "", endedAt: 0, grants: null, grantees: null };
         this.#pages.set(page, record);
       }
       record.grants ??= new Map();
-      record.grants.set(device, (record.grants.get(device) ?? 0) + 1);
+      record.grantees ??= new Set();
+      record.grantees.add(device);
+      const counts = record.grants.get(device) ?? new Map<string, number>();
+      record.grants.set(device, counts.set(kernel, (counts.get(kernel) ?? 0) + 1));
     });
   }
 
-  #revoke(device: string, pa: number, size: number): void {
+  /** Takes back a grant of the same kernel: a crash kernel's unmapping is none of the crashed kernel's grants. */
+  #revoke(kernel: string, device: string, pa: number, size: number): void {
     this.#each(pa, size, (page) => {
       const grants = this.#pages.get(page)?.grants;
-      const count = grants?.get(device);
-      if (!grants || count === undefined) return;
-      if (count > 1) grants.set(device, count - 1);
-      else grants.delete(device);
+      const counts = grants?.get(device);
+      const count = counts?.get(kernel);
+      if (!grants || !counts || count === undefined) return;
+      if (count > 1) counts.set(kernel, count - 1);
+      else counts.delete(kernel);
+      if (counts.size === 0) grants.delete(device);
     });
   }
 
@@ -120,14 +149,17 @@ export class OwnershipShadow {
     }
   }
 
-  /** Where an access of `device` leaves what was granted to it; undefined if it does not. */
-  trespass(device: string, pa: number, length: number): Trespass | undefined {
-    const last = Math.floor((pa + Math.max(length, 1) - 1) / PAGE_SIZE);
-    for (let page = Math.floor(pa / PAGE_SIZE); page <= last; page++) {
+  /** Where an access of `device` leaves what was granted to it: each page of it that was not, in order of address. */
+  trespasses(device: string, pa: number, length: number): readonly Trespass[] {
+    const end = pa + Math.max(length, 1);
+    let found: Trespass[] | undefined;
+    for (let page = Math.floor(pa / PAGE_SIZE); page * PAGE_SIZE < end; page++) {
       const record = this.#pages.get(page);
       if (record?.grants?.has(device) === true) continue;
-      return { address: Math.max(pa, page * PAGE_SIZE), page: record };
+      const address = Math.max(pa, page * PAGE_SIZE);
+      found ??= [];
+      found.push({ address, length: Math.min(end, (page + 1) * PAGE_SIZE) - address, page: record });
     }
-    return undefined;
+    return found ?? NO_TRESPASS;
   }
 }

@@ -9,7 +9,7 @@ import { QuietAfterShutdown } from "../../../src/lab/monitors/quiet.ts";
 import { NoStaleWalk } from "../../../src/lab/monitors/stale-walk.ts";
 import { SuppliersLast } from "../../../src/lab/monitors/suppliers-last.ts";
 import { TranslatedAfterSmmu } from "../../../src/lab/monitors/untranslated.ts";
-import { page, Story } from "./synthetic.ts";
+import { page, Story, trespass } from "./synthetic.ts";
 
 const bypassed = { outcome: "bypassed" } as const;
 const aborted = { outcome: "aborted", reached: false, physical: undefined } as const;
@@ -50,7 +50,7 @@ describe("no-dma-after-own-shutdown", () => {
       story()
         .shutdown("nic")
         .machine("kexec-entry", "second")
-        .dma("nic", { trespass: { address: 0, page: page() } })
+        .dma("nic", { trespasses: [trespass(page())] })
         .result().holds,
     ).toBe(false);
     expect(story().shutdown("nic").machine("kexec-entry", "second").bound("nic", "second").dma("nic").result().holds).toBe(true);
@@ -98,26 +98,47 @@ describe("no-foreign-write", () => {
   const story = (): Story<NoForeignWrite> => new Story(new NoForeignWrite());
 
   test("a write without a grant breaks the claim and counts its bytes once", () => {
-    const told = story().dma("etr", { trespass: { address: 0x8000_0000, page: undefined } });
-    told.dma("etr", { trespass: { address: 0x8000_0000, page: undefined } });
+    const told = story().dma("etr", { trespasses: [trespass(undefined)] });
+    told.dma("etr", { trespasses: [trespass(undefined)] });
     expect(told.result()).toMatchObject({ holds: false, count: 2 });
     expect(told.monitor.bytes).toBe(64);
     expect(told.monitor.ownedBytes).toBe(0);
   });
 
   test("a write into somebody else's page counts as owned bytes", () => {
-    const told = story().dma("etr", { trespass: { address: 0x8000_0000, page: page() } });
+    const told = story().dma("etr", { trespasses: [trespass(page())] });
     expect(told.monitor.ownedBytes).toBe(64);
   });
 
+  test("a write into a page that was unmapped from the device and not given on breaks the claim, and harms nobody else", () => {
+    const told = story().dma("nic", { trespasses: [trespass(page({ grantees: new Set(["nic"]) }))] });
+    expect(told.result().evidence[0]?.text).toContain("unmapped from it and not given on");
+    expect(told.monitor.bytes).toBe(64);
+    expect(told.monitor.ownedBytes).toBe(0);
+  });
+
+  test("each page of an access is judged", () => {
+    const told = story().dma("etr", {
+      address: 0xffff_0fe0,
+      physical: 0x8000_0fe0,
+      trespasses: [
+        { address: 0x8000_0fe0, length: 32, page: undefined },
+        { address: 0x8000_1000, length: 32, page: page() },
+      ],
+    });
+    expect(told.result()).toMatchObject({ count: 2 });
+    expect(told.result().evidence[1]).toMatchObject({ address: 0xffff_1000, physical: 0x8000_1000 });
+    expect(told.monitor).toMatchObject({ bytes: 64, ownedBytes: 32, strayAccesses: 1 });
+  });
+
   test("a read without a grant is a stray access and no foreign write", () => {
-    const told = story().dma("hdlcd", { write: false, trespass: { address: 0x8000_0000, page: page() } });
+    const told = story().dma("hdlcd", { write: false, trespasses: [trespass(page())] });
     expect(told.result().holds).toBe(true);
     expect(told.monitor.strayAccesses).toBe(1);
   });
 
   test("the evidence says who gave the memory up", () => {
-    const told = story().dma("etr", { trespass: { address: 0x8000_0000, page: page({ state: "given-away", endedBy: "the kexec jump" }) } });
+    const told = story().dma("etr", { trespasses: [trespass(page({ state: "given-away", endedBy: "the kexec jump" }))] });
     expect(told.result().evidence[0]?.givenUpBy).toBe("the kexec jump");
   });
 
@@ -132,14 +153,14 @@ describe("no-foreign-write", () => {
       length: 32,
       outcome: "bypassed",
       reached: true,
-      trespass: { address: 0x8000_0000, page: page({ state: "given-away" }) },
+      trespasses: [trespass(page({ state: "given-away" }))],
     });
     expect(told.result().holds).toBe(false);
   });
 });
 
 describe("no-stale-walk", () => {
-  const access = (kind: string, trespass: boolean): Story<NoStaleWalk> => {
+  const access = (kind: string, stray: boolean): Story<NoStaleWalk> => {
     const told = new Story(new NoStaleWalk());
     told.trace.emit("lab.smmu-access", {
       device: "smmu",
@@ -150,7 +171,7 @@ describe("no-stale-walk", () => {
       length: 8,
       outcome: "bypassed",
       reached: true,
-      trespass: trespass ? { address: 0x8000_0000, page: page({ state: "given-away", endedBy: "the kexec jump" }) } : undefined,
+      trespasses: stray ? [trespass(page({ state: "given-away", endedBy: "the kexec jump" }))] : [],
     });
     return told;
   };
@@ -199,15 +220,20 @@ describe("next-kernel-intact", () => {
     new Story(new NextKernelIntact("second", () => ({ bytes: changed, first: "text at 0x80200000" })));
 
   test("a device write into the next kernel's memory breaks the claim", () => {
-    const told = story().dma("etr", { trespass: { address: 0, page: page({ kernel: "second", kind: "early" }) } });
+    const told = story().dma("etr", { trespasses: [trespass(page({ kernel: "second", kind: "early" }))] });
     expect(told.result().holds).toBe(false);
     expect(told.monitor.bytes).toBe(64);
+  });
+
+  test("a page that the next kernel had granted to the device itself is its driver's affair", () => {
+    const told = story().dma("nic", { trespasses: [trespass(page({ kernel: "second", grantees: new Set(["nic"]) }))] });
+    expect(told.result().holds).toBe(true);
   });
 
   test("a segment that waits for the jump is the next kernel's already", () => {
     expect(
       story()
-        .dma("etr", { trespass: { address: 0, page: page({ kind: "kexec-segment" }) } })
+        .dma("etr", { trespasses: [trespass(page({ kind: "kexec-segment" }))] })
         .result().holds,
     ).toBe(false);
   });
@@ -215,7 +241,7 @@ describe("next-kernel-intact", () => {
   test("the old kernel's own memory is not the next kernel's", () => {
     expect(
       story()
-        .dma("etr", { trespass: { address: 0, page: page() } })
+        .dma("etr", { trespasses: [trespass(page())] })
         .result().holds,
     ).toBe(true);
   });
@@ -223,7 +249,7 @@ describe("next-kernel-intact", () => {
   test("a read changes nothing", () => {
     expect(
       story()
-        .dma("hdlcd", { write: false, trespass: { address: 0, page: page({ kernel: "second" }) } })
+        .dma("hdlcd", { write: false, trespasses: [trespass(page({ kernel: "second" }))] })
         .result().holds,
     ).toBe(true);
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Hand-made traces for monitors. */
-import type { ClaimResult, LabEvents, LabTrace, Landing, MachineStep, Monitor, PageRecord } from "../../../src/lab/index.ts";
+import type { ClaimResult, LabEvents, LabTrace, Landing, MachineStep, Monitor, PageRecord, Trespass } from "../../../src/lab/index.ts";
 import { Trace } from "../../../src/sim/index.ts";
 
 /** A trace with one monitor on it, and short ways to say what happens. */
@@ -40,7 +40,7 @@ export class Story<M extends Monitor> {
       length: 64,
       outcome: "translated",
       reached: true,
-      trespass: undefined,
+      trespasses: [],
       ...access,
     });
     return this;
@@ -62,6 +62,12 @@ export function page(record: Partial<PageRecord> = {}): PageRecord {
     endedBy: "",
     endedAt: 0,
     grants: null,
+    grantees: null,
     ...record,
   };
+}
+
+/** The 64 bytes at 0x8000_0000 of a synthetic access, in a page that was not granted. */
+export function trespass(record: PageRecord | undefined): Trespass {
+  return { address: 0x8000_0000, length: 64, page: record };
 }
