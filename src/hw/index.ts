@@ -43,3 +43,4 @@ export * from "./smmuv3/tables/page-table.ts";
 export * from "./smmuv3/tables/stream-tables.ts";
 export * from "./smmuv3/tables/events.ts";
 export * from "./smmuv3/tables/judge.ts";
+export * from "./smmuv3/features.ts";

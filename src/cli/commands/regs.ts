@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce regs`: the SMMU's register map as modelled, from the tables that the model itself reads. */
 import type { Argv, CommandModule } from "yargs";
-import { hex, type SmmuRegister, smmuRegisters } from "../../hw/index.ts";
+import { has, hex, implementedFeatures, profiles, type SmmuFeature, type SmmuRegister, smmuRegisters } from "../../hw/index.ts";
 import { wrap } from "../../lab/index.ts";
 import { UsageError } from "../exit.ts";
 import { painter, print, printJson } from "../terminal.ts";
@@ -26,6 +26,14 @@ function chosen(text: string | undefined): SmmuRegister[] {
   return found;
 }
 
+/** The fullest profile: what it has not got, no other has. */
+const MODELLED = implementedFeatures(profiles.max);
+
+/** Says so of what the model has not got: it reads as zero and ignores writes. */
+function absence(needs: readonly SmmuFeature[] | undefined): string {
+  return has(MODELLED, needs) ? "" : "not modelled: RES0";
+}
+
 function place({ offset, stride, count }: SmmuRegister): string {
   return count === undefined || count === 1 ? hex(offset, 5) : `${hex(offset, 5)}+${hex(stride ?? 4)}n`;
 }
@@ -33,9 +41,11 @@ function place({ offset, stride, count }: SmmuRegister): string {
 function lines(register: SmmuRegister, withFields: boolean): string {
   const paint = painter();
   const head = `${place(register).padEnd(15)}${String(register.width)}  ${register.access}  ${paint("bold", register.name)}  ${paint("dim", `IHI 0070 ${register.section}`)}`;
-  if (!withFields) return `${head}\n`;
-  const fields = register.fields.map(({ name, hi, lo, reset, what }) => {
+  const absent = absence(register.needs);
+  if (!withFields || absent !== "") return `${head}${absent === "" ? "" : `  ${paint("dim", absent)}`}\n`;
+  const fields = register.fields.map(({ name, hi, lo, reset, what, needs }) => {
     const bits = hi === lo ? `[${hi}]` : `[${hi}:${lo}]`;
+    if (absence(needs) !== "") return paint("dim", `    ${bits.padEnd(9)}${name.padEnd(20)}${absence(needs)}`) + "\n";
     const after = typeof reset === "number" ? `reset ${hex(reset)}` : reset;
     const remarks = what === undefined ? [] : wrap(what, 70).map((line) => `          ${line}\n`);
     return `    ${bits.padEnd(9)}${name.padEnd(20)}${after}\n${remarks.join("")}`;
