@@ -61,14 +61,19 @@ export async function* readLines(path: string | undefined, signal?: AbortSignal)
   let count = 0;
   try {
     const input = await openInput(path);
-    const stop = (): void => void input.destroy();
+    const lines = createInterface({ input, crlfDelay: Infinity });
+    // Closing ends the loop below; destroying lets go of the file.
+    const stop = (): void => {
+      lines.close();
+      input.destroy();
+    };
     signal?.addEventListener("abort", stop, { once: true });
     let failed: unknown;
     input.on("error", (error) => (failed = error));
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    for await (const line of lines) {
+      if (signal?.aborted) break;
       count++;
       yield line;
-      if (signal?.aborted) return;
     }
     if (failed !== undefined && !signal?.aborted) throw failed;
   } catch (error) {

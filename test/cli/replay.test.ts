@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FIXTURES, quiesce, widest } from "./tool.ts";
+import { FIXTURES, quiesce, startWithInput, widest } from "./tool.ts";
 
 const EDU = join(FIXTURES, "q100-l612-4k-edu-faults.ndjson.gz");
 const SMALL = join(FIXTURES, "q72-l61-4k-passthrough-edu.ndjson.gz");
@@ -113,4 +113,13 @@ test("firmware recordings are recognised by their first lines", () => {
   const { status, stdout } = quiesce(["replay", path, "--json"]);
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ schema: "quiesce/replay@1", format: "firmware", wrong: 0 });
+});
+
+test("an interrupt ends the replay with the report so far and exit 130", async () => {
+  const child = startWithInput(["replay", "-", "--json"], gunzipSync(readFileSync(EDU)).toString("utf8"));
+  await child.reading;
+  child.kill("SIGINT");
+  const { status, stdout } = await child.ended;
+  expect(status).toBe(130);
+  expect(JSON.parse(stdout)).toMatchObject({ schema: "quiesce/replay@1", complete: false, wrong: 0 });
 });

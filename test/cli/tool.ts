@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Runs the compiled program as a user does. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -21,6 +21,28 @@ export function quiesce(args: readonly string[], input: string | Buffer = ""): E
     maxBuffer: 64 * 1024 * 1024,
   });
   return { status, stdout, stderr };
+}
+
+export interface Started {
+  readonly ended: Promise<Ended>;
+  /** Resolves when the program has taken so much of the input that the rest fits into a pipe. */
+  readonly reading: Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts the program with input that does not end. @param input much more than a pipe holds */
+export function startWithInput(args: readonly string[], input: string): Started {
+  const child = spawn(process.execPath, [join(ROOT, "bin", "quiesce.js"), ...args], { stdio: "pipe" });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString("utf8")));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString("utf8")));
+  child.stdin.on("error", () => {});
+  return {
+    ended: new Promise((resolve) => child.on("close", (status) => resolve({ status, stdout, stderr }))),
+    reading: new Promise((resolve) => child.stdin.write(input, () => resolve())),
+    kill: (signal) => child.kill(signal),
+  };
 }
 
 /** Columns of the longest line. */

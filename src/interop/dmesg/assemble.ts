@@ -72,9 +72,9 @@ export class Assembler {
     const suppressed = SUPPRESSED.exec(text);
     if (suppressed) this.suppressed += Number(suppressed[1]);
     if (this.#word(line, device) || this.#headline(line, device) || this.#sentence(line, device)) return;
-    const found = matchMessage(line.message);
-    // The patterns are plain English: they count only where the line names an SMMU, or its client where that is due.
-    if (!found || !(found.row.ofClient ? line.device !== undefined : isSmmu(line))) return;
+    if (line.device === undefined) return;
+    const found = matchMessage(line.message, isSmmu(line));
+    if (!found) return;
     this.#note(found.row.id, found.groups, device, line.time);
     this.#emit({
       ...this.#place(line, device),

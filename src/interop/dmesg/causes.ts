@@ -31,7 +31,9 @@ const MSI_END = 0x080f_ffffn;
 const LONG_AFTER = 60;
 
 const own = (subject: Subject): boolean => !subject.stage2;
-const at = (subject: Subject, test: (address: bigint) => boolean): boolean => subject.address !== undefined && test(subject.address);
+/** A test for ranges of addresses, which the lowest and the highest address must pass. */
+const at = (subject: Subject, test: (address: bigint) => boolean): boolean =>
+  subject.address !== undefined && test(subject.addresses.lowest) && test(subject.addresses.highest);
 /** Linux hands out addresses from the top of the 32-bit range downwards first. */
 const whereLinuxMaps = (address: bigint): boolean => address >= 0xc000_0000n && address < 1n << 32n;
 const deviceName = ({ client }: Subject): string => (client === undefined || client === "(unassigned sid)" ? "the device" : client);

@@ -28,6 +28,14 @@ export class Addresses {
     return this.#first;
   }
 
+  get lowest(): bigint {
+    return this.#lowest;
+  }
+
+  get highest(): bigint {
+    return this.#highest;
+  }
+
   /** Most addresses follow their predecessor closely. */
   get pattern(): AddressSummary["pattern"] {
     if (this.#distinct.size <= 1) return "one";
