@@ -140,8 +140,8 @@ function answerOf({ untranslated, addressHi }: AccessOperation, { events, seen }
   const record = events[0];
   if (record !== undefined) return { status: "fault", event: record[0]! & 0xff };
   if (seen !== undefined) return { status: untranslated ?? "ok", physical: hex64(Math.floor(seen / 2 ** 32), seen >>> 0) };
-  // Passed on to where no memory is, or aborted: nobody outside can tell which.
-  return untranslated !== undefined && addressHi !== 0 ? { status: untranslated } : { status: "abort" };
+  // Passed on to where no memory is, or ended without an event: nobody outside can tell which.
+  return untranslated !== undefined && addressHi !== 0 ? { status: untranslated } : { status: "fault", event: 0 };
 }
 
 function requestOf(n: number, operation: AccessOperation, answer: TranslationAnswer): Extract<TraceRecord, { t: "x" }> {

@@ -55,6 +55,8 @@ export function factsOf(layout: StreamLayout, cr2: number, hi: number, lo: numbe
   // First, for its condition asks for it there.
   facts.sort((a, b) => Number(b.startsWith("STE.S1CDMax")) - Number(a.startsWith("STE.S1CDMax")));
   const upper = (hi & 0x0080_0000) !== 0;
+  const { stage2 } = layout.plans;
+  if (stage2 !== undefined && 2 ** (64 - (layout.ste["S2T0SZ"] ?? 64 - stage2.inputBits)) > outputLimit(layout, "stage2")) facts.push("S2T0SZ beyond S2PS");
   facts.push(upper ? "TTB1" : "TTB0", `granule ${(upper ? layout.plans.ttb1 : layout.plans.ttb0)?.granule ?? 0}`);
   for (const name of TABLES) facts.push(...factsOfTable(layout, name, hi, lo));
   return facts.join(", ");

@@ -2,7 +2,7 @@
 /** Seeded page tables, STEs and CDs: mostly legal ones, each with a field or two out of the ordinary. */
 import type { SmmuConfig } from "../../hw/index.ts";
 import type { Dice } from "./dice.ts";
-import { DATA_BASE, DATA_SIZE, type Fields, type Granule, HOLE, hasLeaf, leafShift, type MappingPlan, type StreamKind, type TablePlan } from "./program.ts";
+import { DATA_BASE, DATA_SIZE, type Fields, type Granule, hasLeaf, leafShift, type MappingPlan, type StreamKind, type TablePlan } from "./program.ts";
 
 const AP1 = [[60, 1], [15, 3], [15, 0], [10, 2]] as const;
 const AP2 = [[70, 3], [15, 1], [10, 2], [5, 0]] as const;
@@ -43,7 +43,6 @@ function overlaps(address: number, shift: number, others: readonly MappingPlan[]
 /** A place of data, aligned to a leaf. Leaves larger than the data region begin at 0, where it lies inside. */
 function dataOutput(dice: Dice, shift: number): number {
   if (2 ** shift > DATA_SIZE) return 0;
-  if (dice.chance(3)) return HOLE;
   if (dice.chance(3)) return BEYOND_OAS;
   return DATA_BASE + dice.below(DATA_SIZE / 2 ** shift) * 2 ** shift;
 }

@@ -95,8 +95,6 @@ export const DATA_BASE = 0x8000_0000;
 export const DATA_SIZE = 0x4000_0000;
 export const CMDQ_BASE = 0x4400_0000;
 export const EVENTQ_BASE = 0x4410_0000;
-/** Here nothing answers. */
-export const HOLE = 0x20_0000_0000;
 
 /** StreamIDs that the machine has a device for: PCI functions 1.0, 2.0, 9.0 and 17.0 of bus 0. */
 export const STREAM_IDS: readonly number[] = [0x08, 0x10, 0x48, 0x88];

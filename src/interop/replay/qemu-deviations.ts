@@ -12,7 +12,10 @@ const IDR0_ST_LEVEL = 0x0800_0000;
 const IDR3_HAD = 0x4;
 const OVFLG = 0x8000_0000;
 const EVENTQ_ABT_ERR = 0x4;
+const CLASS = 0x300;
 const CLASS_IN = 0x200;
+const STAGE2 = 0x80;
+const RNW = 8;
 
 const C_BAD_STREAMID = 0x02;
 const F_CD_FETCH = 0x09;
@@ -31,6 +34,16 @@ function differOnlyIn(d: Difference, words: readonly number[], judge: (ours: Uin
 }
 
 const eventType = (words: Uint32Array | undefined): number => (words === undefined ? 0 : words[0]! & 0xff);
+
+/** A stage-2 fault that a fetch of the SMMU itself met: CLASS is not IN. */
+function fetchFault(words: Uint32Array): boolean {
+  return eventType(words) >= F_TRANSLATION && (words[3]! & STAGE2) !== 0 && (words[3]! & CLASS) !== CLASS_IN;
+}
+
+/** Both record an event of the same type, ours in stage 1 and theirs in stage 2. */
+function onlyTheirsIsStage2(d: Difference, event: number): boolean {
+  return differOnlyIn(d, [3, 6], (ours, theirs) => eventType(ours) === event && (ours[3]! & STAGE2) === 0 && (theirs[3]! & STAGE2) !== 0);
+}
 
 /** An address of the request at or beyond 2^oas. */
 function beyondOas(request: Request, oas: number): boolean {
@@ -225,10 +238,8 @@ export const qemuDeviations: readonly Deviation[] = [
       qemu < 8 &&
       record.t === "x" &&
       record.addressHi >= 0x1_0000 &&
-      record.answer.event === undefined &&
-      (d.what === "translation"
-        ? d.theirs.status === "abort" || d.theirs.status === "bypass" || d.theirs.status === "disabled"
-        : d.what === "event" && d.theirs === undefined),
+      (record.answer.event ?? 0) === 0 &&
+      (d.what === "translation" ? d.theirs.physical === undefined : d.what === "event" && d.theirs === undefined),
   },
   {
     id: "access-flag-stage1",
@@ -270,7 +281,7 @@ export const qemuDeviations: readonly Deviation[] = [
     title: "before QEMU 8.0 the output address of a stage-1 leaf beyond the output size is passed on instead of F_ADDR_SIZE",
     applies: (d, context) =>
       context.qemu < 8 &&
-      endsOtherwise(d, context, F_ADDR_SIZE, (request) => request.stages === 1 && /ttb[01] output beyond OAS/.test(request.injected) && request.answer.event === undefined),
+      endsOtherwise(d, context, F_ADDR_SIZE, (request) => request.stages === 1 && /ttb[01] output beyond OAS/.test(request.injected) && request.answer.event === 0),
   },
   {
     id: "aptable-during-walk",
@@ -303,5 +314,93 @@ export const qemuDeviations: readonly Deviation[] = [
       answer?.event === C_BAD_STREAMID &&
       record.answer.event === C_BAD_STREAMID &&
       (d.what === "translation" || (d.what === "event" && d.ours === undefined && eventType(d.theirs) === C_BAD_STREAMID)),
+  },
+  {
+    id: "ipa-low-bits-fetch",
+    section: "7.3.13 to 7.3.16",
+    title: "a stage-2 fault of a CD or table fetch records the fetch's low 12 bits, where the field is IPA[55:12]",
+    applies: (d) => differOnlyIn(d, [6], (ours, theirs) => fetchFault(ours) && ours[6] === (theirs[6]! & ~0xfff) >>> 0),
+  },
+  {
+    id: "rnw-of-fetch",
+    section: "7.3",
+    title: "a stage-2 fault of a CD or table fetch has RnW 1, where RnW is that of the transaction",
+    applies: (d, { record }) =>
+      record.t === "x" &&
+      record.write &&
+      differOnlyIn(d, [3, 6], (ours, theirs) => fetchFault(ours) && (ours[3]! ^ theirs[3]!) === RNW && (theirs[3]! & RNW) !== 0 && ours[6] === (theirs[6]! & ~0xfff) >>> 0),
+  },
+  {
+    id: "s2t0sz-by-s2ps",
+    section: "5.2",
+    title: "an S2T0SZ that is within IAS makes the STE ILLEGAL because it asks for more bits than S2PS",
+    applies: (d, { record }) =>
+      record.t === "x" &&
+      record.injected.includes("S2T0SZ beyond S2PS") &&
+      record.answer.event === C_BAD_STE &&
+      (d.what === "translation" || (d.what === "event" && eventType(d.theirs) === C_BAD_STE)),
+  },
+  {
+    id: "unprivileged-nested",
+    section: "3.4 (VMSAv8-64), 13",
+    title: "nested: stage 1 does not stop unprivileged accesses, and stage 2 decides alone",
+    applies: (d, context) => {
+      const { record, answer } = context;
+      if (record.t !== "x" || record.stages !== 3 || !/AP=[02]|APTable=[13]/.test(record.injected) || answer?.event !== F_PERMISSION) return false;
+      // CD.R may keep our record of stage 1 back, never theirs of stage 2.
+      const silent = d.what === "event" && d.ours === undefined && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0 && record.injected.includes("CD.R=0");
+      return silent || onlyTheirsIsStage2(d, F_PERMISSION) || endsOtherwise(d, context, F_PERMISSION, (request) => request.answer.event !== F_PERMISSION);
+    },
+  },
+  {
+    id: "block-level-further",
+    section: "3.4 (VMSAv8-64)",
+    title: "a block descriptor at a level that has no blocks is taken for valid, and what it says ends otherwise",
+    applies: (d, context) =>
+      endsOtherwise(d, context, F_TRANSLATION, (request) => request.injected.includes("->block") && request.answer.event !== F_TRANSLATION) ||
+      (context.record.t === "x" && /ttb[01] level \d ->block/.test(context.record.injected) && onlyTheirsIsStage2(d, F_TRANSLATION)),
+  },
+  {
+    id: "tbi1-by-tbi0",
+    section: "5.4",
+    title: "the top byte of an address of TTB1 is ignored by TBI0 instead of TBI1",
+    applies: (d, { record }) =>
+      record.t === "x" &&
+      (record.addressHi & 0x0080_0000) !== 0 &&
+      record.addressHi >>> 24 !== 0xff &&
+      record.injected.includes("CD.TBI0=1") !== record.injected.includes("CD.TBI1=1") &&
+      (d.what === "translation" || d.what === "event"),
+  },
+  {
+    id: "hit-aptable",
+    section: "3.4 (VMSAv8-64), 7.3.16",
+    title: "on a TLB hit APTable of the tables above does not stop a write",
+    applies: (d, context) =>
+      endsOtherwise(d, context, F_PERMISSION, (request) => request.write && (request.stages & 1) !== 0 && /APTable=[23]/.test(request.injected) && request.answer.status === "ok"),
+  },
+  {
+    id: "hit-read-permission-silent",
+    section: "3.12.2, 7.3.16",
+    title: "a read that hits a write-only stage-2 entry fails without an event, although STE.S2R asks for one",
+    applies: (d, context) =>
+      endsOtherwise(d, context, F_PERMISSION, (request) => !request.write && (request.stages & 2) !== 0 && request.injected.includes("S2AP=2") && request.answer.event === 0),
+  },
+  {
+    id: "access-flag-before-size",
+    section: "3.4.3",
+    title: "F_ACCESS is taken before F_ADDR_SIZE on the same descriptor",
+    applies: (d, context) =>
+      endsOtherwise(d, context, F_ADDR_SIZE, (request) => /output beyond OAS.*AF=0/.test(request.injected) && request.answer.event === F_ACCESS),
+  },
+  {
+    id: "s1stalld-not-ignored",
+    section: "5.2",
+    title: "STE.S1STALLD == 1 makes the STE ILLEGAL although stage 1 is off and the field therefore ignored",
+    applies: (d, { record }) =>
+      record.t === "x" &&
+      record.stages === 2 &&
+      record.injected.includes("STE.S1STALLD=1") &&
+      record.answer.event === C_BAD_STE &&
+      (d.what === "translation" || (d.what === "event" && eventType(d.theirs) === C_BAD_STE)),
   },
 ];
