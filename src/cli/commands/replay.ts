@@ -110,6 +110,10 @@ async function replay({ recording, json }: ReplayArguments): Promise<void> {
       else if (head.push(line) === HEAD || line.startsWith("{")) begin();
       if (++count % PROGRESS_EVERY === 0) progress.update(run?.progress() ?? "");
     }
+    if (run === undefined && interrupt.signal.aborted) {
+      process.exitCode = ExitCode.interrupted;
+      return;
+    }
     if (run === undefined) begin();
     progress.clear();
     const holds = run!.finish(!interrupt.signal.aborted, json);

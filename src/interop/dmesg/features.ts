@@ -6,7 +6,7 @@ interface Feature {
   readonly meaning: string;
 }
 
-/** By bit. Bits 16 and above came one after the other from 2020 on; none has changed its place since. */
+/** By bit, as in mainline; the kernels of vendors may have bits of their own behind the last one. */
 const FEATURES: readonly Feature[] = [
   { name: "2_LVL_STRTAB", meaning: "two-level Stream tables" },
   { name: "2_LVL_CDTAB", meaning: "two-level CD tables" },

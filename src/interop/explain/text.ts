@@ -2,7 +2,7 @@
 /** One translation, step by step, as text for a terminal of 80 columns. */
 import type { Paint } from "../../lab/index.ts";
 import type { Decoded, DecodedField } from "../decode/decoded.ts";
-import { hanging, sectionText } from "../decode/text.ts";
+import { WIDTH, hanging, sectionText } from "../decode/text.ts";
 import { answerText, differenceLines } from "./replay-text.ts";
 import type { Explanation, ExplainResult, ExplainStep, Walkthrough } from "./types.ts";
 
@@ -13,13 +13,20 @@ function fieldTexts({ fields }: Decoded, names: readonly string[]): string[] {
   return fields.filter(({ name, ignored }) => names.includes(name) && ignored === undefined).map(text);
 }
 
+/** A heading with its section behind it, or below where there is no room. */
+function headLines(head: string, section: string, paint: Paint): string[] {
+  const where = paint("dim", sectionText(section));
+  const fits = head.length + 2 + sectionText(section).length <= WIDTH;
+  return fits ? [`${paint("bold", head)}  ${where}`] : [paint("bold", head), `    ${where}`];
+}
+
 function stepLines(step: ExplainStep, number: number, paint: Paint): string[] {
   const { title, section, address, decoded, fields, says } = step;
   const at = address === undefined ? "" : ` at ${address}`;
   const head = `${`${number}.`.padEnd(4)}${title}${at}`;
   const texts = decoded === undefined ? [] : fieldTexts(decoded, fields);
   return [
-    `${paint("bold", head)}  ${paint("dim", sectionText(section))}`,
+    ...headLines(head, section, paint),
     ...says.flatMap((sentence) => hanging("    - ", sentence)),
     ...(decoded === undefined
       ? []

@@ -129,7 +129,9 @@ describe("made by hand: other configurations", () => {
     second.map(0x4800_0000, 0x5_0000, 0x1000);
     memory.write(cd, stage1Cd({ ttb0: first }, { IPS: 4, ASID: 1 }));
     memory.write(steAt(3), nestedSte(cd, second, { S2PS: 4 }));
-    const { withCaches } = hand.explain(hand.request(3, 0x1_0040));
+    const explanation = hand.explain(hand.request(3, 0x1_0040));
+    const { withCaches } = explanation;
+    for (const line of explainText(explanation, plain).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     expect(titles(withCaches)).toEqual([
       "STE",
       "stage 2, level 1, for the CD's address",
