@@ -158,7 +158,7 @@ function kindCommand(kind: Kind): CommandModule<object, DecodeArguments> {
     builder: (yargs) =>
       typed(common(kind.options?.(yargs) ?? yargs))
         .positional("words", { type: "string", array: true, describe: "words or bytes in any usual shape; none, or -: standard input" })
-        .example(`$0 decode ${kind.name} ${kind.example}`, ""),
+        .epilogue(examples([`quiesce decode ${kind.name} ${kind.example}`, ""])),
     handler: async (argv) => show(kind.name, kind.decode(await wordsOf(argv.words ?? [], kind.bytes), configOf(argv.profile), argv), argv),
   };
 }
@@ -170,7 +170,7 @@ const registerCommand: CommandModule<object, DecodeArguments> = {
     typed(common(yargs))
       .positional("name", { type: "string", describe: "a register's name, or its offset with 0x" })
       .positional("words", { type: "string", array: true, describe: "the value; none, or -: standard input" })
-      .example("$0 decode reg CR0 0xd", ""),
+      .epilogue(examples(["quiesce decode reg CR0 0xd", ""])),
   handler: decodeRegisterValue,
 };
 
@@ -183,8 +183,7 @@ export const decodeCommandModule: CommandModule = {
       .command(registerCommand)
       .command(dmesgCommand)
       .demandCommand(1, "say what to decode: ste, cd, cmd, event, pte, reg or dmesg")
-      .example("$0 decode event 0x2000000010 0x20800000000 0xfffff000 0", "an event record as Linux prints it")
-      .example("dmesg | $0 decode dmesg", "what a kernel log says about the SMMU, and why");
+      .epilogue(examples(["quiesce decode event 0x2000000010 0x20800000000 0xfffff000 0", "an event record as Linux prints it"], ["dmesg | quiesce decode dmesg", "what a kernel log says about the SMMU, and why"]));
   },
   handler: () => {},
 };

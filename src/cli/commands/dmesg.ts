@@ -51,7 +51,6 @@ export const dmesgCommand: CommandModule<object, DmesgArguments> = {
       })
       .option("profile", { type: "string", default: "max", describe: "which SMMU judges commands", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .example("$0 decode dmesg console.log", "")
-      .example("dmesg | $0 decode dmesg", ""),
+      .epilogue(examples(["quiesce decode dmesg console.log", ""], ["dmesg | quiesce decode dmesg", ""])),
   handler: dmesg,
 };

@@ -57,6 +57,6 @@ export const explainCommand: CommandModule<object, ExplainArguments> = {
       })
       .option("record", { type: "number", demandOption: true, describe: "number of the translation request in it", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .example("$0 explain --recording edu.ndjson.gz --record 333", "registers, structures and descriptors on the way"),
+      .epilogue(examples(["quiesce explain --recording edu.ndjson.gz --record 333", "registers, structures and descriptors on the way"])),
   handler: explain,
 };

@@ -131,6 +131,6 @@ export const replayCommand: CommandModule<object, ReplayArguments> = {
     yargs
       .positional("recording", { type: "string", demandOption: true, describe: "a recording, packed by gzip or not; -: standard input" })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .example("$0 replay edu.ndjson.gz", "what is equal, what deviates, what is wrong"),
+      .epilogue(examples(["quiesce replay edu.ndjson.gz", "what is equal, what deviates, what is wrong"])),
   handler: replay,
 };

@@ -60,6 +60,6 @@ export function stage2Shape(ste: Uint32Array): WalkShape | undefined {
 export function shapeText(shape: WalkShape, size: number): string {
   const { inputBits, granule, startLevel, table } = shape;
   const tables = 2 ** Math.max(0, inputBits - (granule + (3 - startLevel) * (granule - 3)) - (granule - 3));
-  const first = tables > 1 ? `${tables} concatenated tables` : "table";
+  const first = tables > 16 ? "a first table of more than 16 tables" : tables > 1 ? `${tables} concatenated tables` : "table";
   return `${inputBits}-bit input, ${GRANULE_TEXT[granule]} granule, start level ${startLevel}, ${OUTPUT_BITS[size]!}-bit output, ${first} at ${hex(table)}`;
 }

@@ -82,7 +82,6 @@ export class Assembler {
       what: "message",
       id: found.row.id,
       groups: found.groups,
-      text: line.message.trim(),
     });
   }
 

@@ -65,7 +65,6 @@ export interface MessageFound extends Place {
   readonly what: "message";
   readonly id: string;
   readonly groups: Readonly<Record<string, string>>;
-  readonly text: string;
 }
 
 export type Found = EventFound | CommandFound | MessageFound;
