@@ -5,6 +5,9 @@
  * A reset by CTRL.RST returns all registers to their initial values, empties the FIFO and stops the engines; the PHY and
  * its link are left alone, as on silicon. CTRL.GIO_MASTER_DISABLE stops new requests at once, and STATUS.GIO_MASTER_ENABLE
  * clears when outstanding ones are over (`masterIdleNs`). Wake-up registers are kept and wake nothing.
+ *
+ * After a master abort: a write that fails is unknown to the controller, which goes on with the next frame; a read that
+ * fails stops the engine that made it until a reset.
  */
 import { NotModelledLog } from "../errors.ts";
 import type { DmaEvents } from "../memory/dma-port.ts";
@@ -15,7 +18,22 @@ import type { NicCore } from "./e1000e/core.ts";
 import { NicInterrupts } from "./e1000e/interrupts.ts";
 import { Phy } from "./e1000e/phy.ts";
 import { ReceiveEngine } from "./e1000e/receive.ts";
-import { CAUSE, CTRL, EECD, EERD, MDIC, RAH_AV, RCTL, REG, RESET_VALUES, STAT, STATUS, STORED, SWSM_SMBI } from "./e1000e/registers.ts";
+import {
+  CAUSE,
+  CTRL,
+  EECD,
+  EERD,
+  MDIC,
+  RAH_AV,
+  RCTL,
+  RDTR_FPD,
+  REG,
+  RESET_VALUES,
+  STAT,
+  STATUS,
+  STORED,
+  SWSM_SMBI,
+} from "./e1000e/registers.ts";
 import { TransmitEngine } from "./e1000e/transmit.ts";
 
 /** Bytes of BAR 0. */
@@ -39,8 +57,6 @@ export interface E1000eOptions {
   readonly fifoDrainNs?: number;
   /** The FIFO drains although RCTL.EN was cleared; else it is emptied. Default: true. */
   readonly drainAfterDisable?: boolean;
-  /** Receive descriptors fetched by one read, 1 … 64. Default: 1. */
-  readonly descriptorPrefetch?: number;
   /** Time to send one descriptor. Default: 1 µs. */
   readonly txDescriptorNs?: number;
   /** From CTRL.GIO_MASTER_DISABLE to STATUS.GIO_MASTER_ENABLE = 0; Infinity: it never clears. Default: 1 µs. */
@@ -122,7 +138,6 @@ export class E1000e extends PciFunction {
     this.#receive = new ReceiveEngine(core, {
       fifoBytes: options.rxFifoBytes ?? 20 * 1024,
       drainNs: options.fifoDrainNs ?? 2000,
-      prefetch: options.descriptorPrefetch ?? 1,
       drainAfterDisable: options.drainAfterDisable ?? true,
     });
     this.#transmit = new TransmitEngine(core, {
@@ -149,6 +164,7 @@ export class E1000e extends PciFunction {
       },
       mayAccess: () => !this.masterDisabled,
       raise: (causes) => this.#interrupts.raise(causes),
+      receiveWrittenBack: () => this.#interrupts.receiveWrittenBack(),
       count: (offset, amount = 1) => {
         registers[offset >>> 2] = Math.min(registers[offset >>> 2]! + amount, 0xffff_ffff);
       },
@@ -158,9 +174,14 @@ export class E1000e extends PciFunction {
     };
   }
 
-  /** Aborted accesses since the controller was built; the first of each kind stops that engine until a reset. */
+  /** Aborted reads since the controller was built; the first of an engine stops it until a reset. */
   get fatalErrors(): { readonly receive: number; readonly transmit: number } {
     return { receive: this.#receive.fatalErrors, transmit: this.#transmit.fatalErrors };
+  }
+
+  /** Aborted writes since the controller was built. Writes are posted: the controller does not learn of them and goes on. */
+  get lostWrites(): { readonly receive: number; readonly transmit: number } {
+    return { receive: this.#receive.lostWrites, transmit: this.#transmit.lostWrites };
   }
 
   /** Frames accepted whose DMA is still to come. */
@@ -292,14 +313,21 @@ export class E1000e extends PciFunction {
     }
     const before = this.#registers[index]!;
     this.#registers[index] = value & mask;
-    this.#written(offset, before);
+    this.#written(offset, before, value);
   }
 
   /** A stored register was written: what follows from it. */
-  #written(offset: number, before: number): void {
+  #written(offset: number, before: number, value: number): void {
     switch (offset) {
       case REG.RCTL:
-        if ((before & ~this.#registers[offset >>> 2]! & RCTL.EN) !== 0) this.#receive.disabled();
+        if ((before & ~value & RCTL.EN) !== 0) this.#receive.disabled();
+        this.#receive.controlChanged();
+        return;
+      case REG.RXDCTL:
+        this.#receive.controlChanged();
+        return;
+      case REG.RDTR:
+        if ((value & RDTR_FPD) !== 0) this.#receive.flushDescriptors();
         return;
       case REG.RDBAL:
       case REG.RDBAH:
@@ -310,7 +338,14 @@ export class E1000e extends PciFunction {
       case REG.RDT:
         this.#receive.descriptorsAdded();
         return;
+      case REG.TDBAL:
+      case REG.TDBAH:
+      case REG.TDLEN:
+      case REG.TDH:
+        this.#transmit.ringChanged();
+        return;
       case REG.TDT:
+      case REG.TXDCTL:
       case REG.TCTL:
         this.#transmit.kick();
         return;

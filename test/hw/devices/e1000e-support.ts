@@ -42,11 +42,15 @@ export const EIAC = 0xdc,
   RDBAH = 0x2804,
   RDLEN = 0x2808,
   RDH = 0x2810,
-  RDT = 0x2818;
+  RDT = 0x2818,
+  RDTR = 0x2820,
+  RXDCTL = 0x2828,
+  RADV = 0x282c;
 export const TDBAL = 0x3800,
   TDLEN = 0x3808,
   TDH = 0x3810,
   TDT = 0x3818,
+  TXDCTL = 0x3828,
   RFCTL = 0x5008,
   MTA = 0x5200,
   RAL = 0x5400,
@@ -64,6 +68,8 @@ export const RCTL_EN = 0x2,
   RCTL_SECRC = 0x0400_0000;
 /** Reception of broadcasts, check sequences stripped. */
 export const RX_ON: number = RCTL_EN | RCTL_BAM | RCTL_SECRC;
+/** RXDCTL and TXDCTL: thresholds count descriptors. */
+export const GRAN = 0x0100_0000;
 export const GIO_MASTER_DISABLE = 4,
   RST = 0x0400_0000,
   GIO_MASTER_ENABLE = 0x8_0000;

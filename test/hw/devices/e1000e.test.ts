@@ -136,7 +136,7 @@ describe("CTRL.GIO_MASTER_DISABLE", () => {
   });
 
   it("holds back descriptors fetched ahead and MSI-X messages too", () => {
-    const machine = new m.NicMachine({ descriptorPrefetch: 8 });
+    const machine = new m.NicMachine();
     machine.receiving();
     machine.msix();
     machine.ew(m.IVAR, 0x8);
@@ -222,6 +222,18 @@ describe("transmit ring", () => {
     machine.ew(m.TCTL, 2);
     machine.pass(DRAINED);
     expect(machine.sent).toHaveLength(2);
+  });
+
+  it("an aborted write-back, a posted write, goes unnoticed: the next frame is sent", () => {
+    const machine = new m.NicMachine();
+    txRing(machine);
+    for (const i of [0, 1]) txDescriptor(machine, i, m.BUFFERS, 60 | EOP | RS);
+    machine.ew(m.TDT, 2);
+    machine.pass(500);
+    machine.bus.inject({ base: m.TX_RING, size: 16, status: BusStatus.abort });
+    machine.pass(DRAINED);
+    expect(machine.sent).toHaveLength(2);
+    expect([machine.nic.lostWrites.transmit, machine.nic.fatalErrors.transmit]).toEqual([1, 0]);
   });
 
   it("an aborted buffer read stops the engine and leaves reception alone", () => {

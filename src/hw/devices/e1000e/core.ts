@@ -14,6 +14,8 @@ export interface NicCore {
   mayAccess(): boolean;
   /** Sets interrupt causes. */
   raise(causes: number): void;
+  /** Receive descriptors are back in memory: in MSI-X mode that is a cause of its own. */
+  receiveWrittenBack(): void;
   /** Adds to a statistics counter. */
   count(offset: number, amount?: number): void;
   readonly linkUp: boolean;

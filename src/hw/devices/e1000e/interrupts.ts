@@ -2,7 +2,7 @@
 /**
  * Interrupt causes and how they reach the CPU: as the level of the legacy interrupt, or as MSI-X messages by IVAR.
  *
- * In MSI-X mode receive and transmit completions also set their queue's cause, and the other causes set OTHER; a message
+ * In MSI-X mode write-backs of descriptors set their queue's cause, and so does RXDMT0; other causes set OTHER. A message
  * goes out when a queue's cause and its mask bit come together, and it clears the cause (EIAC) and the mask bit
  * (CTRL_EXT.EIAME) if software asked for that. Moderation (ITR, EITR) is kept and not applied.
  */
@@ -53,11 +53,16 @@ export class NicInterrupts {
     if (causes === 0) return;
     this.#causes |= causes & ~CAUSE.INT_ASSERTED;
     if (this.#host.msixEnabled()) {
-      if ((causes & (CAUSE.RXT0 | CAUSE.RXDMT0)) !== 0) this.#causes |= CAUSE.RXQ0;
+      if ((causes & CAUSE.RXDMT0) !== 0) this.#causes |= CAUSE.RXQ0;
       if ((causes & CAUSE.TXDW) !== 0) this.#causes |= CAUSE.TXQ0;
       if ((causes & OTHERS) !== 0) this.#causes |= CAUSE.OTHER;
     }
     this.update();
+  }
+
+  /** Receive descriptors were written back. */
+  receiveWrittenBack(): void {
+    if (this.#host.msixEnabled()) this.raise(CAUSE.RXQ0);
   }
 
   get #asserted(): boolean {

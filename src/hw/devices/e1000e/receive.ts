@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: MIT
 /**
  * The receive engine: frames from the wire enter a FIFO of bounded size and drain, one after the other, into the buffers
- * of the descriptor ring.
+ * of the descriptors on the chip.
  *
  * Between a frame's arrival and its DMA lies `drainNs`, so a frame that was accepted before software cleared RCTL.EN still
- * reaches memory after it. Without a descriptor the head of the FIFO waits for one; when the FIFO is full frames are missed.
- * An aborted access stops the engine until the controller is reset.
+ * reaches memory after it. RCTL.EN = 0 also ends fetching ahead; descriptors on the chip stay there until CTRL.RST or a
+ * write of the ring's registers. Without a descriptor the head of the FIFO waits for one; when the FIFO is full frames are
+ * missed. A descriptor with a null address takes no data and is only marked done (82574 datasheet §7.1.7.2).
+ *
+ * A write that ends in an abort goes unnoticed: PCI Express writes are posted and have no completion, so the engine goes on
+ * with the next frame. A read of descriptors that ends in an abort is answered, with Unsupported Request; what the 82574 does
+ * then is not documented, and here the engine stops until the controller is reset.
  */
 import { DmaStatus } from "../../memory/dma-port.ts";
 import type { ScheduledEvent } from "../../../sim/index.ts";
-import { DESCRIPTOR_BYTES, Ring, bufferAddress, putWord, type NicCore } from "./core.ts";
+import { Ring, bufferAddress, putWord, word, type NicCore } from "./core.ts";
+import { OnChipDescriptors } from "./descriptors.ts";
 import { accepts, isBroadcast, isMulticast } from "./filter.ts";
 import { CAUSE, RCTL, REG, RFCTL_EXTEN, RX_STATUS, STAT } from "./registers.ts";
+import { WriteBacks } from "./write-back.ts";
 
 export interface ReceiveOptions {
   /** Size of the FIFO in bytes. */
   readonly fifoBytes: number;
   /** From a frame's turn to its DMA, in ns. */
   readonly drainNs: number;
-  /** How many descriptors one read may fetch ahead, 1 … 64. */
-  readonly prefetch: number;
   /** What is in the FIFO drains although RCTL.EN was cleared. */
   readonly drainAfterDisable: boolean;
 }
@@ -28,15 +33,17 @@ export class ReceiveEngine {
   readonly #nic: NicCore;
   readonly #options: ReceiveOptions;
   readonly #ring: Ring;
-  /** Accesses that ended in an abort since the controller was built; the first one stops the engine. */
+  readonly #onChip: OnChipDescriptors;
+  readonly #writeBacks: WriteBacks;
+  /** Reads that ended in an abort since the controller was built; the first one stops the engine. */
   fatalErrors = 0;
+  /** Writes that ended in an abort since the controller was built; the device does not know. */
+  lostWrites = 0;
   #halted = false;
   #fifo: Uint8Array[] = [];
   #fifoUsed = 0;
   /** Bytes of the head frame that are in memory already. */
   #done = 0;
-  /** Descriptors fetched and not used yet, from the head of the ring on. */
-  #fetched: Uint8Array[] = [];
   #event: ScheduledEvent | null = null;
   #starved = false;
 
@@ -44,6 +51,15 @@ export class ReceiveEngine {
     this.#nic = nic;
     this.#options = options;
     this.#ring = new Ring(nic, { low: REG.RDBAL, high: REG.RDBAH, length: REG.RDLEN, head: REG.RDH, tail: REG.RDT });
+    this.#onChip = new OnChipDescriptors(nic, this.#ring, {
+      control: REG.RXDCTL,
+      enabled: () => !this.#halted && (nic.get(REG.RCTL) & RCTL.EN) !== 0,
+      aborted: () => this.#halt(),
+    });
+    this.#writeBacks = new WriteBacks(nic, this.#onChip, (address, descriptor) => {
+      this.#write(address, descriptor);
+      if (this.#belowThreshold()) nic.raise(CAUSE.RXDMT0);
+    });
   }
 
   get halted(): boolean {
@@ -80,6 +96,8 @@ export class ReceiveEngine {
 
   /** Something that the engine may wait for has come: a frame, a descriptor, leave to access memory. */
   kick(): void {
+    this.#writeBacks.resume();
+    this.#onChip.prefetch();
     if (this.#event || this.#halted || this.#fifo.length === 0) return;
     this.#event = this.#nic.simulation.after(this.#options.drainNs, () => {
       this.#event = null;
@@ -87,14 +105,25 @@ export class ReceiveEngine {
     });
   }
 
+  /** RCTL or RXDCTL was written. */
+  controlChanged(): void {
+    this.#onChip.prefetch();
+  }
+
   /** RCTL.EN went from 1 to 0. */
   disabled(): void {
     if (!this.#options.drainAfterDisable) this.#flush();
   }
 
-  /** The ring's base, length or head was written: descriptors fetched ahead are void. */
+  /** RDTR.FPD was written. */
+  flushDescriptors(): void {
+    this.#writeBacks.expire();
+  }
+
+  /** The ring's base, length or head was written: descriptors on the chip are void. */
   ringChanged(): void {
-    this.#fetched = [];
+    this.#writeBacks.discard();
+    this.#onChip.discard();
   }
 
   /** RDT was written. */
@@ -106,7 +135,7 @@ export class ReceiveEngine {
   /** The controller is reset: the FIFO is empty, the engine works again. */
   reset(): void {
     this.#flush();
-    this.#fetched = [];
+    this.ringChanged();
     this.#halted = false;
     this.#starved = false;
   }
@@ -128,10 +157,10 @@ export class ReceiveEngine {
   #drain(): void {
     const nic = this.#nic;
     const frame = this.#fifo[0];
-    if (!frame) return;
+    if (!frame || this.#halted) return;
     const bufferSize = receiveBufferSize(nic.get(REG.RCTL));
     while (this.#done < frame.length) {
-      if (!nic.mayAccess() || (nic.dma.paused && this.#fetched.length === 0)) return;
+      if (!nic.mayAccess() || (nic.dma.paused && this.#onChip.next === undefined)) return;
       const descriptor = this.#nextDescriptor();
       if (descriptor === undefined) return;
       if (descriptor === "lost") {
@@ -139,13 +168,10 @@ export class ReceiveEngine {
         this.#finished(frame);
         return;
       }
-      const piece = frame.subarray(this.#done, this.#done + bufferSize);
-      const last = this.#done + piece.length === frame.length;
-      if (!this.#store(descriptor, piece, last)) return;
-      this.#done += piece.length;
+      this.#done += this.#store(descriptor, frame.subarray(this.#done, this.#done + bufferSize), frame.length);
     }
     this.#finished(frame);
-    nic.raise(CAUSE.RXT0);
+    this.#writeBacks.frameStored();
   }
 
   /** The frame at the head of the FIFO is done with. */
@@ -161,51 +187,41 @@ export class ReceiveEngine {
    * nowhere because bus mastering is off: the frame is then given up.
    */
   #nextDescriptor(): Uint8Array | "lost" | undefined {
-    const nic = this.#nic;
-    if (this.#fetched.length > 0) return this.#fetched.shift();
-    const { available, head, size } = this.#ring;
-    if (available === 0) {
-      if (!this.#starved) nic.count(STAT.RNBC);
-      this.#starved = true;
-      return undefined;
+    const onChip = this.#onChip;
+    if (onChip.next === undefined) {
+      if (onChip.inMemory === 0) {
+        if (!this.#starved) this.#nic.count(STAT.RNBC);
+        this.#starved = true;
+        return undefined;
+      }
+      const status = onChip.fetch();
+      if (status === DmaStatus.abort) this.#halt();
+      if (status === DmaStatus.dropped) return "lost";
     }
-    const count = Math.min(this.#options.prefetch, available, size - head);
-    const bytes = new Uint8Array(count * DESCRIPTOR_BYTES);
-    const status = nic.dma.read(this.#ring.address(head), bytes);
-    if (status === DmaStatus.abort) {
-      this.#halt();
-      return undefined;
-    }
-    if (status === DmaStatus.dropped) return "lost";
-    for (let i = 0; i < count; i++) this.#fetched.push(bytes.slice(i * DESCRIPTOR_BYTES, (i + 1) * DESCRIPTOR_BYTES));
-    return this.#fetched.shift();
+    return onChip.next;
   }
 
-  /** Writes a piece of a frame and its descriptor back. @returns false if an access was aborted */
-  #store(descriptor: Uint8Array, piece: Uint8Array, last: boolean): boolean {
-    const { dma } = this.#nic;
-    const ring = this.#ring;
-    const at = ring.address(ring.head);
-    const status = RX_STATUS.DD | (last ? RX_STATUS.EOP : 0);
-    if (dma.write(bufferAddress(descriptor), piece) === DmaStatus.abort) {
-      this.#halt();
-      return false;
+  /** Writes a piece of a frame and lets its descriptor go back. @returns bytes stored: none in a null descriptor */
+  #store(descriptor: Uint8Array, piece: Uint8Array, frameLength: number): number {
+    const address = bufferAddress(descriptor);
+    const extended = (this.#nic.get(REG.RFCTL) & RFCTL_EXTEN) !== 0;
+    const statusAt = extended ? 8 : 12;
+    if (address === 0) {
+      putWord(descriptor, statusAt, word(descriptor, statusAt) | RX_STATUS.DD);
+      this.#writeBacks.add(this.#onChip.use(), descriptor);
+      return 0;
     }
-    if ((this.#nic.get(REG.RFCTL) & RFCTL_EXTEN) !== 0) {
-      descriptor.fill(0);
-      putWord(descriptor, 8, status);
-      putWord(descriptor, 12, piece.length);
-    } else {
-      putWord(descriptor, 8, piece.length);
-      putWord(descriptor, 12, status);
-    }
-    if (dma.write(at, descriptor) === DmaStatus.abort) {
-      this.#halt();
-      return false;
-    }
-    ring.advance();
-    if (this.#belowThreshold()) this.#nic.raise(CAUSE.RXDMT0);
-    return true;
+    this.#write(address, piece);
+    if (extended) descriptor.fill(0);
+    putWord(descriptor, extended ? 12 : 8, piece.length);
+    putWord(descriptor, statusAt, RX_STATUS.DD | (this.#done + piece.length === frameLength ? RX_STATUS.EOP : 0));
+    this.#writeBacks.add(this.#onChip.use(), descriptor);
+    return piece.length;
+  }
+
+  /** A posted write: the device does not learn how it ended. */
+  #write(address: number, bytes: Uint8Array): void {
+    if (this.#nic.dma.write(address, bytes) === DmaStatus.abort) this.lostWrites++;
   }
 
   /** RCTL.RDMTS: fewer than 1/2, 1/4 or 1/8 of the ring's descriptors are left. */

@@ -42,6 +42,7 @@ export const REG = {
   RDT: 0x02818,
   RXDCTL: 0x02828,
   RADV: 0x0282c,
+  RXDCTL1: 0x02928,
   RSRPD: 0x02c00,
   TDBAL: 0x03800,
   TDBAH: 0x03804,
@@ -113,6 +114,10 @@ export const RCTL = {
   SECRC: 0x0400_0000,
 } as const;
 export const TCTL = { EN: 0x2 } as const;
+/** RXDCTL and TXDCTL: PTHRESH [5:0], HTHRESH [13:8] and WTHRESH [21:16] count descriptors if GRAN is set, else cache lines. */
+export const THRESHOLDS = { GRAN: 0x0100_0000, CACHE_LINE: 4 } as const;
+/** RDTR: flush partial descriptor blocks; reads 0. */
+export const RDTR_FPD = 0x8000_0000;
 export const RFCTL_EXTEN = 0x8000;
 export const RAH_AV = 0x8000_0000;
 
@@ -146,6 +151,7 @@ export const RESET_VALUES: readonly (readonly [number, number])[] = [
   [REG.EECD, EECD.PRESENT | EECD.AUTO_READ_DONE],
   [REG.PBA, 0x0014_0014],
   [REG.RXDCTL, 0x0001_0000],
+  [REG.RXDCTL1, 0x0001_0000],
   [REG.TIPG, 0x0060_2008],
   [REG.TARC0, 0x0000_0403],
   [REG.LEDCTL, 0x0706_8302],
@@ -184,6 +190,7 @@ export const STORED: readonly { readonly offset: number; readonly mask: number; 
   { offset: REG.RDT, mask: 0xffff },
   { offset: REG.RDTR, mask: 0xffff },
   { offset: REG.RXDCTL, mask: 0x013f_3f3f },
+  { offset: REG.RXDCTL1, mask: 0x013f_3f3f },
   { offset: REG.RADV, mask: 0xffff },
   { offset: REG.RSRPD, mask: 0xfff },
   { offset: REG.TDBAL, mask: 0xffff_fff0 },

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /**
  * The transmit engine: from a write of TDT on it takes one descriptor after the other, reads its buffer, and reports done
- * where the descriptor asks for it (RS). Legacy descriptors, and extended data descriptors without offloads.
+ * where the descriptor asks for it (RS). Legacy descriptors, and extended data descriptors without offloads. Descriptors are
+ * fetched ahead by TXDCTL; each goes back when it is done with: WTHRESH and the transmit timers are not applied.
  *
- * An aborted access stops the engine until the controller is reset.
+ * An aborted read stops the engine until the controller is reset; an aborted write-back, a posted write, goes unnoticed.
  */
 import { DmaStatus } from "../../memory/dma-port.ts";
 import type { NotModelledLog } from "../../errors.ts";
 import type { ScheduledEvent } from "../../../sim/index.ts";
-import { DESCRIPTOR_BYTES, Ring, bufferAddress, putWord, word, type NicCore } from "./core.ts";
+import { Ring, bufferAddress, putWord, word, type NicCore } from "./core.ts";
+import { OnChipDescriptors } from "./descriptors.ts";
 import { CAUSE, REG, STAT, TCTL, TX_COMMAND, TX_STATUS_DD } from "./registers.ts";
 
 export interface TransmitOptions {
@@ -26,8 +28,11 @@ export class TransmitEngine {
   readonly #nic: NicCore;
   readonly #options: TransmitOptions;
   readonly #ring: Ring;
-  /** Accesses that ended in an abort since the controller was built; the first one stops the engine. */
+  readonly #onChip: OnChipDescriptors;
+  /** Reads that ended in an abort since the controller was built; the first one stops the engine. */
   fatalErrors = 0;
+  /** Writes that ended in an abort since the controller was built; the device does not know. */
+  lostWrites = 0;
   #halted = false;
   #pieces: Uint8Array[] = [];
   #event: ScheduledEvent | null = null;
@@ -36,6 +41,11 @@ export class TransmitEngine {
     this.#nic = nic;
     this.#options = options;
     this.#ring = new Ring(nic, { low: REG.TDBAL, high: REG.TDBAH, length: REG.TDLEN, head: REG.TDH, tail: REG.TDT });
+    this.#onChip = new OnChipDescriptors(nic, this.#ring, {
+      control: REG.TXDCTL,
+      enabled: () => !this.#halted && (nic.get(REG.TCTL) & TCTL.EN) !== 0,
+      aborted: () => this.#halt(),
+    });
   }
 
   get halted(): boolean {
@@ -45,6 +55,7 @@ export class TransmitEngine {
   /** Something that the engine may wait for has come: a descriptor, TCTL.EN, the link, leave to access memory. */
   kick(): void {
     const nic = this.#nic;
+    this.#onChip.prefetch();
     if (this.#event || this.#halted || (nic.get(REG.TCTL) & TCTL.EN) === 0 || !nic.linkUp || this.#ring.available === 0) return;
     this.#event = nic.simulation.after(this.#options.descriptorNs, () => {
       this.#event = null;
@@ -52,11 +63,17 @@ export class TransmitEngine {
     });
   }
 
+  /** The ring's base, length or head was written: descriptors on the chip are void. */
+  ringChanged(): void {
+    this.#onChip.discard();
+  }
+
   /** The controller is reset: the engine works again, a frame half read is forgotten. */
   reset(): void {
     this.#event?.cancel();
     this.#event = null;
     this.#pieces = [];
+    this.#onChip.discard();
     this.#halted = false;
   }
 
@@ -68,29 +85,31 @@ export class TransmitEngine {
   #next(): void {
     const nic = this.#nic;
     if ((nic.get(REG.TCTL) & TCTL.EN) === 0 || this.#ring.available === 0 || !nic.mayAccess() || nic.dma.paused) return;
-    const at = this.#ring.address(this.#ring.head);
-    const descriptor = new Uint8Array(DESCRIPTOR_BYTES);
-    const status = nic.dma.read(at, descriptor);
-    // With bus mastering off the request went nowhere: the descriptor's turn comes again when it is back.
+    // With bus mastering off a request goes nowhere: the descriptor's turn comes again when it is back.
+    let status = this.#onChip.next === undefined ? this.#onChip.fetch() : DmaStatus.ok;
+    const descriptor = this.#onChip.next;
+    if (descriptor !== undefined) status = this.#take(descriptor);
     if (status === DmaStatus.dropped) return;
-    if (status === DmaStatus.abort || !this.#take(descriptor) || !this.#finish(at, descriptor)) {
+    if (status === DmaStatus.abort || descriptor === undefined) {
       this.#halt();
       return;
     }
+    this.#finish(descriptor);
     this.kick();
   }
 
-  /** Reads the buffer of a descriptor. @returns false if the access was aborted */
-  #take(descriptor: Uint8Array): boolean {
+  /** Reads the buffer of a descriptor. @returns how that ended */
+  #take(descriptor: Uint8Array): DmaStatus {
     const command = word(descriptor, 8);
     const extended = (command & TX_COMMAND.DEXT) !== 0;
-    if (extended && (command & TX_COMMAND.CONTEXT_MASK) === 0) return true;
+    if (extended && (command & TX_COMMAND.CONTEXT_MASK) === 0) return DmaStatus.ok;
     if (extended && (command & SEGMENTATION) !== 0) this.#options.notModelled.note("82574 TCP segmentation (DCMD.TSE)");
     const bytes = new Uint8Array(command & (extended ? 0xf_ffff : 0xffff));
-    if (bytes.length > 0 && this.#nic.dma.read(bufferAddress(descriptor), bytes) === DmaStatus.abort) return false;
+    const status = bytes.length > 0 ? this.#nic.dma.read(bufferAddress(descriptor), bytes) : DmaStatus.ok;
+    if (status === DmaStatus.abort || status === DmaStatus.dropped) return status;
     this.#pieces.push(bytes);
     if ((command & TX_COMMAND.EOP) !== 0) this.#send();
-    return true;
+    return status;
   }
 
   #send(): void {
@@ -108,15 +127,15 @@ export class TransmitEngine {
     this.#options.transmit(frame);
   }
 
-  /** Writes the descriptor back if it asks for that, and moves on. @returns false if the access was aborted */
-  #finish(at: number, descriptor: Uint8Array): boolean {
+  /** Writes the descriptor back if it asks for that, and moves on. */
+  #finish(descriptor: Uint8Array): void {
     const reports = (word(descriptor, 8) & TX_COMMAND.RS) !== 0;
+    const at = this.#onChip.use();
     if (reports) {
       putWord(descriptor, 12, word(descriptor, 12) | TX_STATUS_DD);
-      if (this.#nic.dma.write(at, descriptor) === DmaStatus.abort) return false;
+      if (this.#nic.dma.write(at, descriptor) === DmaStatus.abort) this.lostWrites++;
     }
-    this.#ring.advance();
+    this.#onChip.giveBack();
     this.#nic.raise((reports ? CAUSE.TXDW : 0) | (this.#ring.available === 0 ? CAUSE.TXQE : 0));
-    return true;
   }
 }
