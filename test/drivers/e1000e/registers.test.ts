@@ -2,6 +2,7 @@
 /** The driver's register header and the device model's tables were written apart; here they check each other. */
 import { describe, expect, test } from "vitest";
 import * as driver from "../../../src/drivers/net/e1000e/regs.ts";
+import { thresholds } from "../../../src/hw/devices/e1000e/descriptors.ts";
 import * as hw from "../../../src/hw/devices/e1000e/registers.ts";
 
 const header: Readonly<Record<string, number>> = driver;
@@ -29,11 +30,11 @@ describe("e1000e registers", () => {
   test("every register of the driver is modelled", () => {
     const offsets = new Set<number>(Object.values(hw.REG));
     const used = Object.entries(header).filter(([name]) =>
-      /^E1000_(CTRL|STATUS|EECD|CTRL_EXT|IC[RS]|IM[SC]|EIAC_82574|EITR_82574|IAM|IVAR|[RT]CTL|PBA|RD.+|TD.+|[RT]ADV|TIDV|RFCTL|RA[LH]|WUF?C)$/.test(
+      /^E1000_(CTRL|STATUS|EECD|CTRL_EXT|IC[RS]|IM[SC]|EIAC_82574|EITR_82574|IAM|IVAR|[RT]CTL|PBA|RD(?!TR_).+|TD.+|[RT]ADV|[RT]XDCTL1?|TIDV|RFCTL|RA[LH]|WUF?C)$/.test(
         name,
       ),
     );
-    expect(used.length).toBe(34);
+    expect(used.length).toBe(38);
     for (const [name, offset] of used) expect([name, offsets.has(offset)]).toEqual([name, true]);
   });
 
@@ -49,6 +50,12 @@ describe("e1000e registers", () => {
     ...common(hw.TX_COMMAND, "TXD_CMD_"),
   ])("bit %s has one place", (_name, own, modelled) => {
     expect(own).toBe(modelled);
+  });
+
+  test("E1000_RXDCTL_DMA_BURST_ENABLE: PTHRESH 0x20, HTHRESH 4, WTHRESH 4 descriptors; transmit: 0x1f, 1, 1", () => {
+    expect(thresholds(driver.E1000_RXDCTL_DMA_BURST_ENABLE)).toEqual({ prefetch: 0x20, host: 4, writeBack: 4 });
+    expect(thresholds(driver.E1000_TXDCTL_DMA_BURST_ENABLE)).toEqual({ prefetch: 0x1f, host: 1, writeBack: 1 });
+    expect(driver.E1000_RDTR_FPD).toBe(hw.RDTR_FPD);
   });
 
   test("RFCTL.EXTEN, RAH.AV and the transmit descriptor's done bit", () => {

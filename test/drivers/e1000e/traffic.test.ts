@@ -54,6 +54,35 @@ describe("e1000e_open", () => {
     expect(rctl & (reg.E1000_RCTL_EN | reg.E1000_RCTL_BAM)).toBe(reg.E1000_RCTL_EN | reg.E1000_RCTL_BAM);
   });
 
+  test("e1000_configure_rx: RXDCTL of both queues, RDTR and RADV are written before the ring's base (FLAG2_DMA_BURST)", () => {
+    const rig = new NicRig({ shutdown: "mainline" }).start();
+    const writes = rig.registers().filter(({ write }) => write);
+    const from = writes.findIndex(({ offset }) => offset === reg.E1000_RXDCTL);
+    expect(writes.slice(from, from + 4).map(({ offset, value }) => [offset, value])).toEqual([
+      [reg.E1000_RXDCTL, 0x0104_0420],
+      [reg.E1000_RXDCTL1, 0x0104_0420],
+      [reg.E1000_RDTR, 0x20],
+      [reg.E1000_RADV, 0x20],
+    ]);
+    expect(writes.findIndex(({ offset }) => offset === reg.E1000_RDBAL)).toBeGreaterThan(from + 3);
+  });
+
+  test("e1000_configure_tx: TXDCTL gets the burst setting, and the second queue the same", () => {
+    const rig = new NicRig({ shutdown: "mainline" }).start();
+    const last = (offset: number): number => rig.registers().findLast((access) => access.write && access.offset === offset)!.value;
+    expect(last(reg.E1000_TXDCTL)).toBe(0x0141_011f);
+    expect(last(reg.E1000_TXDCTL1)).toBe(0x0141_011f);
+  });
+
+  test("rings have 256 descriptors (E1000_DEFAULT_RXD, E1000_DEFAULT_TXD), and the device has fetched dozens of them", () => {
+    const rig = new NicRig({ shutdown: "mainline" }).start();
+    expect([rig.adapter.rx_ring.count, rig.adapter.tx_ring.count]).toEqual([256, 256]);
+    const fetched = rig.m.of("dma.access").filter(({ data }) => !data.write && data.length % 16 === 0);
+    const descriptors = fetched.reduce((sum, { data }) => sum + data.length / 16, 0);
+    expect(descriptors).toBeGreaterThanOrEqual(32);
+    expect(descriptors).toBeLessThanOrEqual(64);
+  });
+
   test("all descriptors but one hold a mapped buffer", () => {
     const rig = new NicRig({ shutdown: "mainline", ringSize: 64 }).start();
     expect(rig.adapter.rx_ring.buffer_info.filter(({ dma }) => dma !== null)).toHaveLength(63);

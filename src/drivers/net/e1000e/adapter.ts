@@ -16,7 +16,7 @@ export interface E1000eDriverOptions {
   readonly noDisableRx?: boolean;
   /** Wake-on-LAN filters armed at shutdown, bits of WUFC. Default: 0, nothing wakes the machine. */
   readonly wol?: number;
-  /** Descriptors in each ring, 64 … 4096, rounded up to a multiple of 8; other values are clamped. Default: 64. */
+  /** Descriptors in each ring, 64 … 4096, rounded up to a multiple of 8; other values are clamped. Default: 256. */
   readonly ringSize?: number;
   /** The interface is brought up after the probe. Default: true. */
   readonly up?: boolean;

@@ -89,7 +89,7 @@ export function* e1000_reset_hw_82571(hw: E1000Hw): Coroutine<number> {
   return 0;
 }
 
-/** Sets up what a reset leaves open: the own address and the link. */
+/** Sets up what a reset leaves open: the own address, the link, the write-back of transmit descriptors. */
 export function e1000_init_hw_82571(hw: E1000Hw): void {
   const { addr } = hw.mac;
   const word = (at: number): number => addr[at]! | (addr[at + 1]! << 8);
@@ -98,6 +98,8 @@ export function e1000_init_hw_82571(hw: E1000Hw): void {
   ew32(hw, reg.E1000_RAH, (reg.E1000_RAH_AV | word(4)) >>> 0);
   e1e_flush(hw);
   ew32(hw, reg.E1000_CTRL, er32(hw, reg.E1000_CTRL) | reg.E1000_CTRL_SLU);
+  const txdctl = er32(hw, reg.E1000_TXDCTL) & ~reg.E1000_TXDCTL_WTHRESH;
+  ew32(hw, reg.E1000_TXDCTL, txdctl | reg.E1000_TXDCTL_FULL_TX_DESC_WB | reg.E1000_TXDCTL_COUNT_DESC);
 }
 
 /** The address that the device loaded from its NVM. */

@@ -40,7 +40,8 @@ import { e1000_shutdown, e1000_shutdown_quiescing } from "./shutdown.ts";
 const NET_LINK_ORDER = 92;
 /** An Ethernet frame with VLAN tag and check sequence. */
 const RX_BUFFER_LEN = 1522;
-/** Sizes of a ring: E1000_MIN_RXD, E1000_MAX_RXD, REQ_RX_DESCRIPTOR_MULTIPLE. The tail of a ring of 16 would never move. */
+/** Sizes of a ring: E1000_DEFAULT_RXD and _TXD, E1000_MIN_RXD, E1000_MAX_RXD, REQ_RX_DESCRIPTOR_MULTIPLE. */
+const DEFAULT_RING = 256;
 const MIN_RING = 64;
 const MAX_RING = 4096;
 const RING_MULTIPLE = 8;
@@ -52,7 +53,7 @@ function ringSize(wanted: number): number {
 function newAdapter(pdev: PciDev, hw: E1000Hw, options: E1000eDriverOptions): E1000Adapter {
   const { kernel } = pdev;
   const name = `eth${kernel.pci.devices.filter((other) => e1000_adapter(other) !== null).length}`;
-  const count = ringSize(options.ringSize ?? MIN_RING);
+  const count = ringSize(options.ringSize ?? DEFAULT_RING);
   const adapter: E1000Adapter = new E1000Adapter({
     pdev,
     hw,

@@ -2,9 +2,12 @@
 /**
  * The interface: up, down, open, close, the poll and the watchdog. After Linux 7.1 `e1000e/netdev.c`.
  *
- * Left out: FLAG2_DMA_BURST (delayed and grouped write-backs), receive mode beyond broadcast and the own address,
- * manageability, statistics of the hardware, the reset task. Every two seconds the watchdog looks at the link and raises
- * the receive interrupt, as in Linux.
+ * The 82574 has FLAG2_DMA_BURST: descriptors are fetched ahead and written back in groups. So when buffers are unmapped the
+ * device may hold dozens of descriptors that still point to them.
+ *
+ * Left out: receive mode beyond broadcast and the own address, manageability, statistics of the hardware, the delay of
+ * transmit interrupts, throttling, the reset task. Every two seconds the watchdog looks at the link and raises the receive
+ * interrupt, as in Linux.
  */
 import { mod_timer, schedule_work, timer_delete_sync, usleep_range } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -44,6 +47,10 @@ function e1000_configure_tx({ hw, tx_ring }: E1000Adapter): void {
   ew32(hw, reg.E1000_TDT, 0);
   ew32(hw, reg.E1000_TIDV, 0);
   ew32(hw, reg.E1000_TADV, 0);
+  const thresholds = reg.E1000_TXDCTL_PTHRESH | reg.E1000_TXDCTL_HTHRESH | reg.E1000_TXDCTL_WTHRESH;
+  ew32(hw, reg.E1000_TXDCTL, (er32(hw, reg.E1000_TXDCTL) & ~thresholds) | reg.E1000_TXDCTL_DMA_BURST_ENABLE);
+  // Erratum: both queues have the same settings.
+  ew32(hw, reg.E1000_TXDCTL1, er32(hw, reg.E1000_TXDCTL));
   let tctl = er32(hw, reg.E1000_TCTL) & ~reg.E1000_TCTL_CT;
   tctl |= reg.E1000_TCTL_PSP | reg.E1000_TCTL_RTLC | (reg.E1000_COLLISION_THRESHOLD << reg.E1000_CT_SHIFT);
   ew32(hw, reg.E1000_TCTL, tctl);
@@ -66,8 +73,10 @@ function* e1000_configure_rx(adapter: E1000Adapter): Coroutine<void> {
   if (!noDisableRx(adapter)) ew32(hw, reg.E1000_RCTL, rctl & ~reg.E1000_RCTL_EN);
   e1e_flush(hw);
   yield* usleep_range(10_000, 11_000);
-  ew32(hw, reg.E1000_RDTR, 0);
-  ew32(hw, reg.E1000_RADV, 0);
+  ew32(hw, reg.E1000_RXDCTL, reg.E1000_RXDCTL_DMA_BURST_ENABLE);
+  ew32(hw, reg.E1000_RXDCTL1, reg.E1000_RXDCTL_DMA_BURST_ENABLE);
+  ew32(hw, reg.E1000_RDTR, reg.BURST_RDTR);
+  ew32(hw, reg.E1000_RADV, reg.BURST_RADV);
   ew32(hw, reg.E1000_IAM, 0xffff_ffff);
   ew32(hw, reg.E1000_CTRL_EXT, er32(hw, reg.E1000_CTRL_EXT) | reg.E1000_CTRL_EXT_IAME);
   e1e_flush(hw);
@@ -105,6 +114,15 @@ export function* e1000e_poll(adapter: E1000Adapter, budget: number): Coroutine<n
   return work_done;
 }
 
+/** Has the device write back the descriptors that it has done with; twice, as one write may be missed. */
+function e1000e_flush_descriptors({ hw }: E1000Adapter): void {
+  for (let time = 0; time < 2; time++) {
+    ew32(hw, reg.E1000_TIDV, reg.E1000_TIDV_FPD);
+    ew32(hw, reg.E1000_RDTR, reg.BURST_RDTR | reg.E1000_RDTR_FPD);
+    e1e_flush(hw);
+  }
+}
+
 /** The timer's function: the work is done where MMIO may wait. */
 export function e1000_watchdog(adapter: E1000Adapter): void {
   schedule_work(adapter.watchdog_task);
@@ -132,6 +150,7 @@ export function* e1000_watchdog_task(adapter: E1000Adapter): Coroutine<void> {
     netdev.queue_stopped = true;
   }
   ew32(hw, reg.E1000_ICS, adapter.rx_ring.ims_val);
+  e1000e_flush_descriptors(adapter);
   if (!adapter.down) mod_timer(adapter.watchdog_timer, WATCHDOG_MS);
 }
 
@@ -153,6 +172,7 @@ export function* e1000e_down(adapter: E1000Adapter, reset: boolean): Coroutine<v
   yield* e1000_irq_disable(adapter);
   yield* adapter.napi.synchronize();
   timer_delete_sync(adapter.watchdog_timer);
+  e1000e_flush_descriptors(adapter);
   if (reset) yield* e1000e_reset(adapter);
   yield* e1000_clean_tx_ring(adapter);
   yield* e1000_clean_rx_ring(adapter);

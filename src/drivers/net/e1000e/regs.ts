@@ -29,14 +29,18 @@ export const E1000_RDLEN = 0x02808;
 export const E1000_RDH = 0x02810;
 export const E1000_RDT = 0x02818;
 export const E1000_RDTR = 0x02820;
+export const E1000_RXDCTL = 0x02828;
 export const E1000_RADV = 0x0282c;
+export const E1000_RXDCTL1 = 0x02928;
 export const E1000_TDBAL = 0x03800;
 export const E1000_TDBAH = 0x03804;
 export const E1000_TDLEN = 0x03808;
 export const E1000_TDH = 0x03810;
 export const E1000_TDT = 0x03818;
 export const E1000_TIDV = 0x03820;
+export const E1000_TXDCTL = 0x03828;
 export const E1000_TADV = 0x0382c;
+export const E1000_TXDCTL1 = 0x03928;
 export const E1000_RFCTL = 0x05008;
 export const E1000_RAL = 0x05400;
 export const E1000_RAH = 0x05404;
@@ -103,6 +107,25 @@ export const E1000_TCTL_CT = 0x00000ff0;
 export const E1000_TCTL_RTLC = 0x01000000;
 export const E1000_COLLISION_THRESHOLD = 15;
 export const E1000_CT_SHIFT = 4;
+
+/** TXDCTL, RXDCTL: thresholds for fetching ahead [5:0], in host memory [13:8] and for write-back [21:16]; unit: descriptors. */
+export const E1000_TXDCTL_PTHRESH = 0x0000003f;
+export const E1000_TXDCTL_HTHRESH = 0x00003f00;
+export const E1000_TXDCTL_WTHRESH = 0x003f0000;
+export const E1000_TXDCTL_COUNT_DESC = 0x00400000;
+export const E1000_TXDCTL_GRAN = 0x01000000;
+/** GRAN, WTHRESH 1. */
+export const E1000_TXDCTL_FULL_TX_DESC_WB = 0x01010000;
+/** FLAG2_DMA_BURST: fetch ahead below 31 on chip when at least 1 waits; write back one by one. */
+export const E1000_TXDCTL_DMA_BURST_ENABLE: number = E1000_TXDCTL_GRAN | E1000_TXDCTL_COUNT_DESC | (1 << 16) | (1 << 8) | 0x1f;
+/** FLAG2_DMA_BURST: fetch ahead below 32 on chip when at least 4 wait; write back by 4. */
+export const E1000_RXDCTL_DMA_BURST_ENABLE: number = 0x01000000 | (4 << 16) | (4 << 8) | 0x20;
+/** RDTR and RADV with FLAG2_DMA_BURST, in units of 1.024 µs. */
+export const BURST_RDTR = 0x20;
+export const BURST_RADV = 0x20;
+/** TIDV, RDTR: flush partial descriptor blocks. */
+export const E1000_TIDV_FPD = 0x80000000;
+export const E1000_RDTR_FPD = 0x80000000;
 
 /** RAH: the address is valid. */
 export const E1000_RAH_AV = 0x80000000;
