@@ -8,7 +8,7 @@ export const ExitCode = {
   broken: 1,
   /** Bad usage or bad input. */
   usage: 2,
-  /** A fault of this program. */
+  /** A fault of this program, or of the place where its output should go. */
   internal: 3,
   /** A limit was hit before an answer was found. */
   inconclusive: 4,
@@ -17,7 +17,12 @@ export const ExitCode = {
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** Ends the program with exit code 2 and one line on standard error. */
+/** Ends the program with exit code 2. Each line of the message is one thing that is wrong, and one line on standard error. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** A result could not be written, by no fault of whoever asked: ends the program with exit code 3 and one line. */
+export class OutputError extends Error {
+  override readonly name = "OutputError";
 }

@@ -9,8 +9,9 @@ import { matrixCommand } from "./commands/matrix.ts";
 import { regsCommand } from "./commands/regs.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
-import { ExitCode, UsageError } from "./exit.ts";
-import { endQuietlyOnClosedPipe } from "./terminal.ts";
+import { ExitCode, OutputError, UsageError } from "./exit.ts";
+import { endOnFailedOutput } from "./terminal.ts";
+import { COMMANDS, checkOnce, checkWords, examples, explainUsage } from "./usage.ts";
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -18,8 +19,9 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  endQuietlyOnClosedPipe();
-  await yargs(hideBin(process.argv))
+  const words = hideBin(process.argv);
+  checkWords(words);
+  await yargs(words)
     .scriptName("quiesce")
     .usage(
       "$0 <command>\n\nWhen this machine goes down: which device still does DMA, where does it land,\nand which shutdown design stops it?",
@@ -30,33 +32,47 @@ async function main(): Promise<void> {
     .command(explainCommand)
     .command(replayCommand)
     .command(regsCommand)
-    .demandCommand(1, "name a command: matrix, run or regs")
-    .example("$0 matrix", "the main job: the shutdown matrix")
-    .example("$0 run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence")
+    .demandCommand(1, `name a command: ${Object.keys(COMMANDS).join(", ")}`)
+    .epilogue(
+      examples(
+        ["quiesce matrix", "the main job: the shutdown matrix"],
+        ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
+      ),
+    )
     .strict()
-    .parserConfiguration({ "duplicate-arguments-array": false })
+    .check(checkOnce)
     .version(version())
     .help()
     .alias("help", "h")
-    .recommendCommands()
     .wrap(80)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       if (error && error.name !== "YError") throw error;
-      throw new UsageError((message ?? error?.message ?? "bad usage").trim().replace(/\s*\n\s*/g, " "));
+      throw new UsageError(explainUsage(message ?? error?.message ?? "bad usage", words));
     })
     .parseAsync();
 }
 
+/** Every failure becomes lines on standard error and an exit code. */
+function end(error: unknown): void {
+  if (error instanceof UsageError || error instanceof OutputError) {
+    const lines = error.message.split("\n").map((line) => `quiesce: ${line}\n`);
+    process.stderr.write(lines.join(""));
+    process.exitCode = error instanceof UsageError ? ExitCode.usage : ExitCode.internal;
+    return;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`quiesce: internal error: ${text}\n`);
+  process.exitCode = ExitCode.internal;
+}
+
+endOnFailedOutput();
+process.on("uncaughtException", (error) => {
+  end(error);
+  process.exit();
+});
 try {
   await main();
 } catch (error) {
-  if (error instanceof UsageError) {
-    process.stderr.write(`quiesce: ${error.message}\n`);
-    process.exitCode = ExitCode.usage;
-  } else {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`quiesce: internal error: ${text}\n`);
-    process.exitCode = ExitCode.internal;
-  }
+  end(error);
 }

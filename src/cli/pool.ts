@@ -39,9 +39,12 @@ function serve(seed: number): void {
 
 if (!isMainThread && (workerData as { role?: unknown } | null)?.role === ROLE) serve((workerData as { seed: number }).seed);
 
+/** Each thread has a heap of its own; more of them than this wait for memory rather than work. */
+export const MOST_THREADS = 64;
+
 export interface PoolOptions {
   readonly seed: number;
-  /** Threads; default: as many as the machine runs at once. */
+  /** Threads, up to {@link MOST_THREADS}; default: as many as the machine runs at once. */
   readonly threads?: number;
   readonly onProgress?: (done: number) => void;
   /** Ends early: what is finished by then is returned. */
@@ -57,8 +60,10 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
   const results: (JobResult | undefined)[] = jobs.map(() => undefined);
   let next = 0;
   let done = 0;
-  const count = Math.max(1, Math.min(options.threads ?? availableParallelism(), jobs.length));
+  const count = Math.max(1, Math.min(options.threads ?? availableParallelism(), MOST_THREADS, jobs.length));
 
+  // One listener for all threads: each would be one more on the same signal.
+  const aborted = new Promise<void>((resolve) => options.signal.addEventListener("abort", () => resolve(), { once: true }));
   const work = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
       const feed = (): void => {
@@ -74,7 +79,6 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
         feed();
       });
       worker.on("error", reject);
-      options.signal.addEventListener("abort", () => resolve(), { once: true });
       feed();
     });
 
@@ -83,7 +87,7 @@ export async function runJobs(jobs: readonly Job[], options: PoolOptions): Promi
     () => new Worker(new URL(import.meta.url), { workerData: { role: ROLE, seed: options.seed } }),
   );
   try {
-    await Promise.all(workers.map(work));
+    await Promise.race([aborted, Promise.all(workers.map(work))]);
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }

@@ -2,6 +2,8 @@
 /** Standard output and error: results, colour, progress, and pipes that close early. */
 import { styleText } from "node:util";
 import type { Paint, TextStyle } from "../lab/index.ts";
+import { ExitCode } from "./exit.ts";
+import { reason } from "./files.ts";
 
 type Format = Parameters<typeof styleText>[0];
 
@@ -25,14 +27,15 @@ export function painter(): Paint {
   return (style, text) => (colour ? styleText(FORMATS[style], text, { validateStream: false }) : text);
 }
 
-/** A reader that went away (a closed pipe) ends the program quietly. */
-export function endQuietlyOnClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit();
-      throw error;
-    });
-  }
+/** A reader that went away (a closed pipe) ends the program quietly; a full disk with one line and exit code 3. */
+export function endOnFailedOutput(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit();
+    process.stderr.write(`quiesce: standard output: ${reason(error)}\n`);
+    process.exit(ExitCode.internal);
+  });
+  // Without standard error there is nobody to tell.
+  process.stderr.on("error", () => process.exit(process.exitCode ?? ExitCode.internal));
 }
 
 /** Writes a result. */

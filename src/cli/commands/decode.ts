@@ -21,6 +21,7 @@ import {
 import { UsageError } from "../exit.ts";
 import { readText } from "../input.ts";
 import { painter, print, printJson } from "../terminal.ts";
+import { COMMANDS, examples } from "../usage.ts";
 import { dmesgCommand } from "./dmesg.ts";
 
 interface DecodeArguments {
@@ -133,9 +134,7 @@ async function decodeRegisterValue(argv: DecodeArguments): Promise<void> {
 }
 
 function common(yargs: Argv<object>): Argv<object> {
-  // Options given twice count once elsewhere; here each word counts.
   return yargs
-    .parserConfiguration({ "duplicate-arguments-array": true })
     .option("profile", {
       type: "string",
       default: "max",
@@ -158,7 +157,7 @@ function kindCommand(kind: Kind): CommandModule<object, DecodeArguments> {
     builder: (yargs) =>
       typed(common(kind.options?.(yargs) ?? yargs))
         .positional("words", { type: "string", array: true, describe: "words or bytes in any usual shape; none, or -: standard input" })
-        .epilogue(examples([`quiesce decode ${kind.name} ${kind.example}`, ""])),
+        .epilogue(examples([`quiesce decode ${kind.name} ${kind.example}`])),
     handler: async (argv) => show(kind.name, kind.decode(await wordsOf(argv.words ?? [], kind.bytes), configOf(argv.profile), argv), argv),
   };
 }
@@ -170,7 +169,7 @@ const registerCommand: CommandModule<object, DecodeArguments> = {
     typed(common(yargs))
       .positional("name", { type: "string", describe: "a register's name, or its offset with 0x" })
       .positional("words", { type: "string", array: true, describe: "the value; none, or -: standard input" })
-      .epilogue(examples(["quiesce decode reg CR0 0xd", ""])),
+      .epilogue(examples(["quiesce decode reg CR0 0xd"])),
   handler: decodeRegisterValue,
 };
 
@@ -182,8 +181,13 @@ export const decodeCommandModule: CommandModule = {
     return yargs
       .command(registerCommand)
       .command(dmesgCommand)
-      .demandCommand(1, "say what to decode: ste, cd, cmd, event, pte, reg or dmesg")
-      .epilogue(examples(["quiesce decode event 0x2000000010 0x20800000000 0xfffff000 0", "an event record as Linux prints it"], ["dmesg | quiesce decode dmesg", "what a kernel log says about the SMMU, and why"]));
+      .demandCommand(1, `say what to decode: ${COMMANDS["decode"]!.join(", ")}`)
+      .epilogue(
+        examples(
+          ["quiesce decode event 0x2000000010 0x20800000000 0xfffff000 0", "an event record as Linux prints it"],
+          ["dmesg | quiesce decode dmesg", "what a kernel log says about the SMMU, and why"],
+        ),
+      );
   },
   handler: () => {},
 };

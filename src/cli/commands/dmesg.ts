@@ -6,6 +6,7 @@ import { Dmesg, type DmesgFinding, dmesgText } from "../../interop/index.ts";
 import { UsageError } from "../exit.ts";
 import { readLines } from "../input.ts";
 import { painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface DmesgArguments {
   readonly file: string | undefined;
@@ -51,6 +52,6 @@ export const dmesgCommand: CommandModule<object, DmesgArguments> = {
       })
       .option("profile", { type: "string", default: "max", describe: "which SMMU judges commands", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .epilogue(examples(["quiesce decode dmesg console.log", ""], ["dmesg | quiesce decode dmesg", ""])),
+      .epilogue(examples(["quiesce decode dmesg console.log"], ["dmesg | quiesce decode dmesg"])),
   handler: dmesg,
 };

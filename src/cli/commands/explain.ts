@@ -6,6 +6,7 @@ import { UsageError } from "../exit.ts";
 import { inputName, readLines } from "../input.ts";
 import { RecordingLines, onRecording } from "../recordings.ts";
 import { Progress, painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface ExplainArguments {
   readonly recording: string;

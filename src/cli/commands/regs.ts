@@ -5,6 +5,7 @@ import { has, hex, implementedFeatures, profiles, type SmmuFeature, type SmmuReg
 import { wrap } from "../../lab/index.ts";
 import { UsageError } from "../exit.ts";
 import { painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface RegsArguments {
   readonly name: string | undefined;
@@ -66,7 +67,6 @@ export const regsCommand: CommandModule<object, RegsArguments> = {
     yargs
       .positional("name", { type: "string", describe: "part of a register's name" })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
-      .example("$0 regs", "every register with its offset")
-      .example("$0 regs CR0", "the fields of CR0 and CR0ACK"),
+      .epilogue(examples(["quiesce regs", "every register with its offset"], ["quiesce regs CR0", "the fields of CR0 and CR0ACK"])),
   handler: regs,
 };

@@ -15,6 +15,7 @@ import { ExitCode, UsageError } from "../exit.ts";
 import { inputName, readLines } from "../input.ts";
 import { RecordingLines, onRecording } from "../recordings.ts";
 import { Progress, painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface ReplayArguments {
   readonly recording: string;
