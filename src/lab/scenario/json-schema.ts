@@ -72,3 +72,14 @@ function convert(part: Part): JsonSchema {
 export function jsonSchema(schema: v.GenericSchema, title: string): JsonSchema {
   return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...convert(schema as unknown as Part) };
 }
+
+/** The keys that may stand in the mapping at a path. */
+export function knownKeys(schema: v.GenericSchema, path: readonly (string | number)[]): string[] {
+  let part: Part | undefined = schema as unknown as Part;
+  const bare = (outer: Part | undefined): Part | undefined => {
+    const inner = outer?.pipe?.[0] ?? outer;
+    return inner?.type === "optional" ? bare(inner.wrapped) : inner;
+  };
+  for (const key of path) part = typeof key === "number" ? bare(part)?.item : bare(part)?.entries?.[key];
+  return Object.keys(bare(part)?.entries ?? {});
+}

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-/** Reads the text of a scenario file. Whatever is wrong with it becomes one line with file, line and column. */
+/** Reads the text of a scenario file. Each thing that is wrong with it becomes one line with file, line and column. */
 import * as v from "valibot";
 import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, type Document, type Node } from "yaml";
+import { nearest } from "../nearest.ts";
 import { checkScenario } from "./check.ts";
-import { scenarioSchema } from "./schema.ts";
+import { knownKeys } from "./json-schema.ts";
+import { scenarioFileSchema, scenarioSchema } from "./schema.ts";
 import type { Scenario } from "./types.ts";
+import { yamlFlaw } from "./yaml-words.ts";
 
-/** The scenario cannot be used. The message is `file:line:column: what is wrong`. */
+/** The scenario cannot be used. Each line of the message is `file:line:column: what is wrong`. */
 export class ScenarioError extends Error {
   readonly code = "BAD_SCENARIO";
 }
@@ -41,51 +44,112 @@ function nameOf(path: Path): string {
   return path.map((key, index) => (typeof key === "number" ? `[${key}]` : index === 0 ? key : `.${key}`)).join("");
 }
 
+interface Found {
+  readonly path: Path;
+  readonly message: string;
+  /** Where it is told: at a key itself, at its value, or, of what is missing, after all else. */
+  readonly at: "key" | "value" | "missing";
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping of keys to values",
+  strict_object: "a mapping of keys to values",
+};
+
+/** A value as a reader of the file would call it. */
+function called(value: unknown): string {
+  if (value === null || value === undefined) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  return typeof value === "string" ? `the text ${JSON.stringify(value)}` : `${value as string | number | boolean}`;
+}
+
 /** One issue of the schema in plain words. */
 function explain(issue: v.BaseIssue<unknown>, path: Path): string {
   const name = nameOf(path);
-  if (issue.type === "strict_object" && issue.expected === "never") return `unknown key "${String(path.at(-1))}"`;
-  if (issue.type === "strict_object" && path.length === 0) return "a scenario is a mapping of keys to values";
-  if (issue.received === "undefined") return `"${name}" is missing`;
-  if (issue.kind === "validation") return `"${name}" ${issue.message} (${issue.received})`;
-  const options =
-    issue.type === "picklist"
-      ? issue.expected
-          ?.replace(/^\(|\)$/g, "")
-          .replaceAll(" | ", ", ")
-          .replaceAll('"', "")
-      : undefined;
-  if (options !== undefined) return `"${name}" is ${issue.received}; possible: ${options}`;
-  return `"${name}" should be ${(issue.expected ?? "something else").toLowerCase()}, not ${issue.received}`;
+  if (issue.kind === "validation") return `"${name}" ${issue.message}${Array.isArray(issue.input) ? "" : ` (${issue.received})`}`;
+  if (issue.type === "picklist") {
+    const options = (issue.expected ?? "")
+      .replace(/^\(|\)$/g, "")
+      .replaceAll(" | ", ", ")
+      .replaceAll('"', "");
+    const meant = typeof issue.input === "string" ? nearest(issue.input, options.split(", ")) : undefined;
+    const value = typeof issue.input === "string" ? issue.received : called(issue.input);
+    return `"${name}" is ${value}${meant === undefined ? "" : `, did you mean ${meant}?`}${meant === undefined ? "; possible: " : " Possible: "}${options}`;
+  }
+  return `"${name}" should be ${KINDS[issue.type] ?? "something else"}, not ${called(issue.input)}`;
+}
+
+const pathOf = (issue: v.BaseIssue<unknown>): (string | number)[] => (issue.path ?? []).map((item) => item.key as string | number);
+
+/**
+ * Checks the shape. The schema tells one unknown key of each mapping, so those are taken out and it is asked again.
+ * A key that is missing is not told where an unknown one beside it looks like it.
+ */
+function checkShape(value: unknown): { readonly found: readonly Found[]; readonly scenario?: Scenario } {
+  const found: Found[] = [];
+  const meantKeys = new Set<string>();
+  for (;;) {
+    const result = v.safeParse(scenarioSchema, value);
+    if (result.success) return { found, scenario: result.output };
+    const unknown = result.issues.filter((issue) => issue.type === "strict_object" && issue.expected === "never");
+    for (const issue of unknown) {
+      const path = pathOf(issue);
+      const key = String(path.at(-1));
+      const holder = issue.path?.at(-1)?.input as Record<string, unknown>;
+      const free = knownKeys(scenarioFileSchema, path.slice(0, -1)).filter((candidate) => !(candidate in holder));
+      const meant = nearest(key, free);
+      if (meant !== undefined) meantKeys.add(nameOf([...path.slice(0, -1), meant]));
+      found.push({ path, at: "key", message: `unknown key "${key}"${meant === undefined ? "" : `, did you mean ${meant}?`}` });
+      delete holder[key];
+    }
+    if (unknown.length > 0) continue;
+    for (const issue of result.issues) {
+      const path = pathOf(issue);
+      const name = nameOf(path);
+      if (issue.received !== "undefined") found.push({ path, at: "value", message: explain(issue, path) });
+      else if (!meantKeys.has(name)) found.push({ path, at: "missing", message: `"${name}" is missing` });
+    }
+    return { found };
+  }
 }
 
 /**
  * Parses and checks a scenario.
  * @param file its name, for messages only
- * @throws ScenarioError with the first thing that is wrong, in the order of the text
+ * @throws ScenarioError with everything that is wrong, a line for each, in the order of the text; what is missing comes last
  */
 export function parseScenario(text: string, file: string): Scenario {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const fail = (offset: number, message: string): never => {
+  const told = (offset: number, message: string): string => {
     const { line, col } = lines.linePos(offset);
-    throw new ScenarioError(`${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${message}`);
+    return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${message}`;
   };
-  const problem = document.errors[0] ?? document.warnings[0];
-  if (problem) return fail(problem.pos[0], problem.message.replace(/\s+/g, " "));
-
-  const result = v.safeParse(scenarioSchema, document.toJS({ maxAliasCount: 16 }));
-  if (!result.success) {
-    const found = result.issues.map((issue) => {
-      const path = (issue.path ?? []).map((item) => item.key as string | number);
-      const unknown = issue.type === "strict_object" && issue.expected === "never";
-      const node = unknown ? keyAt(document, path) : nodeAt(document, path);
-      return { offset: node?.range?.[0] ?? 0, message: explain(issue, path) };
+  const fail = (found: readonly Found[]): never => {
+    const placed = found.map(({ path, at, message }) => {
+      const node = at === "key" ? keyAt(document, path) : nodeAt(document, path);
+      return { offset: node?.range?.[0] ?? 0, last: at === "missing" ? 1 : 0, message };
     });
-    const first = found.reduce((a, b) => (b.offset < a.offset ? b : a));
-    return fail(first.offset, first.message);
+    placed.sort((a, b) => a.last - b.last || a.offset - b.offset);
+    throw new ScenarioError(placed.map(({ offset, message }) => told(offset, message)).join("\n"));
+  };
+  const flaw = yamlFlaw(document);
+  if (flaw) throw new ScenarioError(told(flaw.offset, flaw.message));
+
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 16 });
+  } catch {
+    throw new ScenarioError(told(0, "aliases stand for too much here: write the values out"));
   }
-  const unfit = checkScenario(result.output)[0];
-  if (unfit) return fail(nodeAt(document, unfit.path)?.range?.[0] ?? 0, unfit.message);
-  return result.output;
+  const { found, scenario } = checkShape(value);
+  if (scenario === undefined || found.length > 0) return fail(found);
+  const unfit = checkScenario(scenario);
+  if (unfit.length > 0) return fail(unfit.map(({ path, message }) => ({ path, message, at: "value" })));
+  return scenario;
 }
