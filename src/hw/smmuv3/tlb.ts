@@ -9,7 +9,7 @@
  * Entries are slots of typed arrays, found by a hash over tags and page number, one probe for each size in use. When all slots
  * are taken, the slot at a hand that goes round is reused: replacement does not depend on hits.
  */
-import type { GranuleBits } from "./address-size.ts";
+import { type GranuleBits, levelShift } from "./address-size.ts";
 import { type TlbInvalidation, type TlbiAddress, StreamWorld } from "./ports.ts";
 import { TlbiRange } from "./tlb-range.ts";
 
@@ -284,9 +284,13 @@ export class Tlb implements TlbInvalidation {
   }
 
   #inRange(range: TlbiRange, slot: number, tag: number): boolean {
-    if (range.granule !== 0 && GRANULE_OF[(tag >> GRANULE_SHIFT) & 3] !== range.granule) return false;
-    if (range.level !== 0 && ((tag >> LEVEL_SHIFT) & 3) !== range.level) return false;
-    return range.overlaps(this.#hi[slot]! >>> 0, this.#lo[slot]! >>> 0, (tag >> SIZE_SHIFT) & 63);
+    const granule = GRANULE_OF[(tag >> GRANULE_SHIFT) & 3]!;
+    const level = (tag >> LEVEL_SHIFT) & 3;
+    if (range.granule !== 0 && granule !== range.granule) return false;
+    if (range.level !== 0 && level !== range.level) return false;
+    // A leaf goes as a whole, even where smaller leaves of stage 2 have cut it to pieces (DDI 0487 D8.17).
+    const size = Math.max((tag >> SIZE_SHIFT) & 63, levelShift(granule, level));
+    return range.overlaps(maskHi(this.#hi[slot]!, size) >>> 0, maskLo(this.#lo[slot]!, size) >>> 0, size);
   }
 
   nsnhAll(): void {
