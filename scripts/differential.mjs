@@ -119,9 +119,13 @@ class Laboratory {
   }
 }
 
+/** Every change of a program comes with the maintenance that it needs: a stale use is an invalidation that the model lost. */
+const failed = ({ ended, wrong, ours }) => ended !== undefined || wrong > 0 || ours.staleUses > 0;
+
 /** What makes two failures the same: the kinds of difference, not their number. */
-function symptom({ ended, findings }) {
+function symptom({ ended, findings, ours }) {
   if (ended) return ["ended"];
+  if (ours.staleUses > 0) return ["stale use"];
   return findings.filter(({ deviation }) => deviation === undefined).map(({ difference }) => difference.what);
 }
 
@@ -136,6 +140,12 @@ async function simplest(laboratory, program, result, { Shrinker }) {
     shrinker.report(fails);
   }
   return { program: shrinker.best, result: best };
+}
+
+function reason({ ended, wrong, ours }) {
+  if (ended) return ended;
+  if (ours.staleUses > 0) return "the model uses what maintenance should have dropped";
+  return wrong > 0 ? "a difference that no deviation explains" : "nothing is left of it";
 }
 
 function textOf(difference) {
@@ -175,11 +185,11 @@ async function main() {
       report.ended += result.ended ? 1 : 0;
       report.staleUses += result.ours.staleUses;
       for (const { deviation } of result.findings) if (deviation) report.deviations[deviation.id] = (report.deviations[deviation.id] ?? 0) + 1;
-      if (result.wrong === 0 && !result.ended) continue;
+      if (!failed(result)) continue;
       const failing = wanted.shrink ? await simplest(laboratory, program, result, library) : { program, result };
       const replay = `node scripts/differential.mjs --seed 0x${wanted.seed.toString(16)} --only ${number}`;
       report.failures.push({ program: number, replay, ended: failing.result.ended, simplest: failing.program });
-      print(`\nprogram ${number}: ${failing.result.ended ?? "a difference that no deviation explains"}`);
+      print(`\nprogram ${number}: ${reason(failing.result)}`);
       for (const line of library.describeProgram(failing.program)) print(`  ${line}`);
       for (const { step, difference, deviation } of failing.result.findings) print(`  step ${step}: ${textOf(difference)}${deviation ? ` [${deviation.id}]` : ""}`);
       print(`  replay: ${replay}`);
@@ -189,7 +199,7 @@ async function main() {
   }
   if (process.stderr.isTTY) process.stderr.write("\r");
   if (wanted.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-  print(`QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ended by itself ${report.ended} times`);
+  print(`QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ${report.staleUses} stale uses, QEMU ended by itself ${report.ended} times`);
   for (const [id, times] of Object.entries(report.deviations).sort(([a], [b]) => (a < b ? -1 : 1))) {
     print(`  ${String(times).padStart(6)}  ${id}: ${library.qemuDeviations.find((deviation) => deviation.id === id).title}`);
   }

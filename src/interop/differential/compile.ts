@@ -172,6 +172,7 @@ class Compiler {
     const next = change === "unmap" ? old : { ...old, ...change };
     layout.mappings[table][mapping] = next;
     layout.writeLeaf(table, next, change !== "unmap");
+    if (table !== "stage2" && by < 2) layout.invalidatedByAddress = true;
     this.#issue(...(table === "stage2" ? this.#stage2Tlbi(layout, old, by) : this.#stage1Tlbi(layout, table, old, next, by)), SYNC);
   }
 

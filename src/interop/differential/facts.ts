@@ -57,6 +57,7 @@ export function factsOf(layout: StreamLayout, cr2: number, hi: number, lo: numbe
   const upper = (hi & 0x0080_0000) !== 0;
   const { stage2 } = layout.plans;
   if (stage2 !== undefined && 2 ** (64 - (layout.ste["S2T0SZ"] ?? 64 - stage2.inputBits)) > outputLimit(layout, "stage2")) facts.push("S2T0SZ beyond S2PS");
+  if (layout.invalidatedByAddress && splintered(layout)) facts.push("splinters");
   facts.push(upper ? "TTB1" : "TTB0", `granule ${(upper ? layout.plans.ttb1 : layout.plans.ttb0)?.granule ?? 0}`);
   for (const name of TABLES) facts.push(...factsOfTable(layout, name, hi, lo));
   return facts.join(", ");
@@ -83,6 +84,14 @@ function* factsOfTable(layout: StreamLayout, name: TableName, hi: number, lo: nu
     if (mapping.af === 0) yield `${name} AF=0`;
     if (mapping.kind !== undefined) yield `${name} kind=${mapping.kind}`;
   }
+}
+
+/** True if some leaf of stage 1 is larger than some leaf of stage 2, which cuts it to pieces in a TLB of combined entries. */
+function splintered({ kind, plans, mappings }: StreamLayout): boolean {
+  const { stage2 } = plans;
+  if (kind !== "nested" || stage2 === undefined) return false;
+  const smallest = Math.min(...mappings.stage2.map(({ level }) => leafShift(stage2.granule, level)));
+  return (["ttb0", "ttb1"] as const).some((name) => mappings[name].some(({ level }) => leafShift(plans[name]!.granule, level) > smallest));
 }
 
 const SIZES: readonly number[] = [32, 36, 40, 42, 44, 44];

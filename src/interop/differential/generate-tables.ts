@@ -4,8 +4,18 @@ import type { SmmuConfig } from "../../hw/index.ts";
 import type { Dice } from "./dice.ts";
 import { DATA_BASE, DATA_SIZE, type Fields, type Granule, hasLeaf, leafShift, type MappingPlan, type StreamKind, type TablePlan } from "./program.ts";
 
-const AP1 = [[60, 1], [15, 3], [15, 0], [10, 2]] as const;
-const AP2 = [[70, 3], [15, 1], [10, 2], [5, 0]] as const;
+const AP1 = [
+  [75, 1],
+  [12, 3],
+  [8, 0],
+  [5, 2],
+] as const;
+const AP2 = [
+  [80, 3],
+  [10, 1],
+  [6, 2],
+  [4, 0],
+] as const;
 const BEYOND_OAS = 2 ** 45;
 /** The tables of stage 1 and the CDs, as stage 2 has to map them for a nested stream. */
 const STRUCTURES = 0x4000_0000;
@@ -109,7 +119,11 @@ export function stage2Table(dice: Dice, config: SmmuConfig, nested: boolean): Ta
     }
   }
   for (let wanted = 1 + dice.below(4); wanted > 0; wanted--) {
-    const level = dice.chance(50) ? 3 : 2;
+    const level = dice.weighted([
+      [40, 3],
+      [40, 2],
+      [granule === 12 ? 20 : 0, 1],
+    ]);
     const shift = leafShift(granule, level);
     const address = DATA_BASE + dice.below(DATA_SIZE / 2 ** shift) * 2 ** shift;
     if (overlaps(address, shift, mappings, granule)) continue;

@@ -183,6 +183,8 @@ class Generator {
     const change = dice.pick(["unmap", { output }, { ap: dice.below(4) }, { af: dice.below(2) }, { output, ap: 1 }] as const);
     const look = { op: "access", stream, ...this.#inside(plan, name, mapping), write: dice.chance(50) } as const;
     this.#steps.push(look, { op: "map", stream, table: name, mapping, change, by }, look);
+    // Another page of the same leaf.
+    if (dice.chance(30)) this.#steps.push({ ...look, ...this.#inside(plan, name, mapping) });
   }
 
   #access(stream: number, plan: StreamPlan): void {
@@ -196,7 +198,7 @@ class Generator {
     const name = dice.pick(table);
     const { mappings, inputBits } = plan[name]!;
     const data = mappings.map((_, index) => index).filter((index) => name !== "stage2" || mappings[index]!.address >= DATA_BASE);
-    let { addressHi, addressLo } = data.length > 0 && dice.chance(85) ? this.#inside(plan, name, dice.pick(data)) : this.#upper(dice.below(2 ** inputBits), inputBits, name);
+    let { addressHi, addressLo } = data.length > 0 && dice.chance(92) ? this.#inside(plan, name, dice.pick(data)) : this.#upper(dice.below(2 ** inputBits), inputBits, name);
     // A bit beyond the input size, or something in the top byte, which TBI may make harmless.
     if (dice.chance(6)) addressHi = (addressHi ^ 2 ** Math.max(0, Math.min(55, inputBits + dice.below(4)) - 32)) >>> 0;
     if (name !== "stage2" && dice.chance(this.#narrow ? 1 : 8)) addressHi = (addressHi ^ (dice.below(256) << 24)) >>> 0;

@@ -58,6 +58,8 @@ export class StreamLayout {
   kind: StreamKind;
   ste: Fields;
   cd: Fields;
+  /** True once a leaf of stage 1 was invalidated by its address alone. */
+  invalidatedByAddress = false;
   readonly sid: number;
   readonly plans: Readonly<Record<TableName, TablePlan | undefined>>;
   readonly mappings: Readonly<Record<TableName, MappingPlan[]>>;

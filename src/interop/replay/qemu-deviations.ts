@@ -42,7 +42,7 @@ function fetchFault(words: Uint32Array): boolean {
 
 /** Both record an event of the same type, ours in stage 1 and theirs in stage 2. */
 function onlyTheirsIsStage2(d: Difference, event: number): boolean {
-  return differOnlyIn(d, [3, 6], (ours, theirs) => eventType(ours) === event && (ours[3]! & STAGE2) === 0 && (theirs[3]! & STAGE2) !== 0);
+  return differOnlyIn(d, [3, 6, 7], (ours, theirs) => eventType(ours) === event && (ours[3]! & STAGE2) === 0 && (theirs[3]! & STAGE2) !== 0);
 }
 
 /** An address of the request at or beyond 2^oas. */
@@ -347,9 +347,10 @@ export const qemuDeviations: readonly Deviation[] = [
     applies: (d, context) => {
       const { record, answer } = context;
       if (record.t !== "x" || record.stages !== 3 || !/AP=[02]|APTable=[13]/.test(record.injected) || answer?.event !== F_PERMISSION) return false;
+      const silentStage1 = record.injected.includes("CD.R=0");
       // CD.R may keep our record of stage 1 back, never theirs of stage 2.
-      const silent = d.what === "event" && d.ours === undefined && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0 && record.injected.includes("CD.R=0");
-      return silent || onlyTheirsIsStage2(d, F_PERMISSION) || endsOtherwise(d, context, F_PERMISSION, (request) => request.answer.event !== F_PERMISSION);
+      const silent = d.what === "event" && d.ours === undefined && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0 && silentStage1;
+      return silent || onlyTheirsIsStage2(d, F_PERMISSION) || endsOtherwise(d, context, F_PERMISSION, (request) => request.answer.event !== F_PERMISSION || silentStage1);
     },
   },
   {
@@ -402,5 +403,21 @@ export const qemuDeviations: readonly Deviation[] = [
       record.injected.includes("STE.S1STALLD=1") &&
       record.answer.event === C_BAD_STE &&
       (d.what === "translation" || (d.what === "event" && eventType(d.theirs) === C_BAD_STE)),
+  },
+  {
+    id: "hit-ipa-missing",
+    section: "7.3.16",
+    title: "nested: a write that hits a read-only entry records no IPA",
+    applies: (d, { record }) =>
+      record.t === "x" &&
+      record.stages === 3 &&
+      record.write &&
+      differOnlyIn(d, [6, 7], (ours, theirs) => eventType(ours) === F_PERMISSION && (ours[3]! & STAGE2) !== 0 && theirs[6] === 0 && theirs[7] === 0),
+  },
+  {
+    id: "tlbi-splinters",
+    section: "4.4 (DDI 0487 D8.17)",
+    title: "nested: a TLBI by VA spares the pieces of a stage-1 leaf that do not lie at the address itself",
+    applies: (d, { record }) => record.t === "x" && record.stages === 3 && record.injected.includes("splinters") && record.answer.status === "ok" && d.what !== "read",
   },
 ];
