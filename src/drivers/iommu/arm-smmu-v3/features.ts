@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What hw_probe found (`ARM_SMMU_FEAT_*`) and how the driver was told to behave (`ARM_SMMU_OPT_*`), as bit sets. */
+/** What hw_probe found (`ARM_SMMU_FEAT_*`) and how the driver was told to behave (`ARM_SMMU_OPT_*`), as bit sets with Linux's values. */
 
 export const ARM_SMMU_FEAT_2_LVL_STRTAB = 0x1;
 export const ARM_SMMU_FEAT_2_LVL_CDTAB = 0x2;
@@ -15,13 +15,13 @@ export const ARM_SMMU_FEAT_HYP = 0x1000;
 export const ARM_SMMU_FEAT_STALL_FORCE = 0x2000;
 export const ARM_SMMU_FEAT_VAX = 0x4000;
 export const ARM_SMMU_FEAT_RANGE_INV = 0x8000;
-export const ARM_SMMU_FEAT_E2H = 0x1_0000;
-export const ARM_SMMU_FEAT_NESTING = 0x2_0000;
-export const ARM_SMMU_FEAT_ATTR_TYPES_OVR = 0x4_0000;
-export const ARM_SMMU_FEAT_HA = 0x8_0000;
-export const ARM_SMMU_FEAT_HD = 0x10_0000;
-export const ARM_SMMU_FEAT_S2FWB = 0x20_0000;
-export const ARM_SMMU_FEAT_BBML2 = 0x40_0000;
+export const ARM_SMMU_FEAT_E2H = 0x4_0000;
+export const ARM_SMMU_FEAT_NESTING = 0x8_0000;
+export const ARM_SMMU_FEAT_ATTR_TYPES_OVR = 0x10_0000;
+export const ARM_SMMU_FEAT_HA = 0x20_0000;
+export const ARM_SMMU_FEAT_HD = 0x40_0000;
+export const ARM_SMMU_FEAT_S2FWB = 0x80_0000;
+export const ARM_SMMU_FEAT_BBML2 = 0x100_0000;
 
 export const ARM_SMMU_OPT_SKIP_PREFETCH = 0x1;
 export const ARM_SMMU_OPT_PAGE0_REGS_ONLY = 0x2;
