@@ -39,10 +39,22 @@ describe("exit code", () => {
     });
   });
 
-  test("0 for a cell of the matrix, which expects nothing, even a corrupt one", async () => {
-    const { code, stdout } = await quiesce(["run", "--cell", "bypass/tmc-etr/no-hook/kexec"]);
-    expect(code).toBe(0);
-    expect(stdout).toContain("verdict: corrupt");
+  test("1 for a cell of the matrix, which expects nothing, if it breaks a claim; 0 if it breaks none", async () => {
+    const [broken, clean] = await Promise.all([
+      quiesce(["run", "--cell", "abort/tmc-etr/no-hook/kexec"]),
+      quiesce(["run", "--cell", "abort/tmc-etr/quiescing/kexec"]),
+    ]);
+    expect(broken.code).toBe(1);
+    expect(broken.stdout).toContain("verdict: contained");
+    expect(clean.code).toBe(0);
+  });
+
+  test("1 for a scenario without expectations that breaks a claim", async () => {
+    await inFolder(async (folder) => {
+      const file = join(folder, "open.yaml");
+      writeFileSync(file, readFileSync(join(root, ABORT), "utf8").replace(/^expect:[^]*/m, ""));
+      expect((await quiesce(["run", file])).code).toBe(1);
+    });
   });
 });
 

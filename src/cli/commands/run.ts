@@ -6,6 +6,7 @@ import {
   type RunResult,
   brokenExpectations,
   cellScenario,
+  expectsNothing,
   parseCell,
   parseScenario,
   runDocument,
@@ -15,9 +16,11 @@ import {
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
 import { readInput } from "../files.ts";
+import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
 import { chosenSeed } from "../seed.ts";
 import { painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface RunArguments {
   readonly scenario: string | undefined;
@@ -38,15 +41,17 @@ function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string
   }
   const file = argv.scenario!;
   try {
-    return { scenario: parseScenario(readInput(file), file), words: /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'` };
+    return { scenario: parseScenario(readInput(file), file), words: shellWord(file) };
   } catch (error) {
     if (error instanceof ScenarioError) throw new UsageError(error.message);
     throw error;
   }
 }
 
-function exitCodeOf(result: RunResult, broken: readonly string[]): ExitCode {
+/** A scenario's expectations decide; where there are none, as for a cell of the matrix, the claims do. */
+function exitCodeOf(scenario: Scenario, result: RunResult, broken: readonly string[]): ExitCode {
   if (broken.length > 0) return ExitCode.broken;
+  if (expectsNothing(scenario) && result.claims.some(({ holds }) => !holds)) return ExitCode.broken;
   return result.inconclusive ? ExitCode.inconclusive : ExitCode.ok;
 }
 
@@ -54,13 +59,15 @@ function run(argv: RunArguments): void {
   const seed = chosenSeed(argv.seed);
   const { scenario, words } = chosenScenario(argv);
   const log = makeLogger(argv["log-level"]);
-  const result = runScenario(scenario, { seed, replay: `node bin/quiesce.js run ${words} --seed 0x${seed.toString(16)}` });
+  // Documents say it as from the root of a clone, so that the same run gives the same bytes everywhere.
+  const program = argv.json ? "node bin/quiesce.js" : invocation();
+  const result = runScenario(scenario, { seed, replay: `${program} run ${words} --seed 0x${seed.toString(16)}` });
   for (const line of result.log) log.debug({ kernel: line.kernel, ns: line.time }, line.text);
   for (const [what, count] of Object.entries(result.notModelled)) log.info({ what, count }, "not modelled");
   const broken = brokenExpectations(scenario, result);
   if (argv.json) printJson(runDocument(scenario, result, broken));
   else print(runText(scenario, result, broken, painter()));
-  process.exitCode = exitCodeOf(result, broken);
+  process.exitCode = exitCodeOf(scenario, result, broken);
 }
 
 export const runCommand: CommandModule<object, RunArguments> = {
@@ -77,7 +84,14 @@ export const runCommand: CommandModule<object, RunArguments> = {
         default: "warn" as LogLevel,
         describe: "diagnostics on standard error; debug adds the kernels' logs",
       })
-      .example("$0 run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence")
-      .example("$0 run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"),
+      .epilogue(
+        examples(
+          ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
+          ["quiesce run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"],
+        ),
+      )
+      .epilogue(
+        "Exit: with expectations (`expect` of the scenario), 0 if all of them are met and 1 if not, whatever the claims; without (a cell, or a scenario without `expect`), 0 if every claim holds and 1 if one is broken.",
+      ),
   handler: run,
 };

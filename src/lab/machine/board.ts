@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
- * Where things are on the lab's board: the addresses of Arm's Juno, with RAM from 2 GiB to 4 GiB. IOVAs are handed out
- * from just below 4 GiB downwards, so every IOVA of a 32-bit device is the number of a RAM address too: when translation
- * goes away, the raw address means memory.
+ * Where things are on the lab's board. It is no real one: its devices are those of several Arm systems, its map is made up.
+ *
+ * RAM lies from 2 GiB to 4 GiB. IOVAs are handed out from just below 4 GiB downwards, so on this board the first IOVAs of a
+ * client that sees 32 bits are valid RAM addresses too: when translation goes away, a raw address means memory, and memory
+ * that a booting kernel takes first. Where RAM ends elsewhere it means something else or nothing; the layout experiment
+ * (matrix/layout.ts) measures what depends on that.
  */
 import type { ClientKind } from "../run/types.ts";
 

@@ -3,11 +3,12 @@
 import { type RunResult, claimWords } from "../run/result.ts";
 import { runScenario } from "../run/run.ts";
 import { CLIENT_HOOKS, CLIENT_KINDS, type ClientKind, SMMU_POLICIES, WAYS_DOWN } from "../run/types.ts";
+import { PROBE_MS } from "../scenario/schema.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import { BOARD, STREAM_IDS } from "../machine/board.ts";
 import type { CellKey, Matrix, MatrixCell, OrderRow } from "./types.ts";
 
-/** Names of the clients on the lab's board: those of Juno's device tree. */
+/** Names of the clients on the lab's board. */
 export const CLIENT_NAMES: Record<ClientKind, string> = { e1000e: "nic", hdlcd: "hdlcd", "tmc-etr": "etr" };
 
 /** Every cell, in the order of the matrix. */
@@ -54,7 +55,8 @@ export const BASE_SCENARIO: Omit<Scenario, "title" | "wayDown"> = {
     smmuNode: 0,
     resetDelayMs: 10,
   },
-  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false },
+  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, crashReserve: {} },
+  boot: { probeMs: PROBE_MS },
   workload: { beforeMs: 20, afterMs: 20, frames: { periodUs: 200, bytes: 128, jitterPercent: 20 } },
   next: { clientDrivers: true, handoverMs: 5 },
   expect: { holds: [], broken: [] },
@@ -91,6 +93,7 @@ export function cellOf(key: CellKey, run: RunResult): MatrixCell {
     nextKernelBytesCorrupted: run.nextKernelBytesCorrupted,
     staleWalks: run.staleWalks,
     events: run.events.recorded + run.events.lost,
+    eventsLost: run.events.lost,
     secondKernel: run.secondKernel,
     claims: claimWords(run.claims),
     verdict: run.verdict,
@@ -98,12 +101,16 @@ export function cellOf(key: CellKey, run: RunResult): MatrixCell {
   };
 }
 
-/** Puts a matrix together. Runs and rows stand in the order of their keys; undefined ones were not finished. */
+/**
+ * Puts a matrix together. Runs and rows stand in the order of their keys; undefined ones were not finished.
+ * @param only what the names of the cells had to have in them, if not all were asked for
+ */
 export function assembleMatrix(
   seed: number,
   keys: readonly CellKey[],
   runs: readonly (RunResult | undefined)[],
   rows: readonly (OrderRow | undefined)[],
+  only?: string,
 ): { readonly document: Matrix; readonly runsByCell: ReadonlyMap<MatrixCell, RunResult> } {
   const runsByCell = new Map<MatrixCell, RunResult>();
   for (const [index, key] of keys.entries()) {
@@ -111,6 +118,16 @@ export function assembleMatrix(
     if (run) runsByCell.set(cellOf(key, run), run);
   }
   const order = rows.filter((row) => row !== undefined);
-  const complete = runsByCell.size === keys.length && order.length === rows.length;
-  return { document: { schema: "quiesce/matrix@1", seed: seedWords(seed), complete, cells: [...runsByCell.keys()], order }, runsByCell };
+  const complete = runsByCell.size === matrixCellKeys().length && order.length === rows.length;
+  return {
+    document: {
+      schema: "quiesce/matrix@1",
+      seed: seedWords(seed),
+      complete,
+      ...(only === undefined ? {} : { only }),
+      cells: [...runsByCell.keys()],
+      order,
+    },
+    runsByCell,
+  };
 }

@@ -7,16 +7,26 @@ import type { Matrix } from "./types.ts";
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const words = v.picklist(["holds", "broken"]);
 
+const dma = v.strictObject({
+  afterOwnShutdown: count,
+  afterSmmuShutdown: count,
+  translated: count,
+  bypassed: count,
+  aborted: count,
+  undecoded: count,
+});
+
 const cell = v.strictObject({
   smmuShutdown: v.picklist(SMMU_POLICIES),
   client: v.picklist(CLIENT_KINDS),
   clientShutdown: v.picklist(CLIENT_HOOKS),
   wayDown: v.picklist(WAYS_DOWN),
-  dma: v.strictObject({ afterOwnShutdown: count, afterSmmuShutdown: count, translated: count, bypassed: count, aborted: count }),
+  dma,
   foreignWriteBytes: count,
   nextKernelBytesCorrupted: count,
   staleWalks: count,
   events: count,
+  eventsLost: count,
   secondKernel: v.picklist(["up", "oops", "hung", "none"]),
   claims: v.strictObject(v.entriesFromList(CLAIMS, words)),
   verdict: v.picklist(VERDICTS),
@@ -39,6 +49,7 @@ export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
   schema: v.literal("quiesce/matrix@1"),
   seed: v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/)),
   complete: v.boolean(),
+  only: v.optional(v.string()),
   cells: v.array(cell),
   order: v.array(row),
 });

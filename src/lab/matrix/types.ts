@@ -17,6 +17,8 @@ export interface MatrixCell extends CellKey {
   readonly nextKernelBytesCorrupted: number;
   readonly staleWalks: number;
   readonly events: number;
+  /** Those of the events that found no queue, or a full one. */
+  readonly eventsLost: number;
   readonly secondKernel: SecondKernel;
   readonly claims: Readonly<Record<ClaimName, "holds" | "broken">>;
   readonly verdict: Verdict;
@@ -43,8 +45,10 @@ export interface OrderRow {
 export interface Matrix {
   readonly schema: "quiesce/matrix@1";
   readonly seed: string;
-  /** False: the run was interrupted, cells are missing. */
+  /** False: cells are missing, because the run was interrupted or only some were asked for. */
   readonly complete: boolean;
+  /** Only cells with this in their names were asked for. */
+  readonly only?: string | undefined;
   readonly cells: readonly MatrixCell[];
   readonly order: readonly OrderRow[];
 }

@@ -2,6 +2,9 @@
 /**
  * no-dma-after-smmu-shutdown: nothing reaches memory untranslated once the device core has passed the SMMU.
  *
+ * Memory is the word: an access whose raw address nothing decodes left the SMMU untranslated and reached nothing, so it does
+ * not break the claim. That was luck, and `dma.undecoded` counts it.
+ *
  * The claim ends when the machine is reset or loses power, and when a later kernel's driver owns the SMMU.
  */
 import type { LabTrace } from "../events.ts";

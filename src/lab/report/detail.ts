@@ -21,7 +21,8 @@ function facts(run: RunResult): string {
     ["DMA after the SMMU's", plural(dma.afterSmmuShutdown, "access", "accesses")],
     ["translated", group(dma.translated)],
     ["bypassed", group(dma.bypassed)],
-    ["aborted", group(dma.aborted)],
+    ["aborted by the SMMU", group(dma.aborted)],
+    ["nothing decoded", group(dma.undecoded)],
     ["foreign writes", plural(run.foreignWriteBytes, "byte", "bytes")],
     ["next kernel corrupted", plural(run.nextKernelBytesCorrupted, "byte", "bytes")],
     ["stale walks", group(run.staleWalks)],
@@ -34,7 +35,8 @@ function facts(run: RunResult): string {
 function evidenceLine(evidence: Evidence, origin: number): string {
   const way = [evidence.address, evidence.physical].filter((address) => address !== undefined).map((address) => hex(address));
   const addresses = [...new Set(way)].join(" \u2192 ");
-  const given = evidence.givenUpBy === undefined ? "" : `; given up by ${escape(evidence.givenUpBy)}`;
+  const given =
+    evidence.givenUpBy === undefined || evidence.text.includes(evidence.givenUpBy) ? "" : `; given up by ${escape(evidence.givenUpBy)}`;
   return `<li><span class="quiet">${milliseconds(evidence.time, origin)}</span> <code>${escape(evidence.who)}</code> ${addresses === "" ? "" : `<code>${addresses}</code> `}${escape(evidence.text)}${given}</li>`;
 }
 

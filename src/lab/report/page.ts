@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** The matrix as one HTML file: no network, no assets, and no script needed to read it or to open a cell. */
+import { partialNote } from "../matrix/text.ts";
 import { foldOrder, LINK_KINDS } from "../matrix/order-table.ts";
-import { conclusion, type Finding, type Position, positions } from "../matrix/thread.ts";
+import { BEARING_MEANING, conclusion, type Finding, type Position, positions } from "../matrix/thread.ts";
 import type { Matrix, MatrixCell, OrderBoard, OrderRow } from "../matrix/types.ts";
 import type { RunResult } from "../run/result.ts";
 import {
@@ -15,6 +16,7 @@ import {
   type Verdict,
   WAYS_DOWN,
 } from "../run/types.ts";
+import { VERDICT_MEANING } from "../run/verdict.ts";
 import { SHAPES, badge, runDetail } from "./detail.ts";
 import { escape } from "./html.ts";
 import { SCRIPT, STYLE } from "./style.ts";
@@ -30,12 +32,6 @@ const CLIENT_TITLES: Record<ClientKind, string> = {
   "tmc-etr": "tmc-etr, a trace sink capturing",
 };
 const HOOK_TITLES: Record<ClientHook, string> = { "no-hook": "no hook", mainline: "mainline's hook", quiescing: "quiescing hook" };
-const MEANING: Record<Verdict, string> = {
-  clean: "no claim broken",
-  contained: "DMA went on, nothing was harmed",
-  stray: "memory was reached that nobody had granted",
-  corrupt: "the next kernel, or memory given to someone else, was changed",
-};
 
 const NODES: Record<OrderBoard["nodes"], string> = { "smmu-first": "SMMU node first", "smmu-last": "SMMU node last" };
 const DRIVERS: Record<OrderBoard["drivers"], string> = {
@@ -50,7 +46,7 @@ const titleOf = (cell: MatrixCell): string =>
 
 function head(): string {
   const groups = SMMU_POLICIES.map(
-    (policy) => `<th scope="colgroup" class="edge" colspan="${WAYS_DOWN.length}">${POLICY_TITLES[policy]}</th>`,
+    (policy) => `<th scope="colgroup" class="edge" colspan="${WAYS_DOWN.length}"><span class="stay">${POLICY_TITLES[policy]}</span></th>`,
   ).join("");
   const ways = SMMU_POLICIES.map(() =>
     WAYS_DOWN.map((way, index) => `<th scope="col" class="way${index === 0 ? " edge" : ""}">${way}</th>`).join(""),
@@ -62,7 +58,7 @@ function cellHtml(cell: MatrixCell | undefined, edge: string): string {
   if (cell === undefined) return `<td${edge}>not run</td>`;
   const { verdict } = cell;
   const label = `${titleOf(cell)}: ${verdict}`;
-  return `<td${edge}><a class="cell ${verdict}" href="#${idOf(cell)}" aria-label="${escape(label)}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</a></td>`;
+  return `<td${edge}><a class="cell ${verdict}" id="to-${idOf(cell)}" href="#${idOf(cell)}" aria-label="${escape(label)}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</a></td>`;
 }
 
 function matrixTable(cells: readonly MatrixCell[]): string {
@@ -74,7 +70,7 @@ function matrixTable(cells: readonly MatrixCell[]): string {
       );
       return `<tr><th scope="row">${HOOK_TITLES[hook]}</th>${columns.join("")}</tr>`;
     });
-    return `<tbody><tr><th scope="rowgroup">${client}</th><td colspan="${SMMU_POLICIES.length * WAYS_DOWN.length}" class="quiet">${CLIENT_TITLES[client].replace(/^[^,]*, /, "")}</td></tr>${rows.join("")}</tbody>`;
+    return `<tbody><tr><th scope="rowgroup">${client}</th><td colspan="${SMMU_POLICIES.length * WAYS_DOWN.length}" class="quiet"><span class="stay">${CLIENT_TITLES[client].replace(/^[^,]*, /, "")}</span></td></tr>${rows.join("")}</tbody>`;
   });
   return `<div class="box" tabindex="0" role="region" aria-label="The matrix"><table class="matrix">${head()}${bodies.join("")}</table></div>`;
 }
@@ -82,7 +78,7 @@ function matrixTable(cells: readonly MatrixCell[]): string {
 function finding({ weight, count, of, text }: Finding): string {
   if (of === 0) return "";
   const tone: Verdict | "" = weight === "price" ? "" : (weight === "for" ? count === of : count === 0) ? "clean" : "corrupt";
-  return `<li><span class="count${tone === "" ? "" : ` badge ${tone}`}">${count} of ${of}</span><span>${escape(text)}</span></li>`;
+  return `<li><span class="weight">${weight}</span><span class="count${tone === "" ? "" : ` badge ${tone}`}">${count} of ${of}</span><span>${escape(text)}</span></li>`;
 }
 
 const BEARING: Record<Position["bearing"], Verdict> = {
@@ -134,17 +130,30 @@ function details(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>): stri
       const run = runs.get(cell);
       if (run === undefined) return "";
       return (
-        `<section class="detail" id="${idOf(cell)}" tabindex="-1" aria-labelledby="${idOf(cell)}-title"><div class="detail-head"><h3 id="${idOf(cell)}-title">${escape(titleOf(cell))}</h3>${badge(cell.verdict)}<a class="close" href="#matrix">close</a></div>` +
+        `<section class="detail" id="${idOf(cell)}" tabindex="-1" aria-labelledby="${idOf(cell)}-title"><div class="detail-head"><h3 id="${idOf(cell)}-title">${escape(titleOf(cell))}</h3>${badge(cell.verdict)}<a class="close" href="#to-${idOf(cell)}">close</a></div>` +
         `${runDetail(run)}</section>`
       );
     })
     .join("\n");
 }
 
+/** What follows from a whole matrix. */
+function answers(matrix: Matrix): string {
+  return `<h2>Which shutdown design stops it?</h2><ul class="answer">${conclusion(matrix.cells)
+    .map((sentence) => `<li>${escape(sentence)}</li>`)
+    .join("")}</ul>
+<h2>The thread of June 2020, put to these cells</h2><p>Everybody argued from experience with crashes that nobody could replay. These are counts of the cells above; reboot, kexec and power-off unless said otherwise.</p>
+<p class="quiet">${BEARING_MEANING.map((line) => `${escape(line)}.`).join(" ")}</p>
+<ul class="positions">${positions(matrix.cells).map(positionHtml).join("")}</ul>
+<h2>Is the SMMU shut down after its clients?</h2><p>The same board with its nodes, drivers and links arranged differently. A client that is shut down after its SMMU loses translation while it may still run.</p>
+${orderTable(matrix.order)}`;
+}
+
 /** The whole page. @param runs what was measured in each cell; a cell without a run has no detail */
 export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>): string {
-  const legend = VERDICTS.map((verdict) => `<li>${badge(verdict)} ${MEANING[verdict]}</li>`).join("");
-  const partial = matrix.complete ? "" : "<p><strong>Interrupted: cells that did not run are missing.</strong></p>";
+  const legend = VERDICTS.map((verdict) => `<li>${badge(verdict)} ${VERDICT_MEANING[verdict]}</li>`).join("");
+  const note = partialNote(matrix);
+  const partial = note === undefined ? "" : `<p class="partial"><strong>${escape(note)}</strong></p>`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Quiesce: the shutdown matrix</title><style>${STYLE}</style></head><body>
@@ -152,16 +161,11 @@ export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResu
 <p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
 <p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual.</p>${partial}</header>
 <main><h2 id="matrix">The matrix</h2><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
+<p class="quiet scrolls">The matrix is wider than this window: it scrolls sideways.</p>
 <p class="quiet hint">Choose a cell to see who was shut down when, which DMA landed where, and the evidence for each claim.</p>
 <div id="details">${details(matrix, runs)}</div>
-<h2>Which shutdown design stops it?</h2><ul class="answer">${conclusion(matrix.cells)
-    .map((sentence) => `<li>${escape(sentence)}</li>`)
-    .join("")}</ul>
-<h2>The thread of June 2020, put to these cells</h2><p>Everybody argued from experience with crashes that nobody could replay. These are counts of the cells above; reboot, kexec and power-off unless said otherwise.</p>
-<ul class="positions">${positions(matrix.cells).map(positionHtml).join("")}</ul>
-<h2>Is the SMMU shut down after its clients?</h2><p>The same board with its nodes, drivers and links arranged differently. A client that is shut down after its SMMU loses translation while it may still run.</p>
-${orderTable(matrix.order)}</main>
-<footer class="quiet"><p>Counts of DMA are accesses from the first step of the way down until a later kernel\u2019s driver owned the device. Escape closes a cell; arrow keys move between cells.</p></footer>
+${note === undefined ? answers(matrix) : partial}</main>
+<footer class="quiet"><p>Counts of DMA are accesses from the first step of the way down until a later kernel\u2019s driver owned the device.<span class="keys" hidden> Escape closes a cell; arrow keys move between cells.</span></p></footer>
 <script>${SCRIPT}</script></body></html>
 `;
 }

@@ -6,12 +6,12 @@ export const STYLE = `
 --paper:#fbfaf7;--ink:#22211e;--soft:#5d5a53;--rule:#d9d5cb;--panel:#f3f1ea;--link:#1f5a86;--focus:#1f5a86;
 --clean:#e3efe5;--clean-ink:#205a32;--contained:#e2ebf4;--contained-ink:#1f4d78;
 --stray:#f8e9c8;--stray-ink:#6b4700;--corrupt:#f6d9d3;--corrupt-ink:#8a1f12;
---c-granted:#4b7d58;--c-ungranted:#a86a00;--c-bypassed:#b23a2a;--c-aborted:#3c6fa3;--c-dropped:#8a867c}
+--c-granted:#4b7d58;--c-ungranted:#a86a00;--c-bypassed:#b23a2a;--c-undecoded:#7d5ba6;--c-aborted:#3c6fa3;--c-dropped:#8a867c}
 @media (prefers-color-scheme:dark){:root{
 --paper:#1a1a1c;--ink:#e6e3dc;--soft:#a8a49a;--rule:#3a3935;--panel:#232326;--link:#8dbfe6;--focus:#8dbfe6;
 --clean:#1f3526;--clean-ink:#a5d8b3;--contained:#1e3044;--contained-ink:#a6cdf0;
 --stray:#43340f;--stray-ink:#f1cf82;--corrupt:#4d211b;--corrupt-ink:#ffb9ac;
---c-granted:#79b389;--c-ungranted:#dba64a;--c-bypassed:#e8786a;--c-aborted:#7fb0de;--c-dropped:#8f8b82}}
+--c-granted:#79b389;--c-ungranted:#dba64a;--c-bypassed:#e8786a;--c-undecoded:#b79be0;--c-aborted:#7fb0de;--c-dropped:#8f8b82}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
@@ -42,7 +42,7 @@ th{font-weight:600;text-align:left}
 .matrix tbody th[scope=rowgroup]{position:sticky;left:0;background:var(--panel);padding:.9rem .35rem .2rem .8rem}
 .matrix .edge{border-left:1px solid var(--rule)}
 
-.cell{display:block;padding:.24rem .26rem;border-radius:4px;text-decoration:none;white-space:nowrap;border:1px solid transparent}
+.cell{display:block;scroll-margin:4rem 10rem;padding:.24rem .26rem;border-radius:4px;text-decoration:none;white-space:nowrap;border:1px solid transparent}
 .cell:hover{border-color:currentColor}
 .clean{background:var(--clean);color:var(--clean-ink)}.contained{background:var(--contained);color:var(--contained-ink)}
 .stray{background:var(--stray);color:var(--stray-ink)}.corrupt{background:var(--corrupt);color:var(--corrupt-ink);font-weight:600}
@@ -55,7 +55,8 @@ details{margin:.8rem 0;font-size:.86rem}summary{cursor:pointer}
 .positions>li{border-top:2px solid var(--rule);padding-top:.7rem}
 .positions h3{margin:0 0 .15rem}
 .findings{list-style:none;margin:.5rem 0 0;padding:0;font-size:.93rem}
-.findings li{display:grid;grid-template-columns:5.2rem 1fr;gap:.6rem;padding:.16rem 0;align-items:start}
+.findings li{display:grid;grid-template-columns:3.4rem 4.6rem 1fr;gap:.6rem;padding:.16rem 0;align-items:start}
+.weight{font:.84rem/1.8 system-ui,"Segoe UI",Roboto,Arial,sans-serif;color:var(--soft)}
 .count{font-family:system-ui,"Segoe UI",Roboto,Arial,sans-serif;font-size:.84rem;text-align:right;font-variant-numeric:tabular-nums;padding-top:.12rem;white-space:nowrap}
 .order td,.order th{padding:.3rem .8rem;border-top:1px solid var(--rule);vertical-align:top}
 .order{width:100%}.order thead th{border-top:0}
@@ -66,6 +67,9 @@ details{margin:.8rem 0;font-size:.86rem}summary{cursor:pointer}
 .detail-head h3{margin:0;font-size:1.15rem}
 .detail-head .close{margin-left:auto}
 body:has(.detail:target) .hint{display:none}
+.scrolls{display:none}
+@media (max-width:62rem){.scrolls{display:block}}
+.stay{display:inline-block;position:sticky;left:9.5rem}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.5rem 1rem;margin:1rem 0;font-size:.86rem}
 .facts div{border-left:2px solid var(--rule);padding-left:.6rem}
 .facts dt{color:var(--soft)}.facts dd{margin:0;font-variant-numeric:tabular-nums}
@@ -76,7 +80,7 @@ body:has(.detail:target) .hint{display:none}
 .lane .n{color:var(--ink);font-variant-numeric:tabular-nums}
 .marks text{font:600 11px system-ui,sans-serif;fill:var(--ink)}
 .axis{display:flex;justify-content:space-between;font-size:.76rem;color:var(--soft)}
-.granted{fill:var(--c-granted)}.ungranted{fill:var(--c-ungranted)}.bypassed{fill:var(--c-bypassed)}.aborted{fill:var(--c-aborted)}.dropped{fill:var(--c-dropped)}
+.granted{fill:var(--c-granted)}.ungranted{fill:var(--c-ungranted)}.bypassed{fill:var(--c-bypassed)}.undecoded{fill:var(--c-undecoded)}.aborted{fill:var(--c-aborted)}.dropped{fill:var(--c-dropped)}
 .cursor{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3;vector-effect:non-scaling-stroke}
 .steps{font-size:.92rem;padding-left:2rem;max-width:80ch;margin:.6rem 0}
 .steps li{padding:.12rem 0}
@@ -91,14 +95,26 @@ body{font-size:15px}header{padding-top:1.5rem}h1{font-size:1.5rem}
 .claims,.claims tbody,.claims tr,.claims td,.claims th{display:block}.claims thead{display:none}.claims td{border-top:0;padding-top:0}
 .detail{padding:.1rem .8rem 1rem}
 .matrix th[scope=row]{padding-left:.5rem}}
-@media print{.detail{display:none!important}.box{overflow:visible;border:0}}
+@media print{
+:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--panel:#fff;
+--clean:#e3efe5;--clean-ink:#205a32;--contained:#e2ebf4;--contained-ink:#1f4d78;
+--stray:#f8e9c8;--stray-ink:#6b4700;--corrupt:#f6d9d3;--corrupt-ink:#8a1f12;
+--c-granted:#4b7d58;--c-ungranted:#a86a00;--c-bypassed:#b23a2a;--c-undecoded:#7d5ba6;--c-aborted:#3c6fa3;--c-dropped:#8a867c}
+body{font-size:11px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+main,header,footer,.wide{max-width:none;width:auto;margin:0;padding:0;transform:none}
+.box{overflow:visible;border:0}.matrix{font-size:8px}.matrix th,.stay{position:static!important}
+.hint,.scrolls,.close,.keys{display:none!important}
+h2,h3,h4{break-after:avoid}tr,.lane,.positions>li{break-inside:avoid}}
 `;
 
 /** Keyboard comfort, nothing more: Escape closes the open cell, arrows move between cells. Without it all still works. */
 export const SCRIPT = `
+document.querySelector(".keys").hidden=false;
+function leave(id){location.hash="to-"+id;var back=document.getElementById("to-"+id);if(back)back.focus({preventScroll:true})}
+addEventListener("click",function(e){var close=e.target.closest&&e.target.closest(".close");if(!close)return;
+e.preventDefault();leave(close.hash.slice(4))});
 addEventListener("keydown",function(e){
-if(e.key==="Escape"&&location.hash.indexOf("#cell-")===0){var id=location.hash.slice(1);location.hash="matrix";
-var back=document.querySelector('a[href="#'+id+'"]');if(back)back.focus({preventScroll:true});return}
+if(e.key==="Escape"&&location.hash.indexOf("#cell-")===0){leave(location.hash.slice(1));return}
 var here=document.activeElement;if(!here||!here.classList.contains("cell"))return;
 var step={ArrowLeft:[0,-1],ArrowRight:[0,1],ArrowUp:[-1,0],ArrowDown:[1,0]}[e.key];if(!step)return;
 var rows=Array.prototype.map.call(document.querySelectorAll(".matrix tbody tr"),function(r){return r.querySelectorAll(".cell")}).filter(function(r){return r.length});

@@ -12,7 +12,8 @@ const LANES: Record<LandingClass, string> = {
   granted: "translated, granted",
   ungranted: "translated, not granted",
   bypassed: "bypassed: raw address",
-  aborted: "aborted",
+  undecoded: "nothing at that address",
+  aborted: "aborted by the SMMU",
   dropped: "dropped at the bus",
 };
 

@@ -8,6 +8,7 @@ export class WayDownCounters {
   #translated = 0;
   #bypassed = 0;
   #aborted = 0;
+  #undecoded = 0;
   recorded = 0;
   lost = 0;
   readonly kinds: Map<string, number> = new Map<string, number>();
@@ -23,9 +24,11 @@ export class WayDownCounters {
     });
     trace.on("lab.landing", ({ data }) => {
       if (!counting || taken.has(data.device)) return;
-      if (data.outcome === "translated" && data.reached) this.#translated++;
-      else if (data.outcome === "bypassed" && data.reached) this.#bypassed++;
-      else if (data.outcome !== "dropped" && data.outcome !== "held") this.#aborted++;
+      if (data.outcome === "dropped" || data.outcome === "held") return;
+      if (data.outcome !== "translated" && data.outcome !== "bypassed") this.#aborted++;
+      else if (!data.reached) this.#undecoded++;
+      else if (data.outcome === "translated") this.#translated++;
+      else this.#bypassed++;
     });
     trace.on("smmu.event", ({ data }) => {
       if (!counting) return;
@@ -37,6 +40,13 @@ export class WayDownCounters {
   }
 
   counts(afterOwnShutdown: number, afterSmmuShutdown: number): DmaCounts {
-    return { afterOwnShutdown, afterSmmuShutdown, translated: this.#translated, bypassed: this.#bypassed, aborted: this.#aborted };
+    return {
+      afterOwnShutdown,
+      afterSmmuShutdown,
+      translated: this.#translated,
+      bypassed: this.#bypassed,
+      aborted: this.#aborted,
+      undecoded: this.#undecoded,
+    };
   }
 }

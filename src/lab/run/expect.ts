@@ -10,10 +10,22 @@ function ownOops({ oops, nextKernelBytesCorrupted }: RunResult): string[] {
   return [`the ${oops.kernel} kernel oopsed in task ${oops.task}${oops.device === null ? "" : `, device ${oops.device}`}: ${oops.message}`];
 }
 
+/** A kernel that hung although nothing overwrote its memory. */
+function ownHang({ secondKernel, stuck, nextKernelBytesCorrupted }: RunResult): string[] {
+  if (secondKernel !== "hung" || nextKernelBytesCorrupted > 0) return [];
+  const [at] = stuck;
+  return [at ? `the ${at.kernel} kernel hung: ${at.task} waits: ${at.reason}` : "a kernel hung"];
+}
+
+/** True if the scenario leaves it to the claims: every one of them must hold. */
+export function expectsNothing({ expect }: Scenario): boolean {
+  return expect.verdict === undefined && expect.holds.length === 0 && expect.broken.length === 0;
+}
+
 /** Sentences for everything that is not as expected; none if all is. */
 export function brokenExpectations(scenario: Scenario, run: RunResult): string[] {
   const { expect } = scenario;
-  const broken = ownOops(run);
+  const broken = [...ownOops(run), ...ownHang(run)];
   if (expect.verdict !== undefined && expect.verdict !== run.verdict)
     broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);
   for (const { claim, holds } of run.claims) {

@@ -19,15 +19,19 @@ import {
   type KernelJump,
   type KernelParameters,
   patternBytes,
+  PAGE_SIZE,
   pciHostGenericModule,
   pcieportModule,
 } from "../../kernel/index.ts";
 import { armSmmuV3Module } from "../../drivers/index.ts";
+import { type Coroutine, sleepNs } from "../../sim/index.ts";
 import type { LabTrace, MachineStep } from "../events.ts";
 import { clientDriver } from "../machine/clients.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ImageDamage } from "../monitors/next-kernel.ts";
+import { crashReserve } from "../scenario/crash-reserve.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
+import type { Chance } from "./chance.ts";
 
 /** Names of the kernels of a run. */
 export const FIRST = "first";
@@ -38,9 +42,31 @@ const INITRD_BYTES = 64 * 1024;
 const DTB_BYTES = 8 * 1024;
 /** Bytes of overwritten memory that are shown. */
 const SHOWN_BYTES = 8;
-/** What a kernel that may crash sets aside, at most: in the middle of RAM, away from raw IOVAs. */
-const CRASH_RESERVE_BYTES = 64 * 1024 * 1024;
-const RESERVE_ALIGN = 2 * 1024 * 1024;
+
+/** Every driver's initcall takes its time before it probes: meanwhile devices run on, and the next driver is not there yet. */
+function atPace(modules: readonly DriverModule[], ns: number): DriverModule[] {
+  if (ns === 0) return [...modules];
+  return modules.map((module) => ({
+    ...module,
+    *init(kernel: Kernel): Coroutine<void> {
+      yield* sleepNs(ns);
+      const waiting = module.init(kernel);
+      if (waiting) yield* waiting;
+    },
+  }));
+}
+
+/** What a kernel holds that has nothing to do with the clients: it decides where their buffers lie. */
+function otherAllocations(pages: number): DriverModule {
+  return {
+    name: "other-allocations",
+    initcall: "core",
+    linkOrder: 0,
+    init(kernel) {
+      if (pages > 0) kernel.mm.alloc_pages(pages * PAGE_SIZE, "other code", "user");
+    },
+  };
+}
 
 /** Board code that links devices to the SMMU as soon as they exist, before any driver probes. */
 function boardLinks(devices: readonly DeviceSpec[]): DriverModule {
@@ -68,13 +94,15 @@ export class Kernels {
   readonly #scenario: Scenario;
   readonly #machine: Machine;
   readonly #trace: LabTrace;
+  readonly #chance: Chance;
   readonly #extra: readonly DriverModule[];
 
-  /** @param extra further code of the first kernel */
-  constructor(scenario: Scenario, machine: Machine, trace: LabTrace, extra: readonly DriverModule[]) {
+  /** @param chance what the seed picked @param extra further code of the first kernel */
+  constructor(scenario: Scenario, machine: Machine, trace: LabTrace, chance: Chance, extra: readonly DriverModule[]) {
     this.#scenario = scenario;
     this.#machine = machine;
     this.#trace = trace;
+    this.#chance = chance;
     this.#extra = extra;
   }
 
@@ -86,23 +114,17 @@ export class Kernels {
     };
   }
 
-  #crashReserve(): { readonly base: number; readonly size: number } {
-    const { base, size } = this.#machine.spec.memory;
-    const whole = (bytes: number): number => Math.floor(bytes / RESERVE_ALIGN) * RESERVE_ALIGN;
-    return { base: base + whole(size / 2), size: Math.min(CRASH_RESERVE_BYTES, whole(size / 4)) };
-  }
-
   /** @param role the first kernel drives what the description says; the second drives it as mainline does */
   #drivers(role: typeof FIRST | typeof SECOND): DriverModule[] {
     const { machine, next } = this.#scenario;
     const smmu = armSmmuV3Module({ shutdown: machine.smmu.shutdown });
     const clients = role === FIRST || next.clientDrivers ? machine.devices.filter(({ driver }) => driver !== "absent") : [];
     const linked = machine.devices.filter(({ linkToSmmu }) => linkToSmmu);
-    return [
+    const modules = [
       ...(machine.pci ? [pciHostGenericModule(), pcieportModule()] : []),
       { ...smmu, initcall: machine.smmu.driver === "module" ? "module" : smmu.initcall },
       ...(linked.length > 0 ? [boardLinks(linked)] : []),
-      ...(role === FIRST ? this.#extra : []),
+      ...(role === FIRST ? [otherAllocations(this.#chance.pagesBefore), ...this.#extra] : []),
       ...clients.map(({ kind, hook, driver, active }) =>
         role === FIRST
           ? clientDriver(kind, hook, driver === "module" ? "module" : "device", active)
@@ -110,6 +132,7 @@ export class Kernels {
             clientDriver(kind, "mainline", driver === "module" ? "module" : "device", active && kind !== "tmc-etr"),
       ),
     ];
+    return atPace(modules, this.#scenario.boot.probeMs * MS);
   }
 
   #parameters(role: typeof FIRST | typeof SECOND, kind: BootInfo["kind"]): Partial<KernelParameters> {
@@ -119,7 +142,7 @@ export class Kernels {
       fwDevlinkStrict: kernel.fwDevlinkStrict,
       iommuPassthrough: kernel.passthrough,
       resetDevices: kind === "crash",
-      ...(role === FIRST && wayDown === "kdump" ? { crashkernel: this.#crashReserve() } : {}),
+      ...(role === FIRST && wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };
   }
 
@@ -133,7 +156,7 @@ export class Kernels {
       trace: this.#trace,
       drivers: this.#drivers(name),
       boot,
-      ...(boot.kind === "crash" ? { memoryLimits: this.#crashReserve() } : {}),
+      ...(boot.kind === "crash" ? { memoryLimits: crashReserve(this.#scenario) } : {}),
     });
     kernel.reboot.resetDelayNs = this.#scenario.machine.resetDelayMs * MS;
     kernel.onJump = (jump) => this.#jumped(name, jump);

@@ -9,9 +9,14 @@ export interface DmaCounts {
   readonly afterOwnShutdown: number;
   /** After the device core had passed the SMMU, whatever became of them. */
   readonly afterSmmuShutdown: number;
+  /** Reached memory or a register, translated. */
   readonly translated: number;
+  /** Reached memory or a register by the raw address. */
   readonly bypassed: number;
+  /** Refused by the SMMU. */
   readonly aborted: number;
+  /** Left the SMMU for an address that nothing decodes. Behind a bypass that is luck: it did no harm on this layout. */
+  readonly undecoded: number;
 }
 
 export interface ShutdownStep {
@@ -38,8 +43,8 @@ export interface Milestone {
 }
 
 /** The kinds of landing that are told apart in a timeline. */
-export const LANDING_CLASSES = ["granted", "ungranted", "bypassed", "aborted", "dropped"] as const;
-/** granted: translated, into memory the device may use; ungranted: translated, into other memory; bypassed: by raw address; aborted: refused; dropped: never left the device's bus. */
+export const LANDING_CLASSES = ["granted", "ungranted", "bypassed", "undecoded", "aborted", "dropped"] as const;
+/** granted: translated, into memory the device may use; ungranted: translated, into other memory; bypassed: by raw address; undecoded: past the SMMU, and nothing answered; aborted: refused by the SMMU; dropped: never left the device's bus. */
 export type LandingClass = (typeof LANDING_CLASSES)[number];
 
 /** Accesses by kind, in equal slices of time. */

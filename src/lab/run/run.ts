@@ -17,6 +17,7 @@ import { NoStaleWalk } from "../monitors/stale-walk.ts";
 import { SuppliersLast } from "../monitors/suppliers-last.ts";
 import type { Monitor } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
+import { type Chance, chanceOf } from "./chance.ts";
 import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
 import { FIRST, Kernels, SECOND } from "./kernels.ts";
@@ -79,6 +80,7 @@ class Run {
   readonly #options: RunOptions;
   readonly #trace: LabTrace = new Trace<LabEvents>();
   readonly #machine: Machine;
+  readonly #chance: Chance;
   readonly #kernels: Kernels;
   readonly #monitors: Monitors;
   readonly #chronicle: Chronicle;
@@ -91,7 +93,8 @@ class Run {
     this.#scenario = scenario;
     this.#options = options;
     this.#machine = new Machine(scenario.machine, { seed: options.seed, trace: this.#trace, workload: scenario.workload });
-    this.#kernels = new Kernels(scenario, this.#machine, this.#trace, options.drivers ?? []);
+    this.#chance = chanceOf(options.seed, scenario);
+    this.#kernels = new Kernels(scenario, this.#machine, this.#trace, this.#chance, options.drivers ?? []);
     this.#monitors = new Monitors(this.#machine, () => this.#kernels.damageOfSecond());
     this.#chronicle = new Chronicle(new Set([...this.#machine.names.clients.values(), this.#machine.names.smmu]));
     for (const monitor of this.#monitors.all) monitor.attach(this.#trace);
@@ -129,7 +132,7 @@ class Run {
     for (const client of this.#machine.clients) client.start();
     const idle = this.#idleClients();
     this.#until(START_LIMIT_NS, () => idle.size === 0);
-    this.#for(this.#scenario.workload.beforeMs);
+    this.#for(this.#scenario.workload.beforeMs + this.#chance.phaseUs / 1000);
     return true;
   }
 
@@ -166,13 +169,23 @@ class Run {
       this.#wayDownAt = simulation.now;
       this.#step("way-down", FIRST);
       const first = this.#kernels.first!;
-      first.spawn(`${wayDown}:1`, this.#wayDown(first));
-      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended || first.state === "crashed" || first.state === "gone");
-      if (STARTS_ANOTHER[wayDown] && first.oopses.length === 0) second = this.#secondKernel();
+      const task = first.spawn(`${wayDown}:1`, this.#wayDown(first));
+      // Nobody goes on with a way down whose task has died.
+      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended || task.state === "done" || task.state === "killed");
+      if (!this.#kernels.ended) second = this.#firstFailure();
+      else if (STARTS_ANOTHER[wayDown]) second = this.#secondKernel();
       this.#for(this.#scenario.workload.afterMs);
+    } else {
+      second = this.#firstFailure();
     }
     for (const monitor of this.#monitors.all) monitor.finish(simulation.now);
     return this.#result(second);
+  }
+
+  /** What became of a first kernel that did not come to its end. */
+  #firstFailure(): SecondKernel {
+    const { first } = this.#kernels;
+    return first !== null && (first.oopses.length > 0 || first.state === "crashed") ? "oops" : "hung";
   }
 
   /** Waits for the second kernel to be up, or to fail. */
@@ -201,6 +214,7 @@ class Run {
       seed: this.#options.seed,
       verdict: verdictOf({
         anyClaimBroken: claims.some(({ holds }) => !holds),
+        kernelFailed: this.#chronicle.oops !== null || secondKernel === "oops" || secondKernel === "hung",
         strayAccesses: foreign.strayAccesses,
         nextKernelBytes: next.bytes,
         ownedBytes: foreign.ownedBytes,

@@ -6,6 +6,7 @@ import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
 import { narrative } from "./narrative.ts";
 import { LANDING_CLASSES, type RunResult } from "./result.ts";
+import { verdictReason } from "./verdict.ts";
 
 const WIDTH = 80;
 const EVIDENCE_SHOWN = 3;
@@ -22,7 +23,8 @@ function hanging(prefix: string, text: string): string[] {
 
 function chronicle(run: RunResult, paint: Paint): string[] {
   const lines = narrative(run).flatMap(({ time, kernel, text }) => hanging(`${at(time, run.wayDownAt)}  `, `${kernel}: ${text}`));
-  return [paint("dim", `${"ms".padStart(10)}  what happened`), ...lines];
+  const heading = "what happened (first: the kernel that goes down, second: the next)";
+  return [paint("dim", `${"ms".padStart(10)}  ${heading}`), ...lines];
 }
 
 function dma(run: RunResult): string[] {
@@ -31,7 +33,7 @@ function dma(run: RunResult): string[] {
   return [
     ...hanging(
       "DMA           ",
-      `${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted (from the way down until a later driver took over)`,
+      `${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted by the SMMU, ${counts.undecoded} past it that nothing decoded (from the way down until a later driver took over)`,
     ),
     ...hanging(
       "              ",
@@ -46,7 +48,7 @@ function dma(run: RunResult): string[] {
 
 function evidence(item: Evidence, origin: number): string[] {
   const addresses = [...new Set([item.address, item.physical].filter((address) => address !== undefined).map((address) => hex(address)))];
-  const given = item.givenUpBy === undefined ? "" : `; given up by ${item.givenUpBy}`;
+  const given = item.givenUpBy === undefined || item.text.includes(item.givenUpBy) ? "" : `; given up by ${item.givenUpBy}`;
   return hanging(
     `    ${at(item.time, origin)}  `,
     `${[item.who, addresses.join(" -> ")].filter((part) => part !== "").join(" ")}: ${item.text}${given}`,
@@ -75,16 +77,21 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     : [];
   const stuck = run.stuck.flatMap(({ kernel, task, reason }) => hanging(`stuck         `, `${kernel}: ${task} waits: ${reason}`));
   const parts = [
-    [paint("bold", scenario.title), ...wrap(scenario.story.trim().replace(/\s+/g, " "), WIDTH), paint("dim", `source: ${scenario.source}`)],
+    [
+      ...wrap(scenario.title.trim().replace(/\s+/g, " "), WIDTH).map((line) => paint("bold", line)),
+      ...wrap(scenario.story.trim().replace(/\s+/g, " "), WIDTH),
+      ...wrap(`source: ${scenario.source.trim().replace(/\s+/g, " ")}`, WIDTH).map((line) => paint("dim", line)),
+    ],
     chronicle(run, paint),
     [...dma(run), ...stuck],
     oops,
     run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),
     [
-      `verdict: ${paint(run.verdict, run.verdict)}`,
+      `verdict: ${paint(run.verdict, run.verdict)} (${verdictReason(run)})`,
       ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)),
-      `replay:  ${run.replay}`,
     ],
+    // A command stands on a line of its own, however long, so that it can be copied whole.
+    ["replay:", run.replay],
   ];
   return `${parts
     .filter((lines) => lines.length > 0)

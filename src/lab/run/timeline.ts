@@ -13,7 +13,8 @@ const SITES = 12;
 
 export function classify(landing: Landing): LandingClass {
   if (landing.outcome === "dropped" || landing.outcome === "held") return "dropped";
-  if (!landing.reached) return "aborted";
+  if (landing.outcome !== "translated" && landing.outcome !== "bypassed") return "aborted";
+  if (!landing.reached) return "undecoded";
   if (landing.outcome === "bypassed") return "bypassed";
   return landing.trespasses.length === 0 ? "granted" : "ungranted";
 }
@@ -27,7 +28,7 @@ export class TimelineRecorder {
       const index = Math.floor(time / FINE_NS);
       let bin = this.#fine.get(index);
       if (bin === undefined) {
-        bin = { granted: 0, ungranted: 0, bypassed: 0, aborted: 0, dropped: 0 };
+        bin = { granted: 0, ungranted: 0, bypassed: 0, undecoded: 0, aborted: 0, dropped: 0 };
         this.#fine.set(index, bin);
       }
       bin[classify(data)]++;

@@ -16,7 +16,7 @@ export const CLIENT_KINDS = ["e1000e", "hdlcd", "tmc-etr"] as const;
 export type ClientKind = (typeof CLIENT_KINDS)[number];
 
 export const VERDICTS = ["clean", "contained", "stray", "corrupt"] as const;
-/** clean: no claim broken; contained: DMA went on, nothing was harmed; stray: memory was reached that nobody had granted; corrupt: memory given to someone else was changed. */
+/** clean: no claim broken; contained: DMA went on or another rule was broken, nothing was harmed; stray: memory was reached that nobody had granted; corrupt: memory given to someone else was changed. */
 export type Verdict = (typeof VERDICTS)[number];
 
 export const CLAIMS = [
@@ -30,5 +30,8 @@ export const CLAIMS = [
 ] as const;
 export type ClaimName = (typeof CLAIMS)[number];
 
-/** How the second kernel ended: none means that this way down starts none. */
+/**
+ * How the second kernel ended. none: this way down starts none. oops and hung stand too for a first kernel that failed and
+ * never came to where the second starts.
+ */
 export type SecondKernel = "up" | "oops" | "hung" | "none";

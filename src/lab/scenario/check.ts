@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** Which scenarios no machine could be built from: StreamIDs out of range, windows that overlap, devices without a bus. */
-import { hex, profiles } from "../../hw/index.ts";
+import { HostMisuseError, hex, profiles } from "../../hw/index.ts";
+import { Trace } from "../../sim/index.ts";
 import { BOARD } from "../machine/board.ts";
 import { deviceWindow } from "../machine/clients.ts";
+import { Machine } from "../machine/machine.ts";
+import { crashReserve } from "./crash-reserve.ts";
 import type { Scenario } from "./types.ts";
 
 /** Something that does not fit, with the path of keys that leads to it. */
@@ -19,6 +22,10 @@ interface Window {
 }
 
 const PAGE = 4096;
+/** What the bus decodes. */
+const BUS_BITS = 48;
+/** What the first kernel's image, initrd and device tree need at the start of RAM, at most. */
+const FIRST_KERNEL = 0x40_0000;
 
 function windowsOf(scenario: Scenario): Window[] {
   const { machine } = scenario;
@@ -39,8 +46,23 @@ function windowsOf(scenario: Scenario): Window[] {
   return windows;
 }
 
+/** RAM holds the SMMU's tables and its output, so the SMMU must reach all of it. */
+function* checkReach({ machine }: Scenario, windows: readonly Window[]): Generator<Problem> {
+  for (const { name, base, size, path } of windows) {
+    if (base + size > 2 ** BUS_BITS) yield { path, message: `${name} at ${hex(base)} does not end within ${BUS_BITS} address bits` };
+  }
+  const oas = profiles[machine.smmu.profile]?.oas ?? BUS_BITS;
+  const { base, size } = machine.memory;
+  if (base + size > 2 ** oas && base + size <= 2 ** BUS_BITS)
+    yield {
+      path: ["machine", "memory"],
+      message: `RAM ends at ${hex(base + size)}: profile ${machine.smmu.profile} reaches ${oas} address bits`,
+    };
+}
+
 function* checkWindows(scenario: Scenario): Generator<Problem> {
   const windows = windowsOf(scenario);
+  yield* checkReach(scenario, windows);
   for (const [index, window] of windows.entries()) {
     if (window.base % PAGE !== 0 || window.size % PAGE !== 0) {
       yield { path: window.path, message: `${window.name} at ${hex(window.base)} does not begin and end on a 4 KiB page` };
@@ -68,6 +90,8 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
     const twin = streams.get(device.streamId);
     if (twin !== undefined) yield { path: path("streamId"), message: `${device.name} and ${twin} share StreamID ${hex(device.streamId)}` };
     streams.set(device.streamId, device.name);
+    if (device.kind === "hdlcd" && machine.devices.findIndex(({ kind }) => kind === "hdlcd") < index)
+      yield { path: path("kind"), message: "a second hdlcd: the board has one interrupt line for a display" };
     const needs = device.kind === "e1000e" ? "pci" : "platform";
     if (device.bus !== needs) yield { path: path("bus"), message: `${device.kind} is a ${needs} device` };
     else if (device.bus === "pci" && !machine.pci)
@@ -78,17 +102,38 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
   }
 }
 
-/** Everything that does not fit together, in the order of the file. */
+/** What the parts themselves refuse although each check above let it pass. */
+function* checkBuild({ machine, workload }: Scenario): Generator<Problem> {
+  try {
+    new Machine(machine, { seed: 1, trace: new Trace(), workload });
+  } catch (error) {
+    if (!(error instanceof HostMisuseError)) throw error;
+    yield { path: ["machine"], message: `no such machine can be built: ${error.message}` };
+  }
+}
+
+/** Everything that does not fit together. */
 export function checkScenario(scenario: Scenario): Problem[] {
   const { machine, expect } = scenario;
   const problems = [...checkWindows(scenario), ...checkDevices(scenario)];
   if (machine.smmuNode > machine.devices.length) {
     problems.push({
       path: ["machine", "smmuNode"],
-      message: `there are only ${machine.devices.length} devices for the SMMU's node to come after`,
+      message: `the SMMU's node cannot come after ${machine.smmuNode} devices: there ${machine.devices.length === 1 ? "is 1 device" : `are ${machine.devices.length} devices`}`,
+    });
+  }
+  const reserve = crashReserve(scenario);
+  const { memory } = machine;
+  if (
+    scenario.wayDown === "kdump" &&
+    (reserve.base < memory.base + FIRST_KERNEL || reserve.base + reserve.size > memory.base + memory.size)
+  ) {
+    problems.push({
+      path: ["kernel", "crashReserve"],
+      message: `the crash kernel's reserve at ${hex(reserve.base)} does not lie in RAM behind the first kernel`,
     });
   }
   const both = expect.holds.find((claim) => expect.broken.includes(claim));
   if (both) problems.push({ path: ["expect", "broken"], message: `${both} is expected both to hold and to be broken` });
-  return problems;
+  return problems.length > 0 ? problems : [...checkBuild(scenario)];
 }

@@ -3,8 +3,12 @@
 import * as v from "valibot";
 import { profiles } from "../../hw/index.ts";
 import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
-import { BOARD, STREAM_IDS } from "../machine/board.ts";
+import { BOARD } from "../machine/board.ts";
+import { placeDevices } from "./places.ts";
 import type { Scenario } from "./types.ts";
+
+/** What a driver's initcall takes, unless a scenario says otherwise: a few milliseconds are usual on a server that boots. */
+export const PROBE_MS = 5;
 
 const text = v.pipe(v.string(), v.nonEmpty("is empty"));
 const flag = (otherwise: boolean) => v.optional(v.boolean(), otherwise);
@@ -61,13 +65,16 @@ const fileSchema = v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
       passthrough: flag(false),
+      crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
     }),
     {},
   ),
+  boot: v.optional(v.strictObject({ probeMs: v.optional(whole(0, 1000), PROBE_MS), pagesBefore: v.optional(whole(0, 4096)) }), {}),
   workload: v.optional(
     v.strictObject({
       beforeMs: milliseconds(20),
       afterMs: milliseconds(20),
+      phaseUs: v.optional(whole(0, 1_000_000)),
       frames: v.optional(
         v.strictObject({
           periodUs: v.optional(whole(1, 1_000_000), 200),
@@ -89,15 +96,22 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
   fileSchema,
   v.transform(({ machine, ...rest }): Scenario => {
     const { pci, ...others } = machine;
-    const devices = machine.devices.map(({ base, ...device }) => ({
-      ...device,
-      bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform"),
-      streamId: device.streamId ?? STREAM_IDS[device.kind],
-      ...(base === undefined ? {} : { base }),
-    }));
+    const devices = placeDevices(
+      machine.devices.map((device) => ({ ...device, bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform") })),
+    );
     const { verdict, ...claimsExpected } = rest.expect;
+    const { crashReserve, ...kernel } = rest.kernel;
+    const { base: reserveBase, mib } = crashReserve;
+    const { pagesBefore, probeMs } = rest.boot;
+    const { phaseUs, ...workload } = rest.workload;
     return {
       ...rest,
+      kernel: {
+        ...kernel,
+        crashReserve: { ...(mib === undefined ? {} : { mib }), ...(reserveBase === undefined ? {} : { base: reserveBase }) },
+      },
+      boot: { probeMs, ...(pagesBefore === undefined ? {} : { pagesBefore }) },
+      workload: { ...workload, ...(phaseUs === undefined ? {} : { phaseUs }) },
       machine: { ...others, devices, ...(pci === undefined ? {} : { pci }) },
       expect: { ...claimsExpected, ...(verdict === undefined ? {} : { verdict }) },
     };

@@ -40,7 +40,35 @@ export interface WorkloadSpec {
   readonly beforeMs: number;
   /** How long the run is watched after the second kernel is up, or after the machine stopped. */
   readonly afterMs: number;
+  /**
+   * A further delay before the way down, in virtual microseconds: where in a frame, a burst or a packet's interval it falls.
+   * Absent: the seed picks it.
+   */
+  readonly phaseUs?: number;
   readonly frames: { readonly periodUs: number; readonly bytes: number; readonly jitterPercent: number };
+}
+
+/** How kernels boot. */
+export interface BootSpec {
+  /** What each driver's initcall takes before it probes: clocks, regulators, firmware, what else is probed. Virtual ms. */
+  readonly probeMs: number;
+  /** Pages that other code of the first kernel holds below the clients' buffers. Absent: the seed picks how many. */
+  readonly pagesBefore?: number;
+}
+
+/** The memory kept for a crash kernel, where the way down is kdump. */
+export interface CrashReserveSpec {
+  /** Absent: 64, or a quarter of a smaller RAM. */
+  readonly mib?: number;
+  /** Physical; absent: the highest place below 4 GiB, as arm64 finds one for `crashkernel=SIZE`. */
+  readonly base?: number;
+}
+
+export interface KernelSpec {
+  readonly fwDevlink: "off" | "on" | "rpm";
+  readonly fwDevlinkStrict: boolean;
+  readonly passthrough: boolean;
+  readonly crashReserve: CrashReserveSpec;
 }
 
 export interface NextKernelSpec {
@@ -55,7 +83,8 @@ export interface Scenario {
   readonly story: string;
   readonly source: string;
   readonly machine: MachineSpec;
-  readonly kernel: { readonly fwDevlink: "off" | "on" | "rpm"; readonly fwDevlinkStrict: boolean; readonly passthrough: boolean };
+  readonly kernel: KernelSpec;
+  readonly boot: BootSpec;
   readonly workload: WorkloadSpec;
   readonly wayDown: WayDown;
   readonly next: NextKernelSpec;

@@ -11,6 +11,7 @@ import {
   type RunResult,
   type Scenario,
 } from "../../../src/lab/index.ts";
+import { type Coroutine, never } from "../../../src/sim/index.ts";
 
 const key = parseCell("none/hdlcd/quiescing/power-off")!;
 const run = runCell(key, 1);
@@ -23,6 +24,29 @@ const oopsed = (kernel: string, nextKernelBytesCorrupted: number): RunResult => 
   nextKernelBytesCorrupted,
   oops: { kernel, time: 0, message: "BUG", task: "swapper/0", device: "nic" },
 });
+
+const reboot = cellScenario(parseCell("none/hdlcd/no-hook/reboot")!);
+
+/** A reboot with a driver whose hook is this. */
+function runFaulty(shutdown: () => Coroutine<void>): RunResult {
+  const devices = reboot.machine.devices.map((device) => ({ ...device, driver: "absent" as const }));
+  const faulty: DriverModule = {
+    name: "faulty",
+    initcall: "device",
+    linkOrder: 999,
+    *init(kernel) {
+      yield* platform_driver_register(kernel, {
+        name: "faulty",
+        of_match_table: ["arm,hdlcd"],
+        *probe() {
+          return 0;
+        },
+        shutdown,
+      });
+    },
+  };
+  return runScenario({ ...reboot, machine: { ...reboot.machine, devices } }, { seed: 1, replay: "", drivers: [faulty] });
+}
 
 test("a run that is as expected breaks nothing", () => {
   expect(brokenExpectations(scenario({ verdict: "clean", holds: ["no-foreign-write"] }), run)).toEqual([]);
@@ -45,29 +69,23 @@ test("an oops of the second kernel is expected only where its memory was overwri
   expect(brokenExpectations(scenario({}), oopsed("second", 64))).toEqual([]);
 });
 
+test("a hook that never returns hangs the first kernel: told as hung, with who waits for what, and never clean", () => {
+  const result = runFaulty(function* () {
+    yield* never("a bit that never comes");
+  });
+  expect(result.secondKernel).toBe("hung");
+  expect(result.verdict).not.toBe("clean");
+  expect(result.stuck).toContainEqual({ kernel: "first", task: "reboot:1", reason: "a bit that never comes" });
+  expect(brokenExpectations(reboot, result)).toEqual(["the first kernel hung: reboot:1 waits: a bit that never comes"]);
+});
+
 test("a driver that throws is an oops of the simulated kernel, with the device whose hook it was", () => {
-  const scenario = cellScenario(parseCell("none/hdlcd/no-hook/reboot")!);
-  const devices = scenario.machine.devices.map((device) => ({ ...device, driver: "absent" as const }));
-  const faulty: DriverModule = {
-    name: "faulty",
-    initcall: "device",
-    linkOrder: 999,
-    *init(kernel) {
-      yield* platform_driver_register(kernel, {
-        name: "faulty",
-        of_match_table: ["arm,hdlcd"],
-        *probe() {
-          return 0;
-        },
-        *shutdown() {
-          throw new TypeError("drvdata is null");
-        },
-      });
-    },
-  };
-  const result = runScenario({ ...scenario, machine: { ...scenario.machine, devices } }, { seed: 1, replay: "", drivers: [faulty] });
+  const result = runFaulty(function* () {
+    throw new TypeError("drvdata is null");
+  });
   expect(result.oops).toMatchObject({ kernel: "first", device: "7ff60000.hdlcd", task: "reboot:1" });
   expect(result.oops?.message).toContain("drvdata is null");
-  expect(result.secondKernel).toBe("none");
-  expect(brokenExpectations(scenario, result)).toHaveLength(1);
+  expect(result.secondKernel).toBe("oops");
+  expect(result.verdict).not.toBe("clean");
+  expect(brokenExpectations(reboot, result)).toHaveLength(1);
 });

@@ -2,6 +2,8 @@
 /** What the thread argued about, as the machine does it: each fact is measured, none is written down anywhere in the lab. */
 import { describe, expect, test } from "vitest";
 import { cellScenario, claimWords, parseCell, runCell, runScenario, type RunResult } from "../../../src/lab/index.ts";
+import { chanceOf } from "../../../src/lab/run/chance.ts";
+import { crashReserve } from "../../../src/lab/scenario/crash-reserve.ts";
 
 const cache = new Map<string, RunResult>();
 
@@ -43,6 +45,9 @@ describe("bypass under kexec, a writer without a hook", () => {
 
 describe("no SMMU hook under kexec, a writer without a hook", () => {
   const run = (): RunResult => cell("none/tmc-etr/no-hook/kexec");
+  /** The same with the buffer low in RAM, where the next image goes. */
+  const low = (): RunResult =>
+    runScenario({ ...cellScenario(parseCell("none/tmc-etr/no-hook/kexec")!), boot: { probeMs: 5, pagesBefore: 0 } }, { seed: 1, replay: "" });
 
   test("uses no raw address", () => {
     expect(run().dma.bypassed).toBe(0);
@@ -55,9 +60,10 @@ describe("no SMMU hook under kexec, a writer without a hook", () => {
     expect(evidence?.givenUpBy).toBe("the kexec jump");
   });
 
-  test("lands in the old buffer, which is somebody else's memory by then", () => {
-    expect(run().verdict).toBe("corrupt");
-    const evidence = run().claims.find(({ claim }) => claim === "no-foreign-write")?.evidence[0];
+  test("lands in the old buffer, which is somebody else's memory by then if the next image was put there", () => {
+    const under = low();
+    expect(under.verdict).toBe("corrupt");
+    const evidence = under.claims.find(({ claim }) => claim === "no-foreign-write")?.evidence[0];
     expect(evidence?.physical).not.toBe(evidence?.address);
   });
 });
@@ -103,6 +109,25 @@ describe("kdump", () => {
     expect(run().foreignWriteBytes).toBe(0);
   });
 
+  test("refuses them from the SMMU's reset until the crash kernel's driver has them, and nobody is told: its event queue is off", () => {
+    for (const client of ["e1000e", "hdlcd"]) {
+      const run = cell(`bypass/${client}/no-hook/kdump`);
+      expect(run.dma.aborted).toBeGreaterThan(0);
+      expect(run.events.recorded).toBe(0);
+      expect(run.events.lost).toBeGreaterThan(0);
+    }
+  });
+
+  test("takes its reserve from just below 4 GiB, as arm64 does, unless the scenario says where", () => {
+    const scenario = cellScenario(parseCell("none/hdlcd/no-hook/kdump")!);
+    expect(crashReserve(scenario)).toEqual({ base: 0xfc00_0000, size: 0x400_0000 });
+    const memory = { base: 0x8000_0000, size: 0x1_8000_0000 };
+    expect(crashReserve({ ...scenario, machine: { ...scenario.machine, memory } }).base).toBe(0xfc00_0000);
+    const kernel = { ...scenario.kernel, crashReserve: { base: 0xa000_0000 } };
+    const run = runScenario({ ...scenario, kernel }, { seed: 1, replay: "" });
+    expect(run).toMatchObject({ verdict: "clean", secondKernel: "up" });
+  });
+
   test("boots its kernel in the reserve while they do", () => {
     expect(run().secondKernel).toBe("up");
   });
@@ -127,8 +152,11 @@ describe("ways down", () => {
     for (const counts of Object.values(bins)) expect(counts.slice(after).every((count) => count === 0)).toBe(true);
   });
 
-  test("at kexec the PCI bus clears bus mastering even without a driver's hook; at reboot it does not", () => {
-    expect(cell("bypass/e1000e/no-hook/kexec").dma.afterOwnShutdown).toBe(0);
+  test("at kexec the PCI bus clears bus mastering even without a driver's hook, until the next kernel sets it; at reboot it does not", () => {
+    const run = cell("bypass/e1000e/no-hook/kexec");
+    const entry = run.milestones.find(({ text }) => text === "the next kernel is entered")!.time;
+    const late = run.claims.find(({ claim }) => claim === "no-dma-after-own-shutdown")!.evidence;
+    expect(late.filter(({ time }) => time < entry)).toEqual([]);
     expect(cell("bypass/e1000e/no-hook/reboot").dma.afterOwnShutdown).toBeGreaterThan(0);
   });
 });
@@ -143,6 +171,14 @@ describe("a run", () => {
     const one = cell("none/e1000e/no-hook/reboot");
     const two = runCell(parseCell("none/e1000e/no-hook/reboot")!, 2);
     expect(two.timeline.bins).not.toEqual(one.timeline.bins);
+  });
+
+  test("the seed picks when the way down begins and where buffers lie, unless the scenario does", () => {
+    const scenario = cellScenario(parseCell("none/e1000e/no-hook/reboot")!);
+    expect(chanceOf(1, scenario)).not.toEqual(chanceOf(2, scenario));
+    expect(chanceOf(1, scenario)).toEqual(chanceOf(1, scenario));
+    const said = { workload: { ...scenario.workload, phaseUs: 7 }, boot: { ...scenario.boot, pagesBefore: 3 } };
+    expect(chanceOf(1, said)).toEqual({ phaseUs: 7, pagesBefore: 3 });
   });
 
   test("watches a machine without active clients and finds nothing", () => {
