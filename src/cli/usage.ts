@@ -18,9 +18,8 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 
 function unknownCommand(word: string, known: readonly string[], what: string): UsageError {
   const meant = nearest(word, known);
-  return new UsageError(
-    `${what} "${word}" is unknown${meant === undefined ? "" : `, did you mean ${meant}?`}${meant === undefined ? ": there are " : " There are "}${known.join(", ")}`,
-  );
+  const hint = meant === undefined ? ";" : `, did you mean ${meant}?`;
+  return new UsageError(`${what} "${word}"${hint} possible: ${known.join(", ")}`);
 }
 
 /** Mistakes that the parser would let pass or would name badly. @throws UsageError */
@@ -37,9 +36,9 @@ export function checkWords(words: readonly string[]): void {
   const [first, second] = words;
   if (first === undefined || first.startsWith("-")) return;
   const inner = COMMANDS[first];
-  if (inner === undefined) throw unknownCommand(first, Object.keys(COMMANDS), "the command");
+  if (inner === undefined) throw unknownCommand(first, Object.keys(COMMANDS), "unknown command");
   if (inner.length > 0 && second !== undefined && !second.startsWith("-") && !inner.includes(second))
-    throw unknownCommand(second, inner, `to ${first}`);
+    throw unknownCommand(second, inner, `${first} knows no`);
 }
 
 /** Lets through options that were given once. @throws UsageError */
@@ -54,7 +53,7 @@ export function checkOnce(argv: Readonly<Record<string, unknown>>): true {
 /** As it was written: an option, or a word. */
 function asWritten(name: string, words: readonly string[]): string {
   const option = words.find((word) => word.replace(/^--?(no-)?/, "").split("=")[0] === name && word.startsWith("-"));
-  return option === undefined ? `the argument "${name}"` : `the option ${option.split("=")[0]}`;
+  return option === undefined ? `argument "${name}"` : `option ${option.split("=")[0]}`;
 }
 
 const list = (text: string): string[] => text.split(",").map((part) => part.trim());
@@ -65,7 +64,7 @@ export function explainUsage(message: string, words: readonly string[]): string 
   const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(text);
   if (unknown) {
     const names = list(unknown[1]!).map((name) => asWritten(name, words));
-    return `${names.join(", ")} ${names.length === 1 ? "is" : "are"} unknown here`;
+    return `unknown ${names.join(", ")}`;
   }
   const valueless = /^Not enough arguments following: (.*)$/.exec(text);
   if (valueless) return `--${valueless[1]!} needs a value`;
@@ -74,8 +73,8 @@ export function explainUsage(message: string, words: readonly string[]): string 
     const names = list(missing[1]!).map((name) => `--${name}`);
     return `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} missing`;
   }
-  if (/^Not enough non-option arguments/.test(text)) return `${words[0] ?? "this"} needs an argument more; --help tells which`;
-  if (/^Too many non-option arguments/.test(text)) return `${words[0] ?? "this"} takes fewer arguments; --help tells which`;
+  if (/^Not enough non-option arguments/.test(text))
+    return words[0] === "replay" ? "replay needs a recording: a file, or - for standard input" : "decode reg needs the name of a register";
   const choice = /^Invalid values: Argument: ([\w-]+), Given: (.*), Choices: (.*)$/.exec(text);
   if (choice) return `--${choice[1]!} is ${choice[2]!}; possible: ${choice[3]!.replaceAll('"', "")}`;
   return text;

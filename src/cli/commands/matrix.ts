@@ -1,30 +1,69 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce matrix`: the main job. Runs every cell and every board, prints the matrix, writes the page and the data. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
-import { assembleMatrix, cellWords, matrixCellKeys, matrixPage, matrixText, orderBoards } from "../../lab/index.ts";
+import {
+  type Matrix,
+  type MatrixCell,
+  type RunResult,
+  assembleMatrix,
+  cellWords,
+  matrixCellKeys,
+  matrixPage,
+  matrixText,
+  orderBoards,
+} from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { writeFiles } from "../files.ts";
+import { prepareFolder, readInput, writeFiles } from "../files.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
-import { type Job, type JobResult, runJobs } from "../pool.ts";
+import { type Job, type JobResult, MOST_THREADS, runJobs } from "../pool.ts";
 import { chosenSeed } from "../seed.ts";
 import { Progress, painter, print, printJson } from "../terminal.ts";
+import { examples } from "../usage.ts";
 
 interface MatrixArguments {
   readonly seed: string | undefined;
-  readonly out: string;
+  readonly out: string | undefined;
   readonly json: boolean;
   readonly jobs: number | undefined;
   readonly only: string | undefined;
   readonly "log-level": LogLevel;
 }
 
+/** Names of the files; what an interrupted run has stands beside a whole result, not in its place. */
+const NAMES = {
+  whole: { json: "matrix.json", html: "matrix.html" },
+  partial: { json: "matrix.partial.json", html: "matrix.partial.html" },
+} as const;
+
+/** Whether a complete matrix lies there. */
+function holdsWhole(path: string): boolean {
+  return existsSync(path) && /"complete": true/.test(readInput(path).slice(0, 1000));
+}
+
+/** Before anything runs: can the result be written? @throws UsageError */
+function prepareTarget(folder: string, only: string | undefined): void {
+  prepareFolder(folder, [...Object.values(NAMES.whole), ...Object.values(NAMES.partial)]);
+  const whole = join(folder, NAMES.whole.json);
+  if (only !== undefined && holdsWhole(whole))
+    throw new UsageError(`${whole} is a complete matrix, which --only would replace by a part: name another folder`);
+}
+
+function writeResult(folder: string, document: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>, interrupted: boolean): string[] {
+  const { json, html } = interrupted && !document.complete ? NAMES.partial : NAMES.whole;
+  return writeFiles(folder, { [json]: `${JSON.stringify(document, null, 2)}\n`, [html]: matrixPage(document, runs) });
+}
+
 async function matrix(argv: MatrixArguments): Promise<void> {
   const seed = chosenSeed(argv.seed);
-  if (argv.jobs !== undefined && !(Number.isInteger(argv.jobs) && argv.jobs >= 1))
-    throw new UsageError("--jobs is a whole number, at least 1");
+  if (argv.jobs !== undefined && !(Number.isInteger(argv.jobs) && argv.jobs >= 1 && argv.jobs <= MOST_THREADS))
+    throw new UsageError(`--jobs is a whole number from 1 to ${MOST_THREADS}`);
   const log = makeLogger(argv["log-level"]);
   const keys = matrixCellKeys().filter((key) => argv.only === undefined || cellWords(key).includes(argv.only));
   if (keys.length === 0) throw new UsageError(`--only ${argv.only}: no cell has that in its name, as in bypass/hdlcd/no-hook/kexec`);
+  const folder = argv.out ?? (argv.only === undefined ? "out" : undefined);
+  if (folder !== undefined) prepareTarget(folder, argv.only);
   const boards = orderBoards();
   const jobs: Job[] = [...keys.map((key): Job => ({ kind: "cell", key })), ...boards.map((board): Job => ({ kind: "order", board }))];
 
@@ -54,18 +93,19 @@ async function matrix(argv: MatrixArguments): Promise<void> {
     const result = results[keys.length + index];
     return result?.kind === "order" ? result.row : undefined;
   });
-  const { document, runsByCell } = assembleMatrix(seed, keys, runs, rows);
+  const { document, runsByCell } = assembleMatrix(seed, keys, runs, rows, argv.only);
   for (const [cell, run] of runsByCell) {
     if (run.inconclusive) log.warn({ replay: cell.replay }, "a limit was hit before this cell came to an end");
     for (const [what, count] of Object.entries(run.notModelled)) log.info({ what, count, replay: cell.replay }, "not modelled");
   }
-  const paths = writeFiles(argv.out, {
-    "matrix.json": `${JSON.stringify(document, null, 2)}\n`,
-    "matrix.html": matrixPage(document, runsByCell),
-  });
+  const interrupted = interrupt.signal.aborted;
+  const written = folder === undefined ? [] : writeResult(folder, document, runsByCell, interrupted);
   if (argv.json) printJson(document);
-  else print(`${matrixText(document, painter())}\n${paths.map((path) => `wrote ${path}\n`).join("")}`);
-  if (interrupt.signal.aborted) process.exitCode = ExitCode.interrupted;
+  else print(`${matrixText(document, painter())}\n${written.map((path) => `wrote ${path}\n`).join("")}`);
+  if (!interrupted) return;
+  const where = written.length === 0 ? "no file was written" : `the partial result is in ${written.join(" and ")}`;
+  if (!document.complete) process.stderr.write(`quiesce: interrupted after ${document.cells.length} of ${keys.length} cells: ${where}\n`);
+  process.exitCode = ExitCode.interrupted;
 }
 
 export const matrixCommand: CommandModule<object, MatrixArguments> = {
@@ -74,12 +114,20 @@ export const matrixCommand: CommandModule<object, MatrixArguments> = {
   builder: (yargs: Argv<object>): Argv<MatrixArguments> =>
     yargs
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
-      .option("out", { type: "string", default: "out", describe: "folder for matrix.html and matrix.json", requiresArg: true })
+      .option("out", {
+        type: "string",
+        describe: "folder for matrix.html and matrix.json (default: out; with --only: none)",
+        requiresArg: true,
+      })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .option("jobs", { type: "number", describe: "worker threads (default: one per CPU)", requiresArg: true })
       .option("only", { type: "string", describe: "only cells whose SMMU-POLICY/CLIENT/HOOK/WAY-DOWN contains this", requiresArg: true })
       .option("log-level", { choices: LOG_LEVELS, default: "warn" as LogLevel, describe: "diagnostics on standard error" })
-      .example("$0 matrix", "the whole matrix, and out/matrix.html")
-      .example("$0 matrix --seed 0x2a --json > m.json", "the data of another seed"),
+      .epilogue(
+        examples(
+          ["quiesce matrix", "the whole matrix, and out/matrix.html"],
+          ["quiesce matrix --seed 0x2a --json > m.json", "the data of another seed"],
+        ),
+      ),
   handler: matrix,
 };

@@ -2,7 +2,8 @@
 /** The matrix as text for a terminal of 80 columns. Colour is the caller's: `paint` gets a style's name and the text. */
 import { CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, type Verdict, WAYS_DOWN, type WayDown } from "../run/types.ts";
 import { type Paint, type TextStyle, wrap } from "../text.ts";
-import { type Bearing, conclusion, type Position, positions } from "./thread.ts";
+import { matrixCellKeys } from "./cells.ts";
+import { BEARING_MEANING, type Bearing, conclusion, type Position, positions } from "./thread.ts";
 import { foldOrder, LINK_KINDS } from "./order-table.ts";
 import type { Matrix, MatrixCell, OrderRow } from "./types.ts";
 
@@ -43,7 +44,7 @@ function matrixLines(cells: readonly MatrixCell[], paint: Paint): string[] {
 function legend(paint: Paint): string[] {
   const meaning: Record<Verdict, string> = {
     clean: "no claim broken",
-    contained: "DMA went on, nothing harmed",
+    contained: "a claim broken, nothing harmed",
     stray: "memory reached that nobody granted",
     corrupt: "the next kernel or another owner's memory changed",
   };
@@ -65,9 +66,10 @@ function positionLines(position: Position, paint: Paint): string[] {
   const lines = [`${paint("bold", position.title)}: ${paint(BEARING_STYLE[position.bearing], position.bearing)}`];
   for (const finding of position.findings) {
     if (finding.of === 0) continue;
-    const count = `${finding.count} of ${finding.of}`.padStart(9);
-    const [first = "", ...rest] = wrap(finding.text, WIDTH - 12);
-    lines.push(`${count}  ${first}`, ...rest.map((line) => `${" ".repeat(11)}${line}`));
+    const count = `${finding.count} of ${finding.of}`.padStart(8);
+    const prefix = `  ${finding.weight.padEnd(7)} ${count}  `;
+    const [first = "", ...rest] = wrap(finding.text, WIDTH - prefix.length);
+    lines.push(`${prefix}${first}`, ...rest.map((line) => `${" ".repeat(prefix.length)}${line}`));
   }
   return lines;
 }
@@ -91,8 +93,27 @@ function shorten(names: readonly string[]): string {
   return text.length <= 12 ? text : `${names.length} clients`;
 }
 
+/** What is said of a matrix that is not whole; undefined if it is. */
+export function partialNote({ complete, only, cells }: Matrix): string | undefined {
+  if (complete) return undefined;
+  const why = only === undefined ? "the run was interrupted" : `only cells with "${only}" in their names were asked for`;
+  return `PARTIAL: ${cells.length} of ${matrixCellKeys().length} cells, because ${why}. No conclusion is drawn.`;
+}
+
 /** The whole of what `quiesce matrix` prints, without the line that names the files. */
 export function matrixText(matrix: Matrix, paint: Paint): string {
+  const note = partialNote(matrix);
+  if (note !== undefined) {
+    const lines = wrap(note, WIDTH).map((line) => paint("stray", line));
+    const parts = [
+      lines,
+      [paint("dim", `seed ${matrix.seed}, one client active in each cell; -: not run`)],
+      matrixLines(matrix.cells, paint),
+      legend(paint),
+      lines,
+    ];
+    return `${parts.map((part) => part.join("\n")).join("\n\n")}\n`;
+  }
   const parts = [
     [
       paint("bold", "When this machine goes down: who still does DMA, and where does it land?"),
@@ -103,12 +124,14 @@ export function matrixText(matrix: Matrix, paint: Paint): string {
     conclusion(matrix.cells).flatMap((sentence) => wrap(sentence, WIDTH)),
     [
       paint("bold", "The thread of June 2020, put to these cells"),
-      paint("dim", "(counts are cells; reboot, kexec and power-off unless said)"),
+      paint("dim", "Counts are cells on reboot, kexec and power-off, unless said otherwise."),
+      ...BEARING_MEANING.map((line) => paint("dim", line)),
     ],
     ...positions(matrix.cells).map((position) => positionLines(position, paint)),
     [
       paint("bold", "Is the SMMU shut down after its clients? Same board, other arrangement"),
-      paint("dim", "clients that lose their SMMU first, or in order; strict: fw_devlink.strict=1"),
+      paint("dim", "in order: the SMMU goes last; else the clients that lose their SMMU first"),
+      paint("dim", "strict: fw_devlink.strict=1; link: a device link from each client to its SMMU"),
       ...orderLines(matrix.order, paint),
     ],
   ];

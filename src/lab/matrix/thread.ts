@@ -19,6 +19,12 @@ export interface Finding {
   readonly text: string;
 }
 
+/** What the words of {@link Bearing} mean, for readers. */
+export const BEARING_MEANING: readonly string[] = [
+  "borne out: what speaks for it is so everywhere, what speaks against it nowhere",
+  "contradicted: none of that; in part: some of it; a price does not weigh",
+];
+
 export type Bearing = "borne out" | "in part" | "contradicted" | "not measured";
 
 export interface Position {
@@ -237,7 +243,7 @@ export function conclusion(cells: readonly MatrixCell[]): string[] {
   const unhooked = WAYS_DOWN.filter((way) => !HOOKS_RUN.includes(way));
   const crashes = cells.filter(({ wayDown }) => unhooked.includes(wayDown));
   const groups = unhooked.map((way) => agreeing(cells, way));
-  const swayed = groups.reduce((sum, { count, of }) => sum + of - count, 0);
+  const same = groups.reduce((sum, { count }) => sum + count, 0);
   const asked = groups.reduce((sum, { of }) => sum + of, 0);
   return [
     `What stops the harm at the SMMU: ${list(harmless.all)} (cells in which nothing strays: ${harmless.counts}).`,
@@ -245,7 +251,7 @@ export function conclusion(cells: readonly MatrixCell[]): string[] {
     ...(crashes.length === 0
       ? []
       : [
-          `In ${list(unhooked)} hooks change the verdict in ${swayed} of ${asked} cases: none runs; ${crashes.filter(harmed).length} of ${crashes.length} cells are corrupt.`,
+          `${list(unhooked)} run no shutdown hook: for ${same} of ${asked} pairs of client and way down the verdict is the same whatever hooks there are; ${crashes.filter(harmed).length} of ${crashes.length} cells are corrupt.`,
         ]),
   ];
 }
