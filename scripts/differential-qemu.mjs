@@ -99,7 +99,9 @@ export class QemuMachine {
     this.#child.stderr.on("data", (data) => (this.#diagnostics = (this.#diagnostics + data).slice(-2000)));
     const ended = new Promise((_resolve, reject) => {
       this.#child.once("error", reject);
-      this.#child.once("exit", (code, signal) => reject(new QemuEnded(`QEMU ended (${signal ?? code}): ${this.#diagnostics.trim().split("\n").at(-1)}`)));
+      this.#child.once("exit", (code, signal) =>
+        reject(new QemuEnded(`QEMU ended (${signal ?? code}): ${this.#diagnostics.trim().split("\n").at(-1)}`)),
+      );
     });
     ended.catch((error) => this.#end(error));
     try {

@@ -162,14 +162,28 @@ async function main() {
   const wanted = options();
   const version = versionOf(wanted.qemu);
   if (version === undefined) {
-    process.stderr.write(`differential: NOTHING WAS COMPARED: "${wanted.qemu}" cannot be started (Debian: apt-get install qemu-system-arm)\n`);
+    process.stderr.write(
+      `differential: NOTHING WAS COMPARED: "${wanted.qemu}" cannot be started (Debian: apt-get install qemu-system-arm)\n`,
+    );
     if (wanted.json) process.stdout.write(`${JSON.stringify({ schema: "quiesce/differential@1", compared: false })}\n`);
     return 0;
   }
   if (wanted.build) setUp();
   const library = await import(pathToFileURL(join(root, "dist", "interop", "index.js")).href);
   const laboratory = new Laboratory(library, wanted.qemu, version);
-  const report = { schema: "quiesce/differential@1", compared: true, qemu: version, seed: wanted.seed, programs: 0, equal: 0, deviations: {}, wrong: 0, ended: 0, staleUses: 0, failures: [] };
+  const report = {
+    schema: "quiesce/differential@1",
+    compared: true,
+    qemu: version,
+    seed: wanted.seed,
+    programs: 0,
+    equal: 0,
+    deviations: {},
+    wrong: 0,
+    ended: 0,
+    staleUses: 0,
+    failures: [],
+  };
   const print = (text) => (wanted.json ? process.stderr : process.stdout).write(`${text}\n`);
   try {
     await laboratory.open();
@@ -184,14 +198,16 @@ async function main() {
       report.wrong += result.wrong;
       report.ended += result.ended ? 1 : 0;
       report.staleUses += result.ours.staleUses;
-      for (const { deviation } of result.findings) if (deviation) report.deviations[deviation.id] = (report.deviations[deviation.id] ?? 0) + 1;
+      for (const { deviation } of result.findings)
+        if (deviation) report.deviations[deviation.id] = (report.deviations[deviation.id] ?? 0) + 1;
       if (!failed(result)) continue;
       const failing = wanted.shrink ? await simplest(laboratory, program, result, library) : { program, result };
       const replay = `node scripts/differential.mjs --seed 0x${wanted.seed.toString(16)} --only ${number}`;
       report.failures.push({ program: number, replay, ended: failing.result.ended, simplest: failing.program });
       print(`\nprogram ${number}: ${reason(failing.result)}`);
       for (const line of library.describeProgram(failing.program)) print(`  ${line}`);
-      for (const { step, difference, deviation } of failing.result.findings) print(`  step ${step}: ${textOf(difference)}${deviation ? ` [${deviation.id}]` : ""}`);
+      for (const { step, difference, deviation } of failing.result.findings)
+        print(`  step ${step}: ${textOf(difference)}${deviation ? ` [${deviation.id}]` : ""}`);
       print(`  replay: ${replay}`);
     }
   } finally {
@@ -199,7 +215,9 @@ async function main() {
   }
   if (process.stderr.isTTY) process.stderr.write("\r");
   if (wanted.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-  print(`QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ${report.staleUses} stale uses, QEMU ended by itself ${report.ended} times`);
+  print(
+    `QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ${report.staleUses} stale uses, QEMU ended by itself ${report.ended} times`,
+  );
   for (const [id, times] of Object.entries(report.deviations).sort(([a], [b]) => (a < b ? -1 : 1))) {
     print(`  ${String(times).padStart(6)}  ${id}: ${library.qemuDeviations.find((deviation) => deviation.id === id).title}`);
   }

@@ -27,11 +27,19 @@ export const lintRules = [
   // Queues.
   { id: "queue-base-alignment", section: "§3.5.1", text: "the base of a queue is not aligned to the size of the queue" },
   { id: "queue-too-large", section: "§3.5.1", text: "LOG2SIZE of a queue is beyond what IDR1 allows" },
-  { id: "prod-inconsistent", section: "§3.5.1", text: "CMDQ_PROD is behind CMDQ_CONS or more than a queue ahead of it, as when a wrap flag is lost" },
+  {
+    id: "prod-inconsistent",
+    section: "§3.5.1",
+    text: "CMDQ_PROD is behind CMDQ_CONS or more than a queue ahead of it, as when a wrap flag is lost",
+  },
   { id: "prod-backwards", section: "§3.5.1", text: "CMDQ_PROD is moved back while the queue is on and no error is active" },
   { id: "cons-inconsistent", section: "§3.5.1", text: "EVENTQ_CONS is beyond EVENTQ_PROD or more than a queue behind it" },
   { id: "cmdqen-cleared-with-work", section: "§6.3.9", text: "the Command queue is switched off while it holds commands" },
-  { id: "gerror-unacknowledged", section: "§7.5", text: "an active error is never acknowledged in GERRORN: what it has stopped stays stopped" },
+  {
+    id: "gerror-unacknowledged",
+    section: "§7.5",
+    text: "an active error is never acknowledged in GERRORN: what it has stopped stays stopped",
+  },
   // Commands.
   {
     id: "command-empty",
@@ -39,11 +47,23 @@ export const lintRules = [
     text: "a command is all zeros: software has put its commands elsewhere, as when the queue's base lost low bits to alignment",
   },
   { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID or SubstreamID operand is beyond what is implemented" },
-  { id: "cmd-sync-missing", section: "§4.7.3", text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete" },
+  {
+    id: "cmd-sync-missing",
+    section: "§4.7.3",
+    text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete",
+  },
   // Structures in memory.
   { id: "cd-table-alignment", section: "§5.2", text: "S1ContextPtr is not aligned to the size of the CD table: its low bits count as 0" },
-  { id: "live-ste-rewritten", section: "§3.21.3", text: "more than one doubleword of a valid STE is changed without making it invalid first" },
-  { id: "live-cd-rewritten", section: "§3.21.3", text: "more than one doubleword of a valid CD is changed without making it invalid first" },
+  {
+    id: "live-ste-rewritten",
+    section: "§3.21.3",
+    text: "more than one doubleword of a valid STE is changed without making it invalid first",
+  },
+  {
+    id: "live-cd-rewritten",
+    section: "§3.21.3",
+    text: "more than one doubleword of a valid CD is changed without making it invalid first",
+  },
 ] as const;
 
 /** Ids of {@link lintRules}. */

@@ -64,7 +64,12 @@ export class LiveRewrites {
   #rewritten(cached: Contents, valid: number, maskNow: () => Uint32Array, mask: Uint32Array): boolean {
     if ((cached.words[0]! & valid) === 0 || this.#changed(cached, mask) === 0 || (this.#now[0]! & valid) === 0) return false;
     const other = maskNow();
-    return this.#changed(cached, mask.map((bits, index) => bits | other[index]!)) > 1;
+    return (
+      this.#changed(
+        cached,
+        mask.map((bits, index) => bits | other[index]!),
+      ) > 1
+    );
   }
 
   /** Doublewords that differ in memory under a mask; fetches the structure. */

@@ -58,7 +58,11 @@ class Comparer {
     const { observations } = this.#run;
     if (observations.length !== theirs.length) throw new RangeError(`${theirs.length} observations where ${observations.length} belong`);
     observations.forEach((ours, index) => this.#one(ours, theirs[index]!));
-    return { equal: this.#equal, findings: this.#findings, wrong: this.#findings.filter(({ deviation }) => deviation === undefined).length };
+    return {
+      equal: this.#equal,
+      findings: this.#findings,
+      wrong: this.#findings.filter(({ deviation }) => deviation === undefined).length,
+    };
   }
 
   #one(ours: Observation, theirs: Observation): void {
@@ -87,9 +91,16 @@ class Comparer {
     // Only the model can tell a forwarded access from a lost one where no memory is.
     const forwarded: TranslationAnswer = { status: operation.untranslated ?? "ok", physical: own.physical };
     // An event that CD.R or STE.S2R keeps from being recorded is no less the reason.
-    const exact: TranslationAnswer = own.outcome === Outcome.forward ? forwarded : own.event !== 0 ? { status: "fault", event: own.event } : answers.ours;
+    const exact: TranslationAnswer =
+      own.outcome === Outcome.forward ? forwarded : own.event !== 0 ? { status: "fault", event: own.event } : answers.ours;
     const record = requestOf(ours.at, operation, answers.theirs);
-    this.#judge(ours.at, sameAnswer(answers.ours, answers.theirs), { what: "translation", ours: exact, theirs: answers.theirs }, record, exact);
+    this.#judge(
+      ours.at,
+      sameAnswer(answers.ours, answers.theirs),
+      { what: "translation", ours: exact, theirs: answers.theirs },
+      record,
+      exact,
+    );
     this.#events += ours.events.length - theirs.events.length;
     for (let i = 0; i < Math.max(ours.events.length, theirs.events.length); i++) {
       const [a, b] = [ours.events[i], theirs.events[i]];
@@ -129,14 +140,27 @@ class Comparer {
       return error === 0 ? consumed : [...consumed, `error ${error}`];
     };
     const difference: Difference = { what: "commands", ours: text(ours), theirs: text(theirs) };
-    const record: TraceRecord = { t: "w", n: ours.at, offset: 0x98, size: 4, lo: first + commands.length, hi: 0, memory: [], effects: [], state: undefined };
+    const record: TraceRecord = {
+      t: "w",
+      n: ours.at,
+      offset: 0x98,
+      size: 4,
+      lo: first + commands.length,
+      hi: 0,
+      memory: [],
+      effects: [],
+      state: undefined,
+    };
     if ((ours.error === 0) !== (theirs.error === 0)) this.#gerror ^= CMDQ_ERR;
     this.#judge(ours.at, ours.error === theirs.error && ours.index === theirs.index, difference, record, undefined);
   }
 }
 
 /** The answer to an access as memory and the Event queue show it. */
-function answerOf({ untranslated, addressHi }: AccessOperation, { events, seen }: Extract<Observation, { what: "access" }>): TranslationAnswer {
+function answerOf(
+  { untranslated, addressHi }: AccessOperation,
+  { events, seen }: Extract<Observation, { what: "access" }>,
+): TranslationAnswer {
   const record = events[0];
   if (record !== undefined) return { status: "fault", event: record[0]! & 0xff };
   if (seen !== undefined) return { status: untranslated ?? "ok", physical: hex64(Math.floor(seen / 2 ** 32), seen >>> 0) };

@@ -3,8 +3,29 @@
 import { type SmmuConfig, StreamTables, TableArena, buildCommand } from "../../hw/index.ts";
 import { candidatesOf, factsOf } from "./facts.ts";
 import { RecordingMemory, StreamLayout } from "./layout.ts";
-import { CMDQ_BASE, DATA_BASE, DATA_SIZE, EVENTQ_BASE, hasLeaf, type MappingPlan, type Program, type Step, TABLE_BASE, TABLE_SIZE } from "./program.ts";
-import { type AccessOperation, CMDQ_LOG2, EVENTQ_LOG2, MAX_ACCESSES, markerOf, type Operation, type Script, type Words4 } from "./script.ts";
+import {
+  CMDQ_BASE,
+  DATA_BASE,
+  DATA_SIZE,
+  EVENTQ_BASE,
+  hasLeaf,
+  hasSte,
+  type MappingPlan,
+  type Program,
+  type Step,
+  TABLE_BASE,
+  TABLE_SIZE,
+} from "./program.ts";
+import {
+  type AccessOperation,
+  CMDQ_LOG2,
+  EVENTQ_LOG2,
+  MAX_ACCESSES,
+  markerOf,
+  type Operation,
+  type Script,
+  type Words4,
+} from "./script.ts";
 
 const CR0 = 0x20;
 const CR1 = 0x28;
@@ -49,9 +70,17 @@ class Compiler {
   constructor(program: Program, config: SmmuConfig) {
     this.#program = program;
     this.#config = config;
-    const { log2Size, split } = program.streamTable;
+    const { log2Size, split, span } = program.streamTable;
     const tables = new StreamTables({ memory: this.#memory, arena: this.#arena, log2Size, ...(split === undefined ? {} : { split }) });
-    this.#streams = program.streams.map((plan) => new StreamLayout(plan, this.#memory, this.#arena, tables, log2Size));
+    if (split !== undefined && span !== undefined) {
+      const first = program.streams.filter(
+        ({ sid }, index, all) => sid < 2 ** log2Size && all.findIndex((other) => other.sid >> split === sid >> split) === index,
+      );
+      for (const { sid } of first) tables.setArray(sid, span);
+    }
+    this.#streams = program.streams.map(
+      (plan) => new StreamLayout(plan, this.#memory, this.#arena, tables, hasSte(program.streamTable, plan.sid)),
+    );
     this.#start(tables);
   }
 
@@ -157,7 +186,7 @@ class Compiler {
       addressLo: addressLo + 4 * index,
       write,
       candidates: candidatesOf(this.#streams, layout, addressHi, addressLo).map((page) => page + 4 * index),
-      facts: untranslated === "disabled" ? "SMMUEN=0" : factsOf(layout, this.#program.cr2, addressHi, addressLo),
+      facts: untranslated === "disabled" ? "SMMUEN=0" : factsOf(layout, this.#program, addressHi, addressLo),
       stages: this.#enabled ? layout.stages : 0,
       untranslated,
     };
@@ -188,7 +217,8 @@ class Compiler {
     const address = { AddressHi, AddressLo, Leaf: 1 };
     if (by === 3 || !hasLeaf(granule, old.level)) return [TLBI_ALL];
     // An entry of all ASIDs stays when one ASID goes.
-    if (by === 2) return [old.nG === 1 && next.nG === 1 ? command("CMD_TLBI_NH_ASID", { VMID, ASID }) : command("CMD_TLBI_NH_ALL", { VMID })];
+    if (by === 2)
+      return [old.nG === 1 && next.nG === 1 ? command("CMD_TLBI_NH_ASID", { VMID, ASID }) : command("CMD_TLBI_NH_ALL", { VMID })];
     if (by === 1 && !this.#config.ril) return [command("CMD_TLBI_NH_VAA", { VMID, ...address })];
     const TG = granule === 12 ? 1 : granule === 14 ? 2 : 3;
     const hints = by === 1 ? { TG, TTL: old.level } : {};
@@ -207,7 +237,8 @@ class Compiler {
     const layout = this.#streams[stream];
     if (layout === undefined) return;
     const StreamID = layout.sid;
-    const invalidate = [command("CMD_CFGI_STE", { StreamID, Leaf: 1 }), command("CMD_CFGI_STE_RANGE", { StreamID, Range: 2 })][by] ?? CFGI_ALL;
+    const invalidate =
+      [command("CMD_CFGI_STE", { StreamID, Leaf: 1 }), command("CMD_CFGI_STE_RANGE", { StreamID, Range: 2 })][by] ?? CFGI_ALL;
     layout.writeSte(false);
     this.#issue(command("CMD_CFGI_STE", { StreamID, Leaf: 1 }), SYNC);
     layout.kind = kind;

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: MIT
 /** Where an access may end by a program's tables, and what is out of the ordinary about it. */
 import type { StreamLayout } from "./layout.ts";
-import { DATA_BASE, DATA_SIZE, hasLeaf, leafShift, type MappingPlan, TABLES, type TableName, type TablePlan } from "./program.ts";
+import {
+  DATA_BASE,
+  DATA_SIZE,
+  hasLeaf,
+  leafShift,
+  type MappingPlan,
+  type Program,
+  TABLES,
+  type TableName,
+  type TablePlan,
+} from "./program.ts";
 
 const PAGE = 0x1000;
 /** CR2. */
@@ -28,7 +38,8 @@ export function candidatesOf(streams: readonly StreamLayout[], own: StreamLayout
   if (hi < 2 ** 20) first.push(hi * 2 ** 32 + lo);
   for (const layout of [own, ...streams.filter((other) => other !== own)]) {
     for (const name of ["ttb0", "ttb1"] as const) {
-      for (const { plan, mapping } of leaves(layout, name)) first.push(output(mapping.output, leafShift(plan.granule, mapping.level), hi, lo));
+      for (const { plan, mapping } of leaves(layout, name))
+        first.push(output(mapping.output, leafShift(plan.granule, mapping.level), hi, lo));
     }
   }
   first.forEach(add);
@@ -47,16 +58,21 @@ function* leaves(layout: StreamLayout, name: TableName): Generator<{ readonly pl
 }
 
 /** The words that conditions of deviations look for. */
-export function factsOf(layout: StreamLayout, cr2: number, hi: number, lo: number): string {
+export function factsOf(layout: StreamLayout, { cr2, streamTable }: Program, hi: number, lo: number): string {
   const facts: string[] = (cr2 & RECINVSID) === 0 ? ["RECINVSID=0"] : [];
-  for (const [prefix, fields] of [["STE", layout.ste], ["CD", layout.cd]] as const) {
+  if (streamTable.span !== undefined) facts.push(`L1STD.Span=${streamTable.span}`);
+  for (const [prefix, fields] of [
+    ["STE", layout.ste],
+    ["CD", layout.cd],
+  ] as const) {
     for (const [name, value] of Object.entries(fields)) if (name !== "ASID" && name !== "S2VMID") facts.push(`${prefix}.${name}=${value}`);
   }
   // First, for its condition asks for it there.
   facts.sort((a, b) => Number(b.startsWith("STE.S1CDMax")) - Number(a.startsWith("STE.S1CDMax")));
   const upper = (hi & 0x0080_0000) !== 0;
   const { stage2 } = layout.plans;
-  if (stage2 !== undefined && 2 ** (64 - (layout.ste["S2T0SZ"] ?? 64 - stage2.inputBits)) > outputLimit(layout, "stage2")) facts.push("S2T0SZ beyond S2PS");
+  if (stage2 !== undefined && 2 ** (64 - (layout.ste["S2T0SZ"] ?? 64 - stage2.inputBits)) > outputLimit(layout, "stage2"))
+    facts.push("S2T0SZ beyond S2PS");
   if (layout.invalidatedByAddress && splintered(layout)) facts.push("splinters");
   facts.push(upper ? "TTB1" : "TTB0", `granule ${(upper ? layout.plans.ttb1 : layout.plans.ttb0)?.granule ?? 0}`);
   for (const name of TABLES) facts.push(...factsOfTable(layout, name, hi, lo));

@@ -2,7 +2,17 @@
 /** Seeded page tables, STEs and CDs: mostly legal ones, each with a field or two out of the ordinary. */
 import type { SmmuConfig } from "../../hw/index.ts";
 import type { Dice } from "./dice.ts";
-import { DATA_BASE, DATA_SIZE, type Fields, type Granule, hasLeaf, leafShift, type MappingPlan, type StreamKind, type TablePlan } from "./program.ts";
+import {
+  DATA_BASE,
+  DATA_SIZE,
+  type Fields,
+  type Granule,
+  hasLeaf,
+  leafShift,
+  type MappingPlan,
+  type StreamKind,
+  type TablePlan,
+} from "./program.ts";
 
 const AP1 = [
   [75, 1],
@@ -127,14 +137,78 @@ export function stage2Table(dice: Dice, config: SmmuConfig, nested: boolean): Ta
     const shift = leafShift(granule, level);
     const address = DATA_BASE + dice.below(DATA_SIZE / 2 ** shift) * 2 ** shift;
     if (overlaps(address, shift, mappings, granule)) continue;
-    mappings.push({ address, level, output: dataOutput(dice, shift), ap: dice.weighted(AP2), ...common, af: dice.chance(92) ? 1 : 0, ...oddKind(dice, level) });
+    mappings.push({
+      address,
+      level,
+      output: dataOutput(dice, shift),
+      ap: dice.weighted(AP2),
+      ...common,
+      af: dice.chance(92) ? 1 : 0,
+      ...oddKind(dice, level),
+    });
   }
   return { granule, inputBits, mappings };
 }
 
-const CD_PLAIN: readonly Fields[] = [{ TBI0: 1 }, { TBI1: 1 }, { HAD0: 1 }, { HAD1: 1 }, { AFFD: 1 }, { WXN: 1 }, { UWXN: 1 }, { PAN: 1 }, { ASET: 1 }, { R: 0 }, { IPS: 4 }, { IPS: 2 }, { IPS: 0 }, { EPD0: 1 }, { EPD1: 1 }, { MAIR0: 0xff }, { IR0: 3, OR0: 2, SH0: 0 }, { HAFT: 1 }, { AMAIR0: 0xffff_ffff }];
-const CD_ILLEGAL: readonly Fields[] = [{ V: 0 }, { AA64: 0 }, { S: 1 }, { A: 0 }, { HA: 1 }, { HD: 1 }, { ENDI: 1 }, { T0SZ: 0 }, { T0SZ: 15 }, { T0SZ: 40 }, { T0SZ: 63 }, { T1SZ: 15 }, { T1SZ: 40 }, { TG0: 3 }, { TG1: 0 }];
-const STE_PLAIN: readonly Fields[] = [{ S1DSS: 1 }, { S1DSS: 3 }, { S1CIR: 3, S1COR: 2, S1CSH: 0 }, { DRE: 1, DCP: 1 }, { CONT: 5 }, { PPAR: 1 }, { MEV: 1 }, { EATS: 1 }, { STRW: 1 }, { STRW: 2 }, { MTCFG: 1, MemAttr: 5 }, { ALLOCCFG: 15 }, { SHCFG: 3 }, { NSCFG: 2 }, { PRIVCFG: 3 }, { INSTCFG: 3 }, { S1Fmt: 1 }, { S2SW: 1, S2SA: 1 }, { PARTID: 0xffff }];
+const CD_PLAIN: readonly Fields[] = [
+  { TBI0: 1 },
+  { TBI1: 1 },
+  { HAD0: 1 },
+  { HAD1: 1 },
+  { AFFD: 1 },
+  { WXN: 1 },
+  { UWXN: 1 },
+  { PAN: 1 },
+  { ASET: 1 },
+  { R: 0 },
+  { IPS: 4 },
+  { IPS: 2 },
+  { IPS: 0 },
+  { EPD0: 1 },
+  { EPD1: 1 },
+  { MAIR0: 0xff },
+  { IR0: 3, OR0: 2, SH0: 0 },
+  { HAFT: 1 },
+  { AMAIR0: 0xffff_ffff },
+];
+const CD_ILLEGAL: readonly Fields[] = [
+  { V: 0 },
+  { AA64: 0 },
+  { S: 1 },
+  { A: 0 },
+  { HA: 1 },
+  { HD: 1 },
+  { ENDI: 1 },
+  { T0SZ: 0 },
+  { T0SZ: 15 },
+  { T0SZ: 40 },
+  { T0SZ: 63 },
+  { T1SZ: 15 },
+  { T1SZ: 40 },
+  { TG0: 3 },
+  { TG1: 0 },
+];
+const STE_PLAIN: readonly Fields[] = [
+  { S1DSS: 1 },
+  { S1DSS: 3 },
+  { S1CIR: 3, S1COR: 2, S1CSH: 0 },
+  { DRE: 1, DCP: 1 },
+  { CONT: 5 },
+  { PPAR: 1 },
+  { MEV: 1 },
+  { EATS: 1 },
+  { STRW: 1 },
+  { STRW: 2 },
+  { MTCFG: 1, MemAttr: 5 },
+  { ALLOCCFG: 15 },
+  { SHCFG: 3 },
+  { NSCFG: 2 },
+  { PRIVCFG: 3 },
+  { INSTCFG: 3 },
+  { S1Fmt: 1 },
+  { S2SW: 1, S2SA: 1 },
+  { PARTID: 0xffff },
+];
 const STE_ILLEGAL: readonly Fields[] = [{ V: 0 }, { S1STALLD: 1 }, { S1CDMax: 1 }, { S1CDMax: 31 }];
 const STE_STAGE2: readonly Fields[] = [{ S2AFFD: 1 }, { S2R: 0 }, { S2PS: 4 }, { S2PS: 2 }, { S2IR0: 3, S2OR0: 2, S2SH0: 0 }, { S2PTW: 1 }];
 const STE_STAGE2_ILLEGAL: readonly Fields[] = [{ S2ENDI: 1 }, { S2S: 1 }, { S2TG: 3 }, { S2T0SZ: 40 }, { S2T0SZ: 10 }, { S2SL0: 3 }];

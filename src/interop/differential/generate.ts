@@ -14,17 +14,47 @@ import {
   STREAM_IDS,
   type StreamKind,
   type StreamPlan,
+  type StreamTablePlan,
   TABLES,
   type TableName,
   type TablePlan,
 } from "./program.ts";
 
 const REGISTERS: readonly (readonly [offset: number, width: 4 | 8])[] = [
-  [0x00, 4], [0x04, 4], [0x08, 4], [0x0c, 4], [0x10, 4], [0x14, 4], [0x18, 4], [0x1c, 4], // identification
-  [0x20, 4], [0x24, 4], [0x28, 4], [0x2c, 4], [0x44, 4], [0x50, 4], [0x54, 4], // control
-  [0x60, 4], [0x64, 4], [0x68, 8], [0x70, 4], [0x74, 4], // errors
-  [0x80, 8], [0x88, 4], [0x90, 8], [0x98, 4], [0x9c, 4], [0xa0, 8], [0xa8, 4], [0xac, 4], [0x1_00a8, 4], [0x1_00ac, 4], // tables, queues
-  [0xfd0, 4], [0xfe0, 4], [0xfe8, 4], [0xff0, 4], // CoreSight
+  [0x00, 4],
+  [0x04, 4],
+  [0x08, 4],
+  [0x0c, 4],
+  [0x10, 4],
+  [0x14, 4],
+  [0x18, 4],
+  [0x1c, 4], // identification
+  [0x20, 4],
+  [0x24, 4],
+  [0x28, 4],
+  [0x2c, 4],
+  [0x44, 4],
+  [0x50, 4],
+  [0x54, 4], // control
+  [0x60, 4],
+  [0x64, 4],
+  [0x68, 8],
+  [0x70, 4],
+  [0x74, 4], // errors
+  [0x80, 8],
+  [0x88, 4],
+  [0x90, 8],
+  [0x98, 4],
+  [0x9c, 4],
+  [0xa0, 8],
+  [0xa8, 4],
+  [0xac, 4],
+  [0x1_00a8, 4],
+  [0x1_00ac, 4], // tables, queues
+  [0xfd0, 4],
+  [0xfe0, 4],
+  [0xfe8, 4],
+  [0xff0, 4], // CoreSight
 ];
 
 /** Opcodes of commands with operands that make them interesting: [words 0 and 1], [words 2 and 3]. */
@@ -82,16 +112,33 @@ class Generator {
 
   program(): Program {
     const dice = this.#dice;
-    const twoLevel = this.#config.twoLevelStreamTable && dice.chance(50);
+    const streamTable = this.#streamTable();
     for (const sid of STREAM_IDS) if (this.#streams.length === 0 || dice.chance(40)) this.#streams.push(this.#stream(sid));
     for (let wanted = 3 + dice.below(10); wanted > 0; wanted--) this.#step();
     return {
-      streamTable: { log2Size: dice.weighted([[70, 8], [10, 7], [10, 16], [10, 4]]), split: twoLevel ? dice.pick([6, 8, 10] as const) : undefined },
+      streamTable,
       cr1: dice.pick([0, 0x0d75, 0x003f]),
-      cr2: dice.weighted([[80, 2], [10, 6], [10, 0]]),
+      cr2: dice.weighted([
+        [80, 2],
+        [10, 6],
+        [10, 0],
+      ]),
       streams: this.#streams,
       steps: this.#steps,
     };
+  }
+
+  #streamTable(): StreamTablePlan {
+    const dice = this.#dice;
+    const log2Size = dice.weighted([
+      [70, 8],
+      [10, 7],
+      [10, 16],
+      [10, 4],
+    ]);
+    if (!this.#config.twoLevelStreamTable || dice.chance(50)) return { log2Size, split: undefined };
+    const split = dice.pick([6, 8, 10] as const);
+    return dice.chance(90) ? { log2Size, split } : { log2Size, split, span: dice.pick([0, 1, 4, 5, split, split + 1, split + 2, 12]) };
   }
 
   #kind(): StreamKind {
@@ -130,7 +177,11 @@ class Generator {
     const upper = this.#narrow ? 4 : 25;
     const both = dice.chance(upper);
     const ttb0 = both || !dice.chance(upper) ? stage1Table(dice, this.#config, stage2) : undefined;
-    return ttb0 === undefined ? { ttb1: stage1Table(dice, this.#config, stage2) } : both ? { ttb0, ttb1: stage1Table(dice, this.#config, stage2) } : { ttb0 };
+    return ttb0 === undefined
+      ? { ttb1: stage1Table(dice, this.#config, stage2) }
+      : both
+        ? { ttb0, ttb1: stage1Table(dice, this.#config, stage2) }
+        : { ttb0 };
   }
 
   #step(): void {
@@ -138,7 +189,17 @@ class Generator {
     const stream = dice.below(this.#streams.length);
     const plan = this.#streams[stream]!;
     const by = dice.below(4) as Maintenance;
-    switch (dice.weighted([[60, "access"], [14, "map"], [5, "ste"], [6, "cd"], [7, "command"], [2, "off"], [6, "read"]] as const)) {
+    switch (
+      dice.weighted([
+        [60, "access"],
+        [14, "map"],
+        [5, "ste"],
+        [6, "cd"],
+        [7, "command"],
+        [2, "off"],
+        [6, "read"],
+      ] as const)
+    ) {
       case "access":
         this.#access(stream, plan);
         // The second one may hit what the first has left in a cache.
@@ -148,7 +209,13 @@ class Generator {
         this.#map(stream, plan, by);
         break;
       case "ste":
-        this.#steps.push({ op: "ste", stream, kind: dice.chance(70) ? plan.kind : dice.pick(["invalid", "abort", "bypass"] as const), ste: steFields(dice, plan.kind, plan.ste["S2VMID"]), by });
+        this.#steps.push({
+          op: "ste",
+          stream,
+          kind: dice.chance(70) ? plan.kind : dice.pick(["invalid", "abort", "bypass"] as const),
+          ste: steFields(dice, plan.kind, plan.ste["S2VMID"]),
+          by,
+        });
         break;
       case "cd":
         this.#steps.push({ op: "cd", stream, cd: cdFields(dice, plan.cd["ASID"] ?? 0), by });
@@ -189,7 +256,8 @@ class Generator {
 
   #access(stream: number, plan: StreamPlan): void {
     const dice = this.#dice;
-    const used = plan.kind === "stage1" || plan.kind === "nested" ? (["ttb0", "ttb1"] as const) : plan.kind === "stage2" ? (["stage2"] as const) : [];
+    const used =
+      plan.kind === "stage1" || plan.kind === "nested" ? (["ttb0", "ttb1"] as const) : plan.kind === "stage2" ? (["stage2"] as const) : [];
     const table = used.filter((name) => plan[name] !== undefined);
     if (table.length === 0) {
       this.#plainAccess(stream);
@@ -198,9 +266,12 @@ class Generator {
     const name = dice.pick(table);
     const { mappings, inputBits } = plan[name]!;
     const data = mappings.map((_, index) => index).filter((index) => name !== "stage2" || mappings[index]!.address >= DATA_BASE);
-    let { addressHi, addressLo } = data.length > 0 && dice.chance(92) ? this.#inside(plan, name, dice.pick(data)) : this.#upper(dice.below(2 ** inputBits), inputBits, name);
+    let { addressHi, addressLo } =
+      data.length > 0 && dice.chance(92)
+        ? this.#inside(plan, name, dice.pick(data))
+        : this.#upper(dice.below(2 ** inputBits), inputBits, name);
     // A bit beyond the input size, or something in the top byte, which TBI may make harmless.
-    if (dice.chance(6)) addressHi = (addressHi ^ 2 ** Math.max(0, Math.min(55, inputBits + dice.below(4)) - 32)) >>> 0;
+    if (dice.chance(6)) addressHi = (addressHi ^ (2 ** Math.max(0, Math.min(55, inputBits + dice.below(4)) - 32))) >>> 0;
     if (name !== "stage2" && dice.chance(this.#narrow ? 1 : 8)) addressHi = (addressHi ^ (dice.below(256) << 24)) >>> 0;
     addressLo = (addressLo & ~0xfff) >>> 0;
     this.#steps.push({ op: "access", stream, addressHi, addressLo, write: dice.chance(50) });

@@ -68,7 +68,8 @@ export class StreamLayout {
   readonly #streams: StreamTables;
   readonly #reachable: boolean;
 
-  constructor(plan: StreamPlan, memory: TableMemory, arena: TableArena, streams: StreamTables, log2Size: number) {
+  /** @param reachable false: the Stream table has no place for its STE */
+  constructor(plan: StreamPlan, memory: TableMemory, arena: TableArena, streams: StreamTables, reachable: boolean) {
     const build = (stage: 1 | 2, table: TablePlan | undefined): PageTable | undefined =>
       table && new PageTable({ memory, arena, stage, granule: table.granule, inputBits: table.inputBits });
     this.sid = plan.sid;
@@ -76,11 +77,15 @@ export class StreamLayout {
     this.ste = plan.ste;
     this.cd = plan.cd;
     this.plans = plan;
-    this.mappings = { ttb0: [...(plan.ttb0?.mappings ?? [])], ttb1: [...(plan.ttb1?.mappings ?? [])], stage2: [...(plan.stage2?.mappings ?? [])] };
+    this.mappings = {
+      ttb0: [...(plan.ttb0?.mappings ?? [])],
+      ttb1: [...(plan.ttb1?.mappings ?? [])],
+      stage2: [...(plan.stage2?.mappings ?? [])],
+    };
     this.#tables = { ttb0: build(1, plan.ttb0), ttb1: build(1, plan.ttb1), stage2: build(2, plan.stage2) };
     this.#cdTable = new CdTable({ memory, arena, cdMax: 0 });
     this.#streams = streams;
-    this.#reachable = plan.sid < 2 ** log2Size;
+    this.#reachable = reachable;
     for (const name of ["ttb0", "ttb1", "stage2"] as const) this.mappings[name].forEach((mapping) => this.writeLeaf(name, mapping));
     this.writeCd(true);
     this.writeSte(true);
@@ -98,7 +103,10 @@ export class StreamLayout {
 
   writeCd(valid: boolean): void {
     const { ttb0, ttb1 } = this.#tables;
-    const cd = stage1Cd({ ...(ttb0 && { ttb0 }), ...(ttb1 && { ttb1 }) }, { IPS: LARGEST_SIZE_CODE, ...this.cd, ...(valid ? {} : { V: 0 }) });
+    const cd = stage1Cd(
+      { ...(ttb0 && { ttb0 }), ...(ttb1 && { ttb1 }) },
+      { IPS: LARGEST_SIZE_CODE, ...this.cd, ...(valid ? {} : { V: 0 }) },
+    );
     this.#cdTable.write(0, cd);
   }
 

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** Runs a script on the model itself: memory, registers, and a device that reads and writes through the SMMU. */
-import { BusStatus, NotModelledLog, Outcome, Smmu, type SmmuConfig, type SmmuEvents, SystemBus, Transaction, createSmmuHost, hex64, writeWords } from "../../hw/index.ts";
+import {
+  BusStatus,
+  NotModelledLog,
+  Outcome,
+  Smmu,
+  type SmmuConfig,
+  type SmmuEvents,
+  SystemBus,
+  Transaction,
+  createSmmuHost,
+  hex64,
+  writeWords,
+} from "../../hw/index.ts";
 import { Simulation, Trace } from "../../sim/index.ts";
 import { CMDQ_BASE, EVENTQ_BASE, RAM_BASE, RAM_SIZE } from "./program.ts";
 import { type AccessOperation, EVENTQ_LOG2, type Observation, type Operation, type Script, tagOf } from "./script.ts";
@@ -151,7 +163,8 @@ class ModelRunner {
     const entries = 2 ** EVENTQ_LOG2;
     const prod = this.#get(EVENTQ_PROD) & (2 * entries - 1);
     for (; this.#consumedEvents !== prod; this.#consumedEvents = (this.#consumedEvents + 1) % (2 * entries)) {
-      if (this.#bus.loadWords(EVENTQ_BASE + 32 * (this.#consumedEvents % entries), words, RECORD_WORDS) === BusStatus.ok) records.push([...words]);
+      if (this.#bus.loadWords(EVENTQ_BASE + 32 * (this.#consumedEvents % entries), words, RECORD_WORDS) === BusStatus.ok)
+        records.push([...words]);
     }
     this.#set(EVENTQ_CONS, prod);
     return records;

@@ -77,8 +77,16 @@ export type Step =
   | { readonly op: "enable"; readonly on: boolean }
   | { readonly op: "read"; readonly offset: number; readonly width: 4 | 8 };
 
+export interface StreamTablePlan {
+  readonly log2Size: number;
+  /** Undefined: linear. */
+  readonly split: 6 | 8 | 10 | undefined;
+  /** L1STD.Span of a 2-level table. Default: split + 1, the whole array. */
+  readonly span?: number;
+}
+
 export interface Program {
-  readonly streamTable: { readonly log2Size: number; readonly split: 6 | 8 | 10 | undefined };
+  readonly streamTable: StreamTablePlan;
   readonly cr1: number;
   readonly cr2: number;
   readonly streams: readonly StreamPlan[];
@@ -98,6 +106,12 @@ export const EVENTQ_BASE = 0x4410_0000;
 
 /** StreamIDs that the machine has a device for: PCI functions 1.0, 2.0, 9.0 and 17.0 of bus 0. */
 export const STREAM_IDS: readonly number[] = [0x08, 0x10, 0x48, 0x88];
+
+/** True if the Stream table has room for the STE of a stream. */
+export function hasSte({ log2Size, split, span }: StreamTablePlan, sid: number): boolean {
+  if (sid >= 2 ** log2Size) return false;
+  return split === undefined || span === undefined || (span > 0 && span <= 11 && sid % 2 ** split < 2 ** (span - 1));
+}
 
 /** log2 of a leaf in bytes. */
 export function leafShift(granule: Granule, level: number): number {
@@ -151,8 +165,9 @@ export function describeStep(step: Step, { streams }: Program): string {
 /** A program for people. */
 export function describeProgram(program: Program): string[] {
   const { streamTable, streams, steps, cr1, cr2 } = program;
-  const { split, log2Size } = streamTable;
-  const lines = [`Stream table ${split === undefined ? "linear" : `2-level, split ${split}`}, 2^${log2Size} streams, CR1 ${hex(cr1)}, CR2 ${hex(cr2)}`];
+  const { split, log2Size, span } = streamTable;
+  const form = split === undefined ? "linear" : `2-level, split ${split}, span ${span ?? split + 1}`;
+  const lines = [`Stream table ${form}, 2^${log2Size} streams, CR1 ${hex(cr1)}, CR2 ${hex(cr2)}`];
   for (const stream of streams) {
     lines.push(`StreamID ${hex(stream.sid)}: ${stream.kind}, STE${describeFields(stream.ste)}, CD${describeFields(stream.cd)}`);
     for (const table of TABLES) lines.push(...describeTable(table, stream[table]));

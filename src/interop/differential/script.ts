@@ -50,7 +50,12 @@ export type Observation =
       /** The candidate that was read or written. */
       seen: number | undefined;
     }
-  | { readonly at: number; readonly what: "commands"; /** CMDQ_CONS.ERR of an active error, else 0. */ readonly error: number; readonly index: number }
+  | {
+      readonly at: number;
+      readonly what: "commands";
+      /** CMDQ_CONS.ERR of an active error, else 0. */ readonly error: number;
+      readonly index: number;
+    }
   | { readonly at: number; readonly what: "read"; readonly lo: number; readonly hi: number };
 
 // Queues, as scripts set them up. The command queue is large enough never to come around.

@@ -73,7 +73,9 @@ export function* simplerPrograms(program: Program): Generator<Program> {
   const { streamTable, streams, steps } = program;
   for (const fewer of shorter(steps)) yield { ...program, steps: fewer };
   yield* fewerStreams(program);
-  if (streamTable.split !== undefined) yield { ...program, streamTable: { ...streamTable, split: undefined } };
+  const { span, ...whole } = streamTable;
+  if (span !== undefined) yield { ...program, streamTable: whole };
+  if (streamTable.split !== undefined) yield { ...program, streamTable: { ...whole, split: undefined } };
   if (streamTable.log2Size !== 8) yield { ...program, streamTable: { ...streamTable, log2Size: 8 } };
   for (const [index, stream] of streams.entries()) {
     for (const simple of plainerStream(stream)) yield { ...program, streams: replaced(streams, index, simple) };

@@ -144,7 +144,8 @@ function overlaid(first: FirmwareRun | undefined, numbered: ReadonlyMap<number, 
     if (base === undefined) fail(step.line, `line ${number} of the first run, which it replaces, is not there`);
     const place = (at: FirmwareStep): string =>
       at.kind === "read" || at.kind === "write" ? `${at.kind} of ${at.offset}` : at.kind === "command" ? `command ${at.index}` : at.kind;
-    if (place(base) !== place(step)) fail(step.line, `line ${number} of the first run, which it replaces, is a ${place(base)}, not a ${place(step)}`);
+    if (place(base) !== place(step))
+      fail(step.line, `line ${number} of the first run, which it replaces, is a ${place(base)}, not a ${place(step)}`);
   }
   return first!.steps.map((step) => numbered.get(step.line) ?? step);
 }

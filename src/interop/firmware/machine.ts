@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT
 /** An SMMU in memory of its own, on which a firmware driver's accesses are carried out again. */
-import { BusStatus, NotModelledLog, Smmu, type SmmuConfig, type SmmuEvents, SystemBus, createSmmuHost, writeWords } from "../../hw/index.ts";
+import {
+  BusStatus,
+  NotModelledLog,
+  Smmu,
+  type SmmuConfig,
+  type SmmuEvents,
+  SystemBus,
+  createSmmuHost,
+  writeWords,
+} from "../../hw/index.ts";
 import { Simulation, Trace } from "../../sim/index.ts";
 
 const GERROR = 0x60;

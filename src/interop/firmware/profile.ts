@@ -21,7 +21,8 @@ function resetValues(runs: readonly FirmwareRun[]): ReadonlyMap<number, number> 
     const written = new Set<number>();
     for (const step of steps) {
       if (step.kind === "write") written.add(step.offset);
-      if (step.kind === "read" && step.width === 4 && !written.has(step.offset) && !values.has(step.offset)) values.set(step.offset, step.lo);
+      if (step.kind === "read" && step.width === 4 && !written.has(step.offset) && !values.has(step.offset))
+        values.set(step.offset, step.lo);
     }
   }
   return values;

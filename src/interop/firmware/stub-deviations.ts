@@ -33,9 +33,7 @@ export const stubDeviations: readonly StubDeviation[] = [
     section: "7.1",
     title: "the stub consumes illegal commands and goes on; an SMMU stops with CERROR_ILL, and CMDQ_CONS.ERR and GERROR say so",
     applies: (d, { commandError }) =>
-      commandError &&
-      (consumesMore(d) ||
-        (d.what === "read" && d.offset === GERROR && (BigInt(d.ours) ^ BigInt(d.theirs)) === CMDQ_ERR)),
+      commandError && (consumesMore(d) || (d.what === "read" && d.offset === GERROR && (BigInt(d.ours) ^ BigInt(d.theirs)) === CMDQ_ERR)),
   },
   {
     id: "stub-ignores-wrap",

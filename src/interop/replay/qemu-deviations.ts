@@ -3,75 +3,28 @@
  * Where QEMU's SMMUv3 departs from the architecture, as far as recordings show it: each entry with its section and a
  * condition that is as narrow as the deviation itself. A difference that fits no entry is ours.
  */
-import type { Deviation, Difference, DifferenceContext } from "./difference.ts";
-import type { TraceRecord } from "./recording.ts";
-
-type Request = Extract<TraceRecord, { t: "x" }>;
+import {
+  F_CD_FETCH,
+  F_WALK_EABT,
+  C_BAD_STE,
+  F_TRANSLATION,
+  F_ADDR_SIZE,
+  F_PERMISSION,
+  CLASS_IN,
+  differOnlyIn,
+  eventType,
+  beyondOas,
+  endsOtherwise,
+} from "./deviation-conditions.ts";
+import type { Deviation } from "./difference.ts";
+import { programDeviations } from "./qemu-deviations-programs.ts";
 
 const IDR0_ST_LEVEL = 0x0800_0000;
 const IDR3_HAD = 0x4;
 const OVFLG = 0x8000_0000;
 const EVENTQ_ABT_ERR = 0x4;
-const CLASS = 0x300;
-const CLASS_IN = 0x200;
-const STAGE2 = 0x80;
-const RNW = 8;
 
-const C_BAD_STREAMID = 0x02;
-const F_CD_FETCH = 0x09;
-const F_WALK_EABT = 0x0b;
-const C_BAD_STE = 0x04;
-const F_TRANSLATION = 0x10;
-const F_ADDR_SIZE = 0x11;
-const F_ACCESS = 0x12;
-const F_PERMISSION = 0x13;
-
-/** The two records are equal but for the words that `except` names, which it judges. */
-function differOnlyIn(d: Difference, words: readonly number[], judge: (ours: Uint32Array, theirs: Uint32Array) => boolean): boolean {
-  if (d.what !== "event" || d.ours === undefined || d.theirs === undefined) return false;
-  const { ours, theirs } = d;
-  return ours.every((word, index) => words.includes(index) || word === theirs[index]) && judge(ours, theirs);
-}
-
-const eventType = (words: Uint32Array | undefined): number => (words === undefined ? 0 : words[0]! & 0xff);
-
-/** A stage-2 fault that a fetch of the SMMU itself met: CLASS is not IN. */
-function fetchFault(words: Uint32Array): boolean {
-  return eventType(words) >= F_TRANSLATION && (words[3]! & STAGE2) !== 0 && (words[3]! & CLASS) !== CLASS_IN;
-}
-
-/** Both record an event of the same type, ours in stage 1 and theirs in stage 2. */
-function onlyTheirsIsStage2(d: Difference, event: number): boolean {
-  return differOnlyIn(d, [3, 6, 7], (ours, theirs) => eventType(ours) === event && (ours[3]! & STAGE2) === 0 && (theirs[3]! & STAGE2) !== 0);
-}
-
-/** An address of the request at or beyond 2^oas. */
-function beyondOas(request: Request, oas: number): boolean {
-  return request.addressHi >= 2 ** (oas - 32);
-}
-
-/**
- * A request that ends otherwise: ours with event `ours`, theirs as `theirs` says. Covers the answer and what follows from
- * it: the record that only one of the two wrote or that is of another type, and its interrupt.
- */
-function endsOtherwise(d: Difference, { record, answer }: DifferenceContext, ours: number, theirs: (request: Request) => boolean): boolean {
-  if (record.t !== "x" || answer?.event !== ours || !theirs(record)) return false;
-  if (d.what === "translation") return true;
-  const theirEvent = record.answer.event ?? 0;
-  if (d.what === "event") return eventType(d.ours) === ours && eventType(d.theirs) === theirEvent;
-  return d.what === "interrupts" && theirEvent === 0 && d.ours.join() === "evtq" && d.theirs.length === 0;
-}
-
-/** Opcodes that QEMU takes for legal whether or not the part has what they are for. */
-const SWALLOWED: ReadonlySet<number> = new Set([0x18, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x28, 0x2a, 0x40, 0x41, 0x44, 0x45]);
-
-/** The command at which our queue stops with CERROR_ILL although theirs goes on: words 0 to 3. */
-function refused(d: Difference): number[] | undefined {
-  if (d.what !== "commands" || d.ours.at(-1) !== "error 1" || d.theirs.length < d.ours.length) return undefined;
-  return d.theirs[d.ours.length - 1]!.split(" ").map((word) => Number.parseInt(word, 16));
-}
-
-export const qemuDeviations: readonly Deviation[] = [
+const recorded: readonly Deviation[] = [
   {
     id: "idr3-had-without-stage1",
     section: "6.3.4",
@@ -230,194 +183,7 @@ export const qemuDeviations: readonly Deviation[] = [
         (d.what === "event" && eventType(d.theirs) === C_BAD_STE) ||
         (d.what === "interrupts" && d.ours.length === 0 && d.theirs.join() === "evtq")),
   },
-  {
-    id: "iova-48-bits",
-    section: "3.4.1",
-    title: "before QEMU 8.0 an address of 2^48 or more never reaches the SMMU: the access fails without an event",
-    applies: (d, { record, qemu }) =>
-      qemu < 8 &&
-      record.t === "x" &&
-      record.addressHi >= 0x1_0000 &&
-      (record.answer.event ?? 0) === 0 &&
-      (d.what === "translation" ? d.theirs.physical === undefined : d.what === "event" && d.theirs === undefined),
-  },
-  {
-    id: "access-flag-stage1",
-    section: "3.4 (VMSAv8-64), 7.3.15",
-    title: "before QEMU 9.0 a stage-1 access flag of 0 is not a fault",
-    applies: (d, context) =>
-      context.qemu < 9 &&
-      endsOtherwise(
-        d,
-        context,
-        F_ACCESS,
-        (request) => request.stages === 1 && /ttb[01] AF=0/.test(request.injected) && request.answer.event !== F_ACCESS,
-      ),
-  },
-  {
-    id: "unsupported-commands",
-    section: "4.1.3",
-    title: "commands for features that the part has not got are consumed without CERROR_ILL",
-    applies: (d) => SWALLOWED.has((refused(d)?.[0] ?? 0) & 0xff),
-  },
-  {
-    id: "sync-cs-reserved",
-    section: "4.7.3",
-    title: "CMD_SYNC with the reserved CS value 3 is consumed without CERROR_ILL",
-    applies: (d) => ((refused(d)?.[0] ?? 0) & 0x30ff) === 0x3046,
-  },
-  {
-    id: "tlbi-range-reserved",
-    section: "4.4.1.1",
-    title: "a TLBI with TG set and NUM, SCALE and TTL all 0 is consumed without CERROR_ILL",
-    applies: (d) => {
-      const [opcode = 0, , hints = 0] = refused(d) ?? [];
-      return (opcode & 0x03ff_f0fe) === 0x12 && (hints & 0xc00) !== 0 && (hints & 0x300) === 0;
-    },
-  },
-  {
-    id: "page-output-size",
-    section: "3.4.3, 7.3.14",
-    title: "before QEMU 8.0 the output address of a stage-1 leaf beyond the output size is passed on instead of F_ADDR_SIZE",
-    applies: (d, context) =>
-      context.qemu < 8 &&
-      endsOtherwise(d, context, F_ADDR_SIZE, (request) => request.stages === 1 && /ttb[01] output beyond OAS/.test(request.injected) && request.answer.event === 0),
-  },
-  {
-    id: "aptable-during-walk",
-    section: "3.4 (VMSAv8-64)",
-    title: "APTable stops a write while the walk goes on: F_PERMISSION before the faults of later descriptors",
-    applies: (d, context) =>
-      [F_TRANSLATION, F_ADDR_SIZE, F_ACCESS].some((event) =>
-        endsOtherwise(d, context, event, (request) => request.write && /APTable=[23]/.test(request.injected) && request.answer.event === F_PERMISSION),
-      ),
-  },
-  {
-    id: "gbpa-missing",
-    section: "6.3.14",
-    title: "before QEMU 8.0 there is no GBPA: it reads 0",
-    applies: (d, { qemu }) => qemu < 8 && d.what === "read" && d.offset === 0x44 && Number(d.theirs) === 0,
-  },
-  {
-    id: "cr2-ptm-sticks",
-    section: "6.3.12",
-    title: "CR2.PTM keeps what is written although IDR0.BTM is 0 and the bit therefore RES0",
-    applies: (d) => d.what === "read" && d.offset === 0x2c && (Number(d.ours) ^ Number(d.theirs)) === 4 && (Number(d.theirs) & 4) !== 0,
-  },
-  {
-    id: "recinvsid-ignored",
-    section: "6.3.12, 7.3.3",
-    title: "C_BAD_STREAMID is recorded although CR2.RECINVSID is 0",
-    applies: (d, { record, answer }) =>
-      record.t === "x" &&
-      record.injected.includes("RECINVSID=0") &&
-      answer?.event === C_BAD_STREAMID &&
-      record.answer.event === C_BAD_STREAMID &&
-      (d.what === "translation" || (d.what === "event" && d.ours === undefined && eventType(d.theirs) === C_BAD_STREAMID)),
-  },
-  {
-    id: "ipa-low-bits-fetch",
-    section: "7.3.13 to 7.3.16",
-    title: "a stage-2 fault of a CD or table fetch records the fetch's low 12 bits, where the field is IPA[55:12]",
-    applies: (d) => differOnlyIn(d, [6], (ours, theirs) => fetchFault(ours) && ours[6] === (theirs[6]! & ~0xfff) >>> 0),
-  },
-  {
-    id: "rnw-of-fetch",
-    section: "7.3",
-    title: "a stage-2 fault of a CD or table fetch has RnW 1, where RnW is that of the transaction",
-    applies: (d, { record }) =>
-      record.t === "x" &&
-      record.write &&
-      differOnlyIn(d, [3, 6], (ours, theirs) => fetchFault(ours) && (ours[3]! ^ theirs[3]!) === RNW && (theirs[3]! & RNW) !== 0 && ours[6] === (theirs[6]! & ~0xfff) >>> 0),
-  },
-  {
-    id: "s2t0sz-by-s2ps",
-    section: "5.2",
-    title: "an S2T0SZ that is within IAS makes the STE ILLEGAL because it asks for more bits than S2PS",
-    applies: (d, { record }) =>
-      record.t === "x" &&
-      record.injected.includes("S2T0SZ beyond S2PS") &&
-      record.answer.event === C_BAD_STE &&
-      (d.what === "translation" || (d.what === "event" && eventType(d.theirs) === C_BAD_STE)),
-  },
-  {
-    id: "unprivileged-nested",
-    section: "3.4 (VMSAv8-64), 13",
-    title: "nested: stage 1 does not stop unprivileged accesses, and stage 2 decides alone",
-    applies: (d, context) => {
-      const { record, answer } = context;
-      if (record.t !== "x" || record.stages !== 3 || !/AP=[02]|APTable=[13]/.test(record.injected) || answer?.event !== F_PERMISSION) return false;
-      const silentStage1 = record.injected.includes("CD.R=0");
-      // CD.R may keep our record of stage 1 back, never theirs of stage 2.
-      const silent = d.what === "event" && d.ours === undefined && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0 && silentStage1;
-      return silent || onlyTheirsIsStage2(d, F_PERMISSION) || endsOtherwise(d, context, F_PERMISSION, (request) => request.answer.event !== F_PERMISSION || silentStage1);
-    },
-  },
-  {
-    id: "block-level-further",
-    section: "3.4 (VMSAv8-64)",
-    title: "a block descriptor at a level that has no blocks is taken for valid, and what it says ends otherwise",
-    applies: (d, context) =>
-      endsOtherwise(d, context, F_TRANSLATION, (request) => request.injected.includes("->block") && request.answer.event !== F_TRANSLATION) ||
-      (context.record.t === "x" && /ttb[01] level \d ->block/.test(context.record.injected) && onlyTheirsIsStage2(d, F_TRANSLATION)),
-  },
-  {
-    id: "tbi1-by-tbi0",
-    section: "5.4",
-    title: "the top byte of an address of TTB1 is ignored by TBI0 instead of TBI1",
-    applies: (d, { record }) =>
-      record.t === "x" &&
-      (record.addressHi & 0x0080_0000) !== 0 &&
-      record.addressHi >>> 24 !== 0xff &&
-      record.injected.includes("CD.TBI0=1") !== record.injected.includes("CD.TBI1=1") &&
-      (d.what === "translation" || d.what === "event"),
-  },
-  {
-    id: "hit-aptable",
-    section: "3.4 (VMSAv8-64), 7.3.16",
-    title: "on a TLB hit APTable of the tables above does not stop a write",
-    applies: (d, context) =>
-      endsOtherwise(d, context, F_PERMISSION, (request) => request.write && (request.stages & 1) !== 0 && /APTable=[23]/.test(request.injected) && request.answer.status === "ok"),
-  },
-  {
-    id: "hit-read-permission-silent",
-    section: "3.12.2, 7.3.16",
-    title: "a read that hits a write-only stage-2 entry fails without an event, although STE.S2R asks for one",
-    applies: (d, context) =>
-      endsOtherwise(d, context, F_PERMISSION, (request) => !request.write && (request.stages & 2) !== 0 && request.injected.includes("S2AP=2") && request.answer.event === 0),
-  },
-  {
-    id: "access-flag-before-size",
-    section: "3.4.3",
-    title: "F_ACCESS is taken before F_ADDR_SIZE on the same descriptor",
-    applies: (d, context) =>
-      endsOtherwise(d, context, F_ADDR_SIZE, (request) => /output beyond OAS.*AF=0/.test(request.injected) && request.answer.event === F_ACCESS),
-  },
-  {
-    id: "s1stalld-not-ignored",
-    section: "5.2",
-    title: "STE.S1STALLD == 1 makes the STE ILLEGAL although stage 1 is off and the field therefore ignored",
-    applies: (d, { record }) =>
-      record.t === "x" &&
-      record.stages === 2 &&
-      record.injected.includes("STE.S1STALLD=1") &&
-      record.answer.event === C_BAD_STE &&
-      (d.what === "translation" || (d.what === "event" && eventType(d.theirs) === C_BAD_STE)),
-  },
-  {
-    id: "hit-ipa-missing",
-    section: "7.3.16",
-    title: "nested: a write that hits a read-only entry records no IPA",
-    applies: (d, { record }) =>
-      record.t === "x" &&
-      record.stages === 3 &&
-      record.write &&
-      differOnlyIn(d, [6, 7], (ours, theirs) => eventType(ours) === F_PERMISSION && (ours[3]! & STAGE2) !== 0 && theirs[6] === 0 && theirs[7] === 0),
-  },
-  {
-    id: "tlbi-splinters",
-    section: "4.4 (DDI 0487 D8.17)",
-    title: "nested: a TLBI by VA spares the pieces of a stage-1 leaf that do not lie at the address itself",
-    applies: (d, { record }) => record.t === "x" && record.stages === 3 && record.injected.includes("splinters") && record.answer.status === "ok" && d.what !== "read",
-  },
 ];
+
+/** All of them: those of recordings first. */
+export const qemuDeviations: readonly Deviation[] = [...recorded, ...programDeviations];

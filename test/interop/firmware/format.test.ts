@@ -36,22 +36,37 @@ describe("lines of a firmware recording", () => {
     expect(run!.steps.filter(({ kind }) => kind === "read")).toHaveLength(3);
   });
   test("upper case, blank lines and trailing blanks do no harm", () => {
-    expect(parseFirmware(["", "r4 000044 0000100A  ", ""])[0]!.steps).toEqual([{ kind: "read", line: 2, width: 4, offset: 0x44, lo: 0x100a, hi: 0 }]);
+    expect(parseFirmware(["", "r4 000044 0000100A  ", ""])[0]!.steps).toEqual([
+      { kind: "read", line: 2, width: 4, offset: 0x44, lo: 0x100a, hi: 0 },
+    ]);
   });
   test("an access that the stub made is none of the driver's", () => {
-    expect(parseFirmware(["W4 020000 00000001", "# line above is the stub setting ROOT_IDR0", "R4 000020 00000000"])[0]!.steps.map(({ kind }) => kind)).toEqual([
-      "note",
-      "read",
-    ]);
+    expect(
+      parseFirmware(["W4 020000 00000001", "# line above is the stub setting ROOT_IDR0", "R4 000020 00000000"])[0]!.steps.map(
+        ({ kind }) => kind,
+      ),
+    ).toEqual(["note", "read"]);
   });
 
   for (const [what, lines, message] of [
-    ["a word that is none of the format's", ["R4 000020 00000000", "X4 000020 0"], 'line 2: is neither an access, a command, memory nor a note: "X4 000020 0"'],
+    [
+      "a word that is none of the format's",
+      ["R4 000020 00000000", "X4 000020 0"],
+      'line 2: is neither an access, a command, memory nor a note: "X4 000020 0"',
+    ],
     ["a value that is cut off", ["R4 000020"], 'line 1: is neither an access, a command, memory nor a note: "R4 000020"'],
     ["a value too wide for its access", ["W4 000020 123456789"], "line 1: the value 123456789 has more than 32 bits"],
     ["an offset that is not aligned", ["W8 000084 0000000000000000"], "line 1: offset 000084 is not a multiple of 8"],
-    ["an opcode that contradicts the command", ["CMD idx=0 op=04 0000000000000046 0000000000000000"], "line 1: op=04 is not the low byte of 0000000000000046"],
-    ["a repetition of nothing", ["W4 000020 00000000", "# (last read repeated 1 more times)"], "line 2: the line before is no read that could be repeated"],
+    [
+      "an opcode that contradicts the command",
+      ["CMD idx=0 op=04 0000000000000046 0000000000000000"],
+      "line 1: op=04 is not the low byte of 0000000000000046",
+    ],
+    [
+      "a repetition of nothing",
+      ["W4 000020 00000000", "# (last read repeated 1 more times)"],
+      "line 2: the line before is no read that could be repeated",
+    ],
     ["a recording without an access", ["# nothing"], "line 1: the recording holds no access"],
     ["a numbered line without a first run", ["7:W4 000020 00000000"], "line 1: line 7 of the first run, which it replaces, is not there"],
     [
@@ -73,7 +88,14 @@ describe("further runs", () => {
     expect(runs[1]!.steps[3]).toMatchObject({ kind: "command", words: new Uint32Array(4) });
   });
   test("lines that use a queue which they never set up are an excerpt; a lone dash says that lines are left out", () => {
-    const runs = parseFirmware([...first, "# ---- two", "W4 000098 00000009", "CMD idx=8 op=46 0000000000000046 0000000000000000", "-", "R4 000098 00000009"]);
+    const runs = parseFirmware([
+      ...first,
+      "# ---- two",
+      "W4 000098 00000009",
+      "CMD idx=8 op=46 0000000000000046 0000000000000000",
+      "-",
+      "R4 000098 00000009",
+    ]);
     expect(runs[1]!.kind).toBe("excerpt");
     expect(runs[1]!.steps.map(({ kind }) => kind)).toEqual(["write", "command", "gap", "read"]);
   });

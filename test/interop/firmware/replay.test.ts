@@ -4,7 +4,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Outcome, Transaction } from "../../../src/hw/index.ts";
-import { type FirmwareReport, type FirmwareRunReport, RunReplay, configOfFirmware, isFirmwareRecording, parseFirmware, replayFirmware } from "../../../src/interop/index.ts";
+import {
+  type FirmwareReport,
+  type FirmwareRunReport,
+  RunReplay,
+  configOfFirmware,
+  isFirmwareRecording,
+  parseFirmware,
+  replayFirmware,
+} from "../../../src/interop/index.ts";
 
 function recording(name: string): string[] {
   return readFileSync(join(import.meta.dirname, "recordings", name), "utf8").split("\n");
@@ -32,7 +40,12 @@ describe("SmmuDxe of Mu", () => {
     expect(whole!.diagnostics[0]!.detail).toContain("SMMU_GERROR");
   });
   test("second run: the queue's base lost its low bits, so the SMMU finds a command of zeros where none was written (§3.5.1), and nobody looks at the error (§7.5)", () => {
-    expect(rules(unaligned)).toEqual(["5: write-read-only", "32: command-empty", "101: cmdqen-cleared-with-work", "106: gerror-unacknowledged"]);
+    expect(rules(unaligned)).toEqual([
+      "5: write-read-only",
+      "32: command-empty",
+      "101: cmdqen-cleared-with-work",
+      "106: gerror-unacknowledged",
+    ]);
   });
   test("second run: the stub executed illegal commands; the SMMU stops at the first (§7.1)", () => {
     expect(Object.keys(unaligned!.deviations)).toEqual(["stub-executes-anything"]);

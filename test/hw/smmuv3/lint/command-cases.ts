@@ -201,7 +201,10 @@ export const commandCases: readonly Case[] = [
       d.dma();
       const { ste } = d.attach();
       const [low, high] = [bypassSte()[0]!, bypassSte()[1]!];
-      d.streams.write(STREAM, Uint32Array.from(ste, (word, index) => (index === 0 ? low : index === 1 ? high : word)));
+      d.streams.write(
+        STREAM,
+        Uint32Array.from(ste, (word, index) => (index === 0 ? low : index === 1 ? high : word)),
+      );
       d.issue(CFGI_STE, SYNC);
       d.dma();
       d.streams.write(STREAM, ste);

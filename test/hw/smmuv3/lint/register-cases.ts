@@ -2,20 +2,7 @@
 /** Mistakes with registers and queue indexes. */
 import { expect } from "vitest";
 import { writeWords } from "../../../../src/hw/index.ts";
-import {
-  CMDQ,
-  CMDQEN,
-  type Case,
-  Driver,
-  EVENTQ,
-  EVENTQEN,
-  ILLEGAL,
-  QUEUE,
-  RAM,
-  SMMUEN,
-  SYNC,
-  at,
-} from "./driver.ts";
+import { CMDQ, CMDQEN, type Case, Driver, EVENTQ, EVENTQEN, ILLEGAL, QUEUE, RAM, SMMUEN, SYNC, at } from "./driver.ts";
 
 const running = (driver: Driver): void => driver.start();
 const GBPA_UPDATE = 0x8000_0000;
@@ -49,8 +36,18 @@ export const registerCases: readonly Case[] = [
       d.w32(at.GERRORN, d.r32(at.GERROR));
     },
   },
-  { rule: "write-undefined", what: "a write to an offset without a register", wrong: (d) => d.w32(0x7c, 1), right: (d) => d.w32(at.CR2, 2) },
-  { rule: "reserved-bits", what: "CR1 with bits that it has not got", wrong: (d) => d.w32(at.CR1, 0x1000_0d75), right: (d) => d.w32(at.CR1, 0xd75) },
+  {
+    rule: "write-undefined",
+    what: "a write to an offset without a register",
+    wrong: (d) => d.w32(0x7c, 1),
+    right: (d) => d.w32(at.CR2, 2),
+  },
+  {
+    rule: "reserved-bits",
+    what: "CR1 with bits that it has not got",
+    wrong: (d) => d.w32(at.CR1, 0x1000_0d75),
+    right: (d) => d.w32(at.CR1, 0xd75),
+  },
   {
     rule: "guarded-write",
     what: "STRTAB_BASE is moved while SMMUEN is 1",

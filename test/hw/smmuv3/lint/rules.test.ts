@@ -12,12 +12,18 @@ describe.each(cases)("$rule: $what", ({ rule, wrong, right }) => {
   test("is named, and nothing else is", () => {
     const driver = new Driver({ sidSize: 16 });
     wrong(driver);
-    expect(driver.finish().filter((name) => !name.startsWith("ste-")), driver.details.join("\n")).toEqual([rule]);
+    expect(
+      driver.finish().filter((name) => !name.startsWith("ste-")),
+      driver.details.join("\n"),
+    ).toEqual([rule]);
   });
   test("done right it is not", () => {
     const driver = new Driver({ sidSize: 16 });
     right(driver);
-    expect(driver.finish().filter((name) => !name.startsWith("ste-")), driver.details.join("\n")).toEqual([]);
+    expect(
+      driver.finish().filter((name) => !name.startsWith("ste-")),
+      driver.details.join("\n"),
+    ).toEqual([]);
   });
 });
 
@@ -36,7 +42,9 @@ describe("the table of rules", () => {
   test("a message carries the section of its rule", () => {
     const driver = new Driver();
     driver.w64(at.CMDQ_BASE, CMDQ + 0x20 + 8);
-    expect(driver.details).toEqual([`queue-base-alignment: CMDQ_BASE 0x40100028 is not aligned to 0x1000 bytes: low bits are taken as 0 (§3.5.1)`]);
+    expect(driver.details).toEqual([
+      `queue-base-alignment: CMDQ_BASE 0x40100028 is not aligned to 0x1000 bytes: low bits are taken as 0 (§3.5.1)`,
+    ]);
   });
 });
 
