@@ -43,4 +43,6 @@ export * from "./smmuv3/tables/page-table.ts";
 export * from "./smmuv3/tables/stream-tables.ts";
 export * from "./smmuv3/tables/events.ts";
 export * from "./smmuv3/tables/judge.ts";
+export * from "./smmuv3/tables/registers.ts";
+export * from "./smmuv3/tables/names.ts";
 export * from "./smmuv3/features.ts";

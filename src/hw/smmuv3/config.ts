@@ -6,8 +6,9 @@
  * architecture has and this model does not is refused here, so that no ID bit ever promises it.
  */
 import { HostMisuseError, NotModelledError } from "../errors.ts";
+import { profiles, type ProfileName } from "./profiles.ts";
 
-export { profiles, type ProfileName } from "./profiles.ts";
+export { profiles, type ProfileName };
 export { idRegisters, type IdRegisters } from "./id-registers.ts";
 
 /** Output and physical address sizes that IDR5.OAS can name and this model has. */
@@ -195,6 +196,20 @@ const rules: readonly Rule[] = [
   },
 ];
 
+/** An object with everything that a configuration has, and nothing else: plain JavaScript has no types. */
+function checkShape(config: SmmuConfig): void {
+  if (typeof config !== "object" || config === null) {
+    const given = typeof config === "string" ? JSON.stringify(config) : String(config);
+    const known = Object.keys(profiles).map((name) => `profiles[${JSON.stringify(name)}]`);
+    throw new HostMisuseError("SMMU_CONFIG", `the configuration is ${given}: it has to be an object, such as ${known.join(", ")}`);
+  }
+  const names = Object.keys(profiles.max);
+  const missing = names.filter((name) => !(name in config));
+  if (missing.length > 0) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: without ${missing.join(", ")}`);
+  const unknown = Object.keys(config).filter((name) => name !== "beyond" && !names.includes(name));
+  if (unknown.length > 0) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: unknown is ${unknown.join(", ")}`);
+}
+
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
@@ -208,10 +223,11 @@ function refuseNotModelled(c: SmmuConfig): void {
 
 /**
  * Checks that the architecture allows this combination and that the model has it.
- * @throws HostMisuseError naming the rule and its section
+ * @throws HostMisuseError naming the rule and its section, or what is missing or unknown in the object
  * @throws NotModelledError for a feature that the architecture has and this model does not
  */
 export function validateConfig(config: SmmuConfig): void {
+  checkShape(config);
   refuseNotModelled(config);
   for (const { section, rule, holds } of rules) {
     if (!holds(config)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: ${rule} (IHI 0070 ${section})`);

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: MIT
 /** What surrounds the SMMU in a simulated machine: the virtual clock, the system bus, and lines to the interrupt controller. */
-import type { Simulation, TraceSink } from "../../sim/index.ts";
+import { silentTrace, type Simulation, type TraceSink } from "../../sim/index.ts";
+import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
 
 export interface MachineHostOptions {
   readonly simulation: Simulation;
   readonly bus: SystemBus;
-  /** Gets "smmu.access" for each access of the SMMU itself. */
-  readonly trace: TraceSink<SmmuEvents>;
+  /** Gets "smmu.access" for each access of the SMMU itself. Default: nobody listens. */
+  readonly trace?: TraceSink<SmmuEvents>;
   /** A wired interrupt: an edge. Default: not connected. */
   readonly pulse?: (line: SmmuLine) => void;
   /** IDR0.SEV. Default: not connected. */
   readonly sendEvent?: () => void;
 }
 
+/** @throws HostMisuseError without a simulation or a bus */
 export function createSmmuHost(options: MachineHostOptions): SmmuHost {
-  const { simulation, bus, trace, pulse = () => {}, sendEvent = () => {} } = options;
+  for (const name of ["simulation", "bus"] as const) {
+    if (!options?.[name]) throw new HostMisuseError("SMMU_HOST", `createSmmuHost({ simulation, bus }): ${name} is missing`);
+  }
+  const { simulation, bus, trace = silentTrace<SmmuEvents>(), pulse = () => {}, sendEvent = () => {} } = options;
   const traced = (access: SmmuAccessKind, address: number, count: number, write: boolean, status: BusStatus): BusStatus => {
     if (trace.wants("smmu.access")) trace.emit("smmu.access", { access, address, length: 4 * count, write, bus: status });
     return status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The SMMU: registers on one side, transactions on the other. */
 import { silentTrace, type TraceSink } from "../../sim/index.ts";
-import { NotModelledLog } from "../errors.ts";
+import { HostMisuseError, NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TranslationChoices } from "./choices.ts";
@@ -35,11 +35,16 @@ export class Smmu implements MmioDevice {
   readonly #lint: Lint;
 
   /**
-   * @throws HostMisuseError for a configuration that the architecture does not allow
+   * @param config such as one of `profiles`
+   * @param host such as `createSmmuHost` makes
+   * @throws HostMisuseError without a configuration or a host, or for a configuration that the architecture does not allow
    * @throws NotModelledError for one that asks for what is not modelled
    */
   constructor(config: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
     validateConfig(config);
+    if (typeof host?.load !== "function") {
+      throw new HostMisuseError("SMMU_HOST", "an Smmu needs a host: new Smmu(config, createSmmuHost({ simulation, bus }))");
+    }
     const { detector = false, choices = {} } = options;
     const trace = options.trace ?? silentTrace<SmmuEvents>();
     const notModelled = options.notModelled ?? new NotModelledLog();
@@ -47,7 +52,16 @@ export class Smmu implements MmioDevice {
     this.#lint = lintTo(trace);
     this.#side = new RegisterSide({ config, host, trace, notModelled, choices });
     this.registers = this.#side.registers;
-    this.translation = new Translator({ config, registers: this.registers, events: this.#side.events, host, trace, notModelled, detector, choices });
+    this.translation = new Translator({
+      config,
+      registers: this.registers,
+      events: this.#side.events,
+      host,
+      trace,
+      notModelled,
+      detector,
+      choices,
+    });
     this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlb });
   }
 

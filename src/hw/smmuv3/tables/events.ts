@@ -2,6 +2,7 @@
 /** Event records as people read them (IHI 0070 §7.3). */
 import { getField } from "../../bits/fields.ts";
 import { hex, hex64 } from "../../bits/hex.ts";
+import { checkWords } from "./checks.ts";
 import { type EventField, EVENTS, type EventSpec } from "../spec/events.ts";
 
 /** A record taken apart. */
@@ -21,8 +22,9 @@ function specOf(words: Uint32Array | readonly number[]): EventSpec | undefined {
   return EVENTS.find((event) => event.number === number);
 }
 
-/** @param words the record, 8 words */
+/** @param words the record, 8 words @throws HostMisuseError for another number of words */
 export function decodeEvent(words: Uint32Array | readonly number[]): DecodedEvent {
+  checkWords("an event record", words, 8);
   const spec = specOf(words);
   const number = (words[0] ?? 0) & 0xff;
   if (spec === undefined) return { number, name: "reserved", meaning: "", fields: {}, inputAddress: undefined };
@@ -38,7 +40,11 @@ function inputAddress(fields: readonly EventField[], words: Uint32Array | readon
 
 const CLASSES = ["CD fetch", "stage-1 table walk", "input address", "reserved"];
 
-/** One line of text: the event's name, its meaning, and what its fields say. */
+/**
+ * One line of text: the event's name, its meaning, and what its fields say.
+ * @param words the record, 8 words
+ * @throws HostMisuseError for another number of words
+ */
 export function describeEvent(words: Uint32Array | readonly number[]): string {
   const event = decodeEvent(words);
   if (event.name === "reserved") return `event ${hex(event.number, 2)} (reserved)`;

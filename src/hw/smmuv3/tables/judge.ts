@@ -8,6 +8,7 @@ import { has, implementedFeatures } from "../features.ts";
 import { decodeSte } from "../ste.ts";
 import { SteFields } from "../ste-fields.ts";
 import { STE_RULES } from "../ste-rules.ts";
+import { checkWords } from "./checks.ts";
 
 /** One reason for which a structure is ILLEGAL. */
 export interface Objection {
@@ -20,8 +21,9 @@ export interface Objection {
 const objections = (rules: readonly { readonly id: string; readonly text: string }[], section: string): Objection[] =>
   rules.map(({ id, text }) => ({ id, text, section }));
 
-/** @param words 16 words */
+/** @param words 16 words @throws HostMisuseError for another number of words */
 export function judgeSte(words: Uint32Array, config: SmmuConfig): Objection[] {
+  checkWords("an STE", words, 16);
   const fields = new SteFields(words);
   if (fields.V === 0) return objections(STE_RULES.slice(0, 1), "5.2.2");
   if ((fields.Config & 4) === 0) return [];
@@ -33,9 +35,12 @@ export function judgeSte(words: Uint32Array, config: SmmuConfig): Objection[] {
 
 /**
  * @param words 16 words
- * @param ste the STE that leads to this CD
+ * @param ste the STE that leads to this CD, 16 words
+ * @throws HostMisuseError for another number of words
  */
 export function judgeCd(words: Uint32Array, ste: Uint32Array, config: SmmuConfig): Objection[] {
+  checkWords("a CD", words, 16);
+  checkWords("the STE of a CD", ste, 16);
   const fields = new CdFields(words);
   if (fields.V === 0) return objections(CD_RULES.slice(0, 1), "5.4.1");
   const under = decodeSte(ste, 0, config, false);
@@ -45,8 +50,9 @@ export function judgeCd(words: Uint32Array, ste: Uint32Array, config: SmmuConfig
   );
 }
 
-/** @param words 4 words, as on the Non-secure Command queue */
+/** @param words 4 words, as on the Non-secure Command queue @throws HostMisuseError for another number of words */
 export function judgeCommand(words: CommandWords, config: SmmuConfig): Objection[] {
+  checkWords("a command", words, 4);
   const command = commandOf(words);
   if (command === undefined) return [{ id: "Opcode", text: "the opcode is reserved", section: "4.1.3" }];
   const { section } = command;

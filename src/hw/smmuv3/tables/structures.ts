@@ -1,33 +1,56 @@
 // SPDX-License-Identifier: MIT
 /** Building STEs, CDs, level-1 descriptors and commands from field values, by the tables of fields. */
-import { fieldNamed, setField } from "../../bits/fields.ts";
-import { high32, low32 } from "../../bits/hex.ts";
+import { type Field, setField } from "../../bits/fields.ts";
+import { HostMisuseError } from "../../errors.ts";
 import type { GranuleBits } from "../address-size.ts";
-import { CD } from "../spec/cd.ts";
-import { smmuCommands } from "../spec/commands.ts";
-import { STE } from "../spec/ste.ts";
+import { CD, L1CD } from "../spec/cd.ts";
+import { type CommandField, smmuCommands } from "../spec/commands.ts";
+import { L1STD, STE } from "../spec/ste.ts";
 import type { Structure } from "../spec/structure.ts";
-import type { PageTable } from "./page-table.ts";
+import { checkInteger, checkNames, shown } from "./checks.ts";
+import { PageTable } from "./page-table.ts";
 
-/** Field values by the specification's names. Pointers (S1ContextPtr, S2TTB, TTB0, TTB1) are whole addresses. */
+/** Field values by the specification's names. Pointers (S1ContextPtr, S2TTB, TTB0, TTB1, L2Ptr) are whole addresses. */
 export type FieldValues = Readonly<Record<string, number>>;
 
-/** Bytes that bit 0 of a pointer field stands for. */
-const POINTER_UNIT: FieldValues = { S1ContextPtr: 64, S2TTB: 16, TTB0: 16, TTB1: 16 };
+/** Fields that hold an address without its low bits, which are 0. The bits have their natural place in a doubleword. */
+const POINTERS: ReadonlySet<string> = new Set(["S1ContextPtr", "S2TTB", "TTB0", "TTB1", "L2Ptr"]);
 
 /** Codes of granules: TG0 and S2TG, and TG1. */
 const TG0: Readonly<Record<GranuleBits, number>> = { 12: 0, 14: 2, 16: 1 };
 const TG1: Readonly<Record<GranuleBits, number>> = { 12: 2, 14: 1, 16: 3 };
 
+/** Sets a field whose bit 0 stands for `unit`. */
+function put(words: Uint32Array, owner: string, field: Field, value: number, unit: number): void {
+  const largest = (2 ** (field.hi - field.lo + 1) - 1) * unit;
+  checkInteger("FIELD_VALUE", `${owner}.${field.name}`, value, 0, largest, unit);
+  setField(words, field, value / unit);
+}
+
+function unknownField(owner: string, name: string, fields: readonly Field[]): HostMisuseError {
+  const meant = fields.find((field) => field.name.toLowerCase() === name.toLowerCase());
+  const hint = meant ? `${meant.name} is meant` : `there are ${fields.map((field) => field.name).join(", ") || "none"}`;
+  return new HostMisuseError("UNKNOWN_FIELD", `${owner} has no field ${shown(name)}: ${hint}`);
+}
+
+function entriesOf(owner: string, values: FieldValues): readonly (readonly [string, number])[] {
+  if (typeof values !== "object" || values === null) {
+    throw new HostMisuseError("FIELD_VALUE", `fields of ${owner}: ${shown(values)} where an object is expected, such as { StreamID: 1 }`);
+  }
+  return Object.entries(values);
+}
+
 function build(structure: Structure, values: FieldValues): Uint32Array {
   const words = new Uint32Array(structure.words);
-  for (const [name, value] of Object.entries(values)) {
-    setField(words, fieldNamed(structure.fields, name), value / (POINTER_UNIT[name] ?? 1));
+  for (const [name, value] of entriesOf(structure.name, values)) {
+    const field = structure.fields.find((candidate) => candidate.name === name);
+    if (field === undefined) throw unknownField(structure.name, name, structure.fields);
+    put(words, structure.name, field, value, POINTERS.has(name) ? 2 ** (field.lo % 64) : 1);
   }
   return words;
 }
 
-/** An STE of any fields. @throws RangeError for an unknown field or a value that does not fit */
+/** An STE of any fields. @throws HostMisuseError for an unknown field or a value that does not fit */
 export function buildSte(values: FieldValues): Uint32Array {
   return build(STE, values);
 }
@@ -47,18 +70,32 @@ export function stage1Ste(cdTable: number, values: FieldValues = {}): Uint32Arra
   return buildSte({ V: 1, Config: 5, S1ContextPtr: cdTable, S1CIR: 1, S1COR: 1, S1CSH: 3, SHCFG: 1, ...values });
 }
 
-/** Config 0b110. */
+/** Config 0b110. @throws HostMisuseError unless `table` is a PageTable of stage 2 */
 export function stage2Ste(table: PageTable, values: FieldValues = {}): Uint32Array {
   return buildSte({ V: 1, Config: 6, SHCFG: 1, ...stage2Fields(table), ...values });
 }
 
-/** Config 0b111. @param cdTable intermediate address of the CD or CD table */
+/**
+ * Config 0b111.
+ * @param cdTable intermediate address of the CD or CD table
+ * @throws HostMisuseError unless `table` is a PageTable of stage 2
+ */
 export function nestedSte(cdTable: number, table: PageTable, values: FieldValues = {}): Uint32Array {
   return buildSte({ V: 1, Config: 7, S1ContextPtr: cdTable, S1CIR: 1, S1COR: 1, S1CSH: 3, SHCFG: 1, ...stage2Fields(table), ...values });
 }
 
-/** The STE fields that lead to a stage-2 table. Faults are recorded; the output size is as large as it can be. */
+function checkTable(what: string, table: PageTable, stage: 1 | 2): void {
+  const found = table instanceof PageTable ? `one of stage ${table.stage}` : shown(table);
+  if (found !== `one of stage ${stage}`)
+    throw new HostMisuseError("WRONG_TABLE", `${what} has to be a PageTable of stage ${stage}; it is ${found}`);
+}
+
+/**
+ * The STE fields that lead to a stage-2 table. Faults are recorded; the output size is as large as it can be.
+ * @throws HostMisuseError unless `table` is a PageTable of stage 2
+ */
 export function stage2Fields(table: PageTable): FieldValues {
+  checkTable("the table of an STE", table, 2);
   const { granule, startLevel, inputBits, base, bigEndian } = table;
   return {
     S2T0SZ: 64 - inputBits,
@@ -75,7 +112,7 @@ export function stage2Fields(table: PageTable): FieldValues {
   };
 }
 
-/** A CD of any fields. @throws RangeError for an unknown field or a value that does not fit */
+/** A CD of any fields. @throws HostMisuseError for an unknown field or a value that does not fit */
 export function buildCd(values: FieldValues): Uint32Array {
   return build(CD, values);
 }
@@ -83,9 +120,21 @@ export function buildCd(values: FieldValues): Uint32Array {
 /**
  * A CD over one or two stage-1 tables. Faults abort and are recorded; AttrIndx 0 is Normal Write-Back, 1 Device-nGnRE,
  * 2 Normal Non-cacheable. A missing half is disabled by EPDx.
+ * @throws HostMisuseError unless the tables are PageTables of stage 1 of the same endianness
  */
 export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: PageTable }, values: FieldValues = {}): Uint32Array {
+  if (tables instanceof PageTable)
+    throw new HostMisuseError("WRONG_TABLE", "the tables of a CD are { ttb0, ttb1 }: stage1Cd({ ttb0: table })");
+  checkNames("WRONG_TABLE", "tables of a CD", tables, ["ttb0", "ttb1"]);
   const { ttb0, ttb1 } = tables;
+  if (ttb0 !== undefined) checkTable("ttb0 of a CD", ttb0, 1);
+  if (ttb1 !== undefined) checkTable("ttb1 of a CD", ttb1, 1);
+  if (ttb0 && ttb1 && ttb0.bigEndian !== ttb1.bigEndian) {
+    throw new HostMisuseError(
+      "WRONG_TABLE",
+      `bigEndian is ${ttb0.bigEndian} of ttb0 and ${ttb1.bigEndian} of ttb1: CD.ENDI is one for both`,
+    );
+  }
   return buildCd({
     V: 1,
     AA64: 1,
@@ -100,37 +149,47 @@ export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: Pa
   });
 }
 
-/** A level-1 Stream table descriptor. @param span 0: no level-2 array; else it has 2^(span-1) STEs */
+/**
+ * A level-1 Stream table descriptor.
+ * @param array a multiple of 64
+ * @param span 0: no level-2 array; else it has 2^(span-1) STEs; up to 31, of which those above 11 are reserved
+ * @throws HostMisuseError for a value that does not fit
+ */
 export function l1std(array: number, span: number): Uint32Array {
-  return new Uint32Array([(low32(array) | span) >>> 0, high32(array)]);
+  return build(L1STD, { L2Ptr: array, Span: span });
 }
 
-/** A valid level-1 CD table descriptor. */
+/** A valid level-1 CD table descriptor. @param leaf a multiple of 4096 @throws HostMisuseError for another value */
 export function l1cd(leaf: number): Uint32Array {
-  return new Uint32Array([(low32(leaf) | 1) >>> 0, high32(leaf)]);
+  return build(L1CD, { L2Ptr: leaf, V: 1 });
 }
 
 /**
- * A command as four words. A 64-bit Address is given as two values: `Address` (bits [63:32] too if below 2^53) or `AddressHi`
- * and `AddressLo`.
- * @throws RangeError for an unknown command or field
+ * A command as four words. An address (Address, MSIAddress) is whole, in one value or in two words: `AddressHi` and `AddressLo`.
+ * @throws HostMisuseError for an unknown command or field or a value that does not fit
  */
 export function buildCommand(name: string, values: FieldValues = {}): Uint32Array {
   const spec = smmuCommands.find((candidate) => candidate.name === name);
-  if (spec === undefined) throw new RangeError(`no command is called ${name}`);
+  if (spec === undefined) {
+    const names = smmuCommands.map((candidate) => candidate.name);
+    throw new HostMisuseError("UNKNOWN_COMMAND", `no command is called ${shown(name)}; there are ${names.join(", ")}`);
+  }
   const words = new Uint32Array(4);
   words[0] = spec.opcode;
-  for (const [field, value] of Object.entries(values)) {
-    if (field === "Address") {
-      words[2] = (words[2]! | (low32(value) & ~0xfff)) >>> 0;
-      words[3] = high32(value);
-    } else if (field === "AddressLo") {
-      words[2] = (words[2]! | (value & ~0xfff)) >>> 0;
-    } else if (field === "AddressHi") {
-      words[3] = value;
-    } else {
-      setField(words, fieldNamed(spec.fields, field), value);
-    }
+  for (const [key, value] of entriesOf(name, values)) {
+    const field = spec.fields.find((candidate) => candidate.name === key);
+    if (field !== undefined) put(words, name, field, value, field.address ? 2 ** (field.lo % 64) : 1);
+    else if (!putHalf(words, name, spec.fields, key, value)) throw unknownField(name, key, spec.fields);
   }
   return words;
+}
+
+/** The upper or the lower word of an address, by the name of its field with Hi or Lo behind. @returns false if there is none */
+function putHalf(words: Uint32Array, owner: string, fields: readonly CommandField[], key: string, value: number): boolean {
+  const field = fields.find((candidate) => candidate.address && (key === `${candidate.name}Hi` || key === `${candidate.name}Lo`));
+  if (field === undefined) return false;
+  const { hi, lo } = field;
+  if (key.endsWith("Hi")) put(words, owner, { name: key, hi, lo: 96 }, value, 1);
+  else put(words, owner, { name: key, hi: 95, lo }, value, 2 ** (lo % 64));
+  return true;
 }

@@ -40,7 +40,7 @@ function nested(options: { format?: 0 | 1; ste?: Record<string, number>; cd?: Re
   s2.map(GUEST - SHIFT, GUEST, 0x40_0000);
   s2.map(DATA_IPA, DATA_IPA + SHIFT, 0x1000);
   bench.streams.write(0, nestedSte(cds.base, s2, { ...cds.fields, S1DSS: 2, ...options.ste }));
-  return { bench, s1, s2, cd, l1cd: cds.level1Address(0) };
+  return { bench, s1, s2, cd, l1cd: format === 0 ? cds.base : cds.level1Address(0) };
 }
 
 test("VA goes to IPA goes to PA; CD and stage-1 tables are fetched through stage 2", () => {

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
 import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { leafDescriptor } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 
@@ -53,7 +54,7 @@ describe("granule and leaf", () => {
     test(`${2 ** granule / KIB} KiB granule: a block at level ${level} is reserved`, () => {
       const bench = new Bench();
       const table = bench.pageTable(1, granule);
-      table.map(0, 0, table.leafSize(level), {}, level);
+      table.write(table.entryAddress(0, level), leafDescriptor(1, level, granule, 0));
       bench.stage1(0, table);
       expect(bench.result(0x1000)).toBe("F_TRANSLATION");
     });

@@ -46,6 +46,14 @@ describe("concatenated first tables", () => {
       expect(bench.result(0)).toBe(PA + page);
     });
   }
+
+  test("16 KiB granule, 48 bits: S2SL0 has no level 0, so that the table starts at level 1 by itself and leads to a legal STE", () => {
+    const bench = new Bench();
+    const table = bench.pageTable(2, 14, { inputBits: 48 });
+    table.map(2 ** 48 - 0x4000, PA, 0x4000);
+    bench.streams.write(0, stage2Ste(table));
+    expect(bench.result(2 ** 48 - 1)).toBe(PA + 0x3fff);
+  });
 });
 
 describe("faults of a stage-2-only stream", () => {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/** VMSAv8-64 descriptors from the values of their fields (DDI 0487 D8.3). */
+import { HostMisuseError } from "../../errors.ts";
+import { high32, low32 } from "../../bits/hex.ts";
+import type { GranuleBits } from "../address-size.ts";
+import { checkFields, checkInteger, checkOneOf } from "./checks.ts";
+
+/** Fields of a leaf. Those of the other stage are ignored. */
+export interface LeafFields {
+  /** AP[2:1] of stage 1 (1: all may read and write) or S2AP of stage 2 (3: read and write). Defaults: 1 and 3. */
+  readonly ap?: number;
+  /** Stage 1: AttrIndx. Default: 0. */
+  readonly attrIndx?: number;
+  /** Stage 2: MemAttr. Default: 15, Normal Write-Back. */
+  readonly memAttr?: number;
+  /** Default: 3, Inner Shareable. */
+  readonly sh?: number;
+  /** Access flag. Default: 1. */
+  readonly af?: number;
+  /** Stage 1. Default: 1. */
+  readonly nG?: number;
+  /** Stage 1. Defaults: 0. */
+  readonly pxn?: number;
+  readonly uxn?: number;
+  /** Stage 2: XN[1:0]. Default: 0. */
+  readonly xn?: number;
+  readonly contiguous?: number;
+  /** nT, blocks only. */
+  readonly nT?: number;
+}
+
+/** Fields of the table descriptors that `PageTable.map` creates, stage 1 only. */
+export interface TableFields {
+  readonly apTable?: number;
+  readonly pxnTable?: number;
+  readonly uxnTable?: number;
+}
+
+/** The low and the high word of a descriptor. */
+export type DescriptorWords = readonly [lo: number, hi: number];
+
+const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
+  ap: 3,
+  attrIndx: 7,
+  memAttr: 15,
+  sh: 3,
+  af: 1,
+  nG: 1,
+  pxn: 1,
+  uxn: 1,
+  xn: 3,
+  contiguous: 1,
+  nT: 1,
+};
+const TABLE_LIMITS: Readonly<Record<keyof TableFields, number>> = { apTable: 3, pxnTable: 1, uxnTable: 1 };
+
+/** The end of the addresses that descriptors can hold: 52 bits for 64 KiB granules, else 48. */
+export function outputEnd(granule: GranuleBits): number {
+  return granule === 16 ? 2 ** 52 : 2 ** 48;
+}
+
+export function checkGranule(granule: GranuleBits): void {
+  checkOneOf("PAGE_TABLE_OPTIONS", "granule, log2 of its bytes,", granule, [12, 14, 16]);
+}
+
+export function checkStage(stage: 1 | 2): void {
+  checkOneOf("PAGE_TABLE_OPTIONS", "stage of a translation table", stage, [1, 2]);
+}
+
+/** A leaf without its address. @throws HostMisuseError for an unknown field or a value that does not fit */
+export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): DescriptorWords {
+  checkFields("LEAF_FIELDS", "fields of a leaf", fields, LEAF_LIMITS);
+  const { sh = 3, af = 1, contiguous = 0, nT = 0 } = fields;
+  if (nT === 1 && level === 3) {
+    throw new HostMisuseError(
+      "LEAF_FIELDS",
+      "fields of a leaf: nT is 1 at level 3, where the bit is one of the address: only blocks have nT",
+    );
+  }
+  let lo = (level === 3 ? 3 : 1) | (sh << 8) | (af << 10) | (nT << 16);
+  let hi = contiguous << 20;
+  if (stage === 1) {
+    lo |= ((fields.attrIndx ?? 0) << 2) | ((fields.ap ?? 1) << 6) | ((fields.nG ?? 1) << 11);
+    hi |= ((fields.pxn ?? 0) << 21) | ((fields.uxn ?? 0) << 22);
+  } else {
+    lo |= ((fields.memAttr ?? 15) << 2) | ((fields.ap ?? 3) << 6);
+    hi |= (fields.xn ?? 0) << 21;
+  }
+  return [lo, hi];
+}
+
+/** The same with an address. @param address a multiple of the granule below {@link outputEnd} */
+export function withAddress([lo, hi]: DescriptorWords, address: number, granule: GranuleBits): DescriptorWords {
+  const high4 = granule === 16 ? Math.floor(address / 2 ** 48) << 12 : 0;
+  return [(lo | low32(address) | high4) >>> 0, (hi | (high32(address) & 0xffff)) >>> 0];
+}
+
+/**
+ * A leaf descriptor of any level: where the architecture has no block, one that the SMMU takes as invalid.
+ * @param level 0 to 3
+ * @param output a multiple of the granule; for 64 KiB granules up to 52 bits, else up to 48
+ * @throws HostMisuseError for other values, an unknown field or a field's value that does not fit
+ */
+export function leafDescriptor(
+  stage: 1 | 2,
+  level: number,
+  granule: GranuleBits,
+  output: number,
+  fields: LeafFields = {},
+): DescriptorWords {
+  checkStage(stage);
+  checkInteger("MAP_LEVEL", "level of a descriptor", level, 0, 3);
+  checkAddress("output of a leaf", output, granule);
+  return withAddress(leafBits(stage, level, fields), output, granule);
+}
+
+/**
+ * A table descriptor.
+ * @param table a multiple of the granule, within the same range as the output of a leaf
+ * @throws HostMisuseError for other values, an unknown field or a field's value that does not fit
+ */
+export function tableDescriptor(table: number, granule: GranuleBits, fields: TableFields = {}): DescriptorWords {
+  checkAddress("next-level table", table, granule);
+  checkTableFields(fields);
+  const hi = ((fields.pxnTable ?? 0) << 27) | ((fields.uxnTable ?? 0) << 28) | ((fields.apTable ?? 0) << 29);
+  return withAddress([3, hi], table, granule);
+}
+
+export function checkTableFields(fields: TableFields): void {
+  checkFields("TABLE_FIELDS", "fields of table descriptors", fields, TABLE_LIMITS);
+}
+
+function checkAddress(what: string, address: number, granule: GranuleBits): void {
+  checkGranule(granule);
+  checkInteger("MAP_RANGE", what, address, 0, outputEnd(granule) - 2 ** granule, 2 ** granule);
+}
