@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // An SMMUv3 with one stream: tables in memory, registers by MMIO, one DMA that is translated and one that faults.
-import { Simulation, Trace } from "quiesce/sim";
+import { Simulation, silentTrace } from "quiesce/sim";
 import * as hw from "quiesce/hw";
 
 const RAM = 0x8000_0000;
 const simulation = new Simulation();
-const trace = new Trace();
 const bus = new hw.SystemBus(48);
 bus.addRam({ name: "dram", base: RAM, size: 0x4000_0000 });
-const smmu = new hw.Smmu(hw.profiles["linux-typical"], hw.createSmmuHost({ simulation, bus, trace }), { trace });
+const smmu = new hw.Smmu(hw.profiles["linux-typical"], hw.createSmmuHost({ simulation, bus }));
 
 // Tables, as a driver would write them: IOVA 0x10000 of StreamID 0x10 goes to RAM + 16 MiB.
 const memory = bus.memory;
@@ -21,14 +20,15 @@ const streams = new hw.StreamTables({ memory, arena, log2Size: 8 });
 streams.write(0x10, hw.stage1Ste(cd));
 const eventq = arena.take(32 * 16);
 
-// Registers: offsets of IHI 0070 §6.2.
-smmu.write64(0x80, streams.base, 0); // STRTAB_BASE
-smmu.write(0x88, 4, streams.config); // STRTAB_BASE_CFG
-smmu.write64(0xa0, eventq + 4, 0); // EVENTQ_BASE: 16 entries
-smmu.write(0x20, 4, 0b101); // CR0: SMMUEN, EVENTQEN
+// Registers, by the specification's names (IHI 0070 §6.2).
+const at = hw.registerOffset;
+smmu.write64(at("STRTAB_BASE"), streams.base, 0);
+smmu.write(at("STRTAB_BASE_CFG"), 4, streams.config);
+smmu.write64(at("EVENTQ_BASE"), eventq + 4, 0); // 16 entries
+smmu.write(at("CR0"), 4, hw.registerField("CR0", "SMMUEN") | hw.registerField("CR0", "EVENTQEN"));
 simulation.advance(1000); // until CR0ACK follows
 
-const nic = new hw.SmmuDmaPort({ smmu, bus, streamId: 0x10, name: "nic", trace });
+const nic = new hw.SmmuDmaPort({ smmu, bus, streamId: 0x10, name: "nic", trace: silentTrace() });
 nic.write(0x10040, Uint8Array.of(1, 2, 3, 4));
 console.log("at RAM + 0x1000040:", hw.hex(memory.read32(RAM + 0x100_0040)));
 
