@@ -85,17 +85,13 @@ export class QemuMachine {
     const connected = new Promise((resolve) => server.once("connection", resolve));
     await new Promise((resolve, reject) => server.once("error", reject).listen(path, resolve));
     const devices = STREAM_IDS.flatMap((sid) => ["-device", `edu,addr=${hex(sid >> 3)}.${sid & 7},dma_mask=0xffffffffffffffff`]);
-    this.#child = spawn(
-      program,
-      [
-        ...first,
-        ...["-machine", "virt,iommu=smmuv3", "-cpu", "cortex-a57", "-m", String(RAM_SIZE / 2 ** 20)],
-        ...["-display", "none", "-nodefaults", "-net", "none", "-accel", "tcg", "-icount", "shift=0,sleep=off"],
-        ...["-global", "driver=cortex-a57-arm-cpu,property=start-powered-off,value=on"],
-        ...["-qtest", `unix:${path}`, "-qtest-log", "none", ...devices],
-      ],
-      { stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const args = [
+      ["-machine", "virt,iommu=smmuv3", "-cpu", "cortex-a57", "-m", String(RAM_SIZE / 2 ** 20)],
+      ["-display", "none", "-nodefaults", "-net", "none", "-accel", "tcg", "-icount", "shift=0,sleep=off"],
+      ["-global", "driver=cortex-a57-arm-cpu,property=start-powered-off,value=on"],
+      ["-qtest", `unix:${path}`, "-qtest-log", "none", ...devices],
+    ];
+    this.#child = spawn(program, [...first, ...args.flat()], { stdio: ["ignore", "ignore", "pipe"] });
     this.#child.stderr.on("data", (data) => (this.#diagnostics = (this.#diagnostics + data).slice(-2000)));
     const ended = new Promise((_resolve, reject) => {
       this.#child.once("error", reject);

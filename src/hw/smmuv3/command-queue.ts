@@ -145,8 +145,8 @@ export class CommandQueue {
     this.#deps.lint(
       "prod-inconsistent",
       () =>
-        `CMDQ_PROD ${hex(queue.prod)} is inconsistent with CMDQ_CONS ${hex(queue.cons)}: nothing is consumed ` +
-        `(with the other wrap flag there would be ${queue.used - queue.capacity} commands)`,
+        `CMDQ_PROD ${hex(queue.prod)} is inconsistent with CMDQ_CONS ${hex(queue.cons)}, so nothing is consumed; ` +
+        `commands between them if the wrap flag were the other way round: ${queue.used - queue.capacity}`,
     );
   }
 

@@ -52,7 +52,13 @@ function command(name: string, fields: Readonly<Record<string, number>> = {}): W
 
 const SYNC = command("CMD_SYNC");
 const CFGI_ALL = command("CMD_CFGI_STE_RANGE", { Range: 31 });
-const TLBI_ALL = command("CMD_TLBI_NSNH_ALL");
+/** All that Non-secure streams leave in the TLB. */
+function tlbiAll({ hyp }: SmmuConfig): readonly Words4[] {
+  return hyp ? [command("CMD_TLBI_NSNH_ALL"), command("CMD_TLBI_EL2_ALL")] : [command("CMD_TLBI_NSNH_ALL")];
+}
+
+/** STE.STRW: the stream is EL2's, where the part has EL2. */
+const STRW_EL2 = 2;
 
 class Compiler {
   readonly #program: Program;
@@ -135,7 +141,7 @@ class Compiler {
     this.#write(EVENTQ_PROD, 0);
     this.#write(EVENTQ_CONS, 0);
     this.#write(CR0, CMDQEN);
-    this.#issue(CFGI_ALL, TLBI_ALL, SYNC);
+    this.#issue(CFGI_ALL, ...tlbiAll(this.#config), SYNC);
     this.#write(CR0, CMDQEN | EVENTQEN);
     this.#enable(true);
   }
@@ -205,7 +211,7 @@ class Compiler {
     this.#issue(...(table === "stage2" ? this.#stage2Tlbi(layout, old, by) : this.#stage1Tlbi(layout, table, old, next, by)), SYNC);
   }
 
-  #stage1Tlbi(layout: StreamLayout, table: "ttb0" | "ttb1", old: MappingPlan, next: MappingPlan, by: number): Words4[] {
+  #stage1Tlbi(layout: StreamLayout, table: "ttb0" | "ttb1", old: MappingPlan, next: MappingPlan, by: number): readonly Words4[] {
     const { granule, inputBits } = layout.plans[table]!;
     const VMID = layout.vmid(this.#config);
     const ASID = layout.asid;
@@ -215,7 +221,10 @@ class Compiler {
     const AddressHi = (Math.floor(old.address / 2 ** 32) | ones) >>> 0;
     const AddressLo = (upper && inputBits < 32 ? lo + 2 ** 32 - 2 ** inputBits : lo) >>> 0;
     const address = { AddressHi, AddressLo, Leaf: 1 };
-    if (by === 3 || !hasLeaf(granule, old.level)) return [TLBI_ALL];
+    if (by === 3 || !hasLeaf(granule, old.level)) return tlbiAll(this.#config);
+    if (this.#config.hyp && layout.kind === "stage1" && layout.ste["STRW"] === STRW_EL2) {
+      return by === 2 ? [command("CMD_TLBI_EL2_ALL")] : [command(by === 0 ? "CMD_TLBI_EL2_VA" : "CMD_TLBI_EL2_VAA", address)];
+    }
     // An entry of all ASIDs stays when one ASID goes.
     if (by === 2)
       return [old.nG === 1 && next.nG === 1 ? command("CMD_TLBI_NH_ASID", { VMID, ASID }) : command("CMD_TLBI_NH_ALL", { VMID })];
@@ -225,9 +234,9 @@ class Compiler {
     return [command("CMD_TLBI_NH_VA", { VMID, ASID, ...address, ...hints })];
   }
 
-  #stage2Tlbi(layout: StreamLayout, old: MappingPlan, by: number): Words4[] {
+  #stage2Tlbi(layout: StreamLayout, old: MappingPlan, by: number): readonly Words4[] {
     const VMID = layout.vmid(this.#config);
-    if (by === 3) return [TLBI_ALL];
+    if (by === 3) return tlbiAll(this.#config);
     if (by === 2) return [command("CMD_TLBI_S12_VMALL", { VMID })];
     return [command("CMD_TLBI_S2_IPA", { VMID, Address: old.address, Leaf: 1 }), command("CMD_TLBI_NH_ALL", { VMID })];
   }
@@ -244,7 +253,7 @@ class Compiler {
     layout.kind = kind;
     layout.ste = ste;
     layout.writeSte(true);
-    this.#issue(invalidate, TLBI_ALL, SYNC);
+    this.#issue(invalidate, ...tlbiAll(this.#config), SYNC);
   }
 
   #cd({ stream, cd, by }: Extract<Step, { op: "cd" }>): void {
@@ -258,7 +267,7 @@ class Compiler {
     this.#issue(invalidate, SYNC);
     layout.cd = cd;
     layout.writeCd(true);
-    this.#issue(invalidate, TLBI_ALL, SYNC);
+    this.#issue(invalidate, ...tlbiAll(this.#config), SYNC);
   }
 }
 

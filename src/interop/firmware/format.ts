@@ -43,10 +43,14 @@ const BY_STUB = /\bline above is the stub\b/;
 const HEADING = /^#\s*-{4,}\s*(.*)$/;
 const GAP = /^-{1,2}$/;
 
-/** True if these lines are the beginning of a firmware recording. @param first the first lines of a file, ten or more */
+/**
+ * True if these lines are the beginning of a firmware recording: their first line that is no note is one of the format's.
+ * @param first the first lines of a file, so many that one is no note
+ */
 export function isFirmwareRecording(first: readonly string[]): boolean {
   const lines = first.map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
-  return lines.length > 0 && lines.slice(0, 10).every((line) => ACCESS.test(line) || COMMAND.test(line) || MEMORY.test(line));
+  const [line] = lines;
+  return line !== undefined && (ACCESS.test(line) || COMMAND.test(line) || MEMORY.test(line));
 }
 
 function fail(line: number, message: string): never {

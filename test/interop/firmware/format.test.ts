@@ -113,6 +113,9 @@ describe("recognising a firmware recording", () => {
     expect(isFirmwareRecording(['{"t":"hdr","format":"smmuv3-trace/1"}'])).toBe(false);
     expect(isFirmwareRecording(["# only", "# notes"])).toBe(false);
     expect(isFirmwareRecording([])).toBe(false);
-    expect(isFirmwareRecording(["R4 000020 00000000", "[ 1.0] a console log"])).toBe(false);
+    expect(isFirmwareRecording(["[    1.0] arm-smmu-v3: a console log", "R4 000020 00000000"])).toBe(false);
+  });
+  test("a bad line further down does not hide what the file is", () => {
+    expect(isFirmwareRecording(["R4 000020 00000000", "R4 000020"])).toBe(true);
   });
 });
