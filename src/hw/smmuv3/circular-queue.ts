@@ -87,7 +87,10 @@ export class CircularQueue {
     const log2 = value & LOG2SIZE_FIELD;
     if (log2 > log2Max) lint("queue-too-large", () => `${name}_BASE.LOG2SIZE ${log2} is capped to ${log2Max}`);
     if (((value & ADDR_LOW) >>> 0) % this.#alignment() !== 0) {
-      lint("queue-base-alignment", () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment())} bytes: low bits are taken as 0`);
+      lint(
+        "queue-base-alignment",
+        () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment())} bytes: low bits are taken as 0`,
+      );
     }
   }
 }

@@ -100,8 +100,7 @@ export class RegisterSide {
       acknowledge();
       return;
     }
-    if (!this.#commands.empty)
-      this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands");
+    if (!this.#commands.empty) this.#lint("cmdqen-cleared-with-work", () => "CMDQEN is cleared while the Command queue holds commands");
     this.#lintUnsynchronised("CMDQEN is cleared");
     this.#commands.whenIdle(acknowledge);
   }
@@ -116,7 +115,10 @@ export class RegisterSide {
     const alignment = 2 ** (twoLevel ? Math.max(6, log2Size - split + 3) : log2Size + 6);
     const base = this.registers.strtabBase();
     if (base % alignment !== 0) {
-      this.#lint("strtab-base-alignment", () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`);
+      this.#lint(
+        "strtab-base-alignment",
+        () => `STRTAB_BASE ${hex(base)} is not aligned to ${hex(alignment)} bytes: low bits are taken as 0`,
+      );
     }
   }
 }
