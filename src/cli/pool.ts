@@ -7,10 +7,26 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { type CellKey, type OrderBoard, type OrderRow, type RunResult, runCell, runOrderBoard } from "../lab/index.ts";
+import {
+  type CellKey,
+  type LayoutKey,
+  type LayoutRow,
+  type OrderBoard,
+  type OrderRow,
+  type RunResult,
+  runCell,
+  runLayout,
+  runOrderBoard,
+} from "../lab/index.ts";
 
-export type Job = { readonly kind: "cell"; readonly key: CellKey } | { readonly kind: "order"; readonly board: OrderBoard };
-export type JobResult = { readonly kind: "cell"; readonly run: RunResult } | { readonly kind: "order"; readonly row: OrderRow };
+export type Job =
+  | { readonly kind: "cell"; readonly key: CellKey }
+  | { readonly kind: "order"; readonly board: OrderBoard }
+  | { readonly kind: "layout"; readonly key: LayoutKey };
+export type JobResult =
+  | { readonly kind: "cell"; readonly run: RunResult }
+  | { readonly kind: "order"; readonly row: OrderRow }
+  | { readonly kind: "layout"; readonly row: LayoutRow };
 
 type Answer = { readonly index: number; readonly result: JobResult } | { readonly index: number; readonly failure: string };
 interface Order {
@@ -21,7 +37,14 @@ interface Order {
 const ROLE = "quiesce-matrix-worker";
 
 function perform(job: Job, seed: number): JobResult {
-  return job.kind === "cell" ? { kind: "cell", run: runCell(job.key, seed) } : { kind: "order", row: runOrderBoard(job.board, seed) };
+  switch (job.kind) {
+    case "cell":
+      return { kind: "cell", run: runCell(job.key, seed) };
+    case "order":
+      return { kind: "order", row: runOrderBoard(job.board, seed) };
+    case "layout":
+      return { kind: "layout", row: runLayout(job.key) };
+  }
 }
 
 function serve(seed: number): void {

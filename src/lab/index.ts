@@ -17,6 +17,7 @@ export * from "./scenario/parse.ts";
 export * from "./matrix/types.ts";
 export * from "./matrix/cells.ts";
 export * from "./matrix/order.ts";
+export * from "./matrix/layout.ts";
 export * from "./matrix/thread.ts";
 export * from "./matrix/text.ts";
 export * from "./report/page.ts";

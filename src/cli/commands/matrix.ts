@@ -9,6 +9,7 @@ import {
   type RunResult,
   assembleMatrix,
   cellWords,
+  layoutKeys,
   matrixCellKeys,
   matrixPage,
   matrixText,
@@ -65,12 +66,18 @@ async function matrix(argv: MatrixArguments): Promise<void> {
   const folder = argv.out ?? (argv.only === undefined ? "out" : undefined);
   if (folder !== undefined) prepareTarget(folder, argv.only);
   const boards = orderBoards();
-  const jobs: Job[] = [...keys.map((key): Job => ({ kind: "cell", key })), ...boards.map((board): Job => ({ kind: "order", board }))];
+  // A part of the matrix draws no conclusion, and so needs no other layouts.
+  const layouts = argv.only === undefined ? layoutKeys(seed) : [];
+  const jobs: Job[] = [
+    ...keys.map((key): Job => ({ kind: "cell", key })),
+    ...boards.map((board): Job => ({ kind: "order", board })),
+    ...layouts.map((key): Job => ({ kind: "layout", key })),
+  ];
 
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   process.once("SIGINT", onInterrupt);
-  log.info({ cells: keys.length, boards: boards.length }, "running");
+  log.info({ cells: keys.length, boards: boards.length, layouts: layouts.length }, "running");
   const progress = new Progress();
   let results: (JobResult | undefined)[];
   try {
@@ -93,7 +100,11 @@ async function matrix(argv: MatrixArguments): Promise<void> {
     const result = results[keys.length + index];
     return result?.kind === "order" ? result.row : undefined;
   });
-  const { document, runsByCell } = assembleMatrix(seed, keys, runs, rows, argv.only);
+  const layoutRows = layouts.map((_, index) => {
+    const result = results[keys.length + boards.length + index];
+    return result?.kind === "layout" ? result.row : undefined;
+  });
+  const { document, runsByCell } = assembleMatrix(seed, keys, runs, rows, layoutRows, argv.only);
   for (const [cell, run] of runsByCell) {
     if (run.inconclusive) log.warn({ replay: cell.replay }, "a limit was hit before this cell came to an end");
     for (const [what, count] of Object.entries(run.notModelled)) log.info({ what, count, replay: cell.replay }, "not modelled");

@@ -7,7 +7,10 @@ import {
   brokenExpectations,
   cellScenario,
   expectsNothing,
+  LAYOUTS,
+  onLayout,
   parseCell,
+  parseLayout,
   parseScenario,
   runDocument,
   runScenario,
@@ -25,6 +28,7 @@ import { examples } from "../usage.ts";
 interface RunArguments {
   readonly scenario: string | undefined;
   readonly cell: string | undefined;
+  readonly layout: string | undefined;
   readonly seed: string | undefined;
   readonly json: boolean;
   readonly "log-level": LogLevel;
@@ -37,8 +41,12 @@ function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string
     const key = parseCell(argv.cell);
     if (key === undefined)
       throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
-    return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };
+    if (argv.layout === undefined) return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };
+    const layout = parseLayout(argv.layout);
+    if (layout === undefined) throw new UsageError(`--layout is ${argv.layout}; possible: ${LAYOUTS.join(", ")}`);
+    return { scenario: onLayout(cellScenario(key), layout), words: `--cell ${argv.cell} --layout ${layout}` };
   }
+  if (argv.layout !== undefined) throw new UsageError("--layout goes with --cell; a scenario says where its RAM lies");
   const file = argv.scenario!;
   try {
     return { scenario: parseScenario(readInput(file), file), words: shellWord(file) };
@@ -77,6 +85,11 @@ export const runCommand: CommandModule<object, RunArguments> = {
     yargs
       .positional("scenario", { type: "string", describe: "a scenario file (YAML)" })
       .option("cell", { type: "string", describe: "a cell: SMMU-POLICY/CLIENT/HOOK/WAY-DOWN", requiresArg: true })
+      .option("layout", {
+        type: "string",
+        describe: `with --cell: where RAM lies, of the layout experiment: ${LAYOUTS.join(", ")}`,
+        requiresArg: true,
+      })
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .option("log-level", {
@@ -85,13 +98,18 @@ export const runCommand: CommandModule<object, RunArguments> = {
         describe: "diagnostics on standard error; debug adds the kernels' logs",
       })
       .epilogue(
+        [
+          "Exit: where a scenario has expectations (expect), 0 if all are met, else 1,",
+          "whatever the claims. Without any (a cell, or no expect), 0 if every claim holds,",
+          "1 if one is broken.",
+        ].join("\n"),
+      ), 0 if all of them are met and 1 if not, whatever the claims; without (a cell, or a scenario without `expect`), 0 if every claim holds and 1 if one is broken.\n",
+      )
+      .epilogue(
         examples(
           ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
           ["quiesce run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"],
         ),
-      )
-      .epilogue(
-        "Exit: with expectations (`expect` of the scenario), 0 if all of them are met and 1 if not, whatever the claims; without (a cell, or a scenario without `expect`), 0 if every claim holds and 1 if one is broken.",
       ),
   handler: run,
 };

@@ -6,7 +6,7 @@ import { CLIENT_HOOKS, CLIENT_KINDS, type ClientKind, SMMU_POLICIES, WAYS_DOWN }
 import { PROBE_MS } from "../scenario/schema.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import { BOARD, STREAM_IDS } from "../machine/board.ts";
-import type { CellKey, Matrix, MatrixCell, OrderRow } from "./types.ts";
+import type { CellKey, LayoutRow, Matrix, MatrixCell, OrderRow } from "./types.ts";
 
 /** Names of the clients on the lab's board. */
 export const CLIENT_NAMES: Record<ClientKind, string> = { e1000e: "nic", hdlcd: "hdlcd", "tmc-etr": "etr" };
@@ -110,6 +110,7 @@ export function assembleMatrix(
   keys: readonly CellKey[],
   runs: readonly (RunResult | undefined)[],
   rows: readonly (OrderRow | undefined)[],
+  layoutRows: readonly (LayoutRow | undefined)[],
   only?: string,
 ): { readonly document: Matrix; readonly runsByCell: ReadonlyMap<MatrixCell, RunResult> } {
   const runsByCell = new Map<MatrixCell, RunResult>();
@@ -118,7 +119,8 @@ export function assembleMatrix(
     if (run) runsByCell.set(cellOf(key, run), run);
   }
   const order = rows.filter((row) => row !== undefined);
-  const complete = runsByCell.size === matrixCellKeys().length && order.length === rows.length;
+  const layout = layoutRows.filter((row) => row !== undefined);
+  const complete = runsByCell.size === matrixCellKeys().length && order.length === rows.length && layout.length === layoutRows.length;
   return {
     document: {
       schema: "quiesce/matrix@1",
@@ -127,6 +129,7 @@ export function assembleMatrix(
       ...(only === undefined ? {} : { only }),
       cells: [...runsByCell.keys()],
       order,
+      layout,
     },
     runsByCell,
   };

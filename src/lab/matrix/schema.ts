@@ -2,7 +2,7 @@
 /** The shape of `quiesce/matrix@1`, for readers of saved matrices and for the published JSON Schema. */
 import * as v from "valibot";
 import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
-import type { Matrix } from "./types.ts";
+import { LAYOUTS, type Matrix } from "./types.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const words = v.picklist(["holds", "broken"]);
@@ -45,6 +45,25 @@ const row = v.strictObject({
   smmuBeforeClients: v.array(v.string()),
 });
 
+const hexadecimal = v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/));
+
+const layout = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_POLICIES),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  layout: v.picklist(LAYOUTS),
+  ram: v.strictObject({ base: hexadecimal, size: hexadecimal }),
+  seed: hexadecimal,
+  dma,
+  foreignWriteBytes: count,
+  nextKernelBytesCorrupted: count,
+  staleWalks: count,
+  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  verdict: v.picklist(VERDICTS),
+  replay: v.string(),
+});
+
 export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
   schema: v.literal("quiesce/matrix@1"),
   seed: v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/)),
@@ -52,4 +71,5 @@ export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
   only: v.optional(v.string()),
   cells: v.array(cell),
   order: v.array(row),
+  layout: v.array(layout),
 });

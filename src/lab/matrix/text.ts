@@ -5,7 +5,8 @@ import { type Paint, type TextStyle, wrap } from "../text.ts";
 import { matrixCellKeys } from "./cells.ts";
 import { BEARING_MEANING, type Bearing, conclusion, type Position, positions } from "./thread.ts";
 import { foldOrder, LINK_KINDS } from "./order-table.ts";
-import type { Matrix, MatrixCell, OrderRow } from "./types.ts";
+import { foldLayout, layoutSentences } from "./layout-table.ts";
+import type { LayoutRow, Matrix, MatrixCell, OrderRow } from "./types.ts";
 
 const WIDTH = 80;
 const ROW_LABEL = 19;
@@ -88,6 +89,21 @@ function orderLines(rows: readonly OrderRow[], paint: Paint): string[] {
   return lines;
 }
 
+function layoutLines(rows: readonly LayoutRow[], paint: Paint): string[] {
+  const samples = [...new Set(rows.map(({ layout, seed }) => `${layout} ${seed}`))];
+  const cells = foldLayout(rows).map((cell) => {
+    const label = `${cell.smmuShutdown.padEnd(8)}${cell.client.padEnd(9)}${cell.clientShutdown.padEnd(11)}`;
+    const parts = cell.tally.map(({ verdict, count }) => paint(verdict, `${verdict} ${count}`));
+    return `${label}${parts.join(", ")} of ${cell.rows.length}`;
+  });
+  return [
+    paint("bold", "Does it depend on where memory lies? kexec on other layouts, with other seeds"),
+    ...wrap(`RAM in GiB and seed: ${samples.join(", ")}`, WIDTH).map((line) => paint("dim", line)),
+    ...cells,
+    ...layoutSentences(rows).flatMap((sentence) => wrap(sentence, WIDTH)),
+  ];
+}
+
 function shorten(names: readonly string[]): string {
   const text = names.map((name) => name.replace(/^.*\./, "")).join(" ");
   return text.length <= 12 ? text : `${names.length} clients`;
@@ -134,6 +150,7 @@ export function matrixText(matrix: Matrix, paint: Paint): string {
       paint("dim", "strict: fw_devlink.strict=1; link: a device link from each client to its SMMU"),
       ...orderLines(matrix.order, paint),
     ],
+    ...(matrix.layout.length === 0 ? [] : [layoutLines(matrix.layout, paint)]),
   ];
   return `${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }

@@ -105,6 +105,12 @@ const POSITIONS: readonly PositionSpec[] = [
         when: (cell) => cell.staleWalks === 0,
       },
       { weight: "against", text: "DMA reaches memory by its raw address", among: policy("bypass"), when: (cell) => cell.dma.bypassed > 0 },
+      {
+        weight: "price",
+        text: "a raw address meant nothing, by luck of the layout",
+        among: policy("bypass"),
+        when: (cell) => cell.dma.undecoded > 0,
+      },
       { weight: "against", text: "memory of the next kernel or of another owner is changed", among: policy("bypass"), when: harmed },
     ],
   },
@@ -173,12 +179,12 @@ function crashPosition(cells: readonly MatrixCell[]): Position {
     return { weight: "for", count, of, text: `${way}: the verdict is the same whatever the hooks would have done (clients counted)` };
   });
   const kdump = cells.filter((cell) => cell.wayDown === "kdump");
-  findings.push({
-    weight: "price",
-    count: kdump.filter((cell) => cell.dma.translated + cell.dma.bypassed + cell.dma.aborted > 0).length,
-    of: kdump.length,
-    text: "kdump: devices go on under the crashed kernel's mappings, or against the crash kernel's SMMU",
-  });
+  const price = (text: string, when: (cell: MatrixCell) => boolean): void => {
+    findings.push({ weight: "price", count: kdump.filter(when).length, of: kdump.length, text });
+  };
+  price("kdump: devices go on under the crashed kernel's mappings", (cell) => cell.dma.translated > 0);
+  price("kdump: they are refused from the SMMU's reset until a driver of the crash kernel has them", (cell) => cell.dma.aborted > 0);
+  price("kdump: faults of that time are lost, since no event queue takes them", (cell) => cell.eventsLost > 0);
   findings.push({
     weight: "against",
     count: kdump.filter(harmed).length,
@@ -228,6 +234,18 @@ function tally<T extends string>(
   };
 }
 
+/** What happens to DMA in kdump between the crash kernel's reset of the SMMU and its drivers. */
+function crashWindow(kdump: readonly MatrixCell[]): string[] {
+  if (kdump.length === 0) return [];
+  const refused = kdump.filter(({ dma }) => dma.aborted > 0);
+  const lost = kdump.filter(({ eventsLost }) => eventsLost > 0);
+  const accesses = refused.reduce((sum, { dma }) => sum + dma.aborted, 0);
+  const events = lost.reduce((sum, cell) => sum + cell.eventsLost, 0);
+  return [
+    `In kdump a client that is at work is refused by the crash kernel's SMMU until its own driver is there: ${refused.length} of ${kdump.length} cells, ${accesses} accesses; ${lost.length} cells lose the faults that tell of it, ${events} events.`,
+  ];
+}
+
 /** The verdict on the thread's question: which shutdown design stops the harm, and which stops the DMA. */
 export function conclusion(cells: readonly MatrixCell[]): string[] {
   const harmless = tally(
@@ -253,5 +271,6 @@ export function conclusion(cells: readonly MatrixCell[]): string[] {
       : [
           `${list(unhooked)} run no shutdown hook: for ${same} of ${asked} pairs of client and way down the verdict is the same whatever hooks there are; ${crashes.filter(harmed).length} of ${crashes.length} cells are corrupt.`,
         ]),
+    ...crashWindow(cells.filter(({ wayDown }) => wayDown === "kdump")),
   ];
 }

@@ -42,6 +42,31 @@ export interface OrderRow {
   readonly smmuBeforeClients: readonly string[];
 }
 
+export const LAYOUTS = ["2-4G", "2-3G", "2-8G"] as const;
+/** Where RAM lies in the layout experiment. */
+export type LayoutName = (typeof LAYOUTS)[number];
+
+/** Which run of the layout experiment. */
+export interface LayoutKey extends CellKey {
+  readonly layout: LayoutName;
+  readonly seed: number;
+}
+
+/** One cell on one layout with one seed. */
+export interface LayoutRow extends CellKey {
+  readonly layout: LayoutName;
+  /** As hexadecimal strings, bytes. */
+  readonly ram: { readonly base: string; readonly size: string };
+  readonly seed: string;
+  readonly dma: DmaCounts;
+  readonly foreignWriteBytes: number;
+  readonly nextKernelBytesCorrupted: number;
+  readonly staleWalks: number;
+  readonly secondKernel: SecondKernel;
+  readonly verdict: Verdict;
+  readonly replay: string;
+}
+
 export interface Matrix {
   readonly schema: "quiesce/matrix@1";
   readonly seed: string;
@@ -51,4 +76,5 @@ export interface Matrix {
   readonly only?: string | undefined;
   readonly cells: readonly MatrixCell[];
   readonly order: readonly OrderRow[];
+  readonly layout: readonly LayoutRow[];
 }

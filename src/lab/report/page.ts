@@ -3,7 +3,9 @@
 import { partialNote } from "../matrix/text.ts";
 import { foldOrder, LINK_KINDS } from "../matrix/order-table.ts";
 import { BEARING_MEANING, conclusion, type Finding, type Position, positions } from "../matrix/thread.ts";
-import type { Matrix, MatrixCell, OrderBoard, OrderRow } from "../matrix/types.ts";
+import { foldLayout, layoutSentences } from "../matrix/layout-table.ts";
+import { LAYOUT_WORDS } from "../matrix/layout.ts";
+import { LAYOUTS, type LayoutRow, type Matrix, type MatrixCell, type OrderBoard, type OrderRow } from "../matrix/types.ts";
 import type { RunResult } from "../run/result.ts";
 import {
   CLIENT_HOOKS,
@@ -120,6 +122,27 @@ function orderTable(rows: readonly OrderRow[]): string {
   );
 }
 
+function layoutSection(rows: readonly LayoutRow[]): string {
+  const cells = foldLayout(rows);
+  const [first] = cells;
+  if (first === undefined) return "";
+  const heads = first.rows.map(
+    ({ layout, seed }) => `<th scope="col">${escape(layout)}<br><span class="quiet">seed ${escape(seed)}</span></th>`,
+  );
+  const body = cells.map((cell) => {
+    const name = `${cell.smmuShutdown}, ${cell.client}, ${HOOK_TITLES[cell.clientShutdown]}`;
+    return `<tr><th scope="row">${escape(name)}</th>${cell.rows.map(({ verdict }) => `<td>${badge(verdict)}</td>`).join("")}</tr>`;
+  });
+  const words = LAYOUTS.map((name) => `<li>${escape(name)}: ${escape(LAYOUT_WORDS[name])}</li>`).join("");
+  return (
+    `<h2>Does it depend on where memory lies?</h2><p>The same cells under kexec where RAM ends elsewhere, and with other seeds: a seed picks where buffers lie and when the way down begins.</p>` +
+    `<div class="box" tabindex="0" role="region" aria-label="The layout experiment"><table class="order layout"><thead><tr><th scope="col">SMMU policy, client, hook</th>${heads.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>` +
+    `<ul class="answer">${layoutSentences(rows)
+      .map((sentence) => `<li>${escape(sentence)}</li>`)
+      .join("")}</ul><ul class="quiet">${words}</ul>`
+  );
+}
+
 function badgeText(verdict: Verdict, text: string): string {
   return `<span class="badge ${verdict}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${escape(text)}</span>`;
 }
@@ -146,7 +169,7 @@ function answers(matrix: Matrix): string {
 <p class="quiet">${BEARING_MEANING.map((line) => `${escape(line)}.`).join(" ")}</p>
 <ul class="positions">${positions(matrix.cells).map(positionHtml).join("")}</ul>
 <h2>Is the SMMU shut down after its clients?</h2><p>The same board with its nodes, drivers and links arranged differently. A client that is shut down after its SMMU loses translation while it may still run.</p>
-${orderTable(matrix.order)}`;
+${orderTable(matrix.order)}${layoutSection(matrix.layout)}`;
 }
 
 /** The whole page. @param runs what was measured in each cell; a cell without a run has no detail */
@@ -160,8 +183,7 @@ export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResu
 <header><h1>When this machine goes down, which device still does DMA?</h1>
 <p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
 <p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual.</p>${partial}</header>
-<main><h2 id="matrix">The matrix</h2><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
-<p class="quiet scrolls">The matrix is wider than this window: it scrolls sideways.</p>
+<main><h2 id="matrix">The matrix</h2><p class="quiet scrolls">The matrix is wider than this window and scrolls sideways.</p><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
 <p class="quiet hint">Choose a cell to see who was shut down when, which DMA landed where, and the evidence for each claim.</p>
 <div id="details">${details(matrix, runs)}</div>
 ${note === undefined ? answers(matrix) : partial}</main>

@@ -68,8 +68,9 @@ details{margin:.8rem 0;font-size:.86rem}summary{cursor:pointer}
 .detail-head .close{margin-left:auto}
 body:has(.detail:target) .hint{display:none}
 .scrolls{display:none}
-@media (max-width:62rem){.scrolls{display:block}}
-.stay{display:inline-block;position:sticky;left:9.5rem}
+@media (max-width:82rem){.scrolls{display:block}}
+.stay{display:inline-block;position:sticky;left:8rem}
+.matrix td.quiet{vertical-align:bottom}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.5rem 1rem;margin:1rem 0;font-size:.86rem}
 .facts div{border-left:2px solid var(--rule);padding-left:.6rem}
 .facts dt{color:var(--soft)}.facts dd{margin:0;font-variant-numeric:tabular-nums}

@@ -105,7 +105,7 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
 /** What the parts themselves refuse although each check above let it pass. */
 function* checkBuild({ machine, workload }: Scenario): Generator<Problem> {
   try {
-    new Machine(machine, { seed: 1, trace: new Trace(), workload });
+    void new Machine(machine, { seed: 1, trace: new Trace(), workload });
   } catch (error) {
     if (!(error instanceof HostMisuseError)) throw error;
     yield { path: ["machine"], message: `no such machine can be built: ${error.message}` };

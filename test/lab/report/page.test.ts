@@ -9,7 +9,7 @@ const key = parseCell("bypass/tmc-etr/no-hook/kexec")!;
 const evil = '<img src=x onerror="alert(1)">&\'';
 const measured = runCell(key, 1);
 const run: RunResult = { ...measured, oops: { ...measured.oops!, message: evil, task: evil }, replay: evil };
-const { document, runsByCell } = assembleMatrix(1, [key], [run], []);
+const { document, runsByCell } = assembleMatrix(1, [key], [run], [], []);
 const html = matrixPage(document, runsByCell);
 
 test("text that looks like markup stays text", () => {
@@ -45,11 +45,38 @@ test("a detail has timeline, evidence and the replay command", () => {
 
 test("a page of a whole matrix without runs is still a page", () => {
   const page = matrixPage(
-    { schema: "quiesce/matrix@1", seed: "0x1", complete: false, cells: cells(), order: [] },
+    { schema: "quiesce/matrix@1", seed: "0x1", complete: false, cells: cells(), order: [], layout: [] },
     new Map<MatrixCell, RunResult>(),
   );
   expect(page.match(/class="cell /g)).toHaveLength(135);
-  expect(page).toContain("Interrupted");
+  expect(page).toContain("PARTIAL: 135 of 135 cells");
+});
+
+test("a page of a part of the matrix says so on top and at the end, and concludes nothing", () => {
+  const note = "PARTIAL: 1 of 135 cells, because the run was interrupted. No conclusion is drawn.";
+  expect(html.split(note)).toHaveLength(3);
+  expect(html).not.toMatch(/What stops|borne out|The thread of June/);
+});
+
+test("closing a detail leads back to its cell, without a script too", () => {
+  expect(html).toContain('class="close" href="#to-cell-bypass-tmc-etr-no-hook-kexec"');
+  expect(html).toContain('id="to-cell-bypass-tmc-etr-no-hook-kexec"');
+});
+
+test("print shows the open detail, and only that", () => {
+  const print = html.slice(html.indexOf("@media print"), html.indexOf("</style>"));
+  expect(print).not.toMatch(/\.detail\s*\{[^}]*display:\s*none/);
+  expect(html).toContain(".detail{display:none;");
+  expect(html).toContain(".detail:target{display:block}");
+});
+
+test("keys are named only where the script that serves them runs", () => {
+  expect(html).toMatch(/<span class="keys" hidden>[^<]*Escape/);
+  expect(html.slice(html.indexOf("<script>"))).toContain('".keys").hidden=false');
+});
+
+test("a window that is narrower than the matrix is told that it scrolls", () => {
+  expect(html.indexOf('class="quiet scrolls"')).toBeLessThan(html.indexOf('class="matrix"'));
 });
 
 describe("tools", () => {
