@@ -99,11 +99,10 @@ export const runCommand: CommandModule<object, RunArguments> = {
       })
       .epilogue(
         [
-          "Exit: where a scenario has expectations (expect), 0 if all are met, else 1,",
-          "whatever the claims. Without any (a cell, or no expect), 0 if every claim holds,",
-          "1 if one is broken.",
+          "Exit: what a scenario expects decides, whatever the claims: 0 if all is met,",
+          "1 if not. Where nothing is expected (a cell, or a file without expect):",
+          "0 if every claim holds, 1 if one is broken.\n",
         ].join("\n"),
-      ), 0 if all of them are met and 1 if not, whatever the claims; without (a cell, or a scenario without `expect`), 0 if every claim holds and 1 if one is broken.\n",
       )
       .epilogue(
         examples(
