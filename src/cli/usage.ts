@@ -73,7 +73,7 @@ export function explainUsage(message: string, words: readonly string[]): string 
     const names = list(missing[1]!).map((name) => `--${name}`);
     return `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} missing`;
   }
-  if (/^Not enough non-option arguments/.test(text))
+  if (text.startsWith("Not enough non-option arguments"))
     return words[0] === "replay" ? "replay needs a recording: a file, or - for standard input" : "decode reg needs the name of a register";
   const choice = /^Invalid values: Argument: ([\w-]+), Given: (.*), Choices: (.*)$/.exec(text);
   if (choice) return `--${choice[1]!} is ${choice[2]!}; possible: ${choice[3]!.replaceAll('"', "")}`;

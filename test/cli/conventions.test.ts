@@ -19,9 +19,21 @@ describe("help and version", () => {
     },
   );
 
-  test("help fits 80 columns", async () => {
-    const { stdout } = await quiesce(["matrix", "--help"]);
+  test.each([
+    [[]],
+    [["matrix"]],
+    [["run"]],
+    [["decode"]],
+    [["decode", "ste"]],
+    [["decode", "dmesg"]],
+    [["replay"]],
+    [["explain"]],
+    [["regs"]],
+  ])("quiesce %j --help fits 80 columns, each example whole on one line", async (words) => {
+    const { stdout } = await quiesce([...words, "--help"]);
     expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    const examples = stdout.slice(stdout.indexOf("Examples:\n") + 10).trimEnd();
+    for (const line of examples.split("\n")) expect(line).toMatch(/^( {2}(dmesg \| )?quiesce \S| {6}\S)/);
   });
 
   test("--version is that of the package", async () => {
@@ -44,6 +56,17 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
     ["a cell that does not exist", ["run", "--cell", "bypass/hdlcd"]],
     ["a file that does not exist", ["run", "nowhere.yaml"]],
     ["no worker at all", ["matrix", "--jobs", "0"]],
+    ["more workers than are sensible", ["matrix", "--jobs", "65"]],
+    ["an empty filter", ["matrix", "--only", ""]],
+    ["an empty filter after an equals sign", ["matrix", "--only="]],
+    ["an empty name", ["regs", ""]],
+    ["nothing to replay", ["replay"]],
+    ["an empty recording", ["replay", "/dev/null"]],
+    ["an empty path of a recording", ["replay", ""]],
+    ["nothing to explain", ["explain"]],
+    ["a register without its name", ["decode", "reg"]],
+    ["a folder that cannot be", ["matrix", "--out", "/proc/xx"]],
+    ["a folder that is a file", ["matrix", "--out", "/dev/null"]],
     ["a filter that no cell passes", ["matrix", "--only", "floppy"]],
     ["a register that does not exist", ["regs", "EAX"]],
     ["an unknown log level", ["run", "--cell", "bypass/hdlcd/no-hook/kexec", "--log-level", "loud"]],
@@ -51,6 +74,46 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
     const { code, stdout, stderr } = await quiesce(words);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(oneLine);
+  });
+
+  test.each([
+    ["an unknown command", ["explode"], 'unknown command "explode"; possible: matrix, run, decode, explain, replay, regs'],
+    ["a command misspelt", ["matrx"], 'unknown command "matrx", did you mean matrix? possible: matrix, run, decode, explain, replay, regs'],
+    ["an unknown structure", ["decode", "zz"], 'decode knows no "zz"; possible: ste, cd, cmd, event, pte, l1std, l1cd, reg, dmesg'],
+    ["an unknown option", ["regs", "--loud=3"], "unknown option --loud"],
+    ["a word too many", ["regs", "CR0", "CR1"], 'unknown argument "CR1"'],
+    ["an option without its value", ["run", "--seed"], "--seed needs a value"],
+    ["an option twice", ["matrix", "--seed", "1", "--seed", "2"], "--seed is given 2 times"],
+    ["a flag with a value", ["regs", "--json=maybe"], '--json takes no value, "maybe" was given'],
+    ["what must be there", ["explain"], "--recording and --record are missing"],
+    [
+      "a value that is no choice",
+      ["run", "--cell", "x", "--log-level", "loud"],
+      '--log-level is "loud"; possible: silent, error, warn, info, debug',
+    ],
+  ])("%s, in plain words", async (_what, words, says) => {
+    expect((await quiesce(words)).stderr).toBe(`quiesce: ${says}\n`);
+  });
+
+  test("every mistake of a scenario has a line of its own", async () => {
+    await inFolder(async (folder) => {
+      const file = join(folder, "bad.yaml");
+      writeFileSync(file, "title: t\nstory: s\nsource: s\nmachine: { devices: [{ name: a, kind: hdlcd }] }\nwaydown: kexec\nfoo: 1\n");
+      const { code, stderr } = await quiesce(["run", file]);
+      expect(code).toBe(2);
+      expect(stderr).toBe(`quiesce: ${file}:5:1: unknown key "waydown", did you mean wayDown?\nquiesce: ${file}:6:1: unknown key "foo"\n`);
+    });
+  });
+
+  test("a scenario with an address that no bus has is told with file, line and column", async () => {
+    await inFolder(async (folder) => {
+      const file = join(folder, "far.yaml");
+      const device = "{ name: a, kind: hdlcd, base: 4503599627370496 }";
+      writeFileSync(file, `title: t\nstory: s\nsource: s\nmachine: { devices: [${device}] }\nwayDown: kexec\n`);
+      const { code, stderr } = await quiesce(["run", file]);
+      expect(code).toBe(2);
+      expect(stderr).toBe(`quiesce: ${file}:4:52: a at 0x10000000000000 does not end within 48 address bits\n`);
+    });
   });
 
   test("a bad scenario is told with file, line and column, and nothing is written", async () => {
@@ -78,6 +141,14 @@ describe("output", () => {
     expect(stderr).toBe("");
     expect(stdout).toMatch(/^0x00000 .*\n0\n$/);
   });
+
+  test.each([["regs"], ["regs --json"], ["run --cell abort/tmc-etr/quiescing/kexec"], ["matrix --only abort/tmc-etr/quiescing/kexec"]])(
+    "quiesce %s to a full disk ends 3 with one line",
+    async (words) => {
+      const { code, stderr } = await start("bash", ["-c", `"${process.execPath}" "${program}" ${words} > /dev/full`]);
+      expect({ code, stderr }).toEqual({ code: 3, stderr: "quiesce: standard output: no space left\n" });
+    },
+  );
 
   test("without a terminal there is no colour", async () => {
     const { stdout } = await quiesce(["regs", "CR0"]);

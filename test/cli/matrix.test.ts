@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** quiesce matrix: files, documents, interruption. */
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
@@ -30,9 +30,53 @@ describe("a part of the matrix", () => {
       expect(readFileSync(join(folder, "1/matrix.json"), "utf8")).toBe(one.stdout);
       expect(readFileSync(join(folder, "1/matrix.html"), "utf8")).toBe(readFileSync(join(folder, "2/matrix.html"), "utf8"));
       const document = v.parse(matrixSchema, JSON.parse(one.stdout));
-      expect(document).toMatchObject({ seed: "0x5", complete: true });
+      expect(document).toMatchObject({ seed: "0x5", complete: false, only: "tmc-etr/no-hook" });
       expect(document.cells).toHaveLength(15);
       expect(document.order).toHaveLength(24);
+    });
+  });
+
+  test("says on top and at the end that it is partial, and concludes nothing", async () => {
+    const { stdout, stderr, code } = await quiesce(FEW);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const note =
+      /PARTIAL: 15 of 135 cells, because only cells with "tmc-etr\/no-hook" in their\nnames were asked for\. No conclusion is drawn\./g;
+    expect(stdout.match(note)).toHaveLength(2);
+    expect(stdout.startsWith("PARTIAL")).toBe(true);
+    expect(stdout).not.toMatch(/borne out|in part|contradicted|What stops/);
+  });
+
+  test("writes nothing unless --out is given", async () => {
+    await inFolder(async (folder) => {
+      const { stdout } = await quiesce(FEW, { cwd: folder });
+      expect(stdout).not.toContain("wrote");
+      expect(readdirSync(folder)).toEqual([]);
+    });
+  });
+
+  test("does not replace a complete matrix", async () => {
+    await inFolder(async (folder) => {
+      const whole = '{\n  "schema": "quiesce/matrix@1",\n  "seed": "0x1",\n  "complete": true\n}\n';
+      writeFileSync(join(folder, "matrix.json"), whole);
+      const { code, stderr } = await quiesce([...FEW, "--out", folder]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^quiesce: \S+matrix\.json is a complete matrix, [^\n]+\n$/);
+      expect(readFileSync(join(folder, "matrix.json"), "utf8")).toBe(whole);
+    });
+  });
+
+  test("has as many workers as asked for, without a warning", async () => {
+    const { code, stderr } = await quiesce([...FEW, "--jobs", "12"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  test("writes all or nothing: a folder in the place of one file leaves no other file", async () => {
+    await inFolder(async (folder) => {
+      mkdirSync(join(folder, "matrix.html"));
+      const { code, stdout, stderr } = await quiesce([...FEW, "--out", folder]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(/^quiesce: \S+matrix\.html: is not a file that could be replaced\n$/);
+      expect(readdirSync(folder)).toEqual(["matrix.html"]);
     });
   });
 
@@ -42,15 +86,16 @@ describe("a part of the matrix", () => {
       const cell = v.parse(matrixSchema, JSON.parse(stdout)).cells[0]!;
       expect(cell.replay.startsWith("node bin/quiesce.js ")).toBe(true);
       const replayed = await quiesce(cell.replay.split(" ").slice(2));
-      expect(replayed.stdout).toContain(`verdict: ${cell.verdict}\n`);
+      expect(replayed.stdout).toContain(`verdict: ${cell.verdict} (`);
     });
   });
 });
 
-test("an interrupt ends 130 with the partial result written", async () => {
+test("an interrupt ends 130 with the partial result beside a complete one", async () => {
   await inFolder(async (folder) => {
+    writeFileSync(join(folder, "matrix.json"), "complete\n");
     let killed = false;
-    const { code, stderr } = await quiesce(["matrix", "--out", folder, "--log-level", "info"], {
+    const { code, stdout, stderr } = await quiesce(["matrix", "--out", folder, "--log-level", "info"], {
       onStderr: (text, kill) => {
         if (killed || !text.includes('"running"')) return;
         killed = true;
@@ -59,8 +104,13 @@ test("an interrupt ends 130 with the partial result written", async () => {
     });
     expect(code).toBe(130);
     expect(stderr).not.toContain("Error");
-    const document = v.parse(matrixSchema, JSON.parse(readFileSync(join(folder, "matrix.json"), "utf8")));
+    expect(stderr).toMatch(
+      /quiesce: interrupted after \d+ of 135 cells: the partial result is in \S+matrix\.partial\.json and \S+matrix\.partial\.html\n$/,
+    );
+    expect(stdout).toContain("because the run was interrupted");
+    const document = v.parse(matrixSchema, JSON.parse(readFileSync(join(folder, "matrix.partial.json"), "utf8")));
     expect(document.complete).toBe(false);
-    expect(readFileSync(join(folder, "matrix.html"), "utf8")).toContain("Interrupted");
+    expect(readFileSync(join(folder, "matrix.partial.html"), "utf8")).toContain("PARTIAL");
+    expect(readFileSync(join(folder, "matrix.json"), "utf8")).toBe("complete\n");
   });
 });

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { inFolder, quiesce, root } from "./program.ts";
+import { inFolder, program, quiesce, root, start } from "./program.ts";
 
 const ABORT = "scenarios/kexec-abort-trace.yaml";
 
@@ -20,7 +20,7 @@ describe("exit code", () => {
       const { code, stdout } = await quiesce(["run", file, "--seed", "7"]);
       expect(code).toBe(1);
       expect(stdout).toContain("not as expected: the verdict is contained, clean was expected");
-      expect(stdout).toContain(`replay:  node bin/quiesce.js run ${file} --seed 0x7`);
+      expect(stdout).toContain(`replay:\nnode bin/quiesce.js run ${file} --seed 0x7\n`);
     });
   });
 
@@ -60,8 +60,42 @@ describe("exit code", () => {
 
 describe("output", () => {
   test("text fits 80 columns, but for the replay command", async () => {
+    const { stdout } = await quiesce(["run", "scenarios/kdump-nic.yaml"]);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.at(-2)).toBe("replay:");
+    expect(lines.slice(0, -1).filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  test("the replay command can be pasted where the program was called, by the path it was called by", async () => {
+    await inFolder(async (folder) => {
+      const name = "my 'own'.yaml";
+      writeFileSync(join(folder, name), readFileSync(join(root, ABORT), "utf8"));
+      const first = await quiesce(["run", name], { cwd: folder });
+      const command = first.stdout.trimEnd().split("\n").at(-1)!;
+      expect(command).toBe(`node ${program} run 'my '\\''own'\\''.yaml' --seed 0x1`);
+      expect((await start("bash", ["-c", command], { cwd: folder })).stdout).toBe(first.stdout);
+    });
+  });
+
+  test("as JSON the replay command does not depend on the place", async () => {
+    const at = async (cwd: string): Promise<string> =>
+      (await quiesce(["run", "--cell", "abort/tmc-etr/quiescing/kexec", "--json"], { cwd })).stdout;
+    await inFolder(async (folder) => expect(await at(folder)).toBe(await at(root)));
+  });
+
+  test("who is first and who second is said once", async () => {
     const { stdout } = await quiesce(["run", ABORT]);
-    expect(stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("replay:"))).toEqual([]);
+    expect(stdout.match(/first: the kernel that goes down, second: the next/g)).toHaveLength(1);
+  });
+
+  test("who gave memory away is said once in a line of evidence", async () => {
+    const { stdout } = await quiesce(["run", "--cell", "none/tmc-etr/no-hook/kexec"]);
+    const evidence = stdout
+      .replace(/\n {16}/g, " ")
+      .split("\n")
+      .filter((line) => line.includes("given away by"));
+    expect(evidence).not.toEqual([]);
+    expect(evidence.filter((line) => line.includes("given up by"))).toEqual([]);
   });
 
   test("an oops shows message, task and device of the simulated kernel, and no stack of this program", async () => {

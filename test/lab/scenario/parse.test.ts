@@ -31,6 +31,15 @@ describe("a good scenario", () => {
     expect(parse(GOOD).machine.memory).toEqual({ base: 0x8000_0000, size: 0x8000_0000 });
   });
 
+  test("may have two devices of a kind that name neither address nor StreamID", () => {
+    const two = parse(GOOD.replace("    - name: nic", "    - name: etr2\n      kind: tmc-etr\n    - name: nic")).machine.devices;
+    expect(two.map(({ name, base, streamId }) => ({ name, base, streamId }))).toEqual([
+      { name: "etr", base: undefined, streamId: 0x21 },
+      { name: "etr2", base: 0x2007_1000, streamId: 0x22 },
+      { name: "nic", base: undefined, streamId: 0x10 },
+    ]);
+  });
+
   test("may write numbers in hexadecimal", () => {
     expect(parse(GOOD.replace("kind: tmc-etr", "kind: tmc-etr\n      streamId: 0x2a")).machine.devices[0]?.streamId).toBe(0x2a);
   });
@@ -50,11 +59,11 @@ describe("a bad scenario is refused at the place of the mistake", () => {
       says: 's.yaml:9:7: unknown key "hoook"',
     },
     { what: "a missing key", text: replaced("wayDown: kexec\n", ""), says: 's.yaml:1:1: "wayDown" is missing' },
-    { what: "a wrong type", text: replaced("title: a title", "title: [1]"), says: 's.yaml:1:8: "title" should be string, not Array' },
+    { what: "a wrong type", text: replaced("title: a title", "title: [1]"), says: 's.yaml:1:8: "title" should be a text, not a list' },
     {
       what: "a key written twice",
       text: replaced("wayDown: kexec", "wayDown: kexec\nwayDown: reboot"),
-      says: "s.yaml:12:1: Map keys must be unique",
+      says: 's.yaml:12:1: the key "wayDown" is written twice',
     },
     {
       what: "an unknown way down",
@@ -79,7 +88,7 @@ describe("a bad scenario is refused at the place of the mistake", () => {
     {
       what: "a number with underscores, which YAML reads as text",
       text: replaced("kind: tmc-etr", "kind: tmc-etr\n      base: 0x2007_0000"),
-      says: 's.yaml:9:13: "machine.devices[0].base" should be number, not "0x2007_0000"',
+      says: 's.yaml:9:13: "machine.devices[0].base" should be a number, not the text "0x2007_0000"',
     },
     { what: "a device without a bus", text: replaced("  pci: {}\n", ""), says: 's.yaml:9:13: nic has no bus: the machine has no "pci"' },
     {
@@ -106,7 +115,7 @@ describe("a bad scenario is refused at the place of the mistake", () => {
     {
       what: "an SMMU node behind more devices than there are",
       text: replaced("  pci: {}", "  pci: {}\n  smmuNode: 3"),
-      says: "s.yaml:6:13: there are only 2 devices",
+      says: "s.yaml:6:13: the SMMU's node cannot come after 3 devices: there are 2 devices",
     },
     {
       what: "a claim expected both ways",
@@ -115,10 +124,99 @@ describe("a bad scenario is refused at the place of the mistake", () => {
     },
     { what: "text that is no YAML", text: "title: [", says: "s.yaml:1:9: " },
     { what: "an empty file", text: "", says: "s.yaml:1:1: " },
-    { what: "a list instead of a mapping", text: "- a\n- b\n", says: "s.yaml:1:1: " },
+    {
+      what: "a list instead of a mapping",
+      text: "- a\n- b\n",
+      says: "s.yaml:1:1: a scenario is a mapping of keys to values: title, story, source, machine, wayDown",
+    },
+    { what: "two documents", text: `${GOOD}---\n${GOOD}`, says: "s.yaml:12:1: a second document begins here: a scenario file holds one" },
+    {
+      what: "an alias without an anchor",
+      text: replaced("title: a title", "title: *there"),
+      says: "s.yaml:1:8: the alias *there has no anchor",
+    },
+    {
+      what: "a value that is a mapping",
+      text: replaced("a title", "{ a: b }"),
+      says: 's.yaml:1:8: "title" should be a text, not a mapping',
+    },
+    { what: "a list that is a mapping", text: "machine: { devices: { a: b } }", says: '"machine.devices" should be a list, not a mapping' },
+    {
+      what: "no device at all",
+      text: GOOD.replace(/ {2}devices:[^]*(?=wayDown)/, "  devices: []\n"),
+      says: 's.yaml:6:12: "machine.devices" has no device',
+    },
+    {
+      what: "a value that is nearly right",
+      text: replaced("wayDown: kexec", "wayDown: kexce"),
+      says: 's.yaml:11:10: "wayDown" is "kexce", did you mean kexec?',
+    },
+    {
+      what: "an SMMU beyond the address bits of the bus",
+      text: replaced("  pci: {}", "  pci: {}\n  smmu: { base: 4503599627370496 }"),
+      says: "s.yaml:6:17: the SMMU at 0x10000000000000 does not end within 48 address bits",
+    },
+    {
+      what: "RAM beyond the address bits of the bus",
+      text: replaced("  pci: {}", "  pci: {}\n  memory: { base: 4503599627370496, size: 0x80000000 }"),
+      says: "s.yaml:6:19: RAM at 0x10000000000000 does not end within 48 address bits",
+    },
+    {
+      what: "RAM beyond what the SMMU reaches",
+      text: replaced("  pci: {}", "  pci: {}\n  memory: { base: 0x10000000000, size: 0x80000000 }\n  smmu: { profile: tiny }"),
+      says: "s.yaml:6:11: RAM ends at 0x10080000000: profile tiny reaches 40 address bits",
+    },
+    {
+      what: "a device beyond the address bits of the bus",
+      text: replaced("kind: tmc-etr", "kind: tmc-etr\n      base: 4503599627370496"),
+      says: "s.yaml:9:13: etr at 0x10000000000000 does not end within 48 address bits",
+    },
+    {
+      what: "a PCI device on the platform bus, before any address that follows from it",
+      text: replaced("kind: e1000e", "kind: e1000e\n      bus: platform"),
+      says: "s.yaml:11:12: e1000e is a pci device",
+    },
   ];
   test.each(cases)("$what", ({ text, says }) => {
     expect(() => parse(text)).toThrow(says);
+  });
+
+  const told = (text: string): string[] => {
+    try {
+      parse(text);
+      return [];
+    } catch (error) {
+      return error instanceof Error ? error.message.split("\n") : [];
+    }
+  };
+
+  test("of a misspelt key that is required only the misspelling is told, with what was meant", () => {
+    expect(told(replaced("wayDown", "waydown"))).toEqual(['s.yaml:11:1: unknown key "waydown", did you mean wayDown?']);
+  });
+
+  test("every mistake is told, a line for each, in the order of the text, what is missing last", () => {
+    const text = replaced("title: a title", "title: 5\nfoo: 1\nbar: 2")
+      .replace("story: a story\n", "")
+      .replace("wayDown: kexec", "wayDown: explode");
+    expect(told(text)).toEqual([
+      's.yaml:1:8: "title" should be a text, not 5',
+      's.yaml:2:1: unknown key "foo"',
+      's.yaml:3:1: unknown key "bar"',
+      's.yaml:12:10: "wayDown" is "explode"; possible: reboot, kexec, kdump, power-off, emergency',
+      's.yaml:1:1: "story" is missing',
+    ]);
+  });
+
+  test("of what does not fit together every part is told", () => {
+    const text = replaced("kind: tmc-etr", "kind: tmc-etr\n      base: 0x20070010\n      streamId: 0x10");
+    expect(told(text)).toEqual([
+      "s.yaml:9:13: etr at 0x20070010 does not begin and end on a 4 KiB page",
+      "s.yaml:11:7: nic and etr share StreamID 0x10",
+    ]);
+  });
+
+  test("a PCI device on the platform bus is told once", () => {
+    expect(told(replaced("kind: e1000e", "kind: e1000e\n      bus: platform"))).toEqual(["s.yaml:11:12: e1000e is a pci device"]);
   });
 
   test("of several mistakes the first in the text is told", () => {
