@@ -24,7 +24,7 @@ export const LAYOUT_WORDS: Record<LayoutName, string> = {
 };
 
 /** Seeds beside that of the matrix. */
-const MORE_SEEDS = 3;
+const MORE_SEEDS = 2;
 
 /** The boards and seeds that each cell is run with: every layout once, the usual one with more seeds. */
 export function layoutSamples(seed: number): { readonly layout: LayoutName; readonly seed: number }[] {

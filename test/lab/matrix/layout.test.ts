@@ -68,14 +68,14 @@ describe("what it says", () => {
 
   test("every layout and further seeds, none twice", () => {
     const samples = layoutSamples(Number.MAX_SAFE_INTEGER);
-    expect(new Set(samples.map(({ layout, seed }) => `${layout} ${seed}`)).size).toBe(6);
+    expect(new Set(samples.map(({ layout, seed }) => `${layout} ${seed}`)).size).toBe(5);
     expect(samples.every(({ seed }) => Number.isSafeInteger(seed))).toBe(true);
   });
 
   test("a tally for each cell, the worst first", () => {
     const cells = foldLayout(rows(({ layout, seed }) => (layout === "2-3G" ? "contained" : seed === 1 ? "corrupt" : "stray")));
     expect(cells).toHaveLength(12);
-    expect(tallyWords(cells[0]!)).toBe("corrupt 2, stray 3, contained 1 of 6");
+    expect(tallyWords(cells[0]!)).toBe("corrupt 2, stray 2, contained 1 of 5");
   });
 
   test("what depends on the layout and what does not follows from the rows", () => {

@@ -77,7 +77,7 @@ test("a client that loses its SMMU first is named", () => {
 });
 
 test("each cell of the layout experiment has a line with its tally", () => {
-  expect(plain).toContain("none    e1000e   no-hook    corrupt 4, stray 1, contained 1 of 6\n");
+  expect(plain).toContain("none    e1000e   no-hook    corrupt 3, stray 1, contained 1 of 5\n");
 });
 
 test("paint sees each verdict as a style", () => {
