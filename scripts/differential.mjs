@@ -175,7 +175,7 @@ async function main() {
     schema: "quiesce/differential@1",
     compared: true,
     qemu: version,
-    seed: wanted.seed,
+    seed: `0x${wanted.seed.toString(16)}`,
     programs: 0,
     equal: 0,
     deviations: {},

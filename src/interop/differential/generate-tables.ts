@@ -101,7 +101,8 @@ export function stage1Table(dice: Dice, config: SmmuConfig, stage2: TablePlan | 
       output: stage2 === undefined ? dataOutput(dice, shift) : mappedOutput(dice, shift, stage2),
       ap: dice.weighted(AP1),
       af: dice.chance(92) ? 1 : 0,
-      nG: dice.chance(90) ? 1 : 0,
+      // A global leaf serves all ASIDs of its VMID: only where each stream has a VMID may streams have tables of their own.
+      nG: config.stage2 && dice.chance(10) ? 0 : 1,
       apTable: dice.chance(85) ? 0 : 1 + dice.below(3),
       ...oddKind(dice, level),
     });
@@ -125,7 +126,7 @@ export function stage2Table(dice: Dice, config: SmmuConfig, nested: boolean): Ta
     const level = granule === 12 ? 1 : 2;
     const size = 2 ** leafShift(granule, level);
     for (let address = STRUCTURES; address < STRUCTURES_END; address += size) {
-      mappings.push({ address, output: address, level, ap: dice.chance(97) ? 3 : 1, ...common });
+      mappings.push({ address, output: address, level, ap: dice.chance(97) ? 3 : dice.below(3), ...common });
     }
   }
   for (let wanted = 1 + dice.below(4); wanted > 0; wanted--) {

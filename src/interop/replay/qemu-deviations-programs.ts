@@ -18,7 +18,7 @@ import {
   eventType,
   endsOtherwise,
 } from "./deviation-conditions.ts";
-import type { Deviation, Difference } from "./difference.ts";
+import type { Deviation, Difference, DifferenceContext } from "./difference.ts";
 
 /** A stage-2 fault that a fetch of the SMMU itself met: CLASS is not IN. */
 function fetchFault(words: Uint32Array): boolean {
@@ -32,6 +32,16 @@ function onlyTheirsIsStage2(d: Difference, event: number): boolean {
     [3, 6, 7],
     (ours, theirs) => eventType(ours) === event && (ours[3]! & STAGE2) === 0 && (theirs[3]! & STAGE2) !== 0,
   );
+}
+
+/** Nested: ours ends with `event` in stage 1, theirs goes on and stage 2 decides; `facts` says when. */
+function goesOnToStage2(d: Difference, context: DifferenceContext, event: number, facts: RegExp): boolean {
+  const { record, answer } = context;
+  if (record.t !== "x" || record.stages !== 3 || answer?.event !== event || !facts.test(record.injected)) return false;
+  // CD.R may keep our record of stage 1 back, never theirs of stage 2.
+  const silent = record.injected.includes("CD.R=0");
+  if (d.what === "event" && d.ours === undefined) return silent && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0;
+  return onlyTheirsIsStage2(d, event) || endsOtherwise(d, context, event, (request) => silent || request.answer.event !== event);
 }
 
 /** Opcodes that QEMU takes for legal whether or not the part has what they are for. */
@@ -173,19 +183,7 @@ export const programDeviations: readonly Deviation[] = [
     id: "unprivileged-nested",
     section: "3.4 (VMSAv8-64), 13",
     title: "nested: stage 1 does not stop unprivileged accesses, and stage 2 decides alone",
-    applies: (d, context) => {
-      const { record, answer } = context;
-      if (record.t !== "x" || record.stages !== 3 || !/AP=[02]|APTable=[13]/.test(record.injected) || answer?.event !== F_PERMISSION)
-        return false;
-      const silentStage1 = record.injected.includes("CD.R=0");
-      // CD.R may keep our record of stage 1 back, never theirs of stage 2.
-      const silent = d.what === "event" && d.ours === undefined && d.theirs !== undefined && (d.theirs[3]! & STAGE2) !== 0 && silentStage1;
-      return (
-        silent ||
-        onlyTheirsIsStage2(d, F_PERMISSION) ||
-        endsOtherwise(d, context, F_PERMISSION, (request) => request.answer.event !== F_PERMISSION || silentStage1)
-      );
-    },
+    applies: (d, context) => goesOnToStage2(d, context, F_PERMISSION, /AP=[02]|APTable=[13]/),
   },
   {
     id: "block-level-further",
@@ -197,8 +195,7 @@ export const programDeviations: readonly Deviation[] = [
         context,
         F_TRANSLATION,
         (request) => request.injected.includes("->block") && request.answer.event !== F_TRANSLATION,
-      ) ||
-      (context.record.t === "x" && /ttb[01] level \d ->block/.test(context.record.injected) && onlyTheirsIsStage2(d, F_TRANSLATION)),
+      ) || goesOnToStage2(d, context, F_TRANSLATION, /ttb[01] level \d ->block/),
   },
   {
     id: "tbi1-by-tbi0",
