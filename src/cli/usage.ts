@@ -18,8 +18,8 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 
 function unknownCommand(word: string, known: readonly string[], what: string): UsageError {
   const meant = nearest(word, known);
-  const hint = meant === undefined ? ";" : `, did you mean ${meant}?`;
-  return new UsageError(`${what} "${word}"${hint} possible: ${known.join(", ")}`);
+  const hint = meant === undefined ? "; possible" : `, did you mean ${meant}? Possible`;
+  return new UsageError(`${what} "${word}"${hint}: ${known.join(", ")}`);
 }
 
 /** Mistakes that the parser would let pass or would name badly. @throws UsageError */

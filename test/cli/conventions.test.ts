@@ -78,7 +78,7 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
 
   test.each([
     ["an unknown command", ["explode"], 'unknown command "explode"; possible: matrix, run, decode, explain, replay, regs'],
-    ["a command misspelt", ["matrx"], 'unknown command "matrx", did you mean matrix? possible: matrix, run, decode, explain, replay, regs'],
+    ["a command misspelt", ["matrx"], 'unknown command "matrx", did you mean matrix? Possible: matrix, run, decode, explain, replay, regs'],
     ["an unknown structure", ["decode", "zz"], 'decode knows no "zz"; possible: ste, cd, cmd, event, pte, l1std, l1cd, reg, dmesg'],
     ["an unknown option", ["regs", "--loud=3"], "unknown option --loud"],
     ["a word too many", ["regs", "CR0", "CR1"], 'unknown argument "CR1"'],

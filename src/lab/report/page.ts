@@ -182,7 +182,7 @@ export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResu
 <title>Quiesce: the shutdown matrix</title><style>${STYLE}</style></head><body>
 <header><h1>When this machine goes down, which device still does DMA?</h1>
 <p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
-<p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual.</p>${partial}</header>
+<p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual. In the details, <i>first</i> is the kernel that goes down and <i>second</i> the next one.</p>${partial}</header>
 <main><h2 id="matrix">The matrix</h2><p class="quiet scrolls">The matrix is wider than this window and scrolls sideways.</p><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
 <p class="quiet hint">Choose a cell to see who was shut down when, which DMA landed where, and the evidence for each claim.</p>
 <div id="details">${details(matrix, runs)}</div>

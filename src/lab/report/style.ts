@@ -96,14 +96,15 @@ body{font-size:15px}header{padding-top:1.5rem}h1{font-size:1.5rem}
 .claims,.claims tbody,.claims tr,.claims td,.claims th{display:block}.claims thead{display:none}.claims td{border-top:0;padding-top:0}
 .detail{padding:.1rem .8rem 1rem}
 .matrix th[scope=row]{padding-left:.5rem}}
+@page{size:landscape;margin:12mm}
 @media print{
 :root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--panel:#fff;
 --clean:#e3efe5;--clean-ink:#205a32;--contained:#e2ebf4;--contained-ink:#1f4d78;
 --stray:#f8e9c8;--stray-ink:#6b4700;--corrupt:#f6d9d3;--corrupt-ink:#8a1f12;
 --c-granted:#4b7d58;--c-ungranted:#a86a00;--c-bypassed:#b23a2a;--c-undecoded:#7d5ba6;--c-aborted:#3c6fa3;--c-dropped:#8a867c}
-body{font-size:11px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+html{font-size:11px}body{font-size:1rem;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main,header,footer,.wide{max-width:none;width:auto;margin:0;padding:0;transform:none}
-.box{overflow:visible;border:0}.matrix{font-size:8px}.matrix th,.stay{position:static!important}
+.box{overflow:visible;border:0}.matrix{font-size:8px}.matrix th,.matrix td{padding:1px}.cell{padding:2px}.matrix th,.stay{position:static!important}
 .hint,.scrolls,.close,.keys{display:none!important}
 h2,h3,h4{break-after:avoid}tr,.lane,.positions>li{break-inside:avoid}}
 `;
