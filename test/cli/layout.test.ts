@@ -5,7 +5,9 @@ import { layoutKeys, runLayout } from "../../src/lab/index.ts";
 import { quiesce } from "./program.ts";
 
 test("a layout's replay command gives its verdict", async () => {
-  const key = layoutKeys(5).find(({ layout, smmuShutdown, client }) => layout === "2-3G" && smmuShutdown === "bypass" && client === "tmc-etr")!;
+  const key = layoutKeys(5).find(
+    ({ layout, smmuShutdown, client }) => layout === "2-3G" && smmuShutdown === "bypass" && client === "tmc-etr",
+  )!;
   const row = runLayout(key);
   const { stdout } = await quiesce(row.replay.split(" ").slice(2));
   expect(stdout).toContain(`verdict: ${row.verdict} (`);

@@ -51,7 +51,14 @@ describe("schedulers", () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const tasks = program(new SeededRoundRobinScheduler(seed)).order.replaceAll(/\d/g, "");
-        for (let i = 0; i < tasks.length; i += 3) expect(tasks.slice(i, i + 3).split("").sort().join("")).toBe("abc");
+        for (let i = 0; i < tasks.length; i += 3)
+          expect(
+            tasks
+              .slice(i, i + 3)
+              .split("")
+              .sort()
+              .join(""),
+          ).toBe("abc");
       }),
       { numRuns: 50 },
     );

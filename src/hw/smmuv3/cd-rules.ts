@@ -67,11 +67,16 @@ export const CD_RULES: readonly CdRule[] = [
     id: "ENDI",
     text: "ENDI asks for an endianness that is not implemented",
     broken: (f, ste, c) =>
-      (tableInUse(f, ste, 0) || tableInUse(f, ste, 1)) && ((c.ttEndian === "little" && f.ENDI === 1) || (c.ttEndian === "big" && f.ENDI === 0)),
+      (tableInUse(f, ste, 0) || tableInUse(f, ste, 1)) &&
+      ((c.ttEndian === "little" && f.ENDI === 1) || (c.ttEndian === "big" && f.ENDI === 0)),
   },
   { id: "AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, _ste, c) => f.AA64 === 0 && c.ttf === "aarch64" },
   { id: "HA/HD", text: "hardware update of descriptors, not implemented", broken: (f) => f.HA === 1 || f.HD === 1 },
-  { id: "ASID", text: "ASID has more than 8 bits, not implemented", broken: (f, ste, c) => hasTwoTables(ste.world) && !c.asid16 && f.ASID > 0xff },
+  {
+    id: "ASID",
+    text: "ASID has more than 8 bits, not implemented",
+    broken: (f, ste, c) => hasTwoTables(ste.world) && !c.asid16 && f.ASID > 0xff,
+  },
   { id: "T0SZ", text: "T0SZ is out of range", broken: badSize(0) },
   { id: "T1SZ", text: "T1SZ is out of range", broken: badSize(1) },
   { id: "TG0", text: "TG0 is reserved or names a granule that is not implemented", broken: badGranule(0) },

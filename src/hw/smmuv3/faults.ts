@@ -106,7 +106,9 @@ export class FaultReporter {
   }
 }
 
-const SPECS: readonly (EventSpec | undefined)[] = Array.from({ length: 0x26 }, (_, number) => EVENTS.find((event) => event.number === number));
+const SPECS: readonly (EventSpec | undefined)[] = Array.from({ length: 0x26 }, (_, number) =>
+  EVENTS.find((event) => event.number === number),
+);
 
 function specOf(event: number): EventSpec {
   const spec = SPECS[event];

@@ -176,7 +176,13 @@ export interface SmmuEvents {
   "smmu.event": { readonly words: readonly number[]; readonly recorded: boolean; readonly text: string };
   "smmu.gerror": { readonly bit: string; readonly active: boolean };
   /** A physical access of the SMMU itself. */
-  "smmu.access": { readonly access: SmmuAccessKind; readonly address: number; readonly length: number; readonly write: boolean; readonly bus: BusStatus };
+  "smmu.access": {
+    readonly access: SmmuAccessKind;
+    readonly address: number;
+    readonly length: number;
+    readonly write: boolean;
+    readonly bus: BusStatus;
+  };
   "smmu.stale-use": StaleUse;
   /** A cache entry that had been used stale was dropped by maintenance. */
   "smmu.stale-dropped": { readonly entry: number };

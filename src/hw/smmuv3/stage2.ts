@@ -88,7 +88,12 @@ export class Stage2 {
       const isLeaf = kind === DescriptorKind.leaf;
       const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
       if (output >= 2 ** stage2.outputBits) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
-      detector?.trail.add(address, descriptor.hi, descriptor.lo, Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0));
+      detector?.trail.add(
+        address,
+        descriptor.hi,
+        descriptor.lo,
+        Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0),
+      );
       if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output);
       table = output;
     }

@@ -182,7 +182,8 @@ export class Translator {
     const { privileged, instruction } = this.#access;
     const need = needOfStage2(tx.write, instruction, privileged);
     const stage2 = this.#stage2;
-    if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need)) return this.#fail(tx, ste, ABORT_AND_RECORD);
+    if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need))
+      return this.#fail(tx, ste, ABORT_AND_RECORD);
     const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
     tx.physical = stage2.physical;
     const type = combineStage2Type(overriddenType(ste.overrides), memAttr, forcedWriteBack);
@@ -211,7 +212,8 @@ export class Translator {
       return this.#fail(tx, ste, cd);
     }
     // 6.6
-    if ((entry.stage1 & needOfStage1(tx.write, instruction, privileged)) === 0) return this.#failStage1(tx, ste, cd, EventNumber.F_PERMISSION);
+    if ((entry.stage1 & needOfStage1(tx.write, instruction, privileged)) === 0)
+      return this.#failStage1(tx, ste, cd, EventNumber.F_PERMISSION);
     // 6.7, 7
     const need2 = needOfStage2(tx.write, instruction, privileged);
     if (slot >= 0) {

@@ -97,7 +97,13 @@ export class Stage1Walker {
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.
     entry.global = cd.ste.world === StreamWorld.nsEl2 || (low & 0x800) === 0;
-    entry.stage1 = stage1Permissions((low >>> 6) & 3, (descriptor.hi & 0x20_0000) !== 0, (descriptor.hi & 0x40_0000) !== 0, this.#limits, cd);
+    entry.stage1 = stage1Permissions(
+      (low >>> 6) & 3,
+      (descriptor.hi & 0x20_0000) !== 0,
+      (descriptor.hi & 0x40_0000) !== 0,
+      this.#limits,
+      cd,
+    );
     entry.type = cd.memoryTypes[(low >>> 2) & 7]!;
     entry.shareability = (low >>> 8) & 3;
     return true;

@@ -47,7 +47,9 @@ export interface Client {
 }
 
 /** The window of a platform device's registers; undefined for a PCI function. */
-export function deviceWindow(device: Pick<DeviceSpec, "bus" | "kind" | "base">): { readonly base: number; readonly size: number } | undefined {
+export function deviceWindow(
+  device: Pick<DeviceSpec, "bus" | "kind" | "base">,
+): { readonly base: number; readonly size: number } | undefined {
   if (device.bus === "pci" || device.kind === "e1000e") return undefined;
   return { base: device.base ?? (device.kind === "hdlcd" ? BOARD.hdlcdBase : BOARD.etrBase), size: 0x1000 };
 }

@@ -48,7 +48,9 @@ export function layoutSentences(rows: readonly LayoutRow[]): string[] {
     return { name, swayed, of: own.length, worst };
   }).filter(({ of }) => of > 0);
   if (groups.length === 0) return [];
-  const depends = groups.filter(({ swayed }) => swayed > 0).map(({ name, swayed, of, worst }) => `${name} (${swayed} of ${of} clients, at worst ${worst})`);
+  const depends = groups
+    .filter(({ swayed }) => swayed > 0)
+    .map(({ name, swayed, of, worst }) => `${name} (${swayed} of ${of} clients, at worst ${worst})`);
   const stands = groups.filter(({ swayed }) => swayed === 0).map(({ name, worst }) => `${name} (at worst ${worst})`);
   const sentence = [
     ...(depends.length > 0 ? [`the verdict depends on the layout with ${join(depends)}`] : []),
@@ -58,6 +60,8 @@ export function layoutSentences(rows: readonly LayoutRow[]): string[] {
   const luck = raw.filter(({ dma }) => dma.bypassed === 0).length;
   return [
     `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
-    ...(raw.length > 0 ? [`In ${luck} of the ${raw.length} runs with raw addresses nothing decoded any of them: that is luck, not safety.`] : []),
+    ...(raw.length > 0
+      ? [`In ${luck} of the ${raw.length} runs with raw addresses nothing decoded any of them: that is luck, not safety.`]
+      : []),
   ];
 }

@@ -59,7 +59,8 @@ export function describePage(page: PageRecord | undefined): string {
 
 /** As {@link describePage}, and what the page once was to the device. */
 export function describeTrespass({ page }: Trespass, device: string): string {
-  const once = page?.grantees?.has(device) === true ? (page.state === "owned" ? ", unmapped from it and not given on" : ", once granted to it") : "";
+  const once =
+    page?.grantees?.has(device) === true ? (page.state === "owned" ? ", unmapped from it and not given on" : ", once granted to it") : "";
   return `${describePage(page)}${once}`;
 }
 

@@ -20,7 +20,9 @@ describe("on a machine whose clients all stop", () => {
 describe("findings follow the cells", () => {
   test("raw addresses under bypass speak against bypass alone", () => {
     const raw = ({ smmuShutdown }: { smmuShutdown: string }): object =>
-      smmuShutdown === "bypass" ? { dma: { afterOwnShutdown: 1, afterSmmuShutdown: 1, translated: 0, bypassed: 1, aborted: 0, undecoded: 0 } } : {};
+      smmuShutdown === "bypass"
+        ? { dma: { afterOwnShutdown: 1, afterSmmuShutdown: 1, translated: 0, bypassed: 1, aborted: 0, undecoded: 0 } }
+        : {};
     expect(position("bypass", raw).bearing).toBe("in part");
     expect(position("bypass", raw).findings.find(({ text }) => text.includes("raw address"))).toMatchObject({ count: 27, of: 27 });
     expect(position("keep", raw).bearing).toBe("borne out");

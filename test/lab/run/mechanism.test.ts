@@ -47,7 +47,10 @@ describe("no SMMU hook under kexec, a writer without a hook", () => {
   const run = (): RunResult => cell("none/tmc-etr/no-hook/kexec");
   /** The same with the buffer low in RAM, where the next image goes. */
   const low = (): RunResult =>
-    runScenario({ ...cellScenario(parseCell("none/tmc-etr/no-hook/kexec")!), boot: { probeMs: 5, pagesBefore: 0 } }, { seed: 1, replay: "" });
+    runScenario(
+      { ...cellScenario(parseCell("none/tmc-etr/no-hook/kexec")!), boot: { probeMs: 5, pagesBefore: 0 } },
+      { seed: 1, replay: "" },
+    );
 
   test("uses no raw address", () => {
     expect(run().dma.bypassed).toBe(0);

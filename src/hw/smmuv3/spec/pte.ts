@@ -71,7 +71,13 @@ export const LEAF_S2: Structure = {
     { name: "OA[47:12]", hi: 47, lo: 12, applies: "any", meaning: "output address, bits below the page or block size are RES0" },
     { name: "DBM", hi: 51, lo: 51, applies: "ignored", meaning: "dirty bit modifier" },
     { name: "Contiguous", hi: 52, lo: 52, applies: "any", meaning: "one of an aligned run of equal entries" },
-    { name: "XN", hi: 54, lo: 53, applies: "any", meaning: "0 execute, 1 unprivileged only, 2 never, 3 privileged only; without XNX only bit 1 counts" },
+    {
+      name: "XN",
+      hi: 54,
+      lo: 53,
+      applies: "any",
+      meaning: "0 execute, 1 unprivileged only, 2 never, 3 privileged only; without XNX only bit 1 counts",
+    },
     { name: "Software", hi: 58, lo: 55, applies: "ignored", meaning: "for software" },
   ],
 };

@@ -100,11 +100,18 @@ describe("stage 1: MAIR and the descriptor's SH", () => {
   ] as const) {
     test(`MAIR 0x${mair.toString(16)}, SH ${sh}`, () => expect(out(stage1(mair, sh))).toEqual([type, shareability]));
   }
-  for (const [mair, type] of [[0x01, nGnRnE], [0x07, nGnRE], [0x0b, nGRE], [0x0f, GRE]] as const) {
-    test(`the UNPREDICTABLE MAIR 0x${mair.toString(16)} is Device 0x${type.toString(16)} (§5.4)`, () => expect(out(stage1(mair, 3))[0]).toBe(type));
+  for (const [mair, type] of [
+    [0x01, nGnRnE],
+    [0x07, nGnRE],
+    [0x0b, nGRE],
+    [0x0f, GRE],
+  ] as const) {
+    test(`the UNPREDICTABLE MAIR 0x${mair.toString(16)} is Device 0x${type.toString(16)} (§5.4)`, () =>
+      expect(out(stage1(mair, 3))[0]).toBe(type));
   }
   for (const mair of [0x40, 0xf0, 0x80]) {
-    test(`the UNPREDICTABLE MAIR 0x${mair.toString(16)} has inner Write-Through transient (§5.4)`, () => expect(out(stage1(mair, 3))[0]).toBe(mair | 3));
+    test(`the UNPREDICTABLE MAIR 0x${mair.toString(16)} has inner Write-Through transient (§5.4)`, () =>
+      expect(out(stage1(mair, 3))[0]).toBe(mair | 3));
   }
   for (const index of [0, 1, 2, 3, 4, 5, 6, 7]) {
     test(`AttrIndx ${index} picks byte ${index} of MAIR`, () => {
@@ -182,7 +189,10 @@ describe("two stages", () => {
     bench.streams.write(0, nestedSte(bench.placeCd(stage1Cd({ ttb0: s1 }, { MAIR0: mair })), s2, { S2FWB: fwb }));
     return bench;
   }
-  for (const [rows, fwb] of [[COMBINED, 0], [FORCED, 1]] as const) {
+  for (const [rows, fwb] of [
+    [COMBINED, 0],
+    [FORCED, 1],
+  ] as const) {
     for (const [s1, memAttr, type] of rows) {
       test(`S2FWB ${fwb}: stage 1 0x${s1.toString(16)}, MemAttr ${memAttr}: 0x${type.toString(16)}, also from the TLB`, () => {
         const bench = nested(s1, 3, memAttr, 3, fwb);
@@ -192,7 +202,16 @@ describe("two stages", () => {
     }
   }
   for (const [a, b, expected] of [
-    [0, 0, NSH], [0, 3, ISH], [3, 0, ISH], [3, 3, ISH], [0, 2, OSH], [2, 0, OSH], [2, 3, OSH], [3, 2, OSH], [2, 2, OSH], [1, 0, NSH],
+    [0, 0, NSH],
+    [0, 3, ISH],
+    [3, 0, ISH],
+    [3, 3, ISH],
+    [0, 2, OSH],
+    [2, 0, OSH],
+    [2, 3, OSH],
+    [3, 2, OSH],
+    [2, 2, OSH],
+    [1, 0, NSH],
   ] as const) {
     test(`SH ${a} and ${b}: ${expected}`, () => expect(out(nested(WB, a, 15, b, 0))).toEqual([WB, expected]));
   }

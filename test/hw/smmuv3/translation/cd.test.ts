@@ -154,7 +154,10 @@ describe("CD tables", () => {
     expect(bench.result(VA, { ssid: 2 })).toBe(PA + 0x2000);
   });
 
-  for (const [what, format] of [["CD", 0], ["L1CD", 1]] as const) {
+  for (const [what, format] of [
+    ["CD", 0],
+    ["L1CD", 1],
+  ] as const) {
     test(`an external abort on the ${what} is F_CD_FETCH with its address`, () => {
       const bench = new Bench();
       const cds = substreams(bench, 8, format, [0x45]);

@@ -11,12 +11,26 @@ const SID = 0x105;
 
 type Cfgi = readonly [string, (cache: ConfigInvalidation) => void];
 const ALL: Cfgi = ["CFGI_ALL", (cache) => cache.invalidateAll()];
-const STE = (sid: number, leaf: boolean): Cfgi => [`CFGI_STE ${sid.toString(16)} Leaf ${Number(leaf)}`, (cache) => cache.invalidateSte(sid, leaf)];
-const RANGE = (sid: number, range: number): Cfgi => [`CFGI_STE_RANGE ${sid.toString(16)} Range ${range}`, (cache) => cache.invalidateSteRange(sid, range)];
-const CD = (sid: number, ssid: number, leaf: boolean): Cfgi => [`CFGI_CD ${sid.toString(16)} ${ssid} Leaf ${Number(leaf)}`, (cache) => cache.invalidateCd(sid, ssid, leaf)];
+const STE = (sid: number, leaf: boolean): Cfgi => [
+  `CFGI_STE ${sid.toString(16)} Leaf ${Number(leaf)}`,
+  (cache) => cache.invalidateSte(sid, leaf),
+];
+const RANGE = (sid: number, range: number): Cfgi => [
+  `CFGI_STE_RANGE ${sid.toString(16)} Range ${range}`,
+  (cache) => cache.invalidateSteRange(sid, range),
+];
+const CD = (sid: number, ssid: number, leaf: boolean): Cfgi => [
+  `CFGI_CD ${sid.toString(16)} ${ssid} Leaf ${Number(leaf)}`,
+  (cache) => cache.invalidateCd(sid, ssid, leaf),
+];
 const CD_ALL = (sid: number): Cfgi => [`CFGI_CD_ALL ${sid.toString(16)}`, (cache) => cache.invalidateCdAll(sid)];
 
-function check(what: string, make: () => { bench: Bench; before: unknown; after: unknown; change(): void; result(): unknown }, drops: readonly Cfgi[], spares: readonly Cfgi[]): void {
+function check(
+  what: string,
+  make: () => { bench: Bench; before: unknown; after: unknown; change(): void; result(): unknown },
+  drops: readonly Cfgi[],
+  spares: readonly Cfgi[],
+): void {
   describe(what, () => {
     for (const [command, cfgi] of drops) {
       test(`stale until ${command}`, () => {
@@ -49,7 +63,13 @@ check(
   () => {
     const bench = twoLevel();
     bench.streams.write(SID, bypassSte());
-    return { bench, before: VA, after: "abort", change: () => bench.streams.write(SID, abortSte()), result: () => bench.result(VA, { sid: SID }) };
+    return {
+      bench,
+      before: VA,
+      after: "abort",
+      change: () => bench.streams.write(SID, abortSte()),
+      result: () => bench.result(VA, { sid: SID }),
+    };
   },
   [ALL, STE(SID, true), STE(SID, false), RANGE(SID, 0), RANGE(0x107, 1), RANGE(0x1ff, 7), RANGE(0xffff_ffff, 31)],
   [STE(SID + 1, false), RANGE(0x106, 0), RANGE(0x101, 1), RANGE(0x200, 7), CD(SID, 0, false), CD_ALL(SID)],
@@ -60,7 +80,13 @@ check(
   () => {
     const bench = twoLevel();
     bench.streams.write(SID, buildSte({ V: 0 }));
-    return { bench, before: "C_BAD_STE", after: VA, change: () => bench.streams.write(SID, bypassSte()), result: () => bench.result(VA, { sid: SID }) };
+    return {
+      bench,
+      before: "C_BAD_STE",
+      after: VA,
+      change: () => bench.streams.write(SID, bypassSte()),
+      result: () => bench.result(VA, { sid: SID }),
+    };
   },
   [ALL, STE(SID, true), RANGE(SID, 0)],
   [STE(SID + 1, true), CD_ALL(SID)],
@@ -99,7 +125,13 @@ check(
   "a CD",
   () => {
     const { bench, place } = contexts();
-    return { bench, before: PA + 0x5000, after: PA + 0x9000, change: () => place(5, 9), result: () => bench.result(VA, { sid: SID, ssid: 5 }) };
+    return {
+      bench,
+      before: PA + 0x5000,
+      after: PA + 0x9000,
+      change: () => place(5, 9),
+      result: () => bench.result(VA, { sid: SID, ssid: 5 }),
+    };
   },
   [ALL, STE(SID, true), RANGE(SID, 0), CD(SID, 5, true), CD(SID, 5, false), CD_ALL(SID)],
   [STE(SID + 1, true), CD(SID, 6, false), CD(SID + 1, 5, false), CD_ALL(SID + 1)],
@@ -109,7 +141,13 @@ check(
   "an invalid CD",
   () => {
     const { bench, place } = contexts();
-    return { bench, before: "C_BAD_CD", after: PA + 0x6000, change: () => place(6, 6), result: () => bench.result(VA, { sid: SID, ssid: 6 }) };
+    return {
+      bench,
+      before: "C_BAD_CD",
+      after: PA + 0x6000,
+      change: () => place(6, 6),
+      result: () => bench.result(VA, { sid: SID, ssid: 6 }),
+    };
   },
   [CD(SID, 6, true), CD_ALL(SID)],
   [CD(SID, 5, true)],
@@ -119,7 +157,13 @@ check(
   "a level-1 CD descriptor with V 0",
   () => {
     const { bench, place } = contexts();
-    return { bench, before: "C_BAD_SUBSTREAMID", after: PA + 0x6000, change: () => place(0x46, 6), result: () => bench.result(VA, { sid: SID, ssid: 0x46 }) };
+    return {
+      bench,
+      before: "C_BAD_SUBSTREAMID",
+      after: PA + 0x6000,
+      change: () => place(0x46, 6),
+      result: () => bench.result(VA, { sid: SID, ssid: 0x46 }),
+    };
   },
   [ALL, STE(SID, true), CD(SID, 0x46, false), CD(SID, 0x40, false), CD_ALL(SID)],
   [CD(SID, 0x46, true), CD(SID, 5, false)],

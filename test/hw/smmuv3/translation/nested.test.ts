@@ -24,7 +24,9 @@ interface Nested {
 }
 
 /** Guest tables live at IPAs 0x6000_0000 up, which stage 2 maps to physical 0x7000_0000 up, page by page. */
-function nested(options: { format?: 0 | 1; ste?: Record<string, number>; cd?: Record<string, number>; leaf?: Record<string, number> } = {}): Nested {
+function nested(
+  options: { format?: 0 | 1; ste?: Record<string, number>; cd?: Record<string, number>; leaf?: Record<string, number> } = {},
+): Nested {
   const bench = new Bench();
   const guest = new TableArena(GUEST - SHIFT, 0x40_0000);
   const memory = {
@@ -87,7 +89,10 @@ describe("stage-2 faults carry S2 1, CLASS and IPA", () => {
     test(`${name}: no read permission is F_PERMISSION, TTRnW 1 for walks`, () => {
       const n = nested({ format });
       n.s2.map(page(ipa(n)), page(ipa(n)) + SHIFT, 0x1000, { ap: 2 });
-      expect(n.bench.go(VA).event).toMatchObject({ name: "F_PERMISSION", fields: { S2: 1, CLASS, IPA: page(ipa(n)), TTRnW: CLASS === 1 ? 1 : 0 } });
+      expect(n.bench.go(VA).event).toMatchObject({
+        name: "F_PERMISSION",
+        fields: { S2: 1, CLASS, IPA: page(ipa(n)), TTRnW: CLASS === 1 ? 1 : 0 },
+      });
     });
     test(`${name}: an output beyond S2PS is F_ADDR_SIZE`, () => {
       const n = nested({ format, ste: { S2PS: 1 } });
@@ -163,10 +168,14 @@ describe("permissions of both stages", () => {
         const n = nested({ leaf: { ap: ap1 } });
         n.s2.map(DATA_IPA, DATA_IPA + SHIFT, 0x1000, { ap: ap2 });
         if (cached) n.bench.go(VA, { write: expected1 !== "forward" });
-        for (const [write, expected] of [[false, expected1], [true, expected2]] as const) {
+        for (const [write, expected] of [
+          [false, expected1],
+          [true, expected2],
+        ] as const) {
           const { outcome, event } = n.bench.go(VA, { write });
           if (expected === "forward") expect(outcome).toBe(Outcome.forward);
-          else expect(event).toMatchObject({ name: "F_PERMISSION", fields: { S2: expected, CLASS: 2, IPA: expected === 1 ? DATA_IPA : 0 } });
+          else
+            expect(event).toMatchObject({ name: "F_PERMISSION", fields: { S2: expected, CLASS: 2, IPA: expected === 1 ? DATA_IPA : 0 } });
         }
       });
     }

@@ -39,7 +39,13 @@ function allowed(bench: Bench, privileged: boolean, stage: 1 | 2 = 1): string {
       letters += letter;
     } else {
       expect(event.name).toBe("F_PERMISSION");
-      expect(event.fields).toMatchObject({ S2: stage - 1, CLASS: 2, RnW: letter === "W" ? 0 : 1, InD: letter === "X" ? 1 : 0, PnU: privileged ? 1 : 0 });
+      expect(event.fields).toMatchObject({
+        S2: stage - 1,
+        CLASS: 2,
+        RnW: letter === "W" ? 0 : 1,
+        InD: letter === "X" ? 1 : 0,
+        PnU: privileged ? 1 : 0,
+      });
     }
   }
   return letters;
@@ -135,7 +141,11 @@ describe("hierarchical attributes", () => {
     const bench = new Bench();
     const table = bench.pageTable(1);
     table.map(0, 0x5000_0000, 0x1000);
-    for (const [level, bit] of [[0, 30], [1, 29], [2, 28]] as const) {
+    for (const [level, bit] of [
+      [0, 30],
+      [1, 29],
+      [2, 28],
+    ] as const) {
       const at = table.entryAddress(0, level);
       const [lo, hi] = table.read(at);
       table.write(at, [lo, (hi | (1 << bit)) >>> 0]);

@@ -40,7 +40,10 @@ function fill(table: PageTable, all: readonly Mapping[], base: number): Map<numb
   return pages;
 }
 
-const accesses = fc.array(fc.record({ slot: fc.nat(16), page: fc.nat(4), offset: fc.nat(4095), write: fc.boolean() }), { minLength: 1, maxLength: 24 });
+const accesses = fc.array(fc.record({ slot: fc.nat(16), page: fc.nat(4), offset: fc.nat(4095), write: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 24,
+});
 
 test("stage 1: any access goes where the table's own arithmetic says, with a TLB of any size", () => {
   fc.assert(
@@ -66,7 +69,11 @@ test("nested: both stages composed, whatever their granules", () => {
       const bench = new Bench({ caches: { ste: 4, cd: 4, tlb } });
       const s1 = bench.pageTable(1, g1);
       const ipaBase = 0x4000_0000;
-      const stage1 = fill(s1, first.filter(({ block }) => !block), 0x10_0000_0000);
+      const stage1 = fill(
+        s1,
+        first.filter(({ block }) => !block),
+        0x10_0000_0000,
+      );
       const s2 = new PageTable({ memory: bench.bus.memory, arena: bench.arena, stage: 2, granule: g2, inputBits: 42 });
       s2.map(ipaBase, ipaBase, s2.leafSize(2), {}, 2);
       // Second-stage mappings lie where stage 1 points.
@@ -98,18 +105,29 @@ test("nested: both stages composed, whatever their granules", () => {
 test("TLBI ranges overlap as 64-bit arithmetic says", () => {
   const word = fc.nat(0xffff_ffff);
   fc.assert(
-    fc.property(word, word, word, word, fc.integer({ min: 12, max: 43 }), fc.nat(3), fc.nat(31), fc.nat(31), fc.boolean(), (hi, lo, ehi, elo, size, tg, num, scale, near) => {
-      const range = new TlbiRange().set({ hi, lo, leaf: true, tg, ttl: 0, num, scale }, false);
-      const mask = (1n << BigInt(size)) - 1n;
-      const far = (BigInt(near ? hi : ehi) << 32n) | BigInt(elo);
-      const entry = far & ~mask;
-      const start = ((BigInt(hi) << 32n) | BigInt(lo)) & ~0xfffn;
-      const granule = [0, 12, 14, 16][tg]!;
-      const bytes = tg === 0 ? 4096n : BigInt(num + 1) << BigInt(scale + granule);
-      const top = (1n << 64n) - 1n;
-      const end = start + bytes - 1n > top ? top : start + bytes - 1n;
-      expect(range.overlaps(Number(entry >> 32n), Number(entry & 0xffff_ffffn), size)).toBe(entry <= end && entry + mask >= start);
-    }),
+    fc.property(
+      word,
+      word,
+      word,
+      word,
+      fc.integer({ min: 12, max: 43 }),
+      fc.nat(3),
+      fc.nat(31),
+      fc.nat(31),
+      fc.boolean(),
+      (hi, lo, ehi, elo, size, tg, num, scale, near) => {
+        const range = new TlbiRange().set({ hi, lo, leaf: true, tg, ttl: 0, num, scale }, false);
+        const mask = (1n << BigInt(size)) - 1n;
+        const far = (BigInt(near ? hi : ehi) << 32n) | BigInt(elo);
+        const entry = far & ~mask;
+        const start = ((BigInt(hi) << 32n) | BigInt(lo)) & ~0xfffn;
+        const granule = [0, 12, 14, 16][tg]!;
+        const bytes = tg === 0 ? 4096n : BigInt(num + 1) << BigInt(scale + granule);
+        const top = (1n << 64n) - 1n;
+        const end = start + bytes - 1n > top ? top : start + bytes - 1n;
+        expect(range.overlaps(Number(entry >> 32n), Number(entry & 0xffff_ffffn), size)).toBe(entry <= end && entry + mask >= start);
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -81,8 +81,17 @@ describe("Linux's masks", () => {
   }
   // Values of enum event_id and its masks: SSID [31:12], SSV 11, SID [63:32], STAG, Stall, PnU, InD, RnW, S2, CLASS, IPA.
   for (const [number, name] of [
-    [0x02, "C_BAD_STREAMID"], [0x03, "F_STE_FETCH"], [0x04, "C_BAD_STE"], [0x06, "F_STREAM_DISABLED"], [0x08, "C_BAD_SUBSTREAMID"],
-    [0x09, "F_CD_FETCH"], [0x0a, "C_BAD_CD"], [0x10, "F_TRANSLATION"], [0x11, "F_ADDR_SIZE"], [0x12, "F_ACCESS"], [0x13, "F_PERMISSION"],
+    [0x02, "C_BAD_STREAMID"],
+    [0x03, "F_STE_FETCH"],
+    [0x04, "C_BAD_STE"],
+    [0x06, "F_STREAM_DISABLED"],
+    [0x08, "C_BAD_SUBSTREAMID"],
+    [0x09, "F_CD_FETCH"],
+    [0x0a, "C_BAD_CD"],
+    [0x10, "F_TRANSLATION"],
+    [0x11, "F_ADDR_SIZE"],
+    [0x12, "F_ACCESS"],
+    [0x13, "F_PERMISSION"],
     [0x25, "F_VMS_FETCH"],
   ] as const) {
     test(`event 0x${number.toString(16)} is ${name}`, () => expect(EVENTS.find((event) => event.name === name)?.number).toBe(number));
@@ -111,7 +120,11 @@ describe("every structure", () => {
  */
 describe("QEMU's test image", () => {
   const leaf = 0x0000_0763;
-  for (const [name, config, last] of [["ns-s1-only", 0xb, 0x4ecb_a763], ["ns-s2-only", 0xd, 0x4ecb_a7e3], ["ns-nested", 0xf, 0x4ecb_a763]] as const) {
+  for (const [name, config, last] of [
+    ["ns-s1-only", 0xb, 0x4ecb_a763],
+    ["ns-s2-only", 0xd, 0x4ecb_a7e3],
+    ["ns-nested", 0xf, 0x4ecb_a763],
+  ] as const) {
     test(name, () => {
       const bench = new Bench({ oas: 44, vax: 48 });
       bench.strtabBase = 0x4e17_9000;
@@ -132,8 +145,13 @@ describe("QEMU's test image", () => {
       // Stage 2 maps tables, CD and target to themselves.
       bench.write(l0, [l1 | 3, 0x8000_0000]);
       bench.write(l1 + 8 * 1, [l2 | 3, 0x8000_0000]);
-      for (const [index, address] of [[0xd0, l0], [0xd1, l1], [0xd2, l2], [0xd3, l3]] as const) {
-        bench.write(l2 + 8 * (0x4e4d_0000 >>> 21 & 511), [l3 | 3, 0x8000_0000]);
+      for (const [index, address] of [
+        [0xd0, l0],
+        [0xd1, l1],
+        [0xd2, l2],
+        [0xd3, l3],
+      ] as const) {
+        bench.write(l2 + 8 * ((0x4e4d_0000 >>> 21) & 511), [l3 | 3, 0x8000_0000]);
         bench.write(l3 + 8 * index, [(address | leaf) >>> 0, 0x0400_0000]);
       }
       bench.write(l2 + 8 * ((0x4e17_8000 >>> 21) & 511), [l3 | 3, 0x8000_0000]);

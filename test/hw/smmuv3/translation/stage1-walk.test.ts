@@ -26,7 +26,11 @@ const leaves: readonly { granule: GranuleBits; level: number; size: number; cont
 
 describe("granule and leaf", () => {
   for (const { granule, level, size } of leaves) {
-    for (const [where, offset] of [["first", 0], ["middle", size / 2 + 0x123], ["last", size - 1]] as const) {
+    for (const [where, offset] of [
+      ["first", 0],
+      ["middle", size / 2 + 0x123],
+      ["last", size - 1],
+    ] as const) {
       test(`${2 ** granule / KIB} KiB granule, level ${level} leaf of ${size / KIB} KiB: the ${where} byte keeps its offset`, () => {
         const bench = new Bench();
         const table = bench.pageTable(1, granule, { inputBits: 48 });
@@ -50,7 +54,11 @@ describe("granule and leaf", () => {
     });
   }
 
-  for (const [granule, level] of [[12, 0], [14, 1], [14, 0]] as const) {
+  for (const [granule, level] of [
+    [12, 0],
+    [14, 1],
+    [14, 0],
+  ] as const) {
     test(`${2 ** granule / KIB} KiB granule: a block at level ${level} is reserved`, () => {
       const bench = new Bench();
       const table = bench.pageTable(1, granule);
@@ -173,7 +181,10 @@ describe("IHI 0070 §3.4.1: input range", () => {
 });
 
 describe("IHI 0070 §5.4: TBI", () => {
-  for (const [half, tag] of [["TTB0", 0x5a00_0000], ["TTB1", 0xa5ff_ffff]] as const) {
+  for (const [half, tag] of [
+    ["TTB0", 0x5a00_0000],
+    ["TTB1", 0xa5ff_ffff],
+  ] as const) {
     const upper = half === "TTB1";
     const address = upper ? 0xffff_f010 : 0xf010;
     function bench(tbi: Record<string, number>): Bench {
@@ -282,7 +293,14 @@ describe("Access flag", () => {
 });
 
 describe("IHI 0070 §3.4.3: output address size", () => {
-  for (const [code, bits] of [[0, 32], [1, 36], [2, 40], [3, 42], [4, 44], [5, 48]] as const) {
+  for (const [code, bits] of [
+    [0, 32],
+    [1, 36],
+    [2, 40],
+    [3, 42],
+    [4, 44],
+    [5, 48],
+  ] as const) {
     test(`IPS ${code}: the last page below 2^${bits} passes, a leaf at 2^${bits} faults with F_ADDR_SIZE`, () => {
       const bench = new Bench();
       const table = bench.pageTable(1, 16);
@@ -351,4 +369,3 @@ function upperHalf(bench: Bench, table: ReturnType<Bench["pageTable"]>, fields: 
   const at = bench.placeCd(stage1Cd({ ttb1: table }, fields));
   bench.streams.write(0, stage1Ste(at));
 }
-

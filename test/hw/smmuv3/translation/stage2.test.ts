@@ -10,9 +10,14 @@ const PA = 0x5000_0000;
 
 describe("granule and leaf", () => {
   for (const [granule, level, inputBits] of [
-    [12, 3, 40], [12, 2, 40], [12, 1, 40],
-    [14, 3, 40], [14, 2, 40],
-    [16, 3, 42], [16, 2, 42], [16, 1, 52],
+    [12, 3, 40],
+    [12, 2, 40],
+    [12, 1, 40],
+    [14, 3, 40],
+    [14, 2, 40],
+    [16, 3, 42],
+    [16, 2, 42],
+    [16, 1, 52],
   ] as const) {
     for (const where of ["first", "last"] as const) {
       test(`${2 ** granule / 1024} KiB granule, level ${level}: the ${where} byte of a leaf`, () => {
@@ -31,9 +36,13 @@ describe("granule and leaf", () => {
 
 describe("concatenated first tables", () => {
   for (const [granule, startLevel, inputBits] of [
-    [12, 1, 40], [12, 1, 43], [12, 2, 34],
-    [14, 2, 40], [14, 3, 29],
-    [16, 2, 46], [16, 3, 33],
+    [12, 1, 40],
+    [12, 1, 43],
+    [12, 2, 34],
+    [14, 2, 40],
+    [14, 3, 29],
+    [16, 2, 46],
+    [16, 3, 33],
   ] as const satisfies readonly (readonly [GranuleBits, number, number])[]) {
     test(`${2 ** granule / 1024} KiB granule, ${inputBits} bits from level ${startLevel}: the last page of the last table`, () => {
       const bench = new Bench();

@@ -24,7 +24,10 @@ function watch(bench: Bench): Watched {
   return { bench, uses, dropped };
 }
 
-function stage1(ste: Record<string, number> = {}, leaf: Record<string, number> = {}): Watched & { table: ReturnType<Bench["pageTable"]>; at: { ste: number; cd: number } } {
+function stage1(
+  ste: Record<string, number> = {},
+  leaf: Record<string, number> = {},
+): Watched & { table: ReturnType<Bench["pageTable"]>; at: { ste: number; cd: number } } {
   const bench = new Bench({}, { detector: true });
   const table = bench.pageTable(1);
   table.map(VA, PA, 0x1000, leaf);
@@ -47,7 +50,11 @@ describe("translations", () => {
     bench.go(VA + 0x10, { write: true });
     expect(uses).toEqual([
       {
-        what: "tlb", streamId: 0, addressHi: 0x12, addressLo: 0x3456_7010, structure,
+        what: "tlb",
+        streamId: 0,
+        addressHi: 0x12,
+        addressLo: 0x3456_7010,
+        structure,
         cached: `0x${hi.toString(16).padStart(8, "0")}${lo.toString(16).padStart(8, "0")}`,
         inMemory: "0x0000000000000000",
         missing: "CMD_TLBI_NH_VA VMID 3 ASID 7 address 0x0000001234567010",

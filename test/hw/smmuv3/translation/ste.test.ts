@@ -23,7 +23,12 @@ function bench(kind: Kind, change: Record<string, number> = {}, config: Partial<
   s2.map(PA, PA, 0x1000);
   s2.map(0x4000_0000, 0x4000_0000, 0x20_0000, {}, 2);
   const cd = made.placeCd(stage1Cd({ ttb0: s1 }));
-  const stes = { bypass: () => bypassSte(change), s1: () => stage1Ste(cd, change), s2: () => stage2Ste(s2, change), nested: () => nestedSte(cd, s2, change) };
+  const stes = {
+    bypass: () => bypassSte(change),
+    s1: () => stage1Ste(cd, change),
+    s2: () => stage2Ste(s2, change),
+    nested: () => nestedSte(cd, s2, change),
+  };
   made.streams.write(0, stes[kind]());
   return made;
 }
@@ -58,7 +63,13 @@ describe("STE.Config", () => {
 });
 
 /** One field changed in an otherwise legal STE, where it makes the STE ILLEGAL. The row names the rule of the table. */
-const ILLEGAL: readonly { rule: string; kinds: readonly Kind[]; change: Record<string, number>; config?: Partial<SmmuConfig>; fine?: readonly Kind[] }[] = [
+const ILLEGAL: readonly {
+  rule: string;
+  kinds: readonly Kind[];
+  change: Record<string, number>;
+  config?: Partial<SmmuConfig>;
+  fine?: readonly Kind[];
+}[] = [
   { rule: "V", kinds: ["bypass", "s1", "s2", "nested"], change: { V: 0 } },
   { rule: "S1P", kinds: ["s1", "nested"], change: {}, config: { stage1: false, hyp: false }, fine: ["bypass", "s2"] },
   { rule: "S2P", kinds: ["s2", "nested"], change: {}, config: { stage2: false, hyp: false }, fine: ["bypass", "s1"] },
@@ -66,9 +77,27 @@ const ILLEGAL: readonly { rule: string; kinds: readonly Kind[]; change: Record<s
   { rule: "STRW", kinds: ["s1"], change: { STRW: 3 }, fine: ["bypass", "s2", "nested"] },
   { rule: "S1STALLD", kinds: ["s1", "nested"], change: { S1STALLD: 1 }, fine: ["bypass", "s2"] },
   { rule: "S1CDMax", kinds: ["s1", "nested"], change: { S1CDMax: 9, S1DSS: 2 }, config: { ssidSize: 8 }, fine: ["bypass", "s2"] },
-  { rule: "S1Fmt", kinds: ["s1", "nested"], change: { S1CDMax: 1, S1Fmt: 1, S1DSS: 2 }, config: { twoLevelCd: false }, fine: ["bypass", "s2"] },
-  { rule: "S1Fmt", kinds: ["s1", "nested"], change: { S1CDMax: 1, S1Fmt: 2, S1DSS: 2 }, config: { twoLevelCd: false }, fine: ["bypass", "s2"] },
-  { rule: "S1ContextPtr", kinds: ["s1", "nested"], change: { S1ContextPtr: 2 ** 48 }, config: { oas: 48, vax: 48 }, fine: ["bypass", "s2"] },
+  {
+    rule: "S1Fmt",
+    kinds: ["s1", "nested"],
+    change: { S1CDMax: 1, S1Fmt: 1, S1DSS: 2 },
+    config: { twoLevelCd: false },
+    fine: ["bypass", "s2"],
+  },
+  {
+    rule: "S1Fmt",
+    kinds: ["s1", "nested"],
+    change: { S1CDMax: 1, S1Fmt: 2, S1DSS: 2 },
+    config: { twoLevelCd: false },
+    fine: ["bypass", "s2"],
+  },
+  {
+    rule: "S1ContextPtr",
+    kinds: ["s1", "nested"],
+    change: { S1ContextPtr: 2 ** 48 },
+    config: { oas: 48, vax: 48 },
+    fine: ["bypass", "s2"],
+  },
   { rule: "S2FWB", kinds: ["s2", "nested"], change: { S2FWB: 1, S2AA64: 0 }, fine: ["bypass", "s1"] },
   { rule: "S2S=1", kinds: ["s2", "nested"], change: { S2S: 1 }, fine: ["bypass", "s1"] },
   { rule: "S2AA64=0", kinds: ["s2", "nested"], change: { S2AA64: 0 }, fine: ["bypass", "s1"] },
@@ -149,7 +178,10 @@ describe("S2T0SZ and S2SL0", () => {
       const legal = bits >= low && bits <= high;
       test(`${name}, S2SL0 ${S2SL0}, ${bits} bits: ${legal ? "legal" : "ILLEGAL"}`, () => {
         const made = new Bench();
-        made.streams.write(0, buildSte({ V: 1, Config: 6, S2TG, S2SL0, S2T0SZ: 64 - bits, S2PS: 5, S2AA64: 1, S2R: 1, S2TTB: 0x4800_0000 }));
+        made.streams.write(
+          0,
+          buildSte({ V: 1, Config: 6, S2TG, S2SL0, S2T0SZ: 64 - bits, S2PS: 5, S2AA64: 1, S2R: 1, S2TTB: 0x4800_0000 }),
+        );
         expect(made.result(0)).toBe(legal ? "F_TRANSLATION" : "C_BAD_STE");
       });
     }
@@ -160,9 +192,15 @@ describe("S2T0SZ and S2SL0", () => {
     [1, "64 KiB", 2, 43, 42, 44],
   ] as const) {
     test(`${name}, S2SL0 ${S2SL0} needs ${needed} bits of output address`, () => {
-      for (const [size, expected] of [[oas, "C_BAD_STE"], [needed, "F_TRANSLATION"]] as const) {
+      for (const [size, expected] of [
+        [oas, "C_BAD_STE"],
+        [needed, "F_TRANSLATION"],
+      ] as const) {
         const made = new Bench({ oas: size, vax: 48 });
-        made.streams.write(0, buildSte({ V: 1, Config: 6, S2TG, S2SL0, S2T0SZ: 64 - bits, S2PS: 5, S2AA64: 1, S2R: 1, S2TTB: 0x4800_0000 }));
+        made.streams.write(
+          0,
+          buildSte({ V: 1, Config: 6, S2TG, S2SL0, S2T0SZ: 64 - bits, S2PS: 5, S2AA64: 1, S2R: 1, S2TTB: 0x4800_0000 }),
+        );
         expect(made.result(0)).toBe(expected);
       }
     });

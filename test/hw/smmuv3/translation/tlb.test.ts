@@ -69,7 +69,12 @@ function nested(): Stream & { changeStage1(): void } {
 
 type Tlbi = (tlb: TlbInvalidation) => void;
 
-function check(name: string, make: () => Stream, drops: readonly (readonly [string, Tlbi])[], spares: readonly (readonly [string, Tlbi])[]): void {
+function check(
+  name: string,
+  make: () => Stream,
+  drops: readonly (readonly [string, Tlbi])[],
+  spares: readonly (readonly [string, Tlbi])[],
+): void {
   describe(name, () => {
     test("a changed descriptor is not seen without maintenance", () => {
       const stream = make();
@@ -98,21 +103,42 @@ function check(name: string, make: () => Stream, drops: readonly (readonly [stri
 const NSNH_ALL = ["NSNH_ALL", (tlb: TlbInvalidation) => tlb.nsnhAll()] as const;
 const EVERYTHING = ["S_INIT.INV_ALL", (tlb: TlbInvalidation) => tlb.everything()] as const;
 const NH_ALL = (vmid: number) => [`NH_ALL VMID ${vmid}`, (tlb: TlbInvalidation) => tlb.nhAll(vmid)] as const;
-const NH_ASID = (vmid: number, asid: number) => [`NH_ASID VMID ${vmid} ASID ${asid}`, (tlb: TlbInvalidation) => tlb.nhAsid(vmid, asid)] as const;
-const NH_VA = (vmid: number, asid: number, va: number) => [`NH_VA VMID ${vmid} ASID ${asid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.nhVa(vmid, asid, at(va))] as const;
-const NH_VAA = (vmid: number, va: number) => [`NH_VAA VMID ${vmid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.nhVa(vmid, undefined, at(va))] as const;
+const NH_ASID = (vmid: number, asid: number) =>
+  [`NH_ASID VMID ${vmid} ASID ${asid}`, (tlb: TlbInvalidation) => tlb.nhAsid(vmid, asid)] as const;
+const NH_VA = (vmid: number, asid: number, va: number) =>
+  [`NH_VA VMID ${vmid} ASID ${asid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.nhVa(vmid, asid, at(va))] as const;
+const NH_VAA = (vmid: number, va: number) =>
+  [`NH_VAA VMID ${vmid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.nhVa(vmid, undefined, at(va))] as const;
 const S12_VMALL = (vmid: number) => [`S12_VMALL VMID ${vmid}`, (tlb: TlbInvalidation) => tlb.s12Vmall(vmid)] as const;
-const S2_IPA = (vmid: number, ipa: number) => [`S2_IPA VMID ${vmid} ${ipa.toString(16)}`, (tlb: TlbInvalidation) => tlb.s2Ipa(vmid, at(ipa))] as const;
+const S2_IPA = (vmid: number, ipa: number) =>
+  [`S2_IPA VMID ${vmid} ${ipa.toString(16)}`, (tlb: TlbInvalidation) => tlb.s2Ipa(vmid, at(ipa))] as const;
 const EL2_ALL = ["EL2_ALL", (tlb: TlbInvalidation) => tlb.el2All()] as const;
 const EL2_ASID = (asid: number) => [`EL2_ASID ${asid}`, (tlb: TlbInvalidation) => tlb.el2Asid(asid)] as const;
-const EL2_VA = (asid: number, va: number) => [`EL2_VA ASID ${asid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.el2Va(asid, at(va))] as const;
+const EL2_VA = (asid: number, va: number) =>
+  [`EL2_VA ASID ${asid} ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.el2Va(asid, at(va))] as const;
 const EL2_VAA = (va: number) => [`EL2_VAA ${va.toString(16)}`, (tlb: TlbInvalidation) => tlb.el2Va(undefined, at(va))] as const;
 
 check(
   "NS-EL1, stage 1 only, non-global",
   () => stage1(),
   [NSNH_ALL, EVERYTHING, NH_ALL(1), NH_ASID(1, 1), NH_VA(1, 1, VA), NH_VAA(1, VA), S12_VMALL(1)],
-  [NH_ALL(2), NH_ASID(2, 1), NH_ASID(1, 2), NH_VA(2, 1, VA), NH_VA(1, 2, VA), NH_VA(1, 1, VA + 0x1000), NH_VA(1, 1, VA - 0x1000), NH_VAA(2, VA), NH_VAA(1, VA + 0x1000), S12_VMALL(2), S2_IPA(1, VA), EL2_ALL, EL2_ASID(1), EL2_VA(1, VA), EL2_VAA(VA)],
+  [
+    NH_ALL(2),
+    NH_ASID(2, 1),
+    NH_ASID(1, 2),
+    NH_VA(2, 1, VA),
+    NH_VA(1, 2, VA),
+    NH_VA(1, 1, VA + 0x1000),
+    NH_VA(1, 1, VA - 0x1000),
+    NH_VAA(2, VA),
+    NH_VAA(1, VA + 0x1000),
+    S12_VMALL(2),
+    S2_IPA(1, VA),
+    EL2_ALL,
+    EL2_ASID(1),
+    EL2_VA(1, VA),
+    EL2_VAA(VA),
+  ],
 );
 
 check(
@@ -126,7 +152,18 @@ check(
   "EL2",
   () => stage1({ STRW: 2 }),
   [EVERYTHING, EL2_ALL, EL2_VA(0, VA), EL2_VA(7, VA), EL2_VAA(VA)],
-  [NSNH_ALL, NH_ALL(1), NH_ALL(0), NH_VA(1, 1, VA), NH_VAA(1, VA), S12_VMALL(1), S12_VMALL(0), EL2_ASID(1), EL2_ASID(0), EL2_VA(1, VA + 0x1000)],
+  [
+    NSNH_ALL,
+    NH_ALL(1),
+    NH_ALL(0),
+    NH_VA(1, 1, VA),
+    NH_VAA(1, VA),
+    S12_VMALL(1),
+    S12_VMALL(0),
+    EL2_ASID(1),
+    EL2_ASID(0),
+    EL2_VA(1, VA + 0x1000),
+  ],
 );
 
 check(
@@ -136,7 +173,12 @@ check(
   [NSNH_ALL, NH_ALL(1), NH_ASID(1, 1), S12_VMALL(1), EL2_ASID(2), EL2_VA(2, VA), EL2_VAA(VA + 0x1000)],
 );
 
-check("EL2-E2H, global", () => stage1({ STRW: 2, e2h: true, leaf: { nG: 0 } }), [EL2_ALL, EL2_VA(2, VA), EL2_VAA(VA)], [EL2_ASID(1), NSNH_ALL]);
+check(
+  "EL2-E2H, global",
+  () => stage1({ STRW: 2, e2h: true, leaf: { nG: 0 } }),
+  [EL2_ALL, EL2_VA(2, VA), EL2_VAA(VA)],
+  [EL2_ASID(1), NSNH_ALL],
+);
 
 check(
   "stage 2 only",
@@ -173,7 +215,10 @@ describe("tags on lookup (§3.17)", () => {
   /** Two streams with one VA in tables of their own; the second shows whether it hits the first's entry. */
   function second(first: Tags, other: Tags): number | string {
     const bench = new Bench();
-    for (const [sid, tags, pa] of [[0, first, OLD], [1, other, NEW]] as const) {
+    for (const [sid, tags, pa] of [
+      [0, first, OLD],
+      [1, other, NEW],
+    ] as const) {
       const table = bench.pageTable(1);
       table.map(VA, pa, 0x1000, tags.leaf);
       bench.stage1(sid, table, { ASID: tags.ASID ?? 1, ASET: tags.ASET ?? 0 }, { S2VMID: tags.VMID ?? 1, STRW: tags.STRW ?? 0 });
@@ -232,7 +277,15 @@ describe("range invalidation and hints (§4.4.1.1)", () => {
   test("TG 0: one page, whatever NUM, SCALE and TTL", () => {
     expect(dropped(0x3000, { tg: 0, num: 5, scale: 2, ttl: 1 })).toEqual([3, 3]);
   });
-  for (const [num, scale] of [[0, 0], [1, 0], [4, 0], [31, 0], [0, 3], [2, 2], [0, 5]] as const) {
+  for (const [num, scale] of [
+    [0, 0],
+    [1, 0],
+    [4, 0],
+    [31, 0],
+    [0, 3],
+    [2, 2],
+    [0, 5],
+  ] as const) {
     test(`NUM ${num}, SCALE ${scale}: (NUM + 1) * 2^SCALE granules from the address on`, () => {
       const pages = (num + 1) * 2 ** scale;
       expect(dropped(0x2000, { tg: 1, ttl: 3, num, scale })).toEqual([2, Math.min(63, 1 + pages)]);
@@ -347,7 +400,10 @@ describe("size and replacement", () => {
     expect(bench.result(0)).toBe(OLD);
   });
   test("BBML 1: a block with nT is not cached; BBML 2 ignores nT", () => {
-    for (const [bbml, expected] of [[1, NEW], [2, OLD]] as const) {
+    for (const [bbml, expected] of [
+      [1, NEW],
+      [2, OLD],
+    ] as const) {
       const bench = new Bench({ bbml });
       const table = bench.pageTable(1);
       table.map(0, OLD, 0x20_0000, { nT: 1 }, 2);
