@@ -85,7 +85,7 @@ export function prepareFolder(folder: string, names: readonly string[]): void {
  * @throws UsageError if the folder cannot be written
  * @throws OutputError if there is no space
  */
-export function writeFiles(folder: string, files: Readonly<Record<string, string>>): string[] {
+export function writeFiles(folder: string, files: Readonly<Record<string, string | Uint8Array>>): string[] {
   prepareFolder(folder, Object.keys(files));
   const pending: { temporary: string; path: string }[] = [];
   try {

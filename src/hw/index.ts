@@ -14,6 +14,7 @@ export * from "./smmuv3/command-text.ts";
 export * from "./smmuv3/choices-registers.ts";
 export * from "./smmuv3/lint-rules.ts";
 export * from "./smmuv3/smmu.ts";
+export * from "./smmuv3/snapshot.ts";
 export * from "./smmuv3/register-file.ts";
 export * from "./smmuv3/dma-port.ts";
 export * from "./smmuv3/machine-host.ts";

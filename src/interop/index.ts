@@ -36,6 +36,7 @@ export { Dmesg } from "./dmesg/analyse.ts";
 export { dmesgText } from "./dmesg/text.ts";
 export type { AddressSummary, CauseFound, DmesgFinding, DmesgReport, StreamSummary } from "./dmesg/types.ts";
 export { ExplainError, Explainer } from "./explain/explain.ts";
+export { explainState, type StateRequest } from "./explain/explain-state.ts";
 export { explainText } from "./explain/text.ts";
 export { replayText } from "./explain/replay-text.ts";
 export { explainDocument, replayDocument } from "./explain/documents.ts";

@@ -9,6 +9,7 @@ export * from "./run/verdict.ts";
 export * from "./run/expect.ts";
 export * from "./run/text.ts";
 export * from "./run/run.ts";
+export * from "./run/state.ts";
 export * from "./shadow/ownership.ts";
 export * from "./monitors/monitor.ts";
 export * from "./scenario/types.ts";

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce run`: one scenario, or one cell of the matrix, with its verdict, timeline and evidence. */
+import { basename, dirname } from "node:path";
+import { gzipSync } from "node:zlib";
 import type { Argv, CommandModule } from "yargs";
 import {
+  type MachineState,
   ScenarioError,
   type RunResult,
   brokenExpectations,
@@ -16,9 +19,10 @@ import {
   runScenario,
   runText,
   type Scenario,
+  stateText,
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { readInput } from "../files.ts";
+import { prepareFolder, readInput, writeFiles } from "../files.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
 import { chosenSeed } from "../seed.ts";
@@ -30,6 +34,8 @@ interface RunArguments {
   readonly cell: string | undefined;
   readonly layout: string | undefined;
   readonly seed: string | undefined;
+  readonly "save-state": string | undefined;
+  readonly at: string | undefined;
   readonly json: boolean;
   readonly "log-level": LogLevel;
 }
@@ -63,18 +69,44 @@ function exitCodeOf(scenario: Scenario, result: RunResult, broken: readonly stri
   return result.inconclusive ? ExitCode.inconclusive : ExitCode.ok;
 }
 
+/** `--at`: ms after the way down began, as a run's own output counts; undefined: at the end. */
+function momentOf({ at, "save-state": file }: RunArguments): number | undefined {
+  if (at === undefined) return undefined;
+  if (file === undefined) throw new UsageError("--at goes with --save-state");
+  const ms = /^\+?[0-9]+(\.[0-9]{1,6})?$/.test(at) ? Number(at) : Number.NaN;
+  if (!(ms <= 1e6)) throw new UsageError(`--at ${at}: a moment is a number of ms after the way down began, such as +0.455`);
+  return ms;
+}
+
+function saveState(file: string, state: MachineState | undefined, { at }: RunArguments): void {
+  if (state === undefined) throw new UsageError(`--at ${at}: the run is over before that; nothing was saved`);
+  const text = stateText(state);
+  writeFiles(dirname(file), { [basename(file)]: file.endsWith(".gz") ? gzipSync(text) : text });
+  process.stderr.write(`saved ${file}\n`);
+}
+
 function run(argv: RunArguments): void {
   const seed = chosenSeed(argv.seed);
   const { scenario, words } = chosenScenario(argv);
+  const file = argv["save-state"];
+  const saveAtMs = momentOf(argv);
+  if (file !== undefined) prepareFolder(dirname(file), [basename(file)]);
+  let state: MachineState | undefined;
   const log = makeLogger(argv["log-level"]);
   // Documents say it as from the root of a clone, so that the same run gives the same bytes everywhere.
   const program = argv.json ? "node bin/quiesce.js" : invocation();
-  const result = runScenario(scenario, { seed, replay: `${program} run ${words} --seed 0x${seed.toString(16)}` });
+  const result = runScenario(scenario, {
+    seed,
+    replay: `${program} run ${words} --seed 0x${seed.toString(16)}`,
+    ...(file === undefined ? {} : { save: (saved: MachineState) => (state = saved) }),
+    ...(saveAtMs === undefined ? {} : { saveAtMs }),
+  });
   for (const line of result.log) log.debug({ kernel: line.kernel, ns: line.time }, line.text);
   for (const [what, count] of Object.entries(result.notModelled)) log.info({ what, count }, "not modelled");
   const broken = brokenExpectations(scenario, result);
   if (argv.json) printJson(runDocument(scenario, result, broken));
   else print(runText(scenario, result, broken, painter()));
+  if (file !== undefined) saveState(file, state, argv);
   process.exitCode = exitCodeOf(scenario, result, broken);
 }
 
@@ -91,6 +123,16 @@ export const runCommand: CommandModule<object, RunArguments> = {
         requiresArg: true,
       })
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
+      .option("save-state", {
+        type: "string",
+        describe: "write the machine's state to this file, for quiesce explain (packed if it ends in .gz)",
+        requiresArg: true,
+      })
+      .option("at", {
+        type: "string",
+        describe: "with --save-state: ms after the way down began, such as +0.455 (default: the end of the run)",
+        requiresArg: true,
+      })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .option("log-level", {
         choices: LOG_LEVELS,
@@ -108,6 +150,7 @@ export const runCommand: CommandModule<object, RunArguments> = {
         examples(
           ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
           ["quiesce run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"],
+          ["quiesce run --cell none/tmc-etr/no-hook/kexec --save-state s.gz --at +6", "and the machine as it is 6 ms into the way down"],
         ),
       ),
   handler: run,

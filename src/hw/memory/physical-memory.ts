@@ -9,6 +9,7 @@
 const CHUNK_BITS = 16;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_SIZE - 1;
+const PAGE_SIZE = 4096;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
@@ -128,6 +129,17 @@ export class PhysicalMemory {
         this.#write(address + done).bytes.fill(value, offset, offset + part);
       }
       done += part;
+    }
+  }
+
+  /** The pages of 4 KiB that hold anything but zeros, in order of address. */
+  *pages(): Generator<{ readonly address: number; readonly bytes: Uint8Array }> {
+    for (const index of [...this.#chunks.keys()].sort((a, b) => a - b)) {
+      const { bytes, words } = this.#chunks.get(index)!;
+      for (let offset = 0; offset < CHUNK_SIZE; offset += PAGE_SIZE) {
+        const used = words.subarray(offset / 4, (offset + PAGE_SIZE) / 4).some((word) => word !== 0);
+        if (used) yield { address: index * CHUNK_SIZE + offset, bytes: bytes.slice(offset, offset + PAGE_SIZE) };
+      }
     }
   }
 

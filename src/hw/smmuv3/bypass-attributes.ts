@@ -35,6 +35,13 @@ export class BypassAttributes {
     this.#inForce = value;
   }
 
+  /** Takes what the register says as in force: an Update in progress is over. */
+  restore(): void {
+    const value = this.#store.get(GBPA) & ~UPDATE;
+    this.#store.set(GBPA, value >>> 0);
+    this.#inForce = this.#effective(value);
+  }
+
   /** True if a write counts: it must set Update. (While Update is 1 the register's guard holds.) */
   accepts(value: number): boolean {
     return (value & UPDATE) !== 0;

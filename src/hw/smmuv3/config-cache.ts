@@ -74,6 +74,16 @@ export class ConfigCache implements ConfigInvalidation {
     return { stes: this.#stes.size, cds: this.#cds.size, level1: this.#level1.size + this.#level1Cds.size };
   }
 
+  /** The STEs, cached longest ago first. */
+  stes(): readonly SteEntry[] {
+    return [...this.#stes.values()];
+  }
+
+  /** The level-1 descriptors of Stream tables, likewise. */
+  level1(): readonly Level1Entry[] {
+    return [...this.#level1.values()];
+  }
+
   findSte(streamId: number): SteEntry | undefined {
     return this.#stes.get(streamId);
   }

@@ -109,6 +109,18 @@ export class RegisterFile implements RegisterView {
     this.#words[offset >>> 2] = value;
   }
 
+  /** All words that are not zero, as [offset, value], in order. */
+  words(): [number, number][] {
+    return Array.from(this.#words, (value, index): [number, number] => [4 * index, value]).filter(([, value]) => value !== 0);
+  }
+
+  /** Puts the words of another instance of this configuration in place of its own. Nothing is in transition afterwards. */
+  restore(words: readonly (readonly [number, number])[]): void {
+    this.#words.fill(0);
+    for (const [offset, value] of words) this.set(offset, value);
+    this.#bypass.restore();
+  }
+
   /** Calls `hook` after software has written the word at `offset`. */
   onWrite(offset: number, hook: (value: number, old: number) => void): void {
     this.#writeHooks.set(offset, hook);

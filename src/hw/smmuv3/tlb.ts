@@ -213,6 +213,24 @@ export class Tlb implements TlbInvalidation {
     into.forcedWriteBack = (attr & 0x1_0000) !== 0;
   }
 
+  /** All entries with their tags, in the order of their slots. */
+  *entries(): Generator<TlbEntry> {
+    for (let slot = 0; slot < this.capacity; slot++) {
+      const tag = this.#tag[slot]!;
+      if (tag === 0) continue;
+      const entry = new TlbEntry();
+      this.read(slot, entry);
+      entry.kind = ((tag >> KIND_SHIFT) & 3) as TlbKind;
+      entry.nested = (tag & NESTED) !== 0;
+      entry.aset = (tag & ASET) === 0 ? 0 : 1;
+      entry.vmid = this.#id[slot]! & 0xffff;
+      entry.asid = this.#id[slot]! >>> 16;
+      entry.hi = this.#hi[slot]! >>> 0;
+      entry.lo = this.#lo[slot]! >>> 0;
+      yield entry;
+    }
+  }
+
   /** Keeps a translation. @returns its slot, or -1 if it is not kept */
   insert(entry: TlbEntry): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;

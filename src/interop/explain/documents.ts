@@ -65,14 +65,17 @@ export function replayDocument(
 }
 
 /** `quiesce/explain@1`. */
-export function explainDocument({ recorded, differences, stale, ...rest }: Explanation): object {
+export function explainDocument({ subject, recorded, differences, stale, ...rest }: Explanation): object {
   return {
     schema: "quiesce/explain@1",
+    ...subject,
     ...rest,
-    recorded: {
-      answer: answerDocument(recorded.answer),
-      architecture: recorded.architecture ? answerDocument(recorded.architecture) : null,
-    },
+    recorded: recorded
+      ? {
+          answer: answerDocument(recorded.answer),
+          architecture: recorded.architecture ? answerDocument(recorded.architecture) : null,
+        }
+      : null,
     differences: differences.map(findingDocument),
     stale: stale.map(staleDocument),
   };

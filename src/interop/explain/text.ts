@@ -59,23 +59,33 @@ function walkLines(walk: Walkthrough, paint: Paint, brief: boolean = false): str
   return [...walk.steps.flatMap(lines), ...resultLines(walk.result, paint)];
 }
 
+function headline({ subject, request }: Explanation): string {
+  const where = "record" in subject ? `record ${subject.record} of ${subject.scenario}` : `${subject.state}, ${subject.moment}`;
+  const who = `StreamID ${request.streamId}${request.substreamId === undefined ? "" : `, SubstreamID ${request.substreamId}`}`;
+  return `${where}: ${request.access} of ${request.address} by ${who}`;
+}
+
+/** What the recorded SMMU made of it, and where the model does not say the same. */
+function recordedLines({ recorded, differences }: Explanation, paint: Paint): string[] {
+  if (recorded === undefined) return [];
+  const { answer, architecture } = recorded;
+  const wanted = architecture === undefined ? "" : `; by the architecture, says the recorder's own model: ${answerText(architecture)}`;
+  return [
+    ...hanging("", `the recorded SMMU answered: ${answerText(answer)}${wanted}`),
+    ...differences.flatMap((finding) => differenceLines(finding, paint)),
+  ];
+}
+
 export function explainText(explanation: Explanation, paint: Paint): string {
-  const { record, scenario, request, registers, withCaches, fromMemory, differs, stale, recorded, differences } = explanation;
+  const { request, registers, withCaches, fromMemory, differs, stale } = explanation;
   const injected =
     request.injected === "" ? [] : hanging("", `in memory, for this request alone, the recording changed: ${request.injected}`);
-  const wanted =
-    recorded.architecture === undefined ? "" : `; by the architecture, says the recorder's own model: ${answerText(recorded.architecture)}`;
   const fromCaches = `from caches came ${withCaches.cached.join(", ")}`;
   const verdict = differs
     ? paint("corrupt", "memory says something else than the caches")
     : paint("clean", "memory says the same as the caches");
   const blocks = [
-    [
-      ...hanging("", `record ${record} of ${scenario}: ${request.access} of ${request.address} by StreamID ${request.streamId}`).map(
-        (line) => paint("bold", line),
-      ),
-      ...injected,
-    ],
+    [...hanging("", headline(explanation)).map((line) => paint("bold", line)), ...injected],
     registers.flatMap(({ name, value, says }) => hanging(`${name.padEnd(16)} `, `${value}: ${says}`)),
     ...(fromMemory === undefined
       ? [[paint("bold", "step by step (nothing came from a cache)"), ...walkLines(withCaches, paint)]]
@@ -87,10 +97,7 @@ export function explainText(explanation: Explanation, paint: Paint): string {
     stale.flatMap(({ what, cached, inMemory, missing }) =>
       hanging("stale   ", `the ${what} cache says ${cached}, memory ${inMemory}; missing: ${missing}`),
     ),
-    [
-      ...hanging("", `the recorded SMMU answered: ${answerText(recorded.answer)}${wanted}`),
-      ...differences.flatMap((finding) => differenceLines(finding, paint)),
-    ],
+    recordedLines(explanation, paint),
   ];
   return `${blocks
     .filter((block) => block.length > 0)

@@ -47,12 +47,14 @@ export interface Walkthrough {
 }
 
 export interface Explanation {
-  readonly record: number;
-  readonly scenario: string;
+  /** Where the translation was taken from: a recording's record, or a state that a run saved. */
+  readonly subject: { readonly record: number; readonly scenario: string } | { readonly state: string; readonly moment: string };
   readonly request: {
     readonly streamId: string;
+    readonly substreamId: string | undefined;
     readonly address: string;
-    readonly access: "read" | "write";
+    /** "read", "write", "instruction read", with "privileged" before it where it is. */
+    readonly access: string;
     /** What the recording changed in memory for this request alone. */
     readonly injected: string;
   };
@@ -64,8 +66,8 @@ export interface Explanation {
   /** True if the caches and memory say different things. */
   readonly differs: boolean;
   readonly stale: readonly StaleUse[];
-  /** What the recorded SMMU answered, and what the recorder's own model says the architecture wants. */
-  readonly recorded: { readonly answer: TranslationAnswer; readonly architecture: TranslationAnswer | undefined };
+  /** What the recorded SMMU answered, and what the recorder's own model says the architecture wants; undefined for a state. */
+  readonly recorded: { readonly answer: TranslationAnswer; readonly architecture: TranslationAnswer | undefined } | undefined;
   /** Where the model and the recording do not say the same. */
   readonly differences: readonly Finding[];
 }

@@ -145,12 +145,7 @@ export class Replayer {
     return this.#smmu;
   }
 
-  /** The request that was translated last, with its outputs. */
-  get transaction(): Transaction {
-    return this.#tx;
-  }
-
-  /** How it left the SMMU. */
+  /** How the request that was translated last left the SMMU. */
   get outcome(): Outcome {
     return this.#outcome;
   }
@@ -317,7 +312,8 @@ export class Replayer {
     if (page0 >= EVENTQ_BASE && page0 < EVENTQ_BASE + 8) this.#readEventqMask();
   }
 
-  #request(record: Request): Outcome {
+  /** The transaction of a request, not yet translated. */
+  transactionOf(record: Request): Transaction {
     const tx = this.#tx;
     tx.streamId = record.sid;
     tx.substreamId = -1;
@@ -326,7 +322,11 @@ export class Replayer {
     tx.write = record.write;
     tx.instruction = false;
     tx.privileged = false;
-    this.#outcome = this.smmu.translate(tx);
+    return tx;
+  }
+
+  #request(record: Request): Outcome {
+    this.#outcome = this.smmu.translate(this.transactionOf(record));
     return this.#outcome;
   }
 

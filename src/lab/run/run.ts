@@ -22,6 +22,7 @@ import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
 import { FIRST, Kernels, SECOND } from "./kernels.ts";
 import type { RunResult } from "./result.ts";
+import { type MachineState, stateOf } from "./state.ts";
 import { TimelineRecorder } from "./timeline.ts";
 import type { SecondKernel, WayDown } from "./types.ts";
 import { verdictOf } from "./verdict.ts";
@@ -31,6 +32,10 @@ export interface RunOptions {
   readonly seed: number;
   /** The command line that repeats this run, for the report. */
   readonly replay: string;
+  /** Called with the machine's state once: at `saveAtMs` of virtual time after the way down began, or at the end. */
+  readonly save?: (state: MachineState) => void;
+  /** At least 0; undefined: when the run is over. */
+  readonly saveAtMs?: number;
   /** Further code of the first kernel: a driver under trial, for a device whose own driver is absent. */
   readonly drivers?: readonly DriverModule[];
 }
@@ -86,6 +91,8 @@ class Run {
   readonly #chronicle: Chronicle;
   readonly #counters = new WayDownCounters();
   readonly #recorder = new TimelineRecorder();
+  /** What the lint said of the SMMU's driver, by rule. */
+  readonly #lint = new Map<string, number>();
   #wayDownAt = 0;
   #inconclusive = false;
 
@@ -101,6 +108,7 @@ class Run {
     this.#chronicle.attach(this.#trace);
     this.#counters.attach(this.#trace, FIRST);
     this.#recorder.attach(this.#trace);
+    this.#trace.on("smmu.lint", ({ data }) => this.#lint.set(data.rule, (this.#lint.get(data.rule) ?? 0) + 1));
   }
 
   #step(step: MachineStep, kernel: string): void {
@@ -168,6 +176,7 @@ class Run {
     if (this.#work()) {
       this.#wayDownAt = simulation.now;
       this.#step("way-down", FIRST);
+      this.#saveLater();
       const first = this.#kernels.first!;
       const task = first.spawn(`${wayDown}:1`, this.#wayDown(first));
       // Nobody goes on with a way down whose task has died.
@@ -178,8 +187,19 @@ class Run {
     } else {
       second = this.#firstFailure();
     }
+    this.#machine.smmu.audit();
     for (const monitor of this.#monitors.all) monitor.finish(simulation.now);
+    if (this.#options.saveAtMs === undefined) this.#save("the end of the run");
     return this.#result(second);
+  }
+
+  #saveLater(): void {
+    const { saveAtMs, save } = this.#options;
+    if (save && saveAtMs !== undefined) this.#machine.simulation.after(saveAtMs * MS, () => this.#save(`+${saveAtMs.toFixed(3)} ms`));
+  }
+
+  #save(moment: string): void {
+    this.#options.save?.(stateOf(this.#machine, this.#scenario.title, moment, this.#options.replay));
   }
 
   /** What became of a first kernel that did not come to its end. */
@@ -235,6 +255,7 @@ class Run {
       milestones: this.#chronicle.milestones,
       timeline: this.#recorder.timeline(start, Math.min(simulation.now, this.#wayDownAt + SHOWN_NS)),
       sites: this.#recorder.sites,
+      lint: Object.fromEntries(this.#lint),
       notModelled: Object.fromEntries(notModelled.counts),
       log: this.#chronicle.log,
       interestingDevices: [...clientDevices, names.smmu],

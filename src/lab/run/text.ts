@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A run as text for a terminal of 80 columns, and as a document `quiesce/run@1`. */
-import { hex } from "../../hw/index.ts";
+import { hex, lintRules } from "../../hw/index.ts";
 import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
@@ -46,6 +46,14 @@ function dma(run: RunResult): string[] {
   ];
 }
 
+/** What the model says of the SMMU's driver, where it says something. */
+function lint(run: RunResult): string[] {
+  return Object.entries(run.lint).flatMap(([rule, count], index) => {
+    const text = lintRules.find(({ id }) => id === rule)?.text ?? rule;
+    return hanging(index === 0 ? "driver lint   " : "              ", `${count} × ${rule}: ${text}`);
+  });
+}
+
 function evidence(item: Evidence, origin: number): string[] {
   const addresses = [...new Set([item.address, item.physical].filter((address) => address !== undefined).map((address) => hex(address)))];
   const given = item.givenUpBy === undefined || item.text.includes(item.givenUpBy) ? "" : `; given up by ${item.givenUpBy}`;
@@ -83,7 +91,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
       ...wrap(`source: ${scenario.source.trim().replace(/\s+/g, " ")}`, WIDTH).map((line) => paint("dim", line)),
     ],
     chronicle(run, paint),
-    [...dma(run), ...stuck],
+    [...dma(run), ...stuck, ...lint(run)],
     oops,
     run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),
     [
