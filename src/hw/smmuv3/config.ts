@@ -52,6 +52,12 @@ export interface SmmuConfig {
   readonly ats: boolean;
   /** Not modelled: must be false. */
   readonly pri: boolean;
+  /** IDR0.HTTU: 0 none, 1 Access flag, 2 and dirty state, 3 and Access flag of table descriptors. */
+  readonly httu: 0 | 1 | 2 | 3;
+  /** IDR0.VMW: VMID wildcards. */
+  readonly vmw: boolean;
+  /** IDR0.DORMHINT. */
+  readonly dormhint: boolean;
   /** IDR0.STALL_MODEL: "terminate" 0b01, "both" 0b00, "force" 0b10. Only "terminate" is modelled. */
   readonly stallModel: "terminate" | "both" | "force";
   /** IDR0.TERM_MODEL: true: faults always abort and CD.A must be 1; false: CD.A selects abort or RAZ/WI. */
@@ -71,6 +77,22 @@ export interface SmmuConfig {
   readonly e0pd: boolean;
   /** IDR3.PTWNNC: with S2PTW 0, walks that stage 2 maps as Device are done as Normal Non-cacheable. */
   readonly ptwnnc: boolean;
+  /** IDR3.STT: small translation tables. */
+  readonly stt: boolean;
+  /** IDR3.EPAN: PAN also where unprivileged software may execute. */
+  readonly epan: boolean;
+  /** IDR3.S1PI, S2PI, S2PO: permission indirection and overlay. */
+  readonly s1pi: boolean;
+  readonly s2pi: boolean;
+  readonly s2po: boolean;
+  /** IDR3.AIE: sixteen memory types of stage 1. */
+  readonly aie: boolean;
+  /** IDR3.MTEPERM: NoTagAccess encodings of stage 2's MemAttr. */
+  readonly mteperm: boolean;
+  /** IDR3.THE: translation hardening. */
+  readonly the: boolean;
+  /** IDR5.DS: 52-bit addresses with 4 and 16 KiB granules (LPA2). */
+  readonly ds: boolean;
   /** IDR1.CMDQS, EVENTQS, PRIQS: log2 of the largest queue in entries, 0 … 19. */
   readonly cmdqLog2Max: number;
   readonly eventqLog2Max: number;
@@ -90,31 +112,7 @@ export interface SmmuConfig {
 }
 
 /** Features that a configuration may name only to be refused. */
-export type BeyondFeature =
-  | "httu"
-  | "btm"
-  | "secure"
-  | "realm"
-  | "root"
-  | "ecmdq"
-  | "atos"
-  | "mpam"
-  | "pmcg"
-  | "dpt"
-  | "d128"
-  | "ds"
-  | "stt"
-  | "pbha"
-  | "the"
-  | "s1pi"
-  | "s2pi"
-  | "s2po"
-  | "aie"
-  | "epan"
-  | "mteperm"
-  | "presets"
-  | "vmw"
-  | "dormhint";
+export type BeyondFeature = "btm" | "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "pbha" | "presets";
 
 /** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
 export interface SmmuTiming {
@@ -210,11 +208,15 @@ function checkShape(config: SmmuConfig): void {
   if (unknown.length > 0) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: unknown is ${unknown.join(", ")}`);
 }
 
+/** Features that a configuration can name and that are not modelled. */
+const NOT_YET = ["httu", "vmw", "dormhint", "stt", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the", "ds"] as const;
+
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
   if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
   if (c.stallModel !== "terminate") throw new NotModelledError(`configuration ${c.name}: stalling faults (IDR0.STALL_MODEL)`);
+  for (const feature of NOT_YET) if (c[feature]) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
   if (c.version > 3) throw new NotModelledError(`configuration ${c.name}: SMMUv3.4 (its mandatory EPAN and MTEPERM)`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
     if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);

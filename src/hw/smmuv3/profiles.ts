@@ -2,6 +2,22 @@
 /** Named configurations: the fullest one, those of well-known implementations as far as they are modelled, the smallest one. */
 import type { SmmuConfig } from "./config.ts";
 
+/** Features that most parts have not got. */
+const fewHave = {
+  httu: 0,
+  vmw: false,
+  dormhint: false,
+  stt: false,
+  epan: false,
+  s1pi: false,
+  s2pi: false,
+  s2po: false,
+  aie: false,
+  mteperm: false,
+  the: false,
+  ds: false,
+} as const;
+
 const max: SmmuConfig = {
   name: "max",
   version: 3,
@@ -37,6 +53,7 @@ const max: SmmuConfig = {
   fwb: true,
   e0pd: true,
   ptwnnc: true,
+  ...fewHave,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,
@@ -51,6 +68,7 @@ const max: SmmuConfig = {
 /** QEMU's emulated SMMUv3 in its nested form: all ID registers as QEMU reports them, everything acknowledged at once. */
 const qemu: SmmuConfig = {
   ...max,
+  ...fewHave,
   name: "qemu",
   version: 1,
   sidSize: 16,
@@ -77,6 +95,7 @@ const qemu: SmmuConfig = {
 /** A server part as Linux meets it: Arm MMU-600 r2p0 with its ATS, PRI, stalling and HTTU left out. */
 const linuxTypical: SmmuConfig = {
   ...max,
+  ...fewHave,
   name: "linux-typical",
   version: 2,
   sidSize: 24,
@@ -91,6 +110,7 @@ const linuxTypical: SmmuConfig = {
 /** The SMMUv3AEM of Arm's Fixed Virtual Platforms with its usual parameters, as far as modelled. */
 const fvp: SmmuConfig = {
   ...max,
+  ...fewHave,
   name: "fvp",
   version: 1,
   sidSize: 16,
@@ -109,6 +129,7 @@ const fvp: SmmuConfig = {
 /** The least that is useful: stage 1 with 4KB pages, a linear Stream table of 64 streams, wired interrupts only. */
 const tiny: SmmuConfig = {
   ...max,
+  ...fewHave,
   name: "tiny",
   version: 0,
   stage2: false,

@@ -156,7 +156,7 @@ describe("validateConfig", () => {
     ["v3.4", { version: 4 }],
     ["Secure state", { beyond: { secure: true } }],
     ["ECMDQs", { beyond: { ecmdq: true } }],
-    ["HTTU", { beyond: { httu: true } }],
+    ["HTTU", { httu: 2 }],
   ];
 
   test.each(notModelled)("refuses %s as not modelled", (_what, change) => {
