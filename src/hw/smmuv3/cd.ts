@@ -6,6 +6,7 @@ import { CdFields } from "./cd-fields.ts";
 import { brokenCdRule, type CdRule, hasTwoTables, stage1Granule, tableInUse } from "./cd-rules.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { Ste } from "./ste.ts";
+import { VaLookup } from "./tlb-tags.ts";
 
 /** One half of the stage-1 address space: TTB0 or TTB1. */
 export interface Stage1Half {
@@ -45,6 +46,8 @@ export interface Cd {
   /** TLB tags; 0 where the StreamWorld has none. */
   readonly asid: number;
   readonly aset: number;
+  /** Where its translations are cached. */
+  readonly lookup: VaLookup;
   /** CD.A and CD.R. */
   readonly abort: boolean;
   readonly record: boolean;
@@ -70,6 +73,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     twoPrivileges: twoTables,
     asid: twoTables ? f.ASID : 0,
     aset: twoTables ? f.ASET : 0,
+    lookup: new VaLookup(ste.world, ste.stage2 !== undefined, ste.vmid, twoTables ? f.ASID : 0, twoTables ? f.ASET : 0),
     abort: f.A === 1,
     record: f.R === 1,
     memoryTypes: memoryTypes(f),

@@ -6,6 +6,7 @@
  * architecture has and this model does not is refused here, so that no ID bit ever promises it.
  */
 import { HostMisuseError, NotModelledError } from "../errors.ts";
+import type { Replacement } from "./tagged-cache.ts";
 import { profiles, type ProfileName } from "./profiles.ts";
 
 export { profiles, type ProfileName };
@@ -127,6 +128,10 @@ export interface CacheSizes {
   readonly ste: number;
   readonly cd: number;
   readonly tlb: number;
+  /** Table descriptors of either stage. */
+  readonly walk: number;
+  /** Which entry makes room in a full TLB or walk cache. */
+  readonly replacement: Replacement;
 }
 
 /** One dependency rule: `section` is where IHI 0070 says so. */
@@ -236,8 +241,8 @@ export function validateConfig(config: SmmuConfig): void {
   }
   const { commandNs, updateNs } = config.timing;
   if (!(commandNs >= 0 && updateNs >= 0)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: times are at least 0 ns`);
-  const { ste, cd, tlb } = config.caches;
-  if (![ste, cd, tlb].every((entries) => Number.isInteger(entries) && entries >= 0)) {
+  const { ste, cd, tlb, walk } = config.caches;
+  if (![ste, cd, tlb, walk].every((entries) => Number.isInteger(entries) && entries >= 0)) {
     throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: cache sizes are whole numbers of entries, at least 0`);
   }
 }

@@ -16,9 +16,9 @@ export class Descriptor {
   readonly #words = new Uint32Array(2);
 
   /** @returns false on an external abort */
-  fetch(host: SmmuHost, kind: SmmuAccessKind, address: number, bigEndian: boolean): boolean {
+  fetch(host: SmmuHost, kind: SmmuAccessKind, address: number, level: number, bigEndian: boolean): boolean {
     const words = this.#words;
-    if (host.load(kind, address, words, 2) !== BusStatus.ok) return false;
+    if (host.load(kind, address, words, 2, level) !== BusStatus.ok) return false;
     this.hi = bigEndian ? swapBytes(words[0]!) : words[1]!;
     this.lo = bigEndian ? swapBytes(words[1]!) : words[0]!;
     return true;

@@ -20,8 +20,12 @@ export interface SmmuHost {
   now(): number;
   /** Calls `action` `delayNs` from now, as a device event. */
   after(delayNs: number, action: () => void): ScheduledEvent;
-  /** Physical read of `count` 32-bit words. @param address a multiple of 4 */
-  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number): BusStatus;
+  /**
+   * Physical read of `count` 32-bit words.
+   * @param address a multiple of 4
+   * @param level of a translation descriptor: that of its table, -1 … 3
+   */
+  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number): BusStatus;
   /** Physical write of `count` 32-bit words. */
   store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number): BusStatus;
   /** Reads without any side effect or trace, for the stale-use detector. */

@@ -60,7 +60,7 @@ const max: SmmuConfig = {
   gbpaResetAbort: false,
   page0Alias: false,
   timing: { commandNs: 100, updateNs: 200 },
-  caches: { ste: 256, cd: 256, tlb: 1024 },
+  caches: { ste: 256, cd: 256, tlb: 1024, walk: 256, replacement: "round-robin" },
   iidr: 0,
   pidr: [0, 0, 0, 0, 0, 0, 0x08, 0],
 };
@@ -89,6 +89,7 @@ const qemu: SmmuConfig = {
   priqLog2Max: 0,
   page0Alias: true,
   timing: { commandNs: 0, updateNs: 0 },
+  caches: { ste: 256, cd: 256, tlb: 1024, walk: 0, replacement: "round-robin" },
   pidr: [0x04, 0, 0, 0, 0x84, 0xb4, 0xf0, 0x10],
 };
 
@@ -123,7 +124,7 @@ const fvp: SmmuConfig = {
   fwb: false,
   e0pd: false,
   ptwnnc: false,
-  caches: { ste: 64, cd: 64, tlb: 256 },
+  caches: { ste: 64, cd: 64, tlb: 256, walk: 64, replacement: "round-robin" },
 };
 
 /** The least that is useful: stage 1 with 4KB pages, a linear Stream table of 64 streams, wired interrupts only. */
@@ -161,7 +162,7 @@ const tiny: SmmuConfig = {
   cmdqLog2Max: 8,
   eventqLog2Max: 7,
   priqLog2Max: 0,
-  caches: { ste: 8, cd: 8, tlb: 32 },
+  caches: { ste: 8, cd: 8, tlb: 32, walk: 0, replacement: "round-robin" },
 };
 
 export type ProfileName = "max" | "qemu" | "linux-typical" | "fvp" | "tiny";

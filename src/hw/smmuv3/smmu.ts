@@ -62,7 +62,7 @@ export class Smmu implements MmioDevice {
       detector,
       choices,
     });
-    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlb });
+    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlbMaintenance });
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */

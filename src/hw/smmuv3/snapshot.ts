@@ -11,7 +11,8 @@ import { type SmmuConfig } from "./config.ts";
 import { StreamWorld } from "./ports.ts";
 import type { Smmu } from "./smmu.ts";
 import { decodeSte } from "./ste.ts";
-import { TlbEntry } from "./tlb.ts";
+import { TlbEntry } from "./tlb-entry.ts";
+import type { WalkEntry } from "./walk-cache.ts";
 
 /** A structure as a cache has it. Addresses are physical, words are 32 bits. */
 export interface CachedWords {
@@ -48,6 +49,7 @@ export interface SmmuSnapshot {
   readonly stes: readonly SteSnapshot[];
   readonly level1: readonly Level1Snapshot[];
   readonly tlb: readonly TlbSnapshot[];
+  readonly walks: readonly WalkEntry[];
 }
 
 function level1Snapshot(entry: Level1Entry): Level1Snapshot {
@@ -78,13 +80,14 @@ function steSnapshot({ streamId, ste, level1, cds, level1Cds }: SteEntry): SteSn
 
 /** What there is to see of an SMMU. */
 export function snapshotOf(smmu: Smmu): SmmuSnapshot {
-  const { configCache, tlb } = smmu.translation;
+  const { configCache, tlb, walks } = smmu.translation;
   return {
     config: smmu.config,
     registers: smmu.registers.words(),
     stes: configCache.stes().map(steSnapshot),
     level1: configCache.level1().map(level1Snapshot),
     tlb: Array.from(tlb.entries(), ({ cacheable: _cacheable, ...entry }) => entry),
+    walks: [...walks.entries()],
   };
 }
 
@@ -98,7 +101,7 @@ function level1Of(snapshot: Level1Snapshot): Level1Entry {
  */
 export function restoreSnapshot(smmu: Smmu, snapshot: SmmuSnapshot): void {
   const { config } = smmu;
-  const { configCache, tlb } = smmu.translation;
+  const { configCache, tlb, walks } = smmu.translation;
   smmu.reset();
   smmu.registers.restore(snapshot.registers);
   for (const entry of snapshot.level1) configCache.keepLevel1(level1Of(entry));
@@ -121,6 +124,7 @@ export function restoreSnapshot(smmu: Smmu, snapshot: SmmuSnapshot): void {
     }
   }
   for (const entry of snapshot.tlb) tlb.insert(Object.assign(new TlbEntry(), entry));
+  for (const entry of snapshot.walks) walks.restore(entry);
 }
 
 function structure(words: readonly number[]): Uint32Array {

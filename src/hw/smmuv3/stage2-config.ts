@@ -4,10 +4,13 @@ import type { GranuleBits } from "./address-size.ts";
 import { alignTable, effectiveSize, granuleOutputLimit, strideOf } from "./address-size.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { SteFields } from "./ste-fields.ts";
+import { IpaLookup } from "./tlb-tags.ts";
 
 /** Parameters of stage-2 translation of one stream. */
 export interface Stage2Config {
   readonly vmid: number;
+  /** Where its translations are cached. */
+  readonly lookup: IpaLookup;
   readonly granule: GranuleBits;
   readonly startLevel: number;
   /** IPA bits. */
@@ -65,6 +68,7 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
   const outputBits = stage2OutputBits(f, config);
   return {
     vmid: f.S2VMID,
+    lookup: new IpaLookup(f.S2VMID),
     granule,
     startLevel,
     inputBits,

@@ -12,12 +12,14 @@ import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
 import { IPA_ENTRY, type Tlb, TlbEntry } from "./tlb.ts";
+import type { WalkCache } from "./walk-cache.ts";
 import { Step } from "./trail.ts";
 
 export interface Stage2Deps {
   readonly config: SmmuConfig;
   readonly host: SmmuHost;
   readonly tlb: Tlb;
+  readonly walks: WalkCache;
   readonly fault: Fault;
   readonly detector: StaleDetector | undefined;
 }
@@ -49,7 +51,7 @@ export class Stage2 {
     const lo = low32(ipa);
     const mark = detector === undefined ? 0 : detector.trail.length;
     // 7.2
-    const slot = tlb.lookupIpa(stage2.vmid, hi, lo);
+    const slot = tlb.lookupIpa(stage2.lookup, hi, lo);
     if (slot >= 0) {
       tlb.read(slot, entry);
       detector?.ipaHit(slot, stage2, ipa);
@@ -71,7 +73,7 @@ export class Stage2 {
   }
 
   #walk(stage2: Stage2Config, ipa: number, purpose: FaultClass): boolean {
-    const { host, fault, detector } = this.#deps;
+    const { host, fault, walks, detector } = this.#deps;
     const { granule, inputBits } = stage2;
     const descriptor = this.#descriptor;
     const hi = high32(ipa);
@@ -79,10 +81,16 @@ export class Stage2 {
     // 7.3
     if (ipa >= 2 ** inputBits) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
     // 7.4, 7.5
+    const context = walks.ipaContext(stage2.lookup);
     let table = stage2.table;
-    for (let level = stage2.startLevel; ; level++) {
+    let level = walks.deepest(context, granule, stage2.startLevel, hi, lo) + 1;
+    if (level > stage2.startLevel) {
+      table = walks.table(walks.slot);
+      detector?.stage2WalkHit(walks.slot, stage2, ipa);
+    }
+    for (const mark = detector?.trail.length ?? 0; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === stage2.startLevel, hi, lo);
-      if (!descriptor.fetch(host, "tt-s2", address, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
+      if (!descriptor.fetch(host, "tt-s2", address, level, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
       const kind = descriptor.kind(granule, level, this.#wide);
       if (kind === DescriptorKind.invalid) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
       const isLeaf = kind === DescriptorKind.leaf;
@@ -96,6 +104,8 @@ export class Stage2 {
       );
       if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output);
       table = output;
+      const kept = walks.keep(context, granule, level, hi, lo, table, 0);
+      if (kept >= 0) detector?.keepWalk(kept, mark, stage2.table, -1);
     }
   }
 

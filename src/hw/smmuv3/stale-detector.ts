@@ -18,8 +18,15 @@ import { type SmmuEvents, type SmmuHost, type StaleUse, StreamWorld, Transaction
 import type { Stage2Config } from "./stage2-config.ts";
 import { cdMask, descriptorMask, level1Mask, steMask } from "./stale-masks.ts";
 import type { Ste } from "./ste.ts";
-import type { Tlb, TlbEntry } from "./tlb.ts";
+import type { TaggedCache } from "./tagged-cache.ts";
+import type { TlbEntry } from "./tlb-entry.ts";
 import { Origin, Step, Trail } from "./trail.ts";
+
+/** The caches whose entries are compared with memory. */
+export interface WatchedCaches {
+  readonly tlb: TaggedCache;
+  readonly walks: TaggedCache;
+}
 
 type Finding = Pick<StaleUse, "structure" | "cached" | "inMemory">;
 
@@ -28,18 +35,20 @@ export class StaleDetector {
   readonly trail: Trail = new Trail();
   readonly #host: SmmuHost;
   readonly #trace: TraceSink<SmmuEvents>;
-  readonly #tlb: () => Tlb;
+  readonly #caches: () => WatchedCaches;
   readonly #rewrites: LiveRewrites;
-  readonly #origins: Origin[] = [];
+  /** Where the entries of the two caches came from, by slot. */
+  readonly #entries: Origin[] = [];
+  readonly #tables: Origin[] = [];
   readonly #words = new Uint32Array(16);
   #lastId = 0;
   #tx: Transaction = new Transaction();
 
-  /** @param tlb the TLB whose slots are watched; asked late, for it is built with this object */
-  constructor(host: SmmuHost, trace: TraceSink<SmmuEvents>, tlb: () => Tlb) {
+  /** @param caches whose slots are watched; asked late, for they are built with this object */
+  constructor(host: SmmuHost, trace: TraceSink<SmmuEvents>, caches: () => WatchedCaches) {
     this.#host = host;
     this.#trace = trace;
-    this.#tlb = tlb;
+    this.#caches = caches;
     this.#rewrites = new LiveRewrites(host, trace);
   }
 
@@ -51,7 +60,12 @@ export class StaleDetector {
 
   /** A TLB entry was made of the descriptors noted since `mark`. */
   keep(slot: number, mark: number, table2: number, table1: number): void {
-    (this.#origins[slot] ??= new Origin()).take(this.trail, mark, table2, table1);
+    (this.#entries[slot] ??= new Origin()).take(this.trail, mark, table2, table1);
+  }
+
+  /** The same for a walk cache entry. */
+  keepWalk(slot: number, mark: number, table2: number, table1: number): void {
+    (this.#tables[slot] ??= new Origin()).take(this.trail, mark, table2, table1);
   }
 
   // Uses.
@@ -102,20 +116,21 @@ export class StaleDetector {
    * @param table1 the stage-1 table that a walk would start from, -1 if there would be none
    */
   vaHit(slot: number, entry: TlbEntry, ste: Ste, cd: Cd, table1: number): void {
-    const origin = this.#origins[slot];
-    if (origin === undefined || this.#tlb().entryId[slot] !== 0) return;
+    const { tlb } = this.#caches();
+    const origin = this.#entries[slot];
+    if (origin === undefined || tlb.entryId[slot] !== 0) return;
     if (!entry.global && table1 >= 0 && table1 !== origin.table1) {
       const finding = { structure: origin.table1, cached: `table at ${hex(origin.table1)}`, inMemory: `CD says ${hex(table1)}` };
-      this.#reportTlb(slot, finding, vaTags(ste, cd, entry.global).all);
+      this.#reportSlot(tlb, slot, finding, vaTags(ste, cd, entry.global).all);
     } else if (ste.stage2 !== undefined && ste.stage2.table !== origin.table2) {
       const finding = {
         structure: origin.table2,
         cached: `stage-2 table at ${hex(origin.table2)}`,
         inMemory: `STE says ${hex(ste.stage2.table)}`,
       };
-      this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${ste.vmid}`);
+      this.#reportSlot(tlb, slot, finding, `CMD_TLBI_S12_VMALL VMID ${ste.vmid}`);
     } else {
-      this.#descriptors(slot, origin, (stage2, leaf) => {
+      this.#descriptors(tlb, slot, origin, (stage2, leaf) => {
         if (stage2) return `CMD_TLBI_S2_IPA VMID ${ste.vmid} address ${hex(entry.ipa)} and CMD_TLBI_NH_ALL VMID ${ste.vmid}`;
         const address = `address ${hex64(this.#tx.addressHi, this.#tx.addressLo)}`;
         return `${vaTags(ste, cd, entry.global).byAddress} ${address}${leaf ? "" : " Leaf 0"}`;
@@ -125,20 +140,53 @@ export class StaleDetector {
 
   /** An IPA entry serves a stage-2 translation. */
   ipaHit(slot: number, stage2: Stage2Config, ipa: number): void {
-    const origin = this.#origins[slot];
+    const { tlb } = this.#caches();
+    this.#stage2Hit(tlb, slot, this.#entries[slot], stage2, ipa);
+  }
+
+  /** A walk begins at a table that the walk cache has: stage 1. @param table1 where it would begin otherwise */
+  stage1WalkHit(slot: number, cd: Cd, table1: number): void {
+    const { walks } = this.#caches();
+    const origin = this.#tables[slot];
     if (origin === undefined) return;
     this.trail.append(origin);
-    if (this.#tlb().entryId[slot] !== 0) return;
+    if (walks.entryId[slot] !== 0) return;
+    const { ste } = cd;
+    if (table1 !== origin.table1) {
+      const finding = { structure: origin.table1, cached: `table at ${hex(origin.table1)}`, inMemory: `CD says ${hex(table1)}` };
+      this.#reportSlot(walks, slot, finding, vaTags(ste, cd, false).all);
+      return;
+    }
+    const address = `address ${hex64(this.#tx.addressHi, this.#tx.addressLo)}`;
+    this.#descriptors(walks, slot, origin, (stage2) =>
+      stage2 ? `CMD_TLBI_NH_ALL VMID ${ste.vmid}` : `${vaTags(ste, cd, false).byAddress} ${address} Leaf 0`,
+    );
+  }
+
+  /** The same for stage 2. */
+  stage2WalkHit(slot: number, stage2: Stage2Config, ipa: number): void {
+    this.#stage2Hit(this.#caches().walks, slot, this.#tables[slot], stage2, ipa);
+  }
+
+  #stage2Hit(cache: TaggedCache, slot: number, origin: Origin | undefined, stage2: Stage2Config, ipa: number): void {
+    if (origin === undefined) return;
+    this.trail.append(origin);
+    if (cache.entryId[slot] !== 0) return;
     if (stage2.table !== origin.table2) {
       const finding = {
         structure: origin.table2,
         cached: `stage-2 table at ${hex(origin.table2)}`,
         inMemory: `STE says ${hex(stage2.table)}`,
       };
-      this.#reportTlb(slot, finding, `CMD_TLBI_S12_VMALL VMID ${stage2.vmid}`);
+      this.#reportSlot(cache, slot, finding, `CMD_TLBI_S12_VMALL VMID ${stage2.vmid}`);
       return;
     }
-    this.#descriptors(slot, origin, (_stage2, leaf) => `CMD_TLBI_S2_IPA VMID ${stage2.vmid} address ${hex(ipa)}${leaf ? "" : " Leaf 0"}`);
+    this.#descriptors(
+      cache,
+      slot,
+      origin,
+      (_stage2, leaf) => `CMD_TLBI_S2_IPA VMID ${stage2.vmid} address ${hex(ipa)}${leaf ? "" : " Leaf 0"}`,
+    );
   }
 
   // Drops by maintenance.
@@ -149,8 +197,8 @@ export class StaleDetector {
     if (entry.id !== 0) this.#trace.emit("smmu.stale-dropped", { entry: entry.id });
   }
 
-  tlbDropped(slot: number): void {
-    const entry = this.#tlb().entryId[slot]!;
+  dropped(cache: TaggedCache, slot: number): void {
+    const entry = cache.entryId[slot]!;
     if (entry !== 0) this.#trace.emit("smmu.stale-dropped", { entry });
   }
 
@@ -177,7 +225,7 @@ export class StaleDetector {
     return true;
   }
 
-  #descriptors(slot: number, origin: Origin, missing: (stage2: boolean, leaf: boolean) => string): void {
+  #descriptors(cache: TaggedCache, slot: number, origin: Origin, missing: (stage2: boolean, leaf: boolean) => string): void {
     const now = this.#words;
     for (let i = 0; i < origin.length; i++) {
       const step = origin.step[i]!;
@@ -193,15 +241,15 @@ export class StaleDetector {
         cached: hex64(origin.hi[i]!, origin.lo[i]!),
         inMemory: readable ? hex64(hi, lo) : "external abort",
       };
-      this.#reportTlb(slot, finding, missing((step & Step.stage2) !== 0, (step & Step.leaf) !== 0));
+      this.#reportSlot(cache, slot, finding, missing((step & Step.stage2) !== 0, (step & Step.leaf) !== 0));
       return;
     }
   }
 
-  #reportTlb(slot: number, finding: Finding, missing: string): void {
+  #reportSlot(cache: TaggedCache, slot: number, finding: Finding, missing: string): void {
     const entry = { id: 0 };
     this.#report(entry, "tlb", finding, missing);
-    this.#tlb().entryId[slot] = entry.id;
+    cache.entryId[slot] = entry.id;
   }
 
   #report(entry: ConfigEntry, what: StaleUse["what"], finding: Finding, missing: string): void {

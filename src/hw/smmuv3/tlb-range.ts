@@ -19,11 +19,14 @@ export class TlbiRange {
   granule: GranuleBits | 0 = 0;
   /** Level of the entries meant, 0: any. */
   level = 0;
+  /** Leaf: table descriptors are not meant. */
+  leaf = false;
 
   /**
    * @param virtual VAs are compared with bits [63:56] as copies of bit 55, as entries under TBI are kept
    */
   set(address: TlbiAddress, virtual: boolean): this {
+    this.leaf = address.leaf;
     this.granule = tlbiGranule(address.tg);
     this.level = this.granule === 0 || (this.granule === 14 && address.ttl === 1) ? 0 : address.ttl;
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
@@ -36,6 +39,16 @@ export class TlbiRange {
     this.endHi = Math.min(hi, 0xffff_ffff);
     this.endLo = hi > 0xffff_ffff ? 0xffff_ffff : lo >>> 0;
     return this;
+  }
+
+  /** Number of the first piece of 2^size bytes that the range touches, counted from address 0. @param size 12 or more */
+  firstPage(size: number): number {
+    return Math.floor((this.startHi * 2 ** 20 + (this.startLo >>> 12)) / 2 ** (size - 12));
+  }
+
+  /** The last one, likewise. */
+  lastPage(size: number): number {
+    return Math.floor((this.endHi * 2 ** 20 + (this.endLo >>> 12)) / 2 ** (size - 12));
   }
 
   /** True if the range and the `2^size` bytes from (hi, lo) on overlap. */

@@ -37,7 +37,9 @@ import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
+import { TlbMaintenance } from "./tlb-maintenance.ts";
 import { Stage1Walker } from "./walk.ts";
+import { WalkCache } from "./walk-cache.ts";
 
 /** What the translation side needs of its surroundings. */
 export interface TranslatorDeps {
@@ -67,6 +69,9 @@ class AccessView implements Access {
 export class Translator {
   readonly configCache: ConfigCache;
   readonly tlb: Tlb;
+  readonly walks: WalkCache;
+  /** What TLBI commands act on. */
+  readonly tlbMaintenance: TlbMaintenance;
   readonly #config: SmmuConfig;
   readonly #registers: RegisterView;
   readonly #detector: StaleDetector | undefined;
@@ -85,12 +90,15 @@ export class Translator {
     this.#config = config;
     this.#registers = registers;
     this.#bypass = new GlobalBypass(config);
-    const detector = deps.detector ? new StaleDetector(host, trace, () => this.tlb) : undefined;
+    const detector = deps.detector ? new StaleDetector(host, trace, () => this) : undefined;
     this.#detector = detector;
     this.configCache = new ConfigCache(config.caches, (entry) => detector?.configDropped(entry));
-    this.tlb = new Tlb(config.caches.tlb, config.stage2, (slot) => detector?.tlbDropped(slot));
+    const { tlb, walk, replacement } = config.caches;
+    this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
+    this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
+    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2);
     const choices = { ...defaultTranslationChoices, ...deps.choices };
-    const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb };
+    const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
     this.#reporter = new FaultReporter(deps.events, trace, config.oas);
     this.#stage2 = new Stage2(common);
     this.#streams = new StreamTable(common);
@@ -102,6 +110,7 @@ export class Translator {
   reset(): void {
     this.configCache.reset();
     this.tlb.reset();
+    this.walks.reset();
   }
 
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
@@ -202,7 +211,7 @@ export class Translator {
     // E0PD acts whether or not the TLB has a translation.
     if (half.noUnprivileged && !privileged) return this.#failStage1(tx, ste, cd, EventNumber.F_TRANSLATION);
     // 6.1
-    const slot = this.tlb.lookupVa(ste.world, nested, ste.vmid, cd.asid, cd.aset, hi, tx.addressLo);
+    const slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
     if (slot >= 0) {
       this.tlb.read(slot, entry);
       entry.pa = withOffset(entry.pa, entry.size, hi, tx.addressLo);

@@ -12,11 +12,13 @@ import type { Stage2 } from "./stage2.ts";
 import type { StaleDetector } from "./stale-detector.ts";
 import type { TlbEntry } from "./tlb.ts";
 import { Step } from "./trail.ts";
+import type { WalkCache } from "./walk-cache.ts";
 
 export interface Stage1WalkerDeps {
   readonly config: SmmuConfig;
   readonly host: SmmuHost;
   readonly stage2: Stage2;
+  readonly walks: WalkCache;
   readonly fault: Fault;
   readonly detector: StaleDetector | undefined;
 }
@@ -47,7 +49,7 @@ export class Stage1Walker {
    * @returns false if the walk failed, see `fault`
    */
   walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
-    const { fault, detector } = this.#deps;
+    const { fault, walks, detector } = this.#deps;
     const { granule, inputBits } = half;
     const descriptor = this.#descriptor;
     // 6.2
@@ -56,9 +58,16 @@ export class Stage1Walker {
     let table = half.table;
     this.#limits = 0;
     if (detector !== undefined) detector.trail.length = 0;
-    for (let level = half.startLevel; ; level++) {
+    const context = walks.vaContext(cd.lookup);
+    let level = walks.deepest(context, granule, half.startLevel, hi, lo) + 1;
+    if (level > half.startLevel) {
+      table = walks.table(walks.slot);
+      this.#limits = walks.limits(walks.slot);
+      detector?.stage1WalkHit(walks.slot, cd, half.table);
+    }
+    for (; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === half.startLevel, hi, lo);
-      const physical = this.#fetch(cd, address);
+      const physical = this.#fetch(cd, level, address);
       if (physical < 0) return false;
       const kind = descriptor.kind(granule, level, this.#wide);
       if (kind === DescriptorKind.invalid) return !fault.raise(EventNumber.F_TRANSLATION);
@@ -69,18 +78,20 @@ export class Stage1Walker {
       if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, entry);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       table = output;
+      const kept = walks.keep(context, granule, level, hi, lo, table, this.#limits);
+      if (kept >= 0) detector?.keepWalk(kept, 0, cd.ste.stage2?.table ?? -1, half.table);
     }
   }
 
   /** 6.4 a, b. @returns the physical address of the descriptor, or -1 */
-  #fetch(cd: Cd, address: number): number {
+  #fetch(cd: Cd, level: number, address: number): number {
     const { host, fault, stage2 } = this.#deps;
     let physical = address;
     if (cd.ste.stage2 !== undefined) {
       if (!stage2.translate(cd.ste.stage2, address, FaultClass.tt, Perm2.read)) return -1;
       physical = stage2.physical;
     }
-    if (this.#descriptor.fetch(host, "tt-s1", physical, cd.bigEndian)) return physical;
+    if (this.#descriptor.fetch(host, "tt-s1", physical, level, cd.bigEndian)) return physical;
     fault.raiseWalkAbort(false, FaultClass.tt, physical);
     return -1;
   }

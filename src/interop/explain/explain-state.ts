@@ -42,9 +42,9 @@ function build(state: MachineState, watch: Watch): Smmu {
     const plain = createSmmuHost({ simulation: new Simulation(), bus });
     const host: SmmuHost = {
       ...plain,
-      load: (kind, address, out, count) => {
+      load: (kind, address, out, count, level) => {
         const status = plain.load(kind, address, out, count);
-        watch.load(kind, address, out.subarray(0, count), status);
+        watch.load(kind, address, out.subarray(0, count), status, level);
         return status;
       },
       // A look at a state changes nothing in it.

@@ -34,7 +34,7 @@ export class Explainer {
     this.#header = header;
     this.#target = target;
     this.#replayer = new Replayer(header, {
-      load: (kind, address, words, status) => this.#watch.load(kind, address, words, status),
+      load: (kind, address, words, status, level) => this.#watch.load(kind, address, words, status, level),
       event: (words) => this.#watch.event(words),
       stale: (use) => this.#watch.staleUse(use),
       finding: (finding) => this.#differences.push(finding),

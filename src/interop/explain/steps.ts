@@ -16,6 +16,8 @@ export interface Fetch {
   readonly address: number;
   readonly words: Uint32Array;
   readonly status: BusStatus;
+  /** Level of a translation descriptor's table. */
+  readonly level: number | undefined;
 }
 
 /** What the request and the registers say. */
@@ -83,13 +85,11 @@ function indexAt({ granule, inputBits, startLevel }: WalkShape, level: number, a
   return (address >> BigInt(shift)) & ((1n << BigInt(width)) - 1n);
 }
 
-/** Reads fetches in their order; keeps where the two walks stand. */
+/** Reads fetches in their order; keeps the structures that say how to read the next ones. */
 export class StepReader {
   readonly #context: WalkContext;
   #ste: Uint32Array | undefined;
   #cd: Uint32Array | undefined;
-  #level1: number | undefined;
-  #level2: number | undefined;
 
   constructor(context: WalkContext) {
     this.#context = context;
@@ -179,11 +179,10 @@ export class StepReader {
         fields: [],
         says: ["the CD that led here is not known any more"],
       };
-    this.#level1 = this.#level1 === undefined ? shape.startLevel : this.#level1 + 1;
-    this.#level2 = undefined;
+    const { level = shape.startLevel } = fetch;
     const address = (BigInt(this.#context.addressHi) << 32n) | BigInt(this.#context.addressLo);
-    const index = `entry 0x${indexAt(shape, this.#level1, address).toString(16)} of the ${this.#level1 === shape.startLevel ? `table of TTB${half}` : "next table"}`;
-    return this.#descriptor(`stage 1, level ${this.#level1}`, fetch, shape, this.#level1, [index], fieldOf(CD, this.#cd!, "IPS"));
+    const index = `entry 0x${indexAt(shape, level, address).toString(16)} of the ${level === shape.startLevel ? `table of TTB${half}` : "next table"}`;
+    return this.#descriptor(`stage 1, level ${level}`, fetch, shape, level, [index], fieldOf(CD, this.#cd!, "IPS"));
   }
 
   #stage2(fetch: Fetch, purpose: string): ExplainStep {
@@ -197,11 +196,8 @@ export class StepReader {
         fields: [],
         says: ["the STE that led here is not known any more"],
       };
-    const level = this.#level2 ?? shape.startLevel;
-    const step = this.#descriptor(`stage 2, level ${level}, for ${purpose}`, fetch, shape, level, [], fieldOf(STE, this.#ste!, "S2PS"));
-    const { kind } = descriptorKind(fetch.words, { stage: 2, level, granule: shape.granule }, this.#context.config.oas === 52);
-    this.#level2 = kind === "table" ? level + 1 : undefined;
-    return step;
+    const { level = shape.startLevel } = fetch;
+    return this.#descriptor(`stage 2, level ${level}, for ${purpose}`, fetch, shape, level, [], fieldOf(STE, this.#ste!, "S2PS"));
   }
 
   #descriptor(title: string, fetch: Fetch, shape: WalkShape, level: number, rules: readonly string[], size: number): ExplainStep {

@@ -71,8 +71,8 @@ export class Watch {
     this.#on = false;
   }
 
-  load(kind: SmmuAccessKind, address: number, words: Uint32Array, status: BusStatus): void {
-    if (this.#on && kind !== "cmdq") this.fetches.push({ kind, address, words: words.slice(), status });
+  load(kind: SmmuAccessKind, address: number, words: Uint32Array, status: BusStatus, level: number | undefined): void {
+    if (this.#on && kind !== "cmdq") this.fetches.push({ kind, address, words: words.slice(), status, level });
   }
 
   event(words: readonly number[]): void {

@@ -177,9 +177,9 @@ export class Replayer {
     return {
       now: () => sim.now,
       after: (delayNs, action) => sim.after(delayNs, action),
-      load: (kind, address, out, words) => {
+      load: (kind, address, out, words, level) => {
         const status = bus.loadWords(address, out, words);
-        this.#observer.load?.(kind, address, out.subarray(0, words), status);
+        this.#observer.load?.(kind, address, out.subarray(0, words), status, level);
         if (kind === "cmdq" && status === BusStatus.ok) this.#commands.push({ address, words: out.slice(0, words) });
         return status;
       },

@@ -31,7 +31,7 @@ export interface ReplayReport {
 /** Sees more of a replay than its report keeps. */
 export interface ReplayObserver {
   /** A read of the SMMU's own with its answer. `words` is used again: copy what is kept. */
-  load?(kind: SmmuAccessKind, address: number, words: Uint32Array, status: BusStatus): void;
+  load?(kind: SmmuAccessKind, address: number, words: Uint32Array, status: BusStatus, level: number | undefined): void;
   /** An event record, 8 words, whether or not it found room in the queue. */
   event?(words: readonly number[]): void;
   stale?(use: StaleUse): void;

@@ -51,7 +51,7 @@ export function stateOf(machine: Machine, title: string, moment: string, replay:
   };
 }
 
-const ADDRESSES: ReadonlySet<string> = new Set(["address", "pa", "ipa", "hi", "lo", "base", "streamId"]);
+const ADDRESSES: ReadonlySet<string> = new Set(["address", "pa", "ipa", "hi", "lo", "base", "streamId", "table"]);
 
 /** Addresses, StreamIDs, register words and pages are hexadecimal strings. */
 export function stateText(state: MachineState): string {
@@ -85,18 +85,21 @@ const steSchema = v.object({
   cds: v.array(cdSchema),
   level1Cds: v.array(level1Schema),
 });
-const tlbSchema = v.object({
+const tags = {
   kind: v.picklist([0, 1, 2, 3]),
   nested: v.boolean(),
   vmid: word,
   asid: word,
   aset: word,
   global: v.boolean(),
-  size: v.pipe(whole, v.minValue(12), v.maxValue(52)),
+  size: v.pipe(whole, v.minValue(12), v.maxValue(48)),
   granule: v.picklist([12, 14, 16]),
-  level: v.pipe(whole, v.maxValue(3)),
   hi: hexNumber,
   lo: hexNumber,
+};
+const tlbSchema = v.object({
+  ...tags,
+  level: v.pipe(whole, v.maxValue(3)),
   pa: hexNumber,
   ipa: hexNumber,
   stage1: word,
@@ -130,6 +133,7 @@ const stateSchema = v.object({
     stes: v.array(steSchema),
     level1: v.array(level1Schema),
     tlb: v.array(tlbSchema),
+    walks: v.array(v.object({ ...tags, table: hexNumber, limits: word })),
   }),
   pages: v.pipe(
     v.record(v.string(), pageBytes),

@@ -138,7 +138,7 @@ describe("validateConfig", () => {
     ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false }, /XNX.*§6\.3\.4/],
     ["seven PIDR bytes", { pidr: [0, 0, 0, 0, 0, 0, 0] }, /PIDR.*§6\.3\.170/],
     ["a negative time", { timing: { commandNs: -1, updateNs: 0 } }, /times/],
-    ["half a cache entry", { caches: { ste: 0.5, cd: 1, tlb: 1 } }, /cache/],
+    ["half a cache entry", { caches: { ste: 0.5, cd: 1, tlb: 1, walk: 0, replacement: "round-robin" } }, /cache/],
   ];
 
   test.each(illegal)("refuses %s and names rule and section", (_what, change, message) => {

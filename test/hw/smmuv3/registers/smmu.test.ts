@@ -52,7 +52,7 @@ describe("Smmu", () => {
   test("carries out commands on the translation side's caches", () => {
     const { smmu, bus, simulation, out } = machine();
     let dropped = 0;
-    smmu.translation.tlb.nsnhAll = (): void => {
+    smmu.translation.tlbMaintenance.nsnhAll = (): void => {
       dropped++;
     };
     bus.write(BASE + at.CMDQ_BASE, 8, CMDQ + 3, 0);

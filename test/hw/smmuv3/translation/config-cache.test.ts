@@ -232,7 +232,7 @@ test("CR2.E2H is cached with the STE (§6.3.12)", () => {
 
 describe("size and replacement", () => {
   test("0 entries: every transaction fetches STE and CD", () => {
-    const bench = new Bench({ caches: { ste: 0, cd: 0, tlb: 4 } });
+    const bench = new Bench({ caches: { ste: 0, cd: 0, tlb: 4, walk: 0, replacement: "round-robin" } });
     const table = bench.pageTable(1);
     table.map(VA, PA, 0x1000);
     bench.stage1(1, table);
@@ -243,7 +243,7 @@ describe("size and replacement", () => {
   });
 
   test("choice config-cache-replacement: the STE cached longest ago goes, hits do not count", () => {
-    const bench = new Bench({ caches: { ste: 2, cd: 2, tlb: 4 } });
+    const bench = new Bench({ caches: { ste: 2, cd: 2, tlb: 4, walk: 0, replacement: "round-robin" } });
     for (const sid of [1, 2, 3]) bench.streams.write(sid, bypassSte());
     for (const sid of [1, 2, 1, 3]) bench.go(VA, { sid });
     for (const sid of [1, 2, 3]) bench.streams.write(sid, abortSte());
@@ -251,7 +251,7 @@ describe("size and replacement", () => {
   });
 
   test("the CD cached longest ago goes", () => {
-    const bench = new Bench({ caches: { ste: 8, cd: 1, tlb: 0 } });
+    const bench = new Bench({ caches: { ste: 8, cd: 1, tlb: 0, walk: 0, replacement: "round-robin" } });
     const cds = new CdTable({ memory: bench.bus.memory, arena: bench.arena, cdMax: 1 });
     const table = bench.pageTable(1);
     table.map(VA, PA, 0x1000);

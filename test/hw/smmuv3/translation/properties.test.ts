@@ -48,7 +48,7 @@ const accesses = fc.array(fc.record({ slot: fc.nat(16), page: fc.nat(4), offset:
 test("stage 1: any access goes where the table's own arithmetic says, with a TLB of any size", () => {
   fc.assert(
     fc.property(granules, mappings, accesses, fc.constantFrom(0, 1, 3, 64), (granule, all, list, tlb) => {
-      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb } });
+      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: 0, replacement: "round-robin" } });
       const table = bench.pageTable(1, granule);
       const pages = fill(table, all, 0x5000_0000);
       bench.stage1(0, table);
@@ -66,7 +66,7 @@ test("stage 1: any access goes where the table's own arithmetic says, with a TLB
 test("nested: both stages composed, whatever their granules", () => {
   fc.assert(
     fc.property(granules, granules, mappings, mappings, accesses, fc.constantFrom(0, 5, 64), (g1, g2, first, second, list, tlb) => {
-      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb } });
+      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: 0, replacement: "round-robin" } });
       const s1 = bench.pageTable(1, g1);
       const ipaBase = 0x4000_0000;
       const stage1 = fill(

@@ -99,15 +99,15 @@ describe("translations", () => {
     const { bench, uses, dropped, table } = stage1();
     table.unmap(VA);
     bench.go(VA);
-    bench.translator.tlb.nhVa(3, 7, at(VA + 0x1000));
+    bench.translator.tlbMaintenance.nhVa(3, 7, at(VA + 0x1000));
     expect(dropped).toEqual([]);
-    bench.translator.tlb.nhVa(3, 7, at(VA));
+    bench.translator.tlbMaintenance.nhVa(3, 7, at(VA));
     expect(dropped).toEqual([uses[0]?.entry]);
   });
   test("dropping an entry that was never used stale is not told", () => {
     const { bench, dropped, table } = stage1();
     table.unmap(VA);
-    bench.translator.tlb.nhAll(3);
+    bench.translator.tlbMaintenance.nhAll(3);
     expect(dropped).toEqual([]);
   });
   test("a recycled ASID: the CD has another table by now", () => {
@@ -159,7 +159,7 @@ describe("stage 2", () => {
     bench.go(VA);
     // The second walk takes the stage-2 translations of the tables from the TLB; its entry knows where they came from.
     bench.go(VA + 0x1000);
-    bench.translator.tlb.s2Ipa(4, at(s1.base));
+    bench.translator.tlbMaintenance.s2Ipa(4, at(s1.base));
     const { uses } = watch(bench);
     s2.unmap(s1.base);
     bench.go(VA + 0x1000);

@@ -41,7 +41,7 @@ describe("a stage-1 leaf in pieces of stage 2", () => {
         const used = [0, 2, pages - 1];
         for (const page of used) expect(bench.result(VA + page * 0x1000)).toBe(PA + page * 0x1000);
         unmap();
-        bench.translator.tlb.nhVa(VMID, ASID, at(VA + named * 0x1000));
+        bench.translator.tlbMaintenance.nhVa(VMID, ASID, at(VA + named * 0x1000));
         for (const page of used) expect(bench.result(VA + page * 0x1000)).toBe("F_TRANSLATION");
       });
     }
@@ -49,7 +49,7 @@ describe("a stage-1 leaf in pieces of stage 2", () => {
       const { bench, unmap } = nested(granule, level, pages);
       expect(bench.result(VA + 0x2000)).toBe(PA + 0x2000);
       unmap();
-      bench.translator.tlb.nhVa(VMID, ASID, at(VA, { tg: granule === 12 ? 1 : granule === 14 ? 2 : 3, ttl: level }));
+      bench.translator.tlbMaintenance.nhVa(VMID, ASID, at(VA, { tg: granule === 12 ? 1 : granule === 14 ? 2 : 3, ttl: level }));
       expect(bench.result(VA + 0x2000)).toBe("F_TRANSLATION");
     });
   }
@@ -57,7 +57,7 @@ describe("a stage-1 leaf in pieces of stage 2", () => {
     const { bench, unmap } = nested(16, 3, 16);
     expect(bench.result(VA + 0x2000)).toBe(PA + 0x2000);
     unmap();
-    bench.translator.tlb.nhVa(VMID, ASID, at(VA + 0x1_0000));
+    bench.translator.tlbMaintenance.nhVa(VMID, ASID, at(VA + 0x1_0000));
     expect(bench.result(VA + 0x2000)).toBe(PA + 0x2000);
   });
 });

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The store behind the TLB and the walk caches: entries that lie in contexts, found by context, size and address.
+ *
+ * A context stands for one set of tags (StreamWorld, VMID, ASID, …). Each of its entries carries the context's number, and a
+ * context whose entries all go at once just takes another number and hands the list of its slots to the free list: what that
+ * costs does not grow with the number of entries. Slots are found by a hash, one probe for each size that the context has in
+ * use. When all slots are taken, the next victim is chosen without looking at hits.
+ */
+
+import type { TlbiRange } from "./tlb-range.ts";
+
+/** Smallest entry, log2 of bytes. */
+const SMALLEST = 12;
+/** Largest: a table descriptor at level -1. */
+const LARGEST = 48;
+
+/** Which entry makes room when all slots are taken. Neither way looks at hits. */
+export type Replacement = "round-robin" | "random";
+
+/** The entries that have all tags in common. Belongs to one cache; its counts are the cache's to change. */
+export class TagContext {
+  readonly key: number;
+  readonly group: number;
+  /** What its entries carry; never 0. Another one after {@link TaggedCache.drop}. */
+  tag: number;
+  /** The cache has let go of it: ask for the context again. */
+  retired = false;
+  /** Its slots, as a list. */
+  first = -1;
+  last = -1;
+  count = 0;
+  /** Sizes that its entries may have: bit n is 2^(12 + n) bytes. */
+  sizes = 0;
+  /** Entries that are smaller than the leaf they came from. */
+  splinters = 0;
+
+  constructor(key: number, group: number, tag: number) {
+    this.key = key;
+    this.group = group;
+    this.tag = tag;
+  }
+}
+
+export abstract class TaggedCache {
+  /** Slots. 0: nothing is cached. */
+  readonly capacity: number;
+  /** Identities of the entries, for the stale-use detector: 0 where none was given. */
+  readonly entryId: Uint32Array;
+  /** Called for each entry that maintenance drops, before it goes. */
+  readonly #onDrop: ((slot: number) => void) | undefined;
+  /** Called for each entry that leaves alone: by maintenance by address, or to make room. */
+  onRemove: ((slot: number) => void) | undefined;
+  protected readonly hi: Int32Array;
+  protected readonly lo: Int32Array;
+  protected readonly size: Uint8Array;
+  readonly #tag: Int32Array;
+  readonly #splinter: Uint8Array;
+  readonly #owner: (TagContext | undefined)[];
+  /** Next slot of the same bucket. Slots that a context has handed over stay in their buckets until they are used again. */
+  readonly #chain: Int32Array;
+  readonly #heads: Int32Array;
+  /** Neighbours in the context's list; `#after` links free slots, too. */
+  readonly #before: Int32Array;
+  readonly #after: Int32Array;
+  #freeFirst = -1;
+  #freeLast = -1;
+  #live = 0;
+  #hand = 0;
+  #random = 1;
+  #lastTag = 0;
+  readonly #replacement: Replacement;
+  readonly #contexts = new Map<number, TagContext>();
+  readonly #groups = new Map<number, Set<TagContext>>();
+
+  constructor(capacity: number, replacement: Replacement, onDrop?: (slot: number) => void) {
+    this.capacity = capacity;
+    this.#replacement = replacement;
+    this.#onDrop = onDrop;
+    this.entryId = new Uint32Array(capacity);
+    this.hi = new Int32Array(capacity);
+    this.lo = new Int32Array(capacity);
+    this.size = new Uint8Array(capacity);
+    this.#tag = new Int32Array(capacity);
+    this.#splinter = new Uint8Array(capacity);
+    this.#owner = Array.from({ length: capacity }, () => undefined);
+    this.#chain = new Int32Array(capacity);
+    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
+    this.#before = new Int32Array(capacity);
+    this.#after = new Int32Array(capacity);
+    this.reset();
+  }
+
+  /** Entries in use. */
+  get entriesInUse(): number {
+    return this.#live;
+  }
+
+  /** Forgets everything without telling anybody: hardware reset. */
+  reset(): void {
+    for (const context of this.#contexts.values()) context.retired = true;
+    this.#contexts.clear();
+    this.#groups.clear();
+    this.#tag.fill(0);
+    this.#owner.fill(undefined);
+    this.#heads.fill(-1);
+    this.#hand = 0;
+    this.#random = 1;
+    this.#live = 0;
+    for (let slot = 0; slot < this.capacity; slot++) this.#after[slot] = slot + 1;
+    if (this.capacity > 0) this.#after[this.capacity - 1] = -1;
+    this.#freeFirst = this.capacity > 0 ? 0 : -1;
+    this.#freeLast = this.capacity - 1;
+  }
+
+  // Contexts.
+
+  /** The context of these tags, made if there is none. @param group contexts that maintenance may reach together */
+  protected context(key: number, group: number): TagContext {
+    const known = this.#contexts.get(key);
+    if (known !== undefined) return known;
+    if (this.#contexts.size > 2 * this.capacity + 64) this.#retireEmpty();
+    const context = new TagContext(key, group, this.#nextTag());
+    this.#contexts.set(key, context);
+    const members = this.#groups.get(group);
+    if (members === undefined) this.#groups.set(group, new Set([context]));
+    else members.add(context);
+    return context;
+  }
+
+  #nextTag(): number {
+    if (this.#lastTag === 0x7fff_ffff) {
+      // All numbers were used once: begin anew, with nothing that could carry an old one.
+      this.reset();
+      this.#lastTag = 0;
+    }
+    return ++this.#lastTag;
+  }
+
+  #retireEmpty(): void {
+    for (const context of this.#contexts.values()) {
+      if (context.count > 0) continue;
+      context.retired = true;
+      this.#contexts.delete(context.key);
+      const members = this.#groups.get(context.group)!;
+      members.delete(context);
+      if (members.size === 0) this.#groups.delete(context.group);
+    }
+  }
+
+  // Entries.
+
+  #bucket(tag: number, size: number, hi: number, lo: number): number {
+    let hash = Math.imul(lo >>> 12, 0x9e37_79b1) ^ Math.imul(hi, 0x85eb_ca6b) ^ Math.imul(tag, 0xc2b2_ae35) ^ size;
+    hash ^= hash >>> 15;
+    return hash & (this.#heads.length - 1);
+  }
+
+  /** The entry of exactly this size that holds an address. @returns its slot, or -1 */
+  find(context: TagContext, size: number, hi: number, lo: number): number {
+    const pageHi = maskHi(hi, size);
+    const pageLo = maskLo(lo, size) | 0;
+    const { tag } = context;
+    for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0; slot = this.#chain[slot]!) {
+      if (this.#tag[slot] === tag && this.lo[slot] === pageLo && this.hi[slot] === pageHi && this.size[slot] === size) return slot;
+    }
+    return -1;
+  }
+
+  /** The smallest entry of at most 2^43 bytes that holds an address. @returns its slot, or -1 */
+  lookup(context: TagContext, hi: number, lo: number): number {
+    for (let { sizes } = context; sizes !== 0; sizes &= sizes - 1) {
+      const slot = this.find(context, SMALLEST + 31 - Math.clz32(sizes & -sizes), hi, lo);
+      if (slot >= 0) return slot;
+    }
+    return -1;
+  }
+
+  /**
+   * Makes room for an entry and puts its tags in.
+   * @param size log2 of bytes, 12 … 48
+   * @param splinter it is smaller than the leaf that it came from
+   * @returns its slot, or -1 if nothing is cached
+   */
+  protected take(context: TagContext, size: number, hi: number, lo: number, splinter: boolean): number {
+    if (this.capacity === 0) return -1;
+    if (this.#freeFirst < 0) this.#remove(this.#victim());
+    const slot = this.#freeFirst;
+    this.#freeFirst = this.#after[slot]!;
+    if (this.#freeFirst < 0) this.#freeLast = -1;
+    if (this.#tag[slot] !== 0) this.#unchain(slot);
+    const pageHi = maskHi(hi, size);
+    const pageLo = maskLo(lo, size);
+    this.#tag[slot] = context.tag;
+    this.size[slot] = size;
+    this.hi[slot] = pageHi;
+    this.lo[slot] = pageLo;
+    this.#owner[slot] = context;
+    this.entryId[slot] = 0;
+    this.#splinter[slot] = splinter ? 1 : 0;
+    const bucket = this.#bucket(context.tag, size, pageHi, pageLo);
+    this.#chain[slot] = this.#heads[bucket]!;
+    this.#heads[bucket] = slot;
+    this.#before[slot] = context.last;
+    this.#after[slot] = -1;
+    if (context.last >= 0) this.#after[context.last] = slot;
+    else context.first = slot;
+    context.last = slot;
+    context.count++;
+    if (splinter) context.splinters++;
+    context.sizes |= sizeBit(size);
+    this.#live++;
+    return slot;
+  }
+
+  #victim(): number {
+    if (this.#replacement === "random") {
+      // Xorshift: the same program meets the same victims.
+      this.#random ^= this.#random << 13;
+      this.#random ^= this.#random >>> 17;
+      this.#random ^= this.#random << 5;
+      return (this.#random >>> 0) % this.capacity;
+    }
+    const victim = this.#hand;
+    this.#hand = victim + 1 === this.capacity ? 0 : victim + 1;
+    return victim;
+  }
+
+  #unchain(slot: number): void {
+    const bucket = this.#bucket(this.#tag[slot]!, this.size[slot]!, this.hi[slot]!, this.lo[slot]!);
+    if (this.#heads[bucket] === slot) {
+      this.#heads[bucket] = this.#chain[slot]!;
+    } else {
+      let before = this.#heads[bucket]!;
+      while (this.#chain[before] !== slot) before = this.#chain[before]!;
+      this.#chain[before] = this.#chain[slot]!;
+    }
+    this.#tag[slot] = 0;
+  }
+
+  /** Takes one entry out. */
+  #remove(slot: number): void {
+    this.onRemove?.(slot);
+    const context = this.#owner[slot]!;
+    this.#unchain(slot);
+    const before = this.#before[slot]!;
+    const after = this.#after[slot]!;
+    if (before >= 0) this.#after[before] = after;
+    else context.first = after;
+    if (after >= 0) this.#before[after] = before;
+    else context.last = before;
+    context.splinters -= this.#splinter[slot]!;
+    if (--context.count === 0) context.sizes = 0;
+    this.#owner[slot] = undefined;
+    this.#live--;
+    this.#free(slot, slot);
+  }
+
+  /** Appends a list of slots to the free list. */
+  #free(first: number, last: number): void {
+    if (this.#freeLast >= 0) this.#after[this.#freeLast] = first;
+    else this.#freeFirst = first;
+    this.#after[last] = -1;
+    this.#freeLast = last;
+  }
+
+  // Maintenance.
+
+  /** True if maintenance of a range reaches an entry of a context that it reaches. */
+  protected abstract covers(range: TlbiRange, slot: number): boolean;
+
+  /** Drops the entries of one context, or those of a range. */
+  dropContext(key: number, range?: TlbiRange): void {
+    const context = this.#contexts.get(key);
+    if (context !== undefined) this.#dropIn(context, range);
+  }
+
+  /** Drops the entries of all contexts of a group, or those of a range. */
+  dropGroup(group: number, range?: TlbiRange): void {
+    const members = this.#groups.get(group);
+    if (members !== undefined) for (const context of members) this.#dropIn(context, range);
+  }
+
+  /** Drops the entries of all groups for which `which` is true. */
+  dropGroups(which: (group: number) => boolean): void {
+    for (const group of this.#groups.keys()) if (which(group)) this.dropGroup(group);
+  }
+
+  #dropIn(context: TagContext, range: TlbiRange | undefined): void {
+    if (context.count === 0) return;
+    if (range === undefined) this.#dropAll(context);
+    else if (context.splinters > 0 || this.#probes(context, range) > context.count) this.#dropScanning(context, range);
+    else this.#dropProbing(context, range);
+  }
+
+  /** Hands all slots over at once, under a new number. */
+  #dropAll(context: TagContext): void {
+    if (this.#onDrop) for (let slot = context.first; slot >= 0; slot = this.#after[slot]!) this.#onDrop(slot);
+    this.#live -= context.count;
+    this.#free(context.first, context.last);
+    context.first = -1;
+    context.last = -1;
+    context.count = 0;
+    context.sizes = 0;
+    context.splinters = 0;
+    context.tag = this.#nextTag();
+  }
+
+  #dropSlot(slot: number): void {
+    this.#onDrop?.(slot);
+    this.#remove(slot);
+  }
+
+  #dropScanning(context: TagContext, range: TlbiRange): void {
+    for (let slot = context.first; slot >= 0;) {
+      const next = this.#after[slot]!;
+      if (this.covers(range, slot)) this.#dropSlot(slot);
+      slot = next;
+    }
+  }
+
+  /** How many lookups would find all entries of a range. */
+  #probes(context: TagContext, range: TlbiRange): number {
+    let probes = 0;
+    for (let size = SMALLEST; size <= LARGEST; size++)
+      if (mayHave(context, size)) probes += range.lastPage(size) - range.firstPage(size) + 1;
+    return probes;
+  }
+
+  #dropProbing(context: TagContext, range: TlbiRange): void {
+    for (let size = SMALLEST; size <= LARGEST; size++) {
+      if (!mayHave(context, size)) continue;
+      const last = range.lastPage(size);
+      for (let page = range.firstPage(size); page <= last; page++) {
+        const small = page * 2 ** (size - SMALLEST);
+        const slot = this.find(context, size, Math.floor(small / 2 ** 20), (small % 2 ** 20) << SMALLEST);
+        if (slot >= 0 && this.covers(range, slot)) this.#dropSlot(slot);
+      }
+    }
+  }
+
+  /** Slots in use, in order. */
+  protected *slots(): Generator<{ readonly slot: number; readonly context: TagContext }> {
+    for (let slot = 0; slot < this.capacity; slot++) {
+      const context = this.#owner[slot];
+      if (context !== undefined && context.tag === this.#tag[slot]) yield { slot, context };
+    }
+  }
+}
+
+/** The low word of an address with the bits inside an entry of 2^size bytes cleared. */
+export function maskLo(lo: number, size: number): number {
+  return size >= 32 ? 0 : lo & -(1 << size);
+}
+
+/** The high word, likewise. */
+export function maskHi(hi: number, size: number): number {
+  return size > 32 ? hi & -(1 << (size - 32)) : hi | 0;
+}
+
+/** The bit of a size in a context's set; the last one stands for all from there on. */
+function sizeBit(size: number): number {
+  return 1 << Math.min(size - SMALLEST, 31);
+}
+
+function mayHave(context: TagContext, size: number): boolean {
+  return (context.sizes & sizeBit(size)) !== 0;
+}

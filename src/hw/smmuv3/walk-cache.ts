@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The walk cache: table descriptors that walks have followed, so that the next walk begins further down (IHI 0070 §3.17;
+ * DDI 0487 D8.16). Stage-1 tables are kept by their intermediate address where stage 2 is on: it is asked each time.
+ *
+ * An entry covers what its descriptor covers. TLBIs with Leaf 1 spare it; ASID and VMID are those of the walk.
+ */
+import { type GranuleBits, levelShift, strideOf } from "./address-size.ts";
+import { type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import type { TlbiRange } from "./tlb-range.ts";
+import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
+
+/** An entry with its tags. */
+export interface WalkEntry extends Tags {
+  readonly granule: GranuleBits;
+  /** log2 of the bytes that its descriptor covers. */
+  readonly size: number;
+  readonly hi: number;
+  readonly lo: number;
+  /** Address of the table. */
+  readonly table: number;
+  /** TableLimit bits of the descriptors above. */
+  readonly limits: number;
+}
+
+/** Level of the last table descriptor. */
+const LAST_TABLE = 2;
+
+export class WalkCache extends TaggedCache {
+  readonly #table: Float64Array;
+  readonly #limits: Uint8Array;
+  readonly #granule: Uint8Array;
+
+  constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
+    super(capacity, replacement, onDrop);
+    this.#table = new Float64Array(capacity);
+    this.#limits = new Uint8Array(capacity);
+    this.#granule = new Uint8Array(capacity);
+  }
+
+  #context(tags: Tags): TagContext {
+    return this.context(contextKey(tags), contextGroup(tags.kind, tags.vmid));
+  }
+
+  /** The context of stage-1 walks. */
+  vaContext(lookup: VaLookup): TagContext {
+    let { walks } = lookup;
+    if (walks === undefined || walks.retired) walks = lookup.walks = this.#context(lookup.tags(false));
+    return walks;
+  }
+
+  /** The context of stage-2 walks. */
+  ipaContext(lookup: IpaLookup): TagContext {
+    let { walks } = lookup;
+    if (walks === undefined || walks.retired) walks = lookup.walks = this.#context(lookup.tags());
+    return walks;
+  }
+
+  /**
+   * The table nearest to the leaf that is known for an address.
+   * @returns the level of the descriptor that leads to it, with the slot in `slot`; below `startLevel` if there is none
+   */
+  deepest(context: TagContext, granule: GranuleBits, startLevel: number, hi: number, lo: number): number {
+    this.slot = -1;
+    if (context.count === 0) return startLevel - 1;
+    for (let level = LAST_TABLE; level >= startLevel; level--) {
+      const slot = this.find(context, levelShift(granule, level), hi, lo);
+      if (slot < 0 || this.#granule[slot] !== granule) continue;
+      this.slot = slot;
+      return level;
+    }
+    return startLevel - 1;
+  }
+
+  /** Set by {@link deepest}. */
+  slot = -1;
+
+  /** Address of the table of an entry. */
+  table(slot: number): number {
+    return this.#table[slot]!;
+  }
+
+  /** Restrictions that the tables above have put on it. */
+  limits(slot: number): number {
+    return this.#limits[slot]!;
+  }
+
+  /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
+  keep(context: TagContext, granule: GranuleBits, level: number, hi: number, lo: number, table: number, limits: number): number {
+    const slot = this.take(context, levelShift(granule, level), hi, lo, false);
+    if (slot < 0) return slot;
+    this.#table[slot] = table;
+    this.#limits[slot] = limits;
+    this.#granule[slot] = granule;
+    return slot;
+  }
+
+  /** All entries with their tags, in the order of their slots. */
+  *entries(): Generator<WalkEntry> {
+    for (const { slot, context } of this.slots()) {
+      yield {
+        ...tagsOfKey(context.key),
+        granule: this.#granule[slot]! as GranuleBits,
+        size: this.size[slot]!,
+        hi: this.hi[slot]! >>> 0,
+        lo: this.lo[slot]! >>> 0,
+        table: this.#table[slot]!,
+        limits: this.#limits[slot]!,
+      };
+    }
+  }
+
+  /** Keeps an entry that {@link entries} gave, of this cache or another one. */
+  restore(entry: WalkEntry): void {
+    const { granule, size, hi, lo, table, limits } = entry;
+    const level = 3 - (size - granule) / strideOf(granule);
+    this.keep(this.#context(entry), granule, level, hi, lo, table, limits);
+  }
+
+  protected override covers(range: TlbiRange, slot: number): boolean {
+    if (range.leaf || (range.granule !== 0 && range.granule !== this.#granule[slot])) return false;
+    return range.overlaps(this.hi[slot]! >>> 0, this.lo[slot]! >>> 0, this.size[slot]!);
+  }
+}
