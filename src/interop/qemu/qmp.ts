@@ -187,6 +187,7 @@ function machineInfo(name: string, alias?: string): JsonObject {
     "hotpluggable-cpus": false,
     "numa-mem-supported": false,
     deprecated: false,
+    acpi: name !== "none",
   };
 }
 

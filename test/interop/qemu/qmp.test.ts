@@ -83,6 +83,18 @@ describe("queries", () => {
     ]);
   });
 
+  test("query-machines: each machine has every member that QEMU's schema requires", () => {
+    const required = ["name", "cpu-max", "hotpluggable-cpus", "numa-mem-supported", "deprecated", "acpi"];
+    expect(negotiated("-machine", "none").execute("query-machines")).toEqual([
+      {
+        return: [expect.objectContaining({ name: "virt-11.2", acpi: true }), expect.objectContaining({ name: "none", acpi: false })],
+      },
+    ]);
+    const [answer] = negotiated("-machine", "none").execute("query-machines");
+    expect(answer).toHaveProperty("return");
+    for (const machine of (answer as { return: object[] }).return) expect(Object.keys(machine)).toEqual(expect.arrayContaining(required));
+  });
+
   test("qom-list-types tells the devices, among them arm-gicv3, without which libqtest skips", () => {
     const [answer] = negotiated("-machine", "none").execute("qom-list-types", { abstract: false, implements: "device" }) as [
       { return: { name: string }[] },

@@ -128,18 +128,25 @@ export function translation(kind: TranslationCase, streamId: number): Exchange[]
   return [...ste(kind, streamId), ...(kind === "s2-only" ? [] : contextDescriptor()), ...tables(kind), ...registers()];
 }
 
+/** The four bytes of a register in the BAR: the test moves them with `read` and `write`, as memory, lowest byte first. */
+function littleEndian(value: number): string {
+  return [0, 8, 16, 24].map((shift) => ((value >>> shift) & 0xff).toString(16).padStart(2, "0")).join("");
+}
+const writeBar = (offset: number, value: number): Exchange => ok(`write ${hex(BAR0 + offset)} 0x4 0x${littleEndian(value)}`);
+const readBar = (offset: number, value: number): Exchange => read(BAR0 + offset, littleEndian(value));
+
 /** The DMA of the test device, from arming it to its result. */
 export function testdevDma(iova: number, result: number, attributes: number = 0xa): Exchange[] {
   return [
-    writel(BAR0 + 0x04, iova % 2 ** 32),
-    writel(BAR0 + 0x08, Math.floor(iova / 2 ** 32)),
-    writel(BAR0 + 0x1c, TARGET),
-    writel(BAR0 + 0x20, 0),
-    writel(BAR0 + 0x0c, 4),
-    writel(BAR0 + 0x18, attributes),
-    writel(BAR0 + 0x14, 1),
-    readl(BAR0 + 0x00, 0),
-    readl(BAR0 + 0x10, result),
+    writeBar(0x04, iova % 2 ** 32),
+    writeBar(0x08, Math.floor(iova / 2 ** 32)),
+    writeBar(0x1c, TARGET),
+    writeBar(0x20, 0),
+    writeBar(0x0c, 4),
+    writeBar(0x18, attributes),
+    writeBar(0x14, 1),
+    readBar(0x00, 0),
+    readBar(0x10, result),
   ];
 }
 

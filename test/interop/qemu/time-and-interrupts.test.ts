@@ -54,7 +54,7 @@ describe("interrupt lines", () => {
     expect(qtest.lines(`irq_intercept_out ${PATH} sysbus-irq`)).toEqual(["OK"]);
     const dma = testdevDma(UNMAPPED, 0xdead_0002);
     const lines = dma.map(({ command }) => qtest.lines(command));
-    expect(lines[7]).toEqual(["IRQ raise 0", "IRQ lower 0", "OK 0x0000000000000000"]);
+    expect(lines[7]).toEqual(["IRQ raise 0", "IRQ lower 0", "OK 0x00000000"]);
     expect(lines.filter((answer) => answer.length > 1)).toHaveLength(1);
     expect(qtest.readl(EVENT_QUEUE)).toBe(0x10);
   });
