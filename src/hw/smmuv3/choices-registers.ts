@@ -10,9 +10,11 @@ export interface RegisterChoices {
   readonly unknownReset: "zero" | "pattern";
   /** A 64-bit access to two 32-bit registers. */
   readonly pairAccess: "both" | "raz-wi";
+  /** When CMD_CFGI_* and CMD_TLBI_* take effect: when they are consumed, or with the CMD_SYNC that waits for them. */
+  readonly maintenance: "at-once" | "at-sync";
 }
 
-export const defaultRegisterChoices: RegisterChoices = { unknownReset: "zero", pairAccess: "both" };
+export const defaultRegisterChoices: RegisterChoices = { unknownReset: "zero", pairAccess: "both", maintenance: "at-once" };
 
 export const registerChoices: readonly Choice[] = [
   {
@@ -119,6 +121,13 @@ export const registerChoices: readonly Choice[] = [
     options: "equal events close in time may be merged",
     ours: "never merged",
     why: "each fault is seen",
+  },
+  {
+    id: "maintenance",
+    section: "§4.7.3",
+    options: "an invalidation takes effect at any time between its consumption and the completion of a CMD_SYNC behind it",
+    ours: "when it is consumed (switchable to: with the CMD_SYNC)",
+    why: "the late one finds drivers without a CMD_SYNC",
   },
   {
     id: "prefetch",

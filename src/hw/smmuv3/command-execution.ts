@@ -30,6 +30,10 @@ const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) =
 export interface Caches {
   readonly configuration: ConfigInvalidation;
   readonly tlb: TlbInvalidation;
+  /** A CMD_SYNC is consumed: all earlier invalidations are complete. */
+  complete?(): void;
+  /** Hardware reset: what was not yet carried out never is. */
+  forget?(): void;
 }
 
 export interface ExecutionDeps {
@@ -65,7 +69,10 @@ export class CommandExecution {
     if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
     this.#run(operands);
     if (invalidations.has(command.name)) this.unsynchronised = command.name;
-    else if (command.name === "CMD_SYNC") this.unsynchronised = undefined;
+    else if (command.name === "CMD_SYNC") {
+      this.unsynchronised = undefined;
+      this.caches!.complete?.();
+    }
     return operands;
   }
 

@@ -10,6 +10,7 @@ import { type Caches, CommandExecution } from "./command-execution.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
 import type { SmmuConfig } from "./config.ts";
+import { deferMaintenance } from "./deferred-maintenance.ts";
 import { Delays } from "./delays.ts";
 import { EventQueue } from "./event-queue.ts";
 import { GlobalErrors } from "./gerror.ts";
@@ -40,6 +41,7 @@ export class RegisterSide {
   readonly #errors: GlobalErrors;
   readonly #delays: Delays;
   readonly #lint: Lint;
+  readonly #deferred: boolean;
 
   constructor(deps: RegisterSideDeps) {
     const { config, host, trace, notModelled } = deps;
@@ -52,6 +54,7 @@ export class RegisterSide {
     this.#errors = errors;
     this.#delays = delays;
     this.#lint = lint;
+    this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
     this.events = new EventQueue({ config, host, registers, errors, interrupts, lint });
     this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
@@ -62,7 +65,7 @@ export class RegisterSide {
 
   /** Names the caches that commands invalidate. */
   connect(caches: Caches): void {
-    this.#execution.caches = caches;
+    this.#execution.caches = this.#deferred ? deferMaintenance(caches) : caches;
   }
 
   /** Hardware reset: whatever was in progress is gone. */
@@ -70,6 +73,7 @@ export class RegisterSide {
     this.#delays.cancelAll();
     this.#commands.reset();
     this.#execution.unsynchronised = undefined;
+    this.#execution.caches?.forget?.();
     this.registers.reset();
   }
 

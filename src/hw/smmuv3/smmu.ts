@@ -4,6 +4,7 @@ import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { HostMisuseError, NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import { type CacheMode, cacheModes } from "./cache-modes.ts";
 import type { TranslationChoices } from "./choices.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
 import { type SmmuConfig, validateConfig } from "./config.ts";
@@ -18,6 +19,8 @@ export interface SmmuOptions {
   readonly notModelled?: NotModelledLog;
   /** Compare every cache hit with memory and trace "smmu.stale-use". Default: false. */
   readonly detector?: boolean;
+  /** How much is kept in caches. Default: as the configuration says. */
+  readonly cacheMode?: CacheMode;
   /** What the architecture leaves open; see choices.ts. */
   readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
@@ -35,20 +38,23 @@ export class Smmu implements MmioDevice {
   readonly #lint: Lint;
 
   /**
-   * @param config such as one of `profiles`
+   * @param given such as one of `profiles`
    * @param host such as `createSmmuHost` makes
    * @throws HostMisuseError without a configuration or a host, or for a configuration that the architecture does not allow
    * @throws NotModelledError for one that asks for what is not modelled
    */
-  constructor(config: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
-    validateConfig(config);
+  constructor(given: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
+    validateConfig(given);
     if (typeof host?.load !== "function") {
       throw new HostMisuseError("SMMU_HOST", "an Smmu needs a host: new Smmu(config, createSmmuHost({ simulation, bus }))");
     }
-    const { detector = false, choices = {} } = options;
+    const { detector = false, cacheMode = "configured" } = options;
+    const mode = cacheMode === "configured" ? undefined : cacheModes[cacheMode];
+    const choices = { ...mode?.choices, ...options.choices };
     const trace = options.trace ?? silentTrace<SmmuEvents>();
     const notModelled = options.notModelled ?? new NotModelledLog();
-    this.config = config;
+    this.config = mode === undefined ? given : { ...given, caches: mode.caches };
+    const { config } = this;
     this.#lint = lintTo(trace);
     this.#side = new RegisterSide({ config, host, trace, notModelled, choices });
     this.registers = this.#side.registers;
