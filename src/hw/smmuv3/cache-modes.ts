@@ -11,7 +11,8 @@ import type { CacheSizes } from "./config.ts";
  * configured: as the configuration says; none: every access reads all of its configuration and tables; adversarial: whatever
  * may be kept is kept, as long as it may, so that each missing invalidation or CMD_SYNC shows.
  */
-export type CacheMode = "configured" | "none" | "adversarial";
+export type CacheMode = (typeof CACHE_MODES)[number];
+export const CACHE_MODES = ["configured", "none", "adversarial"] as const;
 
 /** What a mode puts in place of a configuration's sizes and of the default choices. */
 export interface CacheModeSettings {

@@ -103,7 +103,7 @@ export class Machine {
     const host = createSmmuHost({ simulation, bus, trace, pulse: (line) => this.interrupts.raise(SMMU_LINES[line]) });
     // Linux tells no SMMU that a level-1 descriptor got its first table, and works everywhere: no part it runs on keeps those.
     const choices = { cacheInvalidLevel1: false };
-    return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true, choices });
+    return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true, cacheMode: this.spec.smmu.caches, choices });
   }
 
   #port(streamId: number, name: string): SmmuDmaPort {

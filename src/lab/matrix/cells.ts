@@ -49,7 +49,7 @@ export const BASE_SCENARIO: Omit<Scenario, "title" | "wayDown"> = {
   source: "linux-iommu, June 2020",
   machine: {
     memory: { base: BOARD.ramBase, size: BOARD.ramSize },
-    smmu: { profile: "linux-typical", base: BOARD.smmuBase, shutdown: "bypass", driver: "built-in" },
+    smmu: { profile: "linux-typical", base: BOARD.smmuBase, shutdown: "bypass", driver: "built-in", caches: "configured" },
     pci: { busMasterOff: "drop" },
     devices: [],
     smmuNode: 0,

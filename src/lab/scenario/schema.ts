@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
 import * as v from "valibot";
-import { profiles } from "../../hw/index.ts";
+import { CACHE_MODES, profiles } from "../../hw/index.ts";
 import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
@@ -44,6 +44,7 @@ const machineSchema = v.strictObject({
       base: v.optional(address, BOARD.smmuBase),
       shutdown: v.optional(v.picklist(SMMU_POLICIES), "bypass"),
       driver: v.optional(v.picklist(["built-in", "module"]), "built-in"),
+      caches: v.optional(v.picklist(CACHE_MODES), "configured"),
     }),
     {},
   ),

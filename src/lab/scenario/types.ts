@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
+import type { CacheMode } from "../../hw/index.ts";
 import type { ClaimName, ClientHook, ClientKind, SmmuPolicy, Verdict, WayDown } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
@@ -24,7 +25,14 @@ export interface DeviceSpec {
 
 export interface MachineSpec {
   readonly memory: { readonly base: number; readonly size: number };
-  readonly smmu: { readonly profile: string; readonly base: number; readonly shutdown: SmmuPolicy; readonly driver: "built-in" | "module" };
+  readonly smmu: {
+    readonly profile: string;
+    readonly base: number;
+    readonly shutdown: SmmuPolicy;
+    readonly driver: "built-in" | "module";
+    /** How much the SMMU keeps. */
+    readonly caches: CacheMode;
+  };
   /** Absent: no PCI. */
   readonly pci?: { readonly busMasterOff: "drop" | "hold" | "reset" };
   /** In the order of their nodes in the device tree; the place of the SMMU's node among them is `smmuNode`. */
