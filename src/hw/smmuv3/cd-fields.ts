@@ -26,6 +26,7 @@ export class CdFields {
   readonly AA64: number;
   readonly HD: number;
   readonly HA: number;
+  readonly HAFT: number;
   readonly S: number;
   readonly R: number;
   readonly A: number;
@@ -58,6 +59,7 @@ export class CdFields {
     this.AA64 = take(words, "AA64");
     this.HD = take(words, "HD");
     this.HA = take(words, "HA");
+    this.HAFT = take(words, "HAFT");
     this.S = take(words, "S");
     this.R = take(words, "R");
     this.A = take(words, "A");

@@ -71,7 +71,21 @@ export const CD_RULES: readonly CdRule[] = [
       ((c.ttEndian === "little" && f.ENDI === 1) || (c.ttEndian === "big" && f.ENDI === 0)),
   },
   { id: "AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, _ste, c) => f.AA64 === 0 && c.ttf === "aarch64" },
-  { id: "HA/HD", text: "hardware update of descriptors, not implemented", broken: (f) => f.HA === 1 || f.HD === 1 },
+  {
+    id: "HA/HD",
+    text: "hardware update of descriptors, not implemented",
+    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 0 && (f.HA === 1 || f.HD === 1),
+  },
+  {
+    id: "HD",
+    text: "hardware update of dirty state, not implemented",
+    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 1 && f.HD === 1,
+  },
+  {
+    id: "HAFT",
+    text: "HAFT is 1 and HA is 0",
+    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 3 && f.HAFT === 1 && f.HA === 0,
+  },
   {
     id: "ASID",
     text: "ASID has more than 8 bits, not implemented",

@@ -38,7 +38,12 @@ export interface Cd {
   readonly ttb0: Stage1Half;
   readonly ttb1: Stage1Half;
   readonly bigEndian: boolean;
+  /** AFFD in force: HA overrules it. */
   readonly ignoreAccessFlag: boolean;
+  /** Hardware sets the Access flag (HA), keeps dirty state (HA and HD), sets the Access flag of table descriptors (HAFT). */
+  readonly hardwareAccess: boolean;
+  readonly hardwareDirty: boolean;
+  readonly tableAccess: boolean;
   readonly WXN: boolean;
   readonly PAN: boolean;
   /** NS-EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
@@ -67,7 +72,10 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     ttb0: decodeHalf(f, ste, config, 0, broken === undefined),
     ttb1: decodeHalf(f, ste, config, 1, broken === undefined),
     bigEndian: f.ENDI === 1,
-    ignoreAccessFlag: f.AFFD === 1,
+    ignoreAccessFlag: f.AFFD === 1 && f.HA === 0,
+    hardwareAccess: f.HA === 1,
+    hardwareDirty: f.HA === 1 && f.HD === 1,
+    tableAccess: config.httu === 3 && f.HAFT === 1,
     WXN: f.WXN === 1,
     PAN: twoTables && f.PAN === 1,
     twoPrivileges: twoTables,

@@ -115,6 +115,29 @@ export const translationChoices: readonly Choice[] = [
     why: "the next access sees what software has repaired",
   },
   {
+    id: "update-on-fault",
+    section: "§3.13.2",
+    options: "an access that ends in a fault: Access flags on its way may be set, stage 1 may have become dirty where stage 2 refuses",
+    ours:
+      "a stage updates its descriptors, tables first, when it has granted the access, and stage 1 does so before stage 2 of the output " +
+      "is looked up; a stage that faults updates nothing",
+    why: "each stage is done before the next begins, as the faults are ordered",
+  },
+  {
+    id: "update-contention",
+    section: "§3.13.4",
+    options: "a descriptor that is another one at each attempt to update it",
+    ours: "after 8 walks F_WALK_EABT, as of memory that has no atomic update",
+    why: "no transaction goes on for ever",
+  },
+  {
+    id: "update-through-clean-entry",
+    section: "§3.13.4",
+    options: "a write that hits a cached writable-clean translation: the descriptor is checked, in any way",
+    ours: "the entry goes and the walk is done again",
+    why: "the new contents count whatever they are",
+  },
+  {
     id: "tlb-multiple-match",
     section: "§3.17.6",
     options: "several matching entries: F_TLB_CONFLICT, or one of them (or a mix within its reach)",

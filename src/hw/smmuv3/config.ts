@@ -153,6 +153,7 @@ const rules: readonly Rule[] = [
     rule: "from v3.2 Hyp == 1 is mandatory with S1P == 1 and S2P == 1",
     holds: (c) => c.hyp || c.version < 2 || !(c.stage1 && c.stage2),
   },
+  { section: "§6.3.1", rule: "HTTU is 0 to 3", holds: (c) => within(c.httu, 0, 3) },
   { section: "§6.3.2", rule: "SIDSIZE is 0 to 32", holds: (c) => within(c.sidSize, 0, 32) },
   {
     section: "§6.3.2",
@@ -197,6 +198,11 @@ const rules: readonly Rule[] = [
     rule: "IIDR is a 32-bit value with bit 7 zero",
     holds: (c) => within(c.iidr, 0, 0xffff_ffff) && (c.iidr & 0x80) === 0,
   },
+  {
+    section: "§2.8",
+    rule: "HTTU 0b11 is a v3.4 feature: not before v3.3",
+    holds: (c) => c.version >= 3 || c.httu !== 3,
+  },
 ];
 
 /** An object with everything that a configuration has, and nothing else: plain JavaScript has no types. */
@@ -214,7 +220,7 @@ function checkShape(config: SmmuConfig): void {
 }
 
 /** Features that a configuration can name and that are not modelled. */
-const NOT_YET = ["httu", "vmw", "dormhint", "stt", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the", "ds"] as const;
+const NOT_YET = ["vmw", "dormhint", "stt", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the", "ds"] as const;
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);

@@ -49,6 +49,16 @@ export class Descriptor {
     return config.bbml !== 1 || level === 3 || (this.lo & 0x1_0000) === 0;
   }
 
+  /** Dirty bit modifier (bit 51). */
+  get dirtyBitModifier(): boolean {
+    return (this.hi & 0x8_0000) !== 0;
+  }
+
+  /** AP[2] or nDirty of stage 1, S2AP[1] or Dirty of stage 2 (bit 7). */
+  get bit7(): boolean {
+    return (this.lo & 0x80) !== 0;
+  }
+
   /** Access flag (bit 10). */
   get accessFlag(): boolean {
     return (this.lo & 0x400) !== 0;

@@ -23,6 +23,8 @@ export class Fault {
   substreamId = 0;
   /** Ends with an abort and is recorded whatever CD.A, CD.R and STE.S2R say. */
   forced = false;
+  /** The walk's own write of a descriptor was refused, not a read. */
+  walkWrite = false;
 
   /** A fault without further data. @returns true, so that a step can report and leave in one statement */
   raise(event: EventNumber): true {
@@ -33,6 +35,7 @@ export class Fault {
     this.fetch = 0;
     this.substreamId = 0;
     this.forced = false;
+    this.walkWrite = false;
     return true;
   }
 
@@ -137,8 +140,7 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   put(words, fields, "RnW", tx.write ? 0 : 1);
   put(words, fields, "S2", fault.stage2 ? 1 : 0);
   put(words, fields, "CLASS", fault.class);
-  // The model's walks only read: hardware update of descriptors is absent.
-  put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt ? 1 : 0);
+  put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt && !fault.walkWrite ? 1 : 0);
   put(words, fields, "InputAddr[31:0]", tx.addressLo);
   put(words, fields, "InputAddr[63:32]", tx.addressHi);
   put(words, fields, "IPA", Math.floor(below(fault.ipa, oasBits) / 4096));

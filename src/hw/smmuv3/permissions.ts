@@ -4,6 +4,9 @@
  *
  * Permissions are bit masks. Stage 1 has one set for each privilege; stage 2 has one set, with execution by privilege.
  */
+import type { Fault } from "./faults.ts";
+import { EventNumber } from "./spec/events.ts";
+import type { TlbEntry } from "./tlb.ts";
 
 /** Stage-1 permission bits. */
 export const Perm1 = {
@@ -15,8 +18,14 @@ export const Perm1 = {
   privExecute: 32,
 } as const;
 
-/** Stage-2 permission bits. */
-export const Perm2 = { read: 1, write: 2, userExecute: 4, privExecute: 8 } as const;
+/** The stage-1 bits of accesses that make memory dirty. */
+export const WRITES1: number = Perm1.userWrite | Perm1.privWrite;
+
+/** Stage-2 permission bits. `walkWrite`: a stage-1 walk may update its descriptors. */
+export const Perm2 = { read: 1, write: 2, userExecute: 4, privExecute: 8, walkWrite: 16 } as const;
+
+/** The stage-2 bits of accesses that make memory dirty. */
+export const WRITES2: number = Perm2.write | Perm2.walkWrite;
 
 /** Hierarchical restrictions gathered from table descriptors. */
 export const TableLimit = { noUser: 1, noWrite: 2, noUserExecute: 4, noPrivExecute: 8 } as const;
@@ -31,7 +40,7 @@ export interface Stage1Regime {
 
 /**
  * Permissions of a stage-1 leaf.
- * @param ap AP[2:1] of the leaf
+ * @param ap AP[2:1] of the leaf; a writable-clean leaf counts as writable, also for execution (DDI 0487 D8.5.2.2)
  * @param pxn PXN (bit 53) of the leaf
  * @param uxn UXN or XN (bit 54) of the leaf
  * @param limits {@link TableLimit} bits of the tables above, 0 where CD.HADx disables them
@@ -71,6 +80,15 @@ export function needOfStage1(write: boolean, instruction: boolean, privileged: b
 }
 
 /**
+ * 6.6: whether stage 1 grants an access.
+ * @param need the Perm1 bit of the access
+ * @returns false with F_PERMISSION in `fault`
+ */
+export function allowedByStage1(entry: TlbEntry, need: number, fault: Fault): boolean {
+  return (entry.stage1 & need) !== 0 || !fault.raise(EventNumber.F_PERMISSION);
+}
+
+/**
  * Permissions of a stage-2 leaf.
  * @param s2ap S2AP: bit 0 read, bit 1 write
  * @param xn XN[1:0], bits [54:53]
@@ -82,7 +100,8 @@ export function stage2Permissions(s2ap: number, xn: number, xnx: boolean): numbe
   // 0 both, 1 unprivileged only, 2 none, 3 privileged only.
   const user = !never;
   const priv = split ? never : !never;
-  return (s2ap & 3) | (user ? Perm2.userExecute : 0) | (priv ? Perm2.privExecute : 0);
+  const data = (s2ap & 3) | (s2ap & 2 ? Perm2.walkWrite : 0);
+  return data | (user ? Perm2.userExecute : 0) | (priv ? Perm2.privExecute : 0);
 }
 
 /** The stage-2 bit that an access needs. Execution does not need read permission. */

@@ -54,6 +54,7 @@ const max: SmmuConfig = {
   e0pd: true,
   ptwnnc: true,
   ...fewHave,
+  httu: 3,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,

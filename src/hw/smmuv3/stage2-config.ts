@@ -20,8 +20,12 @@ export interface Stage2Config {
   /** Aligned base of the first (possibly concatenated) table. */
   readonly table: number;
   readonly bigEndian: boolean;
-  /** S2AFFD. */
+  /** S2AFFD in force: S2HA overrules it. */
   readonly ignoreAccessFlag: boolean;
+  /** Hardware sets the Access flag (S2HA), keeps dirty state (S2HA and S2HD), sets the Access flag of table descriptors (S2HAFT). */
+  readonly hardwareAccess: boolean;
+  readonly hardwareDirty: boolean;
+  readonly tableAccess: boolean;
   /** S2PTW. */
   readonly protectWalks: boolean;
   /** S2FWB. */
@@ -75,7 +79,10 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
     outputBits,
     table: alignTable(f.S2TTB, granule, startLevel, inputBits, outputBits),
     bigEndian: f.S2ENDI === 1,
-    ignoreAccessFlag: f.S2AFFD === 1,
+    ignoreAccessFlag: f.S2AFFD === 1 && f.S2HA === 0,
+    hardwareAccess: f.S2HA === 1,
+    hardwareDirty: f.S2HA === 1 && f.S2HD === 1,
+    tableAccess: config.httu === 3 && f.S2HAFT === 1,
     protectWalks: f.S2PTW === 1,
     forcedWriteBack: config.fwb && f.S2FWB === 1,
   };

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
 import { high32, low32 } from "../bits/hex.ts";
+import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
-import { stage2Permissions } from "./permissions.ts";
+import { Perm2, stage2Permissions, WRITES2 } from "./permissions.ts";
 import type { SmmuHost } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
-import { IPA_ENTRY, type Tlb, TlbEntry } from "./tlb.ts";
+import { Clean, IPA_ENTRY, type Tlb, TlbEntry } from "./tlb.ts";
 import type { WalkCache } from "./walk-cache.ts";
 import { Step } from "./trail.ts";
 
@@ -24,6 +25,10 @@ export interface Stage2Deps {
   readonly detector: StaleDetector | undefined;
 }
 
+/** Answers of the update that are no address. */
+const UPDATED = -1;
+const REFUSED = -2;
+
 export class Stage2 {
   /** The mapping that the last successful {@link translate} used. */
   readonly entry: TlbEntry = new TlbEntry();
@@ -31,6 +36,7 @@ export class Stage2 {
   physical = 0;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
+  readonly #updates = new DescriptorUpdates();
   readonly #wide: boolean;
 
   constructor(deps: Stage2Deps) {
@@ -41,35 +47,98 @@ export class Stage2 {
 
   /**
    * @param purpose what the address is needed for: events carry it as CLASS
-   * @param need the Perm2 bit of the access
+   * @param need the Perm2 bit of the access; one of a write makes the memory dirty
    * @returns false if the translation failed, see `fault`
    */
   translate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number): boolean {
-    const { tlb, fault, detector } = this.#deps;
+    const { tlb, detector } = this.#deps;
     const { entry } = this;
     const hi = high32(ipa);
     const lo = low32(ipa);
     const mark = detector === undefined ? 0 : detector.trail.length;
     // 7.2
-    const slot = tlb.lookupIpa(stage2.lookup, hi, lo);
+    let slot = tlb.lookupIpa(stage2.lookup, hi, lo);
     if (slot >= 0) {
       tlb.read(slot, entry);
+      if (this.becomesDirty(stage2, entry, need)) {
+        tlb.forget(slot);
+        slot = -1;
+      }
+    }
+    if (slot >= 0) {
       detector?.ipaHit(slot, stage2, ipa);
-    } else if (!this.#walk(stage2, ipa, purpose)) {
-      return false;
-    }
-    // 7.7
-    if ((entry.stage2 & need) === 0) return !fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
-    if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
-      return !fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
-    }
-    if (slot < 0) {
+      if (!this.#allowed(stage2, ipa, purpose, need)) return false;
+    } else {
+      if (!this.#walkAndUpdate(stage2, ipa, purpose, need, mark)) return false;
       const kept = tlb.insert(entry);
       if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
     }
     // 7.10
     this.physical = withOffset(entry.pa, entry.size, hi, lo);
     return true;
+  }
+
+  /** Whether an access has hardware mark memory dirty that an entry has as writable-clean: then descriptors are to be read again. */
+  becomesDirty(stage2: Stage2Config, entry: TlbEntry, need: number): boolean {
+    return (entry.clean & Clean.stage2) !== 0 && stage2.hardwareDirty && (entry.stage2 & need & WRITES2) !== 0;
+  }
+
+  /** 7.7, of a TLB entry or the leaf just read */
+  #allowed(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number): boolean {
+    const { entry } = this;
+    if (!this.grants(entry, ipa, purpose, need)) return false;
+    if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
+      return !this.#refuse(ipa, purpose, need);
+    }
+    return true;
+  }
+
+  /** 7.7, as far as the entry's permissions go. @returns false with F_PERMISSION in `fault` */
+  grants(entry: TlbEntry, ipa: number, purpose: FaultClass, need: number): boolean {
+    return (entry.stage2 & need) !== 0 || !this.#refuse(ipa, purpose, need);
+  }
+
+  #refuse(ipa: number, purpose: FaultClass, need: number): true {
+    const { fault } = this.#deps;
+    fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
+    fault.walkWrite = need === Perm2.walkWrite;
+    return true;
+  }
+
+  /** 7.3 to 7.8 */
+  #walkAndUpdate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number, mark: number): boolean {
+    const { fault, detector } = this.#deps;
+    const { entry } = this;
+    for (let walks = 1; ; walks++) {
+      if (!this.#walk(stage2, ipa, purpose) || !this.#allowed(stage2, ipa, purpose, need)) return false;
+      // 7.8
+      if (this.becomesDirty(stage2, entry, need)) {
+        this.#updates.dirty();
+        entry.clean = 0;
+      }
+      const changed = this.#update(stage2, purpose);
+      if (changed === UPDATED) return true;
+      if (changed === REFUSED) return false;
+      if (walks === MOST_WALKS) return !fault.raiseWalkAbort(true, purpose, changed);
+      if (detector !== undefined) detector.trail.length = mark;
+    }
+  }
+
+  /** 7.8. @returns {@link UPDATED}, {@link REFUSED} with the reason in `fault`, or where a descriptor has changed meanwhile */
+  #update(stage2: Stage2Config, purpose: FaultClass): number {
+    const { host, fault, detector } = this.#deps;
+    const updates = this.#updates;
+    for (let i = 0; i < updates.length; i++) {
+      if (!updates.needed(i)) continue;
+      const address = updates.address[i]!;
+      const result = updates.write(i, host, address, stage2.bigEndian, detector?.trail);
+      if (result === Update.changed) return address;
+      if (result === Update.aborted) {
+        fault.raiseWalkAbort(true, purpose, address);
+        return REFUSED;
+      }
+    }
+    return UPDATED;
   }
 
   #walk(stage2: Stage2Config, ipa: number, purpose: FaultClass): boolean {
@@ -83,6 +152,7 @@ export class Stage2 {
     // 7.4, 7.5
     const context = walks.ipaContext(stage2.lookup);
     let table = stage2.table;
+    this.#updates.length = 0;
     let level = walks.deepest(context, granule, stage2.startLevel, hi, lo) + 1;
     if (level > stage2.startLevel) {
       table = walks.table(walks.slot);
@@ -102,19 +172,24 @@ export class Stage2 {
         descriptor.lo,
         Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0),
       );
-      if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output);
+      if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output, address);
+      if (stage2.tableAccess) this.#updates.access(address, descriptor, -1);
       table = output;
+      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
+      if (stage2.tableAccess && !descriptor.accessFlag) continue;
       const kept = walks.keep(context, granule, level, hi, lo, table, 0);
       if (kept >= 0) detector?.keepWalk(kept, mark, stage2.table, -1);
     }
   }
 
-  #leaf(stage2: Stage2Config, ipa: number, purpose: FaultClass, level: number, output: number): boolean {
-    const { config, fault } = this.#deps;
+  /** @param address of the descriptor */
+  #leaf(stage2: Stage2Config, ipa: number, purpose: FaultClass, level: number, output: number, address: number): boolean {
+    const { config, fault, detector } = this.#deps;
     const { entry } = this;
     const descriptor = this.#descriptor;
     // 7.6
-    if (!descriptor.accessFlag && !stage2.ignoreAccessFlag) return !fault.raiseStage2(EventNumber.F_ACCESS, purpose, ipa);
+    if (stage2.hardwareAccess) this.#updates.access(address, descriptor, (detector?.trail.length ?? 0) - 1);
+    else if (!descriptor.accessFlag && !stage2.ignoreAccessFlag) return !fault.raiseStage2(EventNumber.F_ACCESS, purpose, ipa);
     entry.vmid = stage2.vmid;
     entry.hi = high32(ipa);
     entry.lo = low32(ipa);
@@ -123,7 +198,10 @@ export class Stage2 {
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = output - (output % 2 ** entry.size);
-    entry.stage2 = stage2Permissions((descriptor.lo >>> 6) & 3, (descriptor.hi >>> 21) & 3, config.xnx);
+    const clean = stage2.hardwareDirty && descriptor.dirtyBitModifier && !descriptor.bit7;
+    if (stage2.hardwareDirty) detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
+    entry.clean = clean ? Clean.stage2 : 0;
+    entry.stage2 = stage2Permissions(((descriptor.lo >>> 6) & 3) | (clean ? 2 : 0), (descriptor.hi >>> 21) & 3, config.xnx);
     entry.memAttr = (descriptor.lo >>> 2) & 15;
     entry.shareability2 = (descriptor.lo >>> 8) & 3;
     entry.forcedWriteBack = stage2.forcedWriteBack;

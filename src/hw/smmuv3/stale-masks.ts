@@ -90,5 +90,12 @@ export function descriptorMask(step: number): Uint32Array {
   const leaf = (step & Step.leaf) !== 0;
   const stage2 = (step & Step.stage2) !== 0;
   const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;
-  return once(structure.name, () => maskOf(structure, ({ applies }) => applies !== "ignored"));
+  const clean = (step & Step.clean) !== 0;
+  const bit51 = (step & Step.bit51) !== 0;
+  return once(`${structure.name} ${clean} ${bit51}`, () => {
+    const mask = maskOf(structure, ({ applies }) => applies !== "ignored");
+    if (clean) mask[0]! &= ~0x80;
+    if (bit51) mask[1]! |= 0x8_0000;
+    return mask;
+  });
 }

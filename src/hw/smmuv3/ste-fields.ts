@@ -35,6 +35,7 @@ export class SteFields {
   readonly S2PTW: number;
   readonly S2HD: number;
   readonly S2HA: number;
+  readonly S2HAFT: number;
   readonly S2S: number;
   readonly S2R: number;
   readonly S2TTB: number;
@@ -66,6 +67,7 @@ export class SteFields {
     this.S2PTW = take(words, "S2PTW");
     this.S2HD = take(words, "S2HD");
     this.S2HA = take(words, "S2HA");
+    this.S2HAFT = take(words, "S2HAFT");
     this.S2S = take(words, "S2S");
     this.S2R = take(words, "S2R");
     this.S2TTB = take(words, "S2TTB") * 16;

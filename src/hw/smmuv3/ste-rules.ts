@@ -64,7 +64,13 @@ export const STE_RULES: readonly SteRule[] = [
   { id: "S2S=1", text: "S2S is 1 and the SMMU does not stall", broken: (f, c) => f.stage2 && f.S2S === 1 && c.stallModel === "terminate" },
   { id: "S2S=0", text: "S2S is 0 and the SMMU always stalls", broken: (f, c) => f.stage2 && f.S2S === 0 && c.stallModel === "force" },
   { id: "S2AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, c) => f.stage2 && f.S2AA64 === 0 && c.ttf === "aarch64" },
-  { id: "S2HA/S2HD", text: "hardware update of descriptors, not implemented", broken: (f) => f.stage2 && (f.S2HA === 1 || f.S2HD === 1) },
+  {
+    id: "S2HA/S2HD",
+    text: "hardware update of descriptors, not implemented",
+    broken: (f, c) => f.stage2 && (f.S2HA === 1 || f.S2HD === 1) && (c.httu === 0 || f.S2AA64 === 0),
+  },
+  { id: "S2HD", text: "hardware update of dirty state, not implemented", broken: (f, c) => f.stage2 && f.S2HD === 1 && c.httu === 1 },
+  { id: "S2HAFT", text: "S2HAFT is 1 and S2HA is 0", broken: (f, c) => f.stage2 && c.httu === 3 && f.S2HAFT === 1 && f.S2HA === 0 },
   {
     id: "S2TG",
     text: "S2TG is reserved or names a granule that is not implemented",

@@ -238,6 +238,11 @@ export abstract class TaggedCache {
     this.#tag[slot] = 0;
   }
 
+  /** Takes out one entry that a new walk is about to replace. */
+  forget(slot: number): void {
+    this.#remove(slot);
+  }
+
   /** Takes one entry out. */
   #remove(slot: number): void {
     this.onRemove?.(slot);

@@ -7,6 +7,9 @@ import { StreamWorld } from "./ports.ts";
 export const IPA_ENTRY = 3;
 export type TlbKind = StreamWorld | typeof IPA_ENTRY;
 
+/** Stages that are writable-clean: a write has to make them dirty first, by hardware or by software. */
+export const Clean = { stage1: 1, stage2: 2 } as const;
+
 export class TlbEntry {
   kind: TlbKind = StreamWorld.nsEl1;
   /** A VA entry that includes stage 2. Entries of stage-1-only streams never serve nested ones. */
@@ -38,6 +41,8 @@ export class TlbEntry {
   memAttr = 0;
   shareability2 = 0;
   forcedWriteBack = false;
+  /** {@link Clean} bits: the stages at which the leaf is writable-clean. Writes need more than a permission there. */
+  clean = 0;
   /** False: the leaf asks not to be cached (nT under BBML 1); the TLB then keeps nothing. */
   cacheable = true;
 }

@@ -7,11 +7,11 @@
  */
 import { type GranuleBits, levelShift } from "./address-size.ts";
 import { maskHi, maskLo, type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
-import { IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
+import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
 
-export { IPA_ENTRY, TlbEntry, type TlbKind };
+export { Clean, IPA_ENTRY, TlbEntry, type TlbKind };
 
 const GRANULE_CODE: Readonly<Record<GranuleBits, number>> = { 12: 1, 14: 2, 16: 3 };
 const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
@@ -70,7 +70,8 @@ export class Tlb extends TaggedCache {
     into.ipa = this.#ipa[slot]!;
     const perm = this.#perm[slot]!;
     into.stage1 = perm & 63;
-    into.stage2 = perm >> 6;
+    into.stage2 = (perm >> 6) & 31;
+    into.clean = (perm >> 11) & 3;
     const attr = this.#attr[slot]!;
     into.type = attr & 0xff;
     into.shareability = (attr >> 8) & 3;
@@ -100,7 +101,7 @@ export class Tlb extends TaggedCache {
     this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
-    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6);
+    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 11);
     this.#attr[slot] =
       entry.type | (entry.shareability << 8) | (entry.memAttr << 10) | (entry.shareability2 << 14) | (entry.forcedWriteBack ? 0x1_0000 : 0);
     return slot;

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
 /** Which descriptors a translation came from, for the stale-use detector. Nobody else needs it. */
 
-/** More than any nested walk reads: four stage-1 levels, each through four of stage 2, and the last stage 2. */
-const LONGEST = 64;
+/** More than any nested walk reads: each level of stage 1 through all of stage 2, once more for its update, and the last stage 2. */
+const LONGEST = 128;
 
 /** Kind of a descriptor on a trail. */
-export const Step = { leaf: 1, stage2: 2, bigEndian: 4 } as const;
+export const Step = {
+  leaf: 1,
+  stage2: 2,
+  bigEndian: 4,
+  /** Writable-clean: hardware may change bit 7, and that makes nothing stale. */
+  clean: 32,
+  /** Bit 51 has a meaning. */
+  bit51: 64,
+} as const;
 
 /** The descriptors of the walk in progress. */
 export class Trail {
@@ -23,6 +31,17 @@ export class Trail {
     this.hi[i] = hi;
     this.lo[i] = lo;
     this.step[i] = step;
+  }
+
+  /** Says more about the descriptor noted last. */
+  mark(step: number): void {
+    this.step[this.length - 1]! |= step;
+  }
+
+  /** A descriptor of the walk in progress was updated. */
+  update(index: number, lo: number, step: number): void {
+    this.lo[index] = lo;
+    this.step[index] = step;
   }
 
   /** Appends what a cached stage-2 translation came from. */

@@ -28,14 +28,14 @@ import { ConfigCache } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
 import { type Access, Fault, FaultReporter, type TerminateModel } from "./faults.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
-import { needOfStage1, needOfStage2 } from "./permissions.ts";
+import { allowedByStage1, needOfStage1, needOfStage2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import { Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
 import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
-import { Tlb, TlbEntry } from "./tlb.ts";
+import { Clean, Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
 import { TlbMaintenance } from "./tlb-maintenance.ts";
 import { Stage1Walker } from "./walk.ts";
@@ -210,27 +210,27 @@ export class Translator {
     const hi = half.topByteIgnored ? canonicalHi(tx.addressHi) : tx.addressHi;
     // E0PD acts whether or not the TLB has a translation.
     if (half.noUnprivileged && !privileged) return this.#failStage1(tx, ste, cd, EventNumber.F_TRANSLATION);
+    const need1 = needOfStage1(tx.write, instruction, privileged);
+    const need2 = needOfStage2(tx.write, instruction, privileged);
     // 6.1
-    const slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
+    let slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
     if (slot >= 0) {
       this.tlb.read(slot, entry);
+      if (tx.write && entry.clean !== 0 && this.#becomesDirty(ste, cd, entry, need1, need2)) {
+        this.tlb.forget(slot);
+        slot = -1;
+      }
+    }
+    if (slot >= 0) {
       entry.pa = withOffset(entry.pa, entry.size, hi, tx.addressLo);
       entry.ipa = withOffset(entry.ipa, entry.size, hi, tx.addressLo);
       this.#detector?.vaHit(slot, entry, ste, cd, half.enabled ? half.table : -1);
-    } else if (!this.#walker.walk(cd, half, upper, hi, tx.addressLo, entry)) {
-      return this.#fail(tx, ste, cd);
-    }
-    // 6.6
-    if ((entry.stage1 & needOfStage1(tx.write, instruction, privileged)) === 0)
-      return this.#failStage1(tx, ste, cd, EventNumber.F_PERMISSION);
-    // 6.7, 7
-    const need2 = needOfStage2(tx.write, instruction, privileged);
-    if (slot >= 0) {
-      if (nested && (entry.stage2 & need2) === 0) {
-        this.#fault.raiseStage2(EventNumber.F_PERMISSION, FaultClass.in, entry.ipa);
-        return this.#fail(tx, ste, cd);
-      }
+      // 6.6, 7.7
+      if (!allowedByStage1(entry, need1, this.#fault)) return this.#fail(tx, ste, cd);
+      if (nested && !this.#stage2.grants(entry, entry.ipa, FaultClass.in, need2)) return this.#fail(tx, ste, cd);
     } else {
+      if (!this.#walker.walk(cd, half, upper, hi, tx.addressLo, need1, entry)) return this.#fail(tx, ste, cd);
+      // 7
       if (!this.#addStage2(ste, entry, need2)) return this.#fail(tx, ste, cd);
       this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
     }
@@ -243,6 +243,13 @@ export class Translator {
       shareability = combineShareability(shareability, entry.shareability2);
     }
     return this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+  }
+
+  /** Whether a write has hardware mark memory dirty that an entry has as writable-clean: then descriptors are to be read again. */
+  #becomesDirty(ste: Ste, cd: Cd, entry: TlbEntry, need1: number, need2: number): boolean {
+    if ((entry.stage1 & need1) === 0) return false;
+    if ((entry.clean & Clean.stage1) !== 0 && cd.hardwareDirty && (need1 & WRITES1) !== 0) return true;
+    return ste.stage2 !== undefined && this.#stage2.becomesDirty(ste.stage2, entry, need2);
   }
 
   /** Takes the output of stage 1 through stage 2; the mapping is then as large as the smaller of the two. */
@@ -259,6 +266,7 @@ export class Translator {
     entry.size = Math.min(entry.size, second.size);
     entry.cacheable &&= second.cacheable;
     entry.stage2 = second.stage2;
+    entry.clean |= second.clean;
     entry.memAttr = second.memAttr;
     entry.shareability2 = second.shareability2;
     entry.forcedWriteBack = second.forcedWriteBack;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
+import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, levelShift, withOffset } from "./address-size.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
-import { Perm2, stage1Permissions, TableLimit } from "./permissions.ts";
+import { allowedByStage1, Perm2, stage1Permissions, TableLimit, WRITES1 } from "./permissions.ts";
 import { type SmmuHost, StreamWorld } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2 } from "./stage2.ts";
 import type { StaleDetector } from "./stale-detector.ts";
-import type { TlbEntry } from "./tlb.ts";
+import { Clean, type TlbEntry } from "./tlb.ts";
 import { Step } from "./trail.ts";
 import type { WalkCache } from "./walk-cache.ts";
 
@@ -23,6 +24,10 @@ export interface Stage1WalkerDeps {
   readonly detector: StaleDetector | undefined;
 }
 
+/** Answers of the update that are no address. */
+const UPDATED = -1;
+const REFUSED = -2;
+
 /** True if the bits from `inputBits` up are what the half demands: all zero for TTB0, all ones for TTB1. */
 export function inRange(inputBits: number, upper: boolean, hi: number, lo: number): boolean {
   const sign = upper ? -1 : 0;
@@ -33,6 +38,7 @@ export function inRange(inputBits: number, upper: boolean, hi: number, lo: numbe
 export class Stage1Walker {
   readonly #deps: Stage1WalkerDeps;
   readonly #descriptor = new Descriptor();
+  readonly #updates = new DescriptorUpdates();
   readonly #wide: boolean;
   #limits = 0;
 
@@ -42,13 +48,54 @@ export class Stage1Walker {
   }
 
   /**
-   * Walks one half of the address space.
+   * Walks one half of the address space, checks the permission of stage 1, and updates descriptors.
    * @param upper the TTB1 half
    * @param hi upper word of the address, bits [63:56] already replaced if they are ignored
+   * @param need the Perm1 bit of the access
    * @param entry gets size, level, output address (in `pa`), permissions and attributes of stage 1
-   * @returns false if the walk failed, see `fault`
+   * @returns false if the walk failed or refused the access, see `fault`
    */
-  walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
+  walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, need: number, entry: TlbEntry): boolean {
+    const { fault } = this.#deps;
+    for (let walks = 1; ; walks++) {
+      if (!this.#read(cd, half, upper, hi, lo, entry)) return false;
+      // 6.6
+      if (!allowedByStage1(entry, need, fault)) return false;
+      // 6.7
+      if ((need & WRITES1) !== 0 && (entry.clean & Clean.stage1) !== 0) {
+        this.#updates.dirty();
+        entry.clean = 0;
+      }
+      const physical = this.#update(cd);
+      if (physical === UPDATED) return true;
+      if (physical === REFUSED) return false;
+      if (walks === MOST_WALKS) return !fault.raiseWalkAbort(false, FaultClass.tt, physical);
+    }
+  }
+
+  /** 6.7. @returns {@link UPDATED}, {@link REFUSED} with the reason in `fault`, or where a descriptor has changed meanwhile */
+  #update(cd: Cd): number {
+    const { host, fault, stage2, detector } = this.#deps;
+    const updates = this.#updates;
+    for (let i = 0; i < updates.length; i++) {
+      if (!updates.needed(i)) continue;
+      let physical = updates.address[i]!;
+      if (cd.ste.stage2 !== undefined) {
+        if (!stage2.translate(cd.ste.stage2, physical, FaultClass.tt, Perm2.walkWrite)) return REFUSED;
+        physical = stage2.physical;
+      }
+      const result = updates.write(i, host, physical, cd.bigEndian, detector?.trail);
+      if (result === Update.changed) return physical;
+      if (result === Update.aborted) {
+        fault.raiseWalkAbort(false, FaultClass.tt, physical);
+        return REFUSED;
+      }
+    }
+    return UPDATED;
+  }
+
+  /** 6.2 to 6.5 */
+  #read(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
     const { fault, walks, detector } = this.#deps;
     const { granule, inputBits } = half;
     const descriptor = this.#descriptor;
@@ -57,6 +104,7 @@ export class Stage1Walker {
     // 6.3, 6.4
     let table = half.table;
     this.#limits = 0;
+    this.#updates.length = 0;
     if (detector !== undefined) detector.trail.length = 0;
     const context = walks.vaContext(cd.lookup);
     let level = walks.deepest(context, granule, half.startLevel, hi, lo) + 1;
@@ -75,9 +123,12 @@ export class Stage1Walker {
       const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
       if (output >= 2 ** half.outputBits) return !fault.raise(EventNumber.F_ADDR_SIZE);
       detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
-      if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, entry);
+      if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, address, entry);
+      if (cd.tableAccess) this.#updates.access(address, descriptor, -1);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       table = output;
+      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
+      if (cd.tableAccess && !descriptor.accessFlag) continue;
       const kept = walks.keep(context, granule, level, hi, lo, table, this.#limits);
       if (kept >= 0) detector?.keepWalk(kept, 0, cd.ste.stage2?.table ?? -1, half.table);
     }
@@ -96,11 +147,13 @@ export class Stage1Walker {
     return -1;
   }
 
-  /** 6.5 */
-  #leaf(cd: Cd, half: Stage1Half, level: number, output: number, hi: number, lo: number, entry: TlbEntry): boolean {
+  /** 6.5. @param address of the descriptor */
+  #leaf(cd: Cd, half: Stage1Half, level: number, output: number, hi: number, lo: number, address: number, entry: TlbEntry): boolean {
     const descriptor = this.#descriptor;
     const low = descriptor.lo;
-    if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !this.#deps.fault.raise(EventNumber.F_ACCESS);
+    const place = (this.#deps.detector?.trail.length ?? 0) - 1;
+    if (cd.hardwareAccess) this.#updates.access(address, descriptor, place);
+    else if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !this.#deps.fault.raise(EventNumber.F_ACCESS);
     entry.granule = half.granule;
     entry.level = level;
     entry.size = mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
@@ -108,8 +161,13 @@ export class Stage1Walker {
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.
     entry.global = cd.ste.world === StreamWorld.nsEl2 || (low & 0x800) === 0;
+    // Where tables above forbid writing, the leaf is not writable-clean (§3.13.3.1).
+    const noWrite = (this.#limits & TableLimit.noWrite) !== 0;
+    const clean = cd.hardwareDirty && descriptor.dirtyBitModifier && descriptor.bit7 && !noWrite;
+    if (cd.hardwareDirty) this.#deps.detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
+    entry.clean = clean ? Clean.stage1 : 0;
     entry.stage1 = stage1Permissions(
-      (low >>> 6) & 3,
+      (low >>> 6) & (clean ? 1 : 3),
       (descriptor.hi & 0x20_0000) !== 0,
       (descriptor.hi & 0x40_0000) !== 0,
       this.#limits,

@@ -70,7 +70,7 @@ export function decodePte(words: Uint32Array, place: DescriptorPlace, config: Sm
   if (level === undefined && kind === "page") notes.push("without a level: a table at levels below 3, a page at level 3");
   if (level === undefined && kind === "block") notes.push("without a level the size of the block is not known");
   if (!table && (words[0]! & 0x400) === 0)
-    notes.push(`the Access flag is 0: F_ACCESS unless ${stage === 1 ? "CD.AFFD" : "STE.S2AFFD"} is 1`);
+    notes.push(`the Access flag is 0: F_ACCESS unless ${stage === 1 ? "CD.AFFD or CD.HA" : "STE.S2AFFD or STE.S2HA"} is 1`);
   const size = table || level === undefined ? "" : ` of ${sizeText(2 ** levelShift(granule, level))}`;
   const summary = table ? `table${at}, next table ${output}` : `${kind}${size}${at}, output ${output}, ${permissionText(words, stage)}`;
   const result = decodeStructure(structure, words, { summary, legal: true, event: "", objections: [], notes });

@@ -125,6 +125,15 @@ export class StepReader {
         return this.#stage1(fetch);
       case "tt-s2":
         return this.#stage2(fetch, purpose);
+      case "httu":
+        return {
+          title: "descriptor, to be updated",
+          section: "3.13",
+          address: hex(fetch.address),
+          decoded: undefined,
+          fields: [],
+          says: ["the SMMU reads it again and sets its Access flag or its dirty state, if it is what the walk had read"],
+        };
       default:
         return { title: fetch.kind, section: "3.3", address: hex(fetch.address), decoded: undefined, fields: [], says: [] };
     }

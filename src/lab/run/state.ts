@@ -109,6 +109,8 @@ const tlbSchema = v.object({
   memAttr: word,
   shareability2: word,
   forcedWriteBack: v.boolean(),
+  // Not in states of before it was there.
+  clean: v.optional(word, 0),
 });
 const pageBytes = v.pipe(
   v.string(),

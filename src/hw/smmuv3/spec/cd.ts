@@ -49,7 +49,7 @@ export const CD: Structure = {
     { name: "NSCFG0", hi: 64, lo: 64, applies: "ignored", meaning: "Secure streams: NS of the TTB0 table" },
     { name: "HAD0", hi: 65, lo: 65, applies: "any", meaning: "1: no hierarchical attributes in the TTB0 tables" },
     { name: "E0PD0", hi: 66, lo: 66, applies: "any", meaning: "1: unprivileged accesses through TTB0 fault" },
-    { name: "HAFT", hi: 67, lo: 67, applies: "ignored", meaning: "hardware Access flag in table descriptors", absent: "HTTU" },
+    { name: "HAFT", hi: 67, lo: 67, applies: "any", meaning: "hardware Access flag in table descriptors" },
     { name: "TTB0", hi: 115, lo: 68, applies: "any", meaning: "address [51:4] of the TTB0 table" },
     { name: "PnCH", hi: 122, lo: 122, applies: "ignored", meaning: "descriptor bit 52 is Protected", absent: "THE" },
     { name: "EPAN", hi: 123, lo: 123, applies: "ignored", meaning: "PAN also acts on unprivileged-executable memory", absent: "EPAN" },

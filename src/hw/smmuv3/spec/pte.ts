@@ -9,6 +9,7 @@ export const TABLE_S1: Structure = {
   words: 2,
   fields: [
     { name: "Type", hi: 1, lo: 0, applies: "any", meaning: "3: table" },
+    { name: "AF", hi: 10, lo: 10, applies: "ignored", meaning: "Access flag, with HAFT" },
     { name: "NextTable[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "NextTable[47:12]", hi: 47, lo: 12, applies: "any", meaning: "next-level table, bits below the granule are RES0" },
     { name: "PXNTable", hi: 59, lo: 59, applies: "any", meaning: "1: nothing below is privileged-executable" },
@@ -34,7 +35,13 @@ export const LEAF_S1: Structure = {
     { name: "OA[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "nT", hi: 16, lo: 16, applies: "any", meaning: "blocks: do not cache in a conflicting way (BBML 1)" },
     { name: "OA[47:12]", hi: 47, lo: 12, applies: "any", meaning: "output address, bits below the page or block size are RES0" },
-    { name: "DBM", hi: 51, lo: 51, applies: "ignored", meaning: "dirty bit modifier" },
+    {
+      name: "DBM",
+      hi: 51,
+      lo: 51,
+      applies: "ignored",
+      meaning: "dirty bit modifier: with hardware dirty state, 1 where a write may make the memory writable",
+    },
     { name: "Contiguous", hi: 52, lo: 52, applies: "any", meaning: "one of an aligned run of equal entries" },
     { name: "PXN", hi: 53, lo: 53, applies: "any", meaning: "1: not privileged-executable" },
     { name: "UXN", hi: 54, lo: 54, applies: "any", meaning: "1: not unprivileged-executable; XN where there is one privilege" },
@@ -50,6 +57,7 @@ export const TABLE_S2: Structure = {
   words: 2,
   fields: [
     { name: "Type", hi: 1, lo: 0, applies: "any", meaning: "3: table" },
+    { name: "AF", hi: 10, lo: 10, applies: "ignored", meaning: "Access flag, with HAFT" },
     { name: "NextTable[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "NextTable[47:12]", hi: 47, lo: 12, applies: "any", meaning: "next-level table, bits below the granule are RES0" },
   ],
@@ -69,7 +77,13 @@ export const LEAF_S2: Structure = {
     { name: "OA[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "nT", hi: 16, lo: 16, applies: "any", meaning: "blocks: do not cache in a conflicting way (BBML 1)" },
     { name: "OA[47:12]", hi: 47, lo: 12, applies: "any", meaning: "output address, bits below the page or block size are RES0" },
-    { name: "DBM", hi: 51, lo: 51, applies: "ignored", meaning: "dirty bit modifier" },
+    {
+      name: "DBM",
+      hi: 51,
+      lo: 51,
+      applies: "ignored",
+      meaning: "dirty bit modifier: with hardware dirty state, 1 where a write may make the memory writable",
+    },
     { name: "Contiguous", hi: 52, lo: 52, applies: "any", meaning: "one of an aligned run of equal entries" },
     {
       name: "XN",

@@ -71,7 +71,7 @@ export const STE: Structure = {
     { name: "S2HA", hi: 184, lo: 184, applies: "s2", meaning: "hardware Access flag" },
     { name: "S2S", hi: 185, lo: 185, applies: "s2", meaning: "stage-2 faults stall" },
     { name: "S2R", hi: 186, lo: 186, applies: "s2", meaning: "stage-2 faults are recorded" },
-    { name: "S2HAFT", hi: 187, lo: 187, applies: "ignored", meaning: "hardware Access flag in table descriptors", absent: "HTTU" },
+    { name: "S2HAFT", hi: 187, lo: 187, applies: "s2", meaning: "hardware Access flag in table descriptors" },
     { name: "S2PIE", hi: 188, lo: 188, applies: "ignored", meaning: "stage-2 permission indirection", absent: "S2PI" },
     { name: "S2POE", hi: 189, lo: 189, applies: "ignored", meaning: "stage-2 permission overlay", absent: "S2PO" },
     { name: "DPT_VMATCH", hi: 191, lo: 190, applies: "ignored", meaning: "VMID match of the DPT check" },

@@ -25,6 +25,8 @@ export interface LeafFields {
   /** Stage 2: XN[1:0]. Default: 0. */
   readonly xn?: number;
   readonly contiguous?: number;
+  /** Dirty bit modifier. Default: 0. */
+  readonly dbm?: number;
   /** nT, blocks only. */
   readonly nT?: number;
 }
@@ -50,6 +52,7 @@ const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
   uxn: 1,
   xn: 3,
   contiguous: 1,
+  dbm: 1,
   nT: 1,
 };
 const TABLE_LIMITS: Readonly<Record<keyof TableFields, number>> = { apTable: 3, pxnTable: 1, uxnTable: 1 };
@@ -70,7 +73,7 @@ export function checkStage(stage: 1 | 2): void {
 /** A leaf without its address. @throws HostMisuseError for an unknown field or a value that does not fit */
 export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): DescriptorWords {
   checkFields("LEAF_FIELDS", "fields of a leaf", fields, LEAF_LIMITS);
-  const { sh = 3, af = 1, contiguous = 0, nT = 0 } = fields;
+  const { sh = 3, af = 1, contiguous = 0, dbm = 0, nT = 0 } = fields;
   if (nT === 1 && level === 3) {
     throw new HostMisuseError(
       "LEAF_FIELDS",
@@ -78,7 +81,7 @@ export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): Descr
     );
   }
   let lo = (level === 3 ? 3 : 1) | (sh << 8) | (af << 10) | (nT << 16);
-  let hi = contiguous << 20;
+  let hi = (contiguous << 20) | (dbm << 19);
   if (stage === 1) {
     lo |= ((fields.attrIndx ?? 0) << 2) | ((fields.ap ?? 1) << 6) | ((fields.nG ?? 1) << 11);
     hi |= ((fields.pxn ?? 0) << 21) | ((fields.uxn ?? 0) << 22);

@@ -56,6 +56,10 @@ export class Bench {
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly records: Uint32Array[] = [];
   readonly loads: { kind: SmmuAccessKind; address: number }[] = [];
+  /** The SMMU's own writes: updates of descriptors. */
+  readonly stores: { kind: SmmuAccessKind; address: number }[] = [];
+  /** Called before each load, as another agent in the system would come in between. */
+  onLoad: (kind: SmmuAccessKind, address: number) => void = () => {};
   enabled = true;
   queueOpen = true;
   gbpa = 0x1000;
@@ -104,11 +108,13 @@ export class Bench {
         throw new Error("the translation side needs no timers");
       },
       load: (kind, address, out, count) => {
+        this.onLoad(kind, address);
         this.loads.push({ kind, address });
         return this.bus.loadWords(address, out, count);
       },
-      store: () => {
-        throw new Error("the translation side writes nothing");
+      store: (kind, address, words, count) => {
+        this.stores.push({ kind, address });
+        return this.bus.storeWords(address, words, count);
       },
       peek: (address, out, count) => {
         if (!this.bus.isRam(address, 4 * count)) return BusStatus.abort;
@@ -135,9 +141,9 @@ export class Bench {
     writeWords(this.bus.memory, address, words);
   }
 
-  /** Makes the SMMU's reads of an address abort from now on. @returns what ends that */
-  abortAt(address: number, size: number = 4): () => void {
-    return this.bus.inject({ base: address, size, status: BusStatus.abort, on: "read" });
+  /** Makes the SMMU's reads (or writes) of an address abort from now on. @returns what ends that */
+  abortAt(address: number, size: number = 4, on: "read" | "write" = "read"): () => void {
+    return this.bus.inject({ base: address, size, status: BusStatus.abort, on });
   }
 
   pageTable(stage: 1 | 2, granule: GranuleBits = 12, more: Partial<PageTableOptions> = {}): PageTable {
