@@ -106,6 +106,14 @@ function weakerHints(a: number, b: number): number {
   return (a & 3) | (a & b & RW) | ((a | b) & T);
 }
 
+/**
+ * MemAttr[3:0] of a stage-2 leaf, with the NoTagAccess codes of MTEPERM turned into the ones of the same type (§3.23.1). With
+ * S2FWB they are those of bit 3, which has no effect here.
+ */
+export function stage2MemAttr(code: number, fwb: boolean, mteperm: boolean): number {
+  return mteperm && !fwb && code === 4 ? 15 : code;
+}
+
 /** True if stage 2 maps Device memory. */
 export function isStage2Device(memAttr: number, fwb: boolean): boolean {
   return fwb ? (memAttr & 4) === 0 : isDevice(memAttrType(memAttr));

@@ -32,6 +32,8 @@ export class CdFields {
   readonly A: number;
   readonly ASET: number;
   readonly ASID: number;
+  readonly EPAN: number;
+  readonly AIE: number;
   readonly HAD0: number;
   readonly HAD1: number;
   readonly E0PD0: number;
@@ -65,6 +67,8 @@ export class CdFields {
     this.A = take(words, "A");
     this.ASET = take(words, "ASET");
     this.ASID = take(words, "ASID");
+    this.EPAN = take(words, "EPAN");
+    this.AIE = take(words, "AIE");
     this.HAD0 = take(words, "HAD0");
     this.HAD1 = take(words, "HAD1");
     this.E0PD0 = take(words, "E0PD0");

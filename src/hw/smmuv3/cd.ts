@@ -46,6 +46,8 @@ export interface Cd {
   readonly tableAccess: boolean;
   readonly WXN: boolean;
   readonly PAN: boolean;
+  /** EPAN in force. */
+  readonly EPAN: boolean;
   /** NS-EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
   readonly twoPrivileges: boolean;
   /** TLB tags; 0 where the StreamWorld has none. */
@@ -56,8 +58,10 @@ export interface Cd {
   /** CD.A and CD.R. */
   readonly abort: boolean;
   readonly record: boolean;
-  /** The eight memory types of MAIR. */
+  /** Memory types by AttrIndx: the eight of MAIR, and its last for what only AIE reaches. */
   readonly memoryTypes: Uint8Array;
+  /** AIE in force: bit 59 of a leaf is AttrIndx[3]. */
+  readonly wideAttrIndx: boolean;
 }
 
 export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: SmmuConfig): Cd {
@@ -78,6 +82,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     tableAccess: config.httu === 3 && f.HAFT === 1,
     WXN: f.WXN === 1,
     PAN: twoTables && f.PAN === 1,
+    EPAN: config.epan && f.EPAN === 1,
     twoPrivileges: twoTables,
     asid: twoTables ? f.ASID : 0,
     aset: twoTables ? f.ASET : 0,
@@ -85,6 +90,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     abort: f.A === 1,
     record: f.R === 1,
     memoryTypes: memoryTypes(f),
+    wideAttrIndx: config.aie && f.AIE === 1,
   };
 }
 
@@ -110,7 +116,8 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
 }
 
 function memoryTypes(f: CdFields): Uint8Array {
-  const types = new Uint8Array(8);
+  const types = new Uint8Array(16);
   for (let i = 0; i < 8; i++) types[i] = mairType(((i < 4 ? f.MAIR0 : f.MAIR1) >>> (8 * (i & 3))) & 0xff);
+  types.fill(types[7]!, 8);
   return types;
 }

@@ -218,7 +218,7 @@ export const translationChoices: readonly Choice[] = [
     id: "stage2-memattr-reserved",
     section: "§13.1.6",
     options: "reserved MemAttr codes of stage 2",
-    ours: "Device-nGnRnE without S2FWB; with it bit 3 is ignored and 0b100 is Normal Non-cacheable",
+    ours: "Device-nGnRnE without S2FWB; with it bit 3 is ignored, with MTEPERM too, and 0b100 is Normal Non-cacheable",
     why: "the strongest type, as the STE field has it",
   },
   {

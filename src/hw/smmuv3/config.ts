@@ -182,6 +182,10 @@ const rules: readonly Rule[] = [
   { section: "§6.3.4", rule: "from v3.3 PTWNNC == 1 is mandatory with S2P == 1", holds: (c) => c.ptwnnc || c.version < 3 || !c.stage2 },
   { section: "§6.3.4", rule: "PTWNNC == 1 needs S2P == 1", holds: (c) => !c.ptwnnc || c.stage2 },
   { section: "§6.3.4", rule: "E0PD and PTWNNC are v3.3 features: not before v3.2", holds: (c) => c.version >= 2 || !(c.e0pd || c.ptwnnc) },
+  { section: "§6.3.4", rule: "AIE == 1 needs S1P == 1", holds: (c) => !c.aie || c.stage1 },
+  { section: "§6.3.4", rule: "MTEPERM == 1 needs S2P == 1", holds: (c) => !c.mteperm || c.stage2 },
+  { section: "§6.3.4", rule: "from v3.4 EPAN == 1 is mandatory", holds: (c) => c.epan || c.version < 4 },
+  { section: "§6.3.4", rule: "from v3.4 MTEPERM == 1 is mandatory with S2P == 1", holds: (c) => c.mteperm || c.version < 4 || !c.stage2 },
   { section: "§6.3.6", rule: "at least one granule is implemented", holds: (c) => c.gran4k || c.gran16k || c.gran64k },
   { section: "§6.3.6", rule: "OAS is one of 32, 36, 40, 42, 44, 48, 52", holds: (c) => [32, 36, 40, 42, 44, 48, 52].includes(c.oas) },
   { section: "§6.3.6", rule: "VAX is 48 or 52", holds: (c) => c.vax === 48 || c.vax === 52 },
@@ -200,8 +204,8 @@ const rules: readonly Rule[] = [
   },
   {
     section: "§2.8",
-    rule: "HTTU 0b11 is a v3.4 feature: not before v3.3",
-    holds: (c) => c.version >= 3 || c.httu !== 3,
+    rule: "HTTU 0b11, EPAN, AIE and MTEPERM are v3.4 features: not before v3.3",
+    holds: (c) => c.version >= 3 || !(c.httu === 3 || c.epan || c.aie || c.mteperm),
   },
 ];
 
@@ -220,7 +224,7 @@ function checkShape(config: SmmuConfig): void {
 }
 
 /** Features that a configuration can name and that are not modelled. */
-const NOT_YET = ["vmw", "dormhint", "stt", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the", "ds"] as const;
+const NOT_YET = ["vmw", "dormhint", "stt", "s1pi", "s2pi", "s2po", "the", "ds"] as const;
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
@@ -228,7 +232,6 @@ function refuseNotModelled(c: SmmuConfig): void {
   if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
   if (c.stallModel !== "terminate") throw new NotModelledError(`configuration ${c.name}: stalling faults (IDR0.STALL_MODEL)`);
   for (const feature of NOT_YET) if (c[feature]) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
-  if (c.version > 3) throw new NotModelledError(`configuration ${c.name}: SMMUv3.4 (its mandatory EPAN and MTEPERM)`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
     if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
   }

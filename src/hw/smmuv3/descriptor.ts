@@ -49,6 +49,11 @@ export class Descriptor {
     return config.bbml !== 1 || level === 3 || (this.lo & 0x1_0000) === 0;
   }
 
+  /** AttrIndx[2:0] of stage 1, with AIE AttrIndx[3:0]. */
+  attrIndx(wide: boolean): number {
+    return ((this.lo >>> 2) & 7) | (wide ? (this.hi >>> 24) & 8 : 0);
+  }
+
   /** Dirty bit modifier (bit 51). */
   get dirtyBitModifier(): boolean {
     return (this.hi & 0x8_0000) !== 0;

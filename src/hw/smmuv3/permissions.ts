@@ -36,6 +36,8 @@ export interface Stage1Regime {
   readonly twoPrivileges: boolean;
   readonly WXN: boolean;
   readonly PAN: boolean;
+  /** PAN acts on memory that unprivileged software may execute, too. */
+  readonly EPAN: boolean;
 }
 
 /**
@@ -57,7 +59,7 @@ export function stage1Permissions(ap: number, pxn: boolean, uxn: boolean, limits
   const userExecute = !noExecute && !(regime.WXN && userWrite);
   // What unprivileged software can write, privileged software must not execute.
   const privExecute = !pxn && (limits & TableLimit.noPrivExecute) === 0 && !userWrite && !(regime.WXN && !readOnly);
-  const privData = !(regime.PAN && user);
+  const privData = !(regime.PAN && (user || (regime.EPAN && userExecute)));
   return (
     (user ? Perm1.userRead : 0) |
     (userWrite ? Perm1.userWrite : 0) |

@@ -20,7 +20,7 @@ const fewHave = {
 
 const max: SmmuConfig = {
   name: "max",
-  version: 3,
+  version: 4,
   stage1: true,
   stage2: true,
   ttf: "aarch64",
@@ -55,6 +55,9 @@ const max: SmmuConfig = {
   ptwnnc: true,
   ...fewHave,
   httu: 3,
+  epan: true,
+  aie: true,
+  mteperm: true,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,

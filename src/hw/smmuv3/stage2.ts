@@ -3,7 +3,7 @@
 import { high32, low32 } from "../bits/hex.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, levelShift, withOffset } from "./address-size.ts";
-import { isStage2Device } from "./attributes.ts";
+import { isStage2Device, stage2MemAttr } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
@@ -202,7 +202,7 @@ export class Stage2 {
     if (stage2.hardwareDirty) detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
     entry.clean = clean ? Clean.stage2 : 0;
     entry.stage2 = stage2Permissions(((descriptor.lo >>> 6) & 3) | (clean ? 2 : 0), (descriptor.hi >>> 21) & 3, config.xnx);
-    entry.memAttr = (descriptor.lo >>> 2) & 15;
+    entry.memAttr = stage2MemAttr((descriptor.lo >>> 2) & 15, stage2.forcedWriteBack, config.mteperm);
     entry.shareability2 = (descriptor.lo >>> 8) & 3;
     entry.forcedWriteBack = stage2.forcedWriteBack;
     return true;

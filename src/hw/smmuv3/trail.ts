@@ -13,6 +13,8 @@ export const Step = {
   clean: 32,
   /** Bit 51 has a meaning. */
   bit51: 64,
+  /** So have bits above 58: AttrIndx[3] of stage 1. */
+  upper: 128,
 } as const;
 
 /** The descriptors of the walk in progress. */

@@ -149,22 +149,22 @@ export class Stage1Walker {
 
   /** 6.5. @param address of the descriptor */
   #leaf(cd: Cd, half: Stage1Half, level: number, output: number, hi: number, lo: number, address: number, entry: TlbEntry): boolean {
+    const { config, fault, detector } = this.#deps;
     const descriptor = this.#descriptor;
     const low = descriptor.lo;
-    const place = (this.#deps.detector?.trail.length ?? 0) - 1;
-    if (cd.hardwareAccess) this.#updates.access(address, descriptor, place);
-    else if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !this.#deps.fault.raise(EventNumber.F_ACCESS);
+    if (cd.hardwareAccess) this.#updates.access(address, descriptor, (detector?.trail.length ?? 0) - 1);
+    else if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !fault.raise(EventNumber.F_ACCESS);
     entry.granule = half.granule;
     entry.level = level;
     entry.size = mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
-    entry.cacheable = descriptor.cacheable(level, this.#deps.config);
+    entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.
     entry.global = cd.ste.world === StreamWorld.nsEl2 || (low & 0x800) === 0;
     // Where tables above forbid writing, the leaf is not writable-clean (§3.13.3.1).
     const noWrite = (this.#limits & TableLimit.noWrite) !== 0;
     const clean = cd.hardwareDirty && descriptor.dirtyBitModifier && descriptor.bit7 && !noWrite;
-    if (cd.hardwareDirty) this.#deps.detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
+    if (cd.hardwareDirty) detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
     entry.clean = clean ? Clean.stage1 : 0;
     entry.stage1 = stage1Permissions(
       (low >>> 6) & (clean ? 1 : 3),
@@ -173,7 +173,8 @@ export class Stage1Walker {
       this.#limits,
       cd,
     );
-    entry.type = cd.memoryTypes[(low >>> 2) & 7]!;
+    entry.type = cd.memoryTypes[descriptor.attrIndx(cd.wideAttrIndx)]!;
+    if (cd.wideAttrIndx) detector?.trail.mark(Step.upper);
     entry.shareability = (low >>> 8) & 3;
     return true;
   }

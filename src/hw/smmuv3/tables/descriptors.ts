@@ -9,7 +9,7 @@ import { checkFields, checkInteger, checkOneOf } from "./checks.ts";
 export interface LeafFields {
   /** AP[2:1] of stage 1 (1: all may read and write) or S2AP of stage 2 (3: read and write). Defaults: 1 and 3. */
   readonly ap?: number;
-  /** Stage 1: AttrIndx. Default: 0. */
+  /** Stage 1: AttrIndx, with CD.AIE up to 15. Default: 0. */
   readonly attrIndx?: number;
   /** Stage 2: MemAttr. Default: 15, Normal Write-Back. */
   readonly memAttr?: number;
@@ -43,7 +43,7 @@ export type DescriptorWords = readonly [lo: number, hi: number];
 
 const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
   ap: 3,
-  attrIndx: 7,
+  attrIndx: 15,
   memAttr: 15,
   sh: 3,
   af: 1,
@@ -83,8 +83,9 @@ export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): Descr
   let lo = (level === 3 ? 3 : 1) | (sh << 8) | (af << 10) | (nT << 16);
   let hi = (contiguous << 20) | (dbm << 19);
   if (stage === 1) {
-    lo |= ((fields.attrIndx ?? 0) << 2) | ((fields.ap ?? 1) << 6) | ((fields.nG ?? 1) << 11);
-    hi |= ((fields.pxn ?? 0) << 21) | ((fields.uxn ?? 0) << 22);
+    const attrIndx = fields.attrIndx ?? 0;
+    lo |= ((attrIndx & 7) << 2) | ((fields.ap ?? 1) << 6) | ((fields.nG ?? 1) << 11);
+    hi |= ((fields.pxn ?? 0) << 21) | ((fields.uxn ?? 0) << 22) | ((attrIndx >> 3) << 27);
   } else {
     lo |= ((fields.memAttr ?? 15) << 2) | ((fields.ap ?? 3) << 6);
     hi |= (fields.xn ?? 0) << 21;

@@ -82,12 +82,15 @@ describe("ID registers", () => {
     ["BBML", { bbml: 0 }, "SMMU_IDR3", 2 << 11],
     ["E0PD", { e0pd: false }, "SMMU_IDR3", 1 << 13],
     ["PTWNNC", { ptwnnc: false }, "SMMU_IDR3", 1 << 14],
+    ["EPAN", { epan: false }, "SMMU_IDR3", 1 << 17],
+    ["MTEPERM", { mteperm: false }, "SMMU_IDR3", 1 << 22],
+    ["AIE", { aie: false }, "SMMU_IDR3", 1 << 23],
     ["GRAN4K", { gran4k: false }, "SMMU_IDR5", 1 << 4],
     ["GRAN16K", { gran16k: false }, "SMMU_IDR5", 1 << 5],
     ["GRAN64K", { gran64k: false }, "SMMU_IDR5", 1 << 6],
     ["VAX", { vax: 48 }, "SMMU_IDR5", 1 << 10],
     ["OAS", { oas: 32 }, "SMMU_IDR5", 6],
-    ["ArchMinorRev", { version: 0 }, "SMMU_AIDR", 3],
+    ["ArchMinorRev", { version: 0 }, "SMMU_AIDR", 4],
   ];
 
   test.each(cases)("IHI 0070 §6.3: %s is where the architecture has it, and changes nothing else", (_field, change, register, bits) => {
@@ -138,7 +141,11 @@ describe("validateConfig", () => {
     ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false }, /XNX.*§6\.3\.4/],
     ["seven PIDR bytes", { pidr: [0, 0, 0, 0, 0, 0, 0] }, /PIDR.*§6\.3\.170/],
     ["HTTU 4", { httu: 4 as 3 }, /HTTU.*§6\.3\.1/],
-    ["v3.2 with HTTU 0b11", { version: 2 }, /HTTU 0b11.*§2\.8/],
+    ["v3.2 with features of v3.4", { version: 2 }, /HTTU 0b11, EPAN, AIE and MTEPERM.*§2\.8/],
+    ["v3.4 without EPAN", { epan: false }, /EPAN == 1 is mandatory.*§6\.3\.4/],
+    ["v3.4 without MTEPERM", { mteperm: false }, /MTEPERM == 1 is mandatory.*§6\.3\.4/],
+    ["AIE without stage 1", { stage1: false, hyp: false, had: false }, /AIE.*§6\.3\.4/],
+    ["MTEPERM without stage 2", { stage2: false, hyp: false, xnx: false, ptwnnc: false, fwb: false }, /MTEPERM.*§6\.3\.4/],
     ["a negative time", { timing: { commandNs: -1, updateNs: 0 } }, /times/],
     ["half a cache entry", { caches: { ste: 0.5, cd: 1, tlb: 1, walk: 0, replacement: "round-robin" } }, /cache/],
   ];
@@ -155,7 +162,6 @@ describe("validateConfig", () => {
     ["stalling", { stallModel: "both" }],
     ["forced stalling", { stallModel: "force" }],
     ["VMSAv8-32", { ttf: "both" }],
-    ["v3.4", { version: 4 }],
     ["Secure state", { beyond: { secure: true } }],
     ["ECMDQs", { beyond: { ecmdq: true } }],
   ];

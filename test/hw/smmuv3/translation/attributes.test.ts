@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Memory attributes at the output, against tables written from IHI 0070 §13.1 and §13.5. */
 import { describe, expect, test } from "vitest";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
 import { bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 
@@ -113,6 +114,28 @@ describe("stage 1: MAIR and the descriptor's SH", () => {
     test(`the UNPREDICTABLE MAIR 0x${mair.toString(16)} has inner Write-Through transient (§5.4)`, () =>
       expect(out(stage1(mair, 3))[0]).toBe(mair | 3));
   }
+  for (const [AIE, config] of [
+    [1, {}],
+    [0, {}],
+    [1, { aie: false }],
+  ] as const) {
+    for (const index of [0, 3, 7, 8, 11, 15]) {
+      const byte = AIE === 1 && !("aie" in config) ? Math.min(index, 7) : index & 7;
+      const name = `§5.4 MAIR: AIE ${AIE}${"aie" in config ? ", not implemented" : ""}: AttrIndx ${index} is byte ${byte}`;
+      test(`${name}, also from the TLB`, () => {
+        const bench = new Bench(config);
+        const table = bench.pageTable(1);
+        table.map(VA, PA, 0x1000, { attrIndx: index });
+        const mair = [0, 0];
+        mair[byte >> 2] = (0xbb << (8 * (byte & 3))) >>> 0;
+        bench.stage1(0, table, { MAIR0: mair[0]!, MAIR1: mair[1]!, AIE });
+        expect([out(bench), out(bench)]).toEqual([
+          [WT, ISH],
+          [WT, ISH],
+        ]);
+      });
+    }
+  }
   for (const index of [0, 1, 2, 3, 4, 5, 6, 7]) {
     test(`AttrIndx ${index} picks byte ${index} of MAIR`, () => {
       const bench = new Bench();
@@ -179,8 +202,8 @@ const FORCED: readonly (readonly [s1: number, memAttr: number, type: number])[] 
 ];
 
 describe("two stages", () => {
-  function nested(mair: number, sh1: number, memAttr: number, sh2: number, fwb: number): Bench {
-    const bench = new Bench();
+  function nested(mair: number, sh1: number, memAttr: number, sh2: number, fwb: number, config: Partial<SmmuConfig> = {}): Bench {
+    const bench = new Bench(config);
     const s1 = bench.pageTable(1);
     s1.map(VA, 0x4800_0000, 0x1000, { sh: sh1 });
     const s2 = bench.pageTable(2, 12, { inputBits: 40 });
@@ -201,6 +224,28 @@ describe("two stages", () => {
       });
     }
   }
+  // §3.23.1: codes that have the NoTagAccess attribute count as the ones of the same type without it.
+  for (const [fwb, code, same] of [
+    [0, 4, 15],
+    [1, 14, 6],
+    [1, 15, 7],
+  ] as const) {
+    for (const s1 of [WB, WT, NC, 0x77, nGnRE, nGnRnE]) {
+      test(`MTEPERM, S2FWB ${fwb}: MemAttr ${code} over 0x${s1.toString(16)} is as ${same}, also from the TLB`, () => {
+        const [type] = out(nested(s1, 3, same, 3, fwb));
+        const bench = nested(s1, 3, code, 3, fwb);
+        expect([out(bench)[0], out(bench)[0]]).toEqual([type, type]);
+      });
+    }
+  }
+  test("without MTEPERM MemAttr 4 is reserved: Device-nGnRnE (choice)", () => {
+    expect(out(nested(WB, 3, 4, 3, 0, { mteperm: false, version: 3 }))[0]).toBe(nGnRnE);
+  });
+  test("§5.2: STE.MemAttr 4 stays reserved with MTEPERM: Device-nGnRnE", () => {
+    const bench = new Bench();
+    bench.streams.write(0, bypassSte({ MTCFG: 1, MemAttr: 4 }));
+    expect(out(bench)[0]).toBe(nGnRnE);
+  });
   for (const [a, b, expected] of [
     [0, 0, NSH],
     [0, 3, ISH],

@@ -76,6 +76,17 @@ describe("stage 1 with two privileges", () => {
       expect([allowed(bench, true), allowed(bench, false)]).toEqual([wxnPrivileged, wxnUser]);
     });
 
+    const epanPrivileged = user === "" ? privileged : without(privileged, "RW");
+    test(`${name}, PAN and EPAN: privileged data accesses to memory that is unprivileged in any way are refused (§5.4)`, () => {
+      const bench = page(ap, uxn, pxn, { PAN: 1, EPAN: 1 });
+      expect([allowed(bench, true), allowed(bench, false)]).toEqual([epanPrivileged, user]);
+    });
+
+    test(`${name}, EPAN without PAN: no effect (§5.4)`, () => {
+      const bench = page(ap, uxn, pxn, { EPAN: 1 });
+      expect([allowed(bench, true), allowed(bench, false)]).toEqual([privileged, user]);
+    });
+
     const panPrivileged = ap & 1 ? without(privileged, "RW") : privileged;
     test(`${name}, PAN: privileged data accesses to unprivileged memory are refused, execution is not`, () => {
       const bench = page(ap, uxn, pxn, { PAN: 1 });
@@ -97,8 +108,8 @@ describe("stage 1 of EL2: one privilege, one XN", () => {
     }
   }
 
-  test("PAN has no effect", () => {
-    expect(allowed(page(1, 0, 0, { PAN: 1 }, { STRW: 2 }), true)).toBe("RWX");
+  test("PAN and EPAN have no effect", () => {
+    expect(allowed(page(1, 0, 0, { PAN: 1, EPAN: 1 }, { STRW: 2 }), true)).toBe("RWX");
   });
 
   test("WXN has effect", () => {
