@@ -3,6 +3,11 @@
 import { fieldNamed, getField } from "../bits/fields.ts";
 import { CD } from "./spec/cd.ts";
 
+/** The 16 three-bit entries that start at a bit. */
+function permissions(words: Uint32Array, lo: number): number[] {
+  return Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
+}
+
 function take(words: Uint32Array, name: string): number {
   return getField(words, fieldNamed(CD.fields, name));
 }
@@ -42,6 +47,10 @@ export class CdFields {
   readonly TTB1: number;
   readonly MAIR0: number;
   readonly MAIR1: number;
+  readonly PIE: number;
+  /** By PIIndex. */
+  readonly PIIU: readonly number[];
+  readonly PIIP: readonly number[];
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -77,5 +86,8 @@ export class CdFields {
     this.TTB1 = take(words, "TTB1") * 16;
     this.MAIR0 = take(words, "MAIR0");
     this.MAIR1 = take(words, "MAIR1");
+    this.PIE = take(words, "PIE");
+    this.PIIU = permissions(words, fieldNamed(CD.fields, "PIIU").lo);
+    this.PIIP = permissions(words, fieldNamed(CD.fields, "PIIP").lo);
   }
 }

@@ -3,10 +3,11 @@
  * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.1).
  *
  * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
- * tables, permission indirection) can never apply and are left out.
+ * tables) can never apply and are left out.
  */
 import { effectiveSize, type GranuleBits, granuleImplemented, granuleOutputLimit } from "./address-size.ts";
 import type { CdFields } from "./cd-fields.ts";
+import { reservedStage1, unsafeStage1 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
 import { StreamWorld } from "./ports.ts";
 import type { Ste } from "./ste.ts";
@@ -33,6 +34,11 @@ export function stage1Granule(f: CdFields, half: 0 | 1): GranuleBits | undefined
 export function tableInUse(f: CdFields, ste: Ste, half: 0 | 1): boolean {
   const twoTables = hasTwoTables(ste.world);
   return half === 0 ? !twoTables || f.EPD0 === 0 : twoTables && f.EPD1 === 0;
+}
+
+/** True if stage-1 permissions are indirect. */
+export function indirectStage1(f: CdFields, ste: Ste, config: SmmuConfig): boolean {
+  return config.s1pi && ste.fields.S1PIE === 1 && f.PIE === 1 && f.AA64 === 1;
 }
 
 function sizeOutOfRange(txsz: number, granule: GranuleBits | undefined, config: SmmuConfig): boolean {
@@ -97,6 +103,22 @@ export const CD_RULES: readonly CdRule[] = [
   { id: "TTB0", text: "TTB0 exceeds the stage-1 output size", broken: badTable(0) },
   { id: "TG1", text: "TG1 is reserved or names a granule that is not implemented", broken: badGranule(1) },
   { id: "TTB1", text: "TTB1 exceeds the stage-1 output size", broken: badTable(1) },
+  {
+    id: "PIIP",
+    text: "PIIP has a reserved entry",
+    broken: (f, ste, c) => indirectStage1(f, ste, c) && f.PIIP.some(reservedStage1),
+  },
+  {
+    id: "PIIU",
+    text: "PIIU has a reserved entry",
+    broken: (f, ste, c) => indirectStage1(f, ste, c) && hasTwoTables(ste.world) && f.PIIU.some(reservedStage1),
+  },
+  {
+    id: "PIIP/PIIU",
+    text: "an entry is privileged-executable in PIIP and unprivileged-writable in PIIU",
+    broken: (f, ste, c) =>
+      indirectStage1(f, ste, c) && hasTwoTables(ste.world) && f.PIIP.some((code, index) => unsafeStage1(code, f.PIIU[index]!)),
+  },
 ];
 
 /** The first rule that a CD breaks, or undefined if it is legal. */

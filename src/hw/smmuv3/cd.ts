@@ -3,8 +3,9 @@
 import { alignTable, effectiveSize, type GranuleBits, granuleOutputLimit, stage1StartLevel } from "./address-size.ts";
 import { mairType } from "./attributes.ts";
 import { CdFields } from "./cd-fields.ts";
-import { brokenCdRule, type CdRule, hasTwoTables, stage1Granule, tableInUse } from "./cd-rules.ts";
+import { brokenCdRule, type CdRule, hasTwoTables, indirectStage1, stage1Granule, tableInUse } from "./cd-rules.ts";
 import type { SmmuConfig } from "./config.ts";
+import { stage1Table } from "./indirection.ts";
 import type { Ste } from "./ste.ts";
 import { VaLookup } from "./tlb-tags.ts";
 
@@ -48,6 +49,8 @@ export interface Cd {
   readonly PAN: boolean;
   /** EPAN in force. */
   readonly EPAN: boolean;
+  /** Permissions by PIIndex, undefined if they are direct. */
+  readonly indirect: Uint8Array | undefined;
   /** NS-EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
   readonly twoPrivileges: boolean;
   /** TLB tags; 0 where the StreamWorld has none. */
@@ -83,6 +86,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     WXN: f.WXN === 1,
     PAN: twoTables && f.PAN === 1,
     EPAN: config.epan && f.EPAN === 1,
+    indirect: indirectStage1(f, ste, config) ? stage1Table(f.PIIP, twoTables ? f.PIIU : undefined, f.PAN === 1) : undefined,
     twoPrivileges: twoTables,
     asid: twoTables ? f.ASID : 0,
     aset: twoTables ? f.ASET : 0,

@@ -182,6 +182,9 @@ const rules: readonly Rule[] = [
   { section: "§6.3.4", rule: "from v3.3 PTWNNC == 1 is mandatory with S2P == 1", holds: (c) => c.ptwnnc || c.version < 3 || !c.stage2 },
   { section: "§6.3.4", rule: "PTWNNC == 1 needs S2P == 1", holds: (c) => !c.ptwnnc || c.stage2 },
   { section: "§6.3.4", rule: "E0PD and PTWNNC are v3.3 features: not before v3.2", holds: (c) => c.version >= 2 || !(c.e0pd || c.ptwnnc) },
+  { section: "§6.3.4", rule: "S1PI == 1 needs S1P == 1", holds: (c) => !c.s1pi || c.stage1 },
+  { section: "§6.3.4", rule: "S2PI == 1 needs S2P == 1", holds: (c) => !c.s2pi || c.stage2 },
+  { section: "§6.3.4", rule: "S2PO == 1 needs S2PI == 1", holds: (c) => !c.s2po || c.s2pi },
   { section: "§6.3.4", rule: "AIE == 1 needs S1P == 1", holds: (c) => !c.aie || c.stage1 },
   { section: "§6.3.4", rule: "MTEPERM == 1 needs S2P == 1", holds: (c) => !c.mteperm || c.stage2 },
   { section: "§6.3.4", rule: "from v3.4 EPAN == 1 is mandatory", holds: (c) => c.epan || c.version < 4 },
@@ -204,8 +207,8 @@ const rules: readonly Rule[] = [
   },
   {
     section: "§2.8",
-    rule: "HTTU 0b11, EPAN, AIE and MTEPERM are v3.4 features: not before v3.3",
-    holds: (c) => c.version >= 3 || !(c.httu === 3 || c.epan || c.aie || c.mteperm),
+    rule: "HTTU 0b11, EPAN, S1PI, S2PI, S2PO, AIE and MTEPERM are v3.4 features: not before v3.3",
+    holds: (c) => c.version >= 3 || !(c.httu === 3 || c.epan || c.s1pi || c.s2pi || c.s2po || c.aie || c.mteperm),
   },
 ];
 
@@ -224,7 +227,7 @@ function checkShape(config: SmmuConfig): void {
 }
 
 /** Features that a configuration can name and that are not modelled. */
-const NOT_YET = ["vmw", "dormhint", "stt", "s1pi", "s2pi", "s2po", "the", "ds"] as const;
+const NOT_YET = ["vmw", "dormhint", "stt", "the", "ds"] as const;
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);

@@ -64,6 +64,16 @@ export class Descriptor {
     return (this.lo & 0x80) !== 0;
   }
 
+  /** PIIndex of indirect permissions (bits 54, 53, 51 and 6). */
+  get piIndex(): number {
+    return (((this.hi >>> 21) & 3) << 2) | (((this.hi >>> 19) & 1) << 1) | ((this.lo >>> 6) & 1);
+  }
+
+  /** POIndex of stage 2 (bits [62:59]). */
+  get poIndex(): number {
+    return (this.hi >>> 27) & 15;
+  }
+
   /** Access flag (bit 10). */
   get accessFlag(): boolean {
     return (this.lo & 0x400) !== 0;

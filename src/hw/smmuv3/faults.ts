@@ -25,6 +25,9 @@ export class Fault {
   forced = false;
   /** The walk's own write of a descriptor was refused, not a read. */
   walkWrite = false;
+  /** F_PERMISSION for nothing but dirty state that software keeps; because of the stage-2 overlay. */
+  dirtyBit = false;
+  overlay = false;
 
   /** A fault without further data. @returns true, so that a step can report and leave in one statement */
   raise(event: EventNumber): true {
@@ -36,6 +39,8 @@ export class Fault {
     this.substreamId = 0;
     this.forced = false;
     this.walkWrite = false;
+    this.dirtyBit = false;
+    this.overlay = false;
     return true;
   }
 
@@ -141,6 +146,8 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   put(words, fields, "S2", fault.stage2 ? 1 : 0);
   put(words, fields, "CLASS", fault.class);
   put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt && !fault.walkWrite ? 1 : 0);
+  put(words, fields, "DirtyBit", fault.dirtyBit ? 1 : 0);
+  put(words, fields, "Overlay", fault.overlay ? 1 : 0);
   put(words, fields, "InputAddr[31:0]", tx.addressLo);
   put(words, fields, "InputAddr[63:32]", tx.addressHi);
   put(words, fields, "IPA", Math.floor(below(fault.ipa, oasBits) / 4096));

@@ -17,6 +17,7 @@ export function implementedFeatures(config: SmmuConfig): ReadonlySet<SmmuFeature
   add("msi", config.msi);
   add("ats", config.ats);
   add("pri", config.pri);
+  add("s2pi", config.s2pi);
   add("stall", config.stallModel !== "terminate");
   return features;
 }

@@ -4,9 +4,10 @@
  *
  * Permissions are bit masks. Stage 1 has one set for each privilege; stage 2 has one set, with execution by privilege.
  */
+import type { Cd } from "./cd.ts";
 import type { Fault } from "./faults.ts";
 import { EventNumber } from "./spec/events.ts";
-import type { TlbEntry } from "./tlb.ts";
+import { Clean, type TlbEntry } from "./tlb.ts";
 
 /** Stage-1 permission bits. */
 export const Perm1 = {
@@ -86,8 +87,13 @@ export function needOfStage1(write: boolean, instruction: boolean, privileged: b
  * @param need the Perm1 bit of the access
  * @returns false with F_PERMISSION in `fault`
  */
-export function allowedByStage1(entry: TlbEntry, need: number, fault: Fault): boolean {
-  return (entry.stage1 & need) !== 0 || !fault.raise(EventNumber.F_PERMISSION);
+export function allowedByStage1(cd: Cd, entry: TlbEntry, need: number, fault: Fault): boolean {
+  if ((entry.stage1 & need) === 0) return !fault.raise(EventNumber.F_PERMISSION);
+  // The dirty state of indirect permissions is software's where HD is 0 (§3.13.3.2).
+  if ((need & WRITES1) === 0 || (entry.clean & Clean.stage1) === 0 || cd.hardwareDirty) return true;
+  fault.raise(EventNumber.F_PERMISSION);
+  fault.dirtyBit = true;
+  return false;
 }
 
 /**

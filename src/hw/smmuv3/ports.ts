@@ -97,6 +97,8 @@ export interface RegisterView {
   /** STRTAB_BASE.ADDR, masked to the output address size, not yet aligned. */
   strtabBase(): number;
   strtabBaseCfg(): number;
+  /** Entry of SMMU_S2PII. @param index 0 … 15 */
+  s2pii(index: number): number;
 }
 
 /** Where event records go. */

@@ -26,6 +26,7 @@ const GBPA = offsetOf("GBPA");
 const IRQ_CTRL = offsetOf("IRQ_CTRL");
 const IRQ_CTRLACK = offsetOf("IRQ_CTRLACK");
 const STRTAB_BASE = offsetOf("STRTAB_BASE");
+const S2PII = offsetOf("S2PII");
 const STRTAB_BASE_CFG = offsetOf("STRTAB_BASE_CFG");
 
 const SMMUEN = bitsOf("CR0", "SMMUEN");
@@ -155,6 +156,10 @@ export class RegisterFile implements RegisterView {
 
   strtabBaseCfg(): number {
     return this.get(STRTAB_BASE_CFG);
+  }
+
+  s2pii(index: number): number {
+    return (this.get(S2PII + (index < 8 ? 0 : 4)) >>> (4 * (index & 7))) & 15;
   }
 
   // Software's access.

@@ -3,6 +3,7 @@
 import type { GranuleBits } from "./address-size.ts";
 import { alignTable, effectiveSize, granuleOutputLimit, strideOf } from "./address-size.ts";
 import type { SmmuConfig } from "./config.ts";
+import { overlayTable } from "./indirection.ts";
 import type { SteFields } from "./ste-fields.ts";
 import { IpaLookup } from "./tlb-tags.ts";
 
@@ -26,6 +27,10 @@ export interface Stage2Config {
   readonly hardwareAccess: boolean;
   readonly hardwareDirty: boolean;
   readonly tableAccess: boolean;
+  /** S2PIE in force: permissions come from SMMU_S2PII. */
+  readonly indirect: boolean;
+  /** S2POE in force: what STE.S2POI leaves of them, by POIndex. */
+  readonly overlay: Uint8Array | undefined;
   /** S2PTW. */
   readonly protectWalks: boolean;
   /** S2FWB. */
@@ -83,6 +88,8 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
     hardwareAccess: f.S2HA === 1,
     hardwareDirty: f.S2HA === 1 && f.S2HD === 1,
     tableAccess: config.httu === 3 && f.S2HAFT === 1,
+    indirect: config.s2pi && f.S2PIE === 1,
+    overlay: config.s2po && f.S2POE === 1 ? overlayTable(f.S2POI) : undefined,
     protectWalks: f.S2PTW === 1,
     forcedWriteBack: config.fwb && f.S2FWB === 1,
   };

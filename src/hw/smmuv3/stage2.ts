@@ -8,7 +8,8 @@ import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
 import { Perm2, stage2Permissions, WRITES2 } from "./permissions.ts";
-import type { SmmuHost } from "./ports.ts";
+import { STAGE2_CODES } from "./indirection.ts";
+import type { RegisterView, SmmuHost } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
@@ -18,6 +19,7 @@ import { Step } from "./trail.ts";
 
 export interface Stage2Deps {
   readonly config: SmmuConfig;
+  readonly registers: RegisterView;
   readonly host: SmmuHost;
   readonly tlb: Tlb;
   readonly walks: WalkCache;
@@ -67,7 +69,7 @@ export class Stage2 {
     }
     if (slot >= 0) {
       detector?.ipaHit(slot, stage2, ipa);
-      if (!this.#allowed(stage2, ipa, purpose, need)) return false;
+      if (!this.allowed(stage2, entry, ipa, purpose, need)) return false;
     } else {
       if (!this.#walkAndUpdate(stage2, ipa, purpose, need, mark)) return false;
       const kept = tlb.insert(entry);
@@ -80,22 +82,28 @@ export class Stage2 {
 
   /** Whether an access has hardware mark memory dirty that an entry has as writable-clean: then descriptors are to be read again. */
   becomesDirty(stage2: Stage2Config, entry: TlbEntry, need: number): boolean {
-    return (entry.clean & Clean.stage2) !== 0 && stage2.hardwareDirty && (entry.stage2 & need & WRITES2) !== 0;
+    return (entry.clean & Clean.stage2) !== 0 && stage2.hardwareDirty && (granted(stage2, entry) & need & WRITES2) !== 0;
   }
 
-  /** 7.7, of a TLB entry or the leaf just read */
-  #allowed(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number): boolean {
-    const { entry } = this;
-    if (!this.grants(entry, ipa, purpose, need)) return false;
+  /**
+   * 7.7, in the order of §3.26.2, for the leaf just read or a TLB entry of either kind.
+   * @returns false with F_PERMISSION in `fault`
+   */
+  allowed(stage2: Stage2Config, entry: TlbEntry, ipa: number, purpose: FaultClass, need: number): boolean {
+    const { fault } = this.#deps;
+    if ((granted(stage2, entry) & need) === 0) {
+      this.#refuse(ipa, purpose, need);
+      fault.overlay = stage2.overlay !== undefined && (stage2.overlay[entry.poIndex]! & need) === 0;
+      return false;
+    }
     if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
       return !this.#refuse(ipa, purpose, need);
     }
-    return true;
-  }
-
-  /** 7.7, as far as the entry's permissions go. @returns false with F_PERMISSION in `fault` */
-  grants(entry: TlbEntry, ipa: number, purpose: FaultClass, need: number): boolean {
-    return (entry.stage2 & need) !== 0 || !this.#refuse(ipa, purpose, need);
+    // The dirty state of indirect permissions is software's where S2HD is 0 (§3.13.3.2).
+    if ((need & WRITES2) === 0 || (entry.clean & Clean.stage2) === 0 || stage2.hardwareDirty) return true;
+    this.#refuse(ipa, purpose, need);
+    fault.dirtyBit = true;
+    return false;
   }
 
   #refuse(ipa: number, purpose: FaultClass, need: number): true {
@@ -110,7 +118,7 @@ export class Stage2 {
     const { fault, detector } = this.#deps;
     const { entry } = this;
     for (let walks = 1; ; walks++) {
-      if (!this.#walk(stage2, ipa, purpose) || !this.#allowed(stage2, ipa, purpose, need)) return false;
+      if (!this.#walk(stage2, ipa, purpose) || !this.allowed(stage2, entry, ipa, purpose, need)) return false;
       // 7.8
       if (this.becomesDirty(stage2, entry, need)) {
         this.#updates.dirty();
@@ -198,13 +206,35 @@ export class Stage2 {
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = output - (output % 2 ** entry.size);
-    const clean = stage2.hardwareDirty && descriptor.dirtyBitModifier && !descriptor.bit7;
-    if (stage2.hardwareDirty) detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
-    entry.clean = clean ? Clean.stage2 : 0;
-    entry.stage2 = stage2Permissions(((descriptor.lo >>> 6) & 3) | (clean ? 2 : 0), (descriptor.hi >>> 21) & 3, config.xnx);
+    this.#permissions(stage2);
     entry.memAttr = stage2MemAttr((descriptor.lo >>> 2) & 15, stage2.forcedWriteBack, config.mteperm);
     entry.shareability2 = (descriptor.lo >>> 8) & 3;
     entry.forcedWriteBack = stage2.forcedWriteBack;
     return true;
   }
+  /** Permissions and dirty state of the leaf. */
+  #permissions(stage2: Stage2Config): void {
+    const { config, registers, detector } = this.#deps;
+    const { entry } = this;
+    const descriptor = this.#descriptor;
+    const { hi, lo, bit7 } = descriptor;
+    let clean = false;
+    if (stage2.indirect) {
+      entry.stage2 = STAGE2_CODES[registers.s2pii(descriptor.piIndex)]!;
+      clean = !bit7 && (entry.stage2 & WRITES2) !== 0;
+    } else {
+      clean = stage2.hardwareDirty && descriptor.dirtyBitModifier && !bit7;
+      entry.stage2 = stage2Permissions(((lo >>> 6) & 3) | (clean ? 2 : 0), (hi >>> 21) & 3, config.xnx);
+    }
+    entry.clean = clean ? Clean.stage2 : 0;
+    entry.poIndex = stage2.indirect ? descriptor.poIndex : 0;
+    if (detector === undefined) return;
+    if (stage2.hardwareDirty || stage2.indirect) detector.trail.mark(Step.bit51 | (clean && stage2.hardwareDirty ? Step.clean : 0));
+    if (stage2.overlay !== undefined) detector.trail.mark(Step.upper);
+  }
+}
+
+/** What base permissions and overlay grant together. */
+function granted(stage2: Stage2Config, entry: TlbEntry): number {
+  return stage2.overlay === undefined ? entry.stage2 : entry.stage2 & stage2.overlay[entry.poIndex]!;
 }

@@ -32,12 +32,12 @@ function once(key: string, build: () => Uint32Array): Uint32Array {
 
 /** Bits of an STE that decide something, by its own V and Config. */
 export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
-  const { V, Config, S1DSS } = ste.fields;
+  const { V, Config, S1DSS, S2POE } = ste.fields;
   const on = V === 1 && (Config & 4) !== 0;
   const s1 = on && (Config & 1) !== 0;
   const s2 = on && (Config & 2) !== 0;
   const skips = on && (!s1 || S1DSS === 1);
-  return once(`ste ${V} ${Config} ${skips}`, () =>
+  return once(`ste ${V} ${Config} ${skips} ${S2POE}`, () =>
     maskOf(STE, ({ name, applies }) => {
       switch (applies) {
         case "always":
@@ -49,7 +49,7 @@ export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
         case "s1":
           return s1;
         case "s2":
-          return s2;
+          return s2 && (name !== "S2POI" || S2POE === 1);
         case "s1s2":
           return s1 && s2;
         case "s1only":
@@ -66,15 +66,17 @@ export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
 const BEHIND_EPD0 = new Set(["T0SZ", "TG0", "IR0", "OR0", "SH0", "TTB0", "HAD0", "E0PD0", "TBI0"]);
 const BEHIND_EPD1 = new Set(["T1SZ", "TG1", "IR1", "OR1", "SH1", "TTB1", "HAD1", "E0PD1", "TBI1"]);
 
+const BEHIND_PIE = new Set(["PIIU", "PIIP"]);
+
 /** Bits of a CD that decide something, by its own V and EPDx and the StreamWorld. */
 export function cdMask(cd: Pick<Cd, "words" | "ste">): Uint32Array {
   const f = new CdFields(cd.words);
   const use0 = tableInUse(f, cd.ste, 0);
   const use1 = tableInUse(f, cd.ste, 1);
-  return once(`cd ${f.V} ${use0} ${use1}`, () =>
+  return once(`cd ${f.V} ${use0} ${use1} ${f.PIE}`, () =>
     maskOf(CD, ({ name, applies }) => {
       if (name === "V") return true;
-      if (f.V === 0 || applies === "ignored") return false;
+      if (f.V === 0 || applies === "ignored" || (f.PIE === 0 && BEHIND_PIE.has(name))) return false;
       return (use0 || !BEHIND_EPD0.has(name)) && (use1 || !BEHIND_EPD1.has(name));
     }),
   );

@@ -39,6 +39,11 @@ export class SteFields {
   readonly S2S: number;
   readonly S2R: number;
   readonly S2TTB: number;
+  readonly S1PIE: number;
+  readonly S2PIE: number;
+  readonly S2POE: number;
+  /** By POIndex. */
+  readonly S2POI: readonly number[];
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -71,6 +76,11 @@ export class SteFields {
     this.S2S = take(words, "S2S");
     this.S2R = take(words, "S2R");
     this.S2TTB = take(words, "S2TTB") * 16;
+    this.S1PIE = take(words, "S1PIE");
+    this.S2PIE = take(words, "S2PIE");
+    this.S2POE = take(words, "S2POE");
+    const { lo } = fieldNamed(STE.fields, "S2POI");
+    this.S2POI = Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 4 * p, hi: lo + 4 * p + 3 }));
   }
 
   /** Config bits of a translating or bypassing STE. */

@@ -3,9 +3,10 @@
  * When an STE is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.2.2).
  *
  * Rows of the architecture that need a feature this model refuses (ATS, DPT, Secure, Realm, VMSAv8-32 or VMSAv9-128 tables,
- * permission indirection, MPAM) can never apply and are left out.
+ * MPAM, PBHA) can never apply and are left out.
  */
 import { granuleImplemented } from "./address-size.ts";
+import { reservedStage2 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
 import { stage2Granule, stage2OutputBits, stage2StartLevelConsistent } from "./stage2-config.ts";
 import type { SteFields } from "./ste-fields.ts";
@@ -86,6 +87,12 @@ export const STE_RULES: readonly SteRule[] = [
     id: "S2ENDI",
     text: "S2ENDI asks for an endianness that is not implemented",
     broken: (f, c) => f.stage2 && ((c.ttEndian === "little" && f.S2ENDI === 1) || (c.ttEndian === "big" && f.S2ENDI === 0)),
+  },
+  { id: "S2POE", text: "S2POE is 1 and S2PIE is 0", broken: (f, c) => f.stage2 && c.s2po && f.S2POE === 1 && f.S2PIE === 0 },
+  {
+    id: "S2POI",
+    text: "S2POI has a reserved entry",
+    broken: (f, c) => f.stage2 && c.s2po && f.S2POE === 1 && f.S2POI.some(reservedStage2),
   },
   { id: "S2VMID", text: "S2VMID has more than 8 bits, not implemented", broken: (f, c) => vmidInUse(f, c) && !c.vmid16 && f.S2VMID > 0xff },
 ];

@@ -43,6 +43,8 @@ export class TlbEntry {
   forcedWriteBack = false;
   /** {@link Clean} bits: the stages at which the leaf is writable-clean. Writes need more than a permission there. */
   clean = 0;
+  /** Which entry of STE.S2POI limits `stage2`; the limit itself is not cached. */
+  poIndex = 0;
   /** False: the leaf asks not to be cached (nT under BBML 1); the TLB then keeps nothing. */
   cacheable = true;
 }

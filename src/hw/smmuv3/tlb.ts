@@ -78,6 +78,7 @@ export class Tlb extends TaggedCache {
     into.memAttr = (attr >> 10) & 15;
     into.shareability2 = (attr >> 14) & 3;
     into.forcedWriteBack = (attr & 0x1_0000) !== 0;
+    into.poIndex = (attr >>> 20) & 15;
   }
 
   /** All entries with their tags, in the order of their slots. */
@@ -103,7 +104,12 @@ export class Tlb extends TaggedCache {
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
     this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 11);
     this.#attr[slot] =
-      entry.type | (entry.shareability << 8) | (entry.memAttr << 10) | (entry.shareability2 << 14) | (entry.forcedWriteBack ? 0x1_0000 : 0);
+      (entry.poIndex << 20) |
+      entry.type |
+      (entry.shareability << 8) |
+      (entry.memAttr << 10) |
+      (entry.shareability2 << 14) |
+      (entry.forcedWriteBack ? 0x1_0000 : 0);
     return slot;
   }
 

@@ -13,7 +13,7 @@ export const Step = {
   clean: 32,
   /** Bit 51 has a meaning. */
   bit51: 64,
-  /** So have bits above 58: AttrIndx[3] of stage 1. */
+  /** So have bits above 58: AttrIndx[3] of stage 1, POIndex of stage 2. */
   upper: 128,
 } as const;
 

@@ -226,8 +226,9 @@ export class Translator {
       entry.ipa = withOffset(entry.ipa, entry.size, hi, tx.addressLo);
       this.#detector?.vaHit(slot, entry, ste, cd, half.enabled ? half.table : -1);
       // 6.6, 7.7
-      if (!allowedByStage1(entry, need1, this.#fault)) return this.#fail(tx, ste, cd);
-      if (nested && !this.#stage2.grants(entry, entry.ipa, FaultClass.in, need2)) return this.#fail(tx, ste, cd);
+      if (!allowedByStage1(cd, entry, need1, this.#fault)) return this.#fail(tx, ste, cd);
+      if (ste.stage2 !== undefined && !this.#stage2.allowed(ste.stage2, entry, entry.ipa, FaultClass.in, need2))
+        return this.#fail(tx, ste, cd);
     } else {
       if (!this.#walker.walk(cd, half, upper, hi, tx.addressLo, need1, entry)) return this.#fail(tx, ste, cd);
       // 7
@@ -257,6 +258,7 @@ export class Translator {
     entry.ipa = entry.pa;
     if (ste.stage2 === undefined) {
       entry.stage2 = 0;
+      entry.poIndex = 0;
       return true;
     }
     const stage2 = this.#stage2;
@@ -267,6 +269,7 @@ export class Translator {
     entry.cacheable &&= second.cacheable;
     entry.stage2 = second.stage2;
     entry.clean |= second.clean;
+    entry.poIndex = second.poIndex;
     entry.memAttr = second.memAttr;
     entry.shareability2 = second.shareability2;
     entry.forcedWriteBack = second.forcedWriteBack;

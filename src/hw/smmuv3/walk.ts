@@ -60,7 +60,7 @@ export class Stage1Walker {
     for (let walks = 1; ; walks++) {
       if (!this.#read(cd, half, upper, hi, lo, entry)) return false;
       // 6.6
-      if (!allowedByStage1(entry, need, fault)) return false;
+      if (!allowedByStage1(cd, entry, need, fault)) return false;
       // 6.7
       if ((need & WRITES1) !== 0 && (entry.clean & Clean.stage1) !== 0) {
         this.#updates.dirty();
@@ -161,22 +161,31 @@ export class Stage1Walker {
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.
     entry.global = cd.ste.world === StreamWorld.nsEl2 || (low & 0x800) === 0;
-    // Where tables above forbid writing, the leaf is not writable-clean (§3.13.3.1).
-    const noWrite = (this.#limits & TableLimit.noWrite) !== 0;
-    const clean = cd.hardwareDirty && descriptor.dirtyBitModifier && descriptor.bit7 && !noWrite;
-    if (cd.hardwareDirty) detector?.trail.mark(Step.bit51 | (clean ? Step.clean : 0));
-    entry.clean = clean ? Clean.stage1 : 0;
-    entry.stage1 = stage1Permissions(
-      (low >>> 6) & (clean ? 1 : 3),
-      (descriptor.hi & 0x20_0000) !== 0,
-      (descriptor.hi & 0x40_0000) !== 0,
-      this.#limits,
-      cd,
-    );
+    this.#permissions(cd, entry);
     entry.type = cd.memoryTypes[descriptor.attrIndx(cd.wideAttrIndx)]!;
     if (cd.wideAttrIndx) detector?.trail.mark(Step.upper);
     entry.shareability = (low >>> 8) & 3;
     return true;
+  }
+
+  /** Permissions and dirty state of the leaf. */
+  #permissions(cd: Cd, entry: TlbEntry): void {
+    const descriptor = this.#descriptor;
+    const { hi, lo, bit7 } = descriptor;
+    let clean = false;
+    if (cd.indirect !== undefined) {
+      // Tables above have no say (DDI 0487 D8.4.1.3).
+      entry.stage1 = cd.indirect[descriptor.piIndex]!;
+      clean = bit7 && (entry.stage1 & WRITES1) !== 0;
+    } else {
+      // Where tables above forbid writing, the leaf is not writable-clean (§3.13.3.1).
+      clean = cd.hardwareDirty && descriptor.dirtyBitModifier && bit7 && (this.#limits & TableLimit.noWrite) === 0;
+      const ap = (lo >>> 6) & (clean ? 1 : 3);
+      entry.stage1 = stage1Permissions(ap, (hi & 0x20_0000) !== 0, (hi & 0x40_0000) !== 0, this.#limits, cd);
+    }
+    entry.clean = clean ? Clean.stage1 : 0;
+    const mayChange = clean && cd.hardwareDirty;
+    if (cd.hardwareDirty || cd.indirect !== undefined) this.#deps.detector?.trail.mark(Step.bit51 | (mayChange ? Step.clean : 0));
   }
 }
 

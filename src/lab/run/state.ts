@@ -111,6 +111,7 @@ const tlbSchema = v.object({
   forcedWriteBack: v.boolean(),
   // Not in states of before it was there.
   clean: v.optional(word, 0),
+  poIndex: v.optional(word, 0),
 });
 const pageBytes = v.pipe(
   v.string(),

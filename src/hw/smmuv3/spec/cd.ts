@@ -63,7 +63,7 @@ export const CD: Structure = {
     { name: "AIE", hi: 131, lo: 131, applies: "any", meaning: "1: AttrIndx has 4 bits" },
     { name: "TTB1", hi: 179, lo: 132, applies: "any", meaning: "address [51:4] of the TTB1 table" },
     { name: "DS", hi: 186, lo: 186, applies: "ignored", meaning: "52-bit addresses with 4 KiB and 16 KiB granules", absent: "LPA2" },
-    { name: "PIE", hi: 187, lo: 187, applies: "ignored", meaning: "stage-1 permission indirection", absent: "S1PI" },
+    { name: "PIE", hi: 187, lo: 187, applies: "any", meaning: "1: stage-1 permission indirection, where STE.S1PIE allows it" },
     { name: "HWU159", hi: 188, lo: 188, applies: "ignored", meaning: "use of TTB1 descriptor bit 59 (PBHA)", absent: "PBHA" },
     { name: "HWU160", hi: 189, lo: 189, applies: "ignored", meaning: "use of TTB1 descriptor bit 60 (PBHA)", absent: "PBHA" },
     { name: "HWU161", hi: 190, lo: 190, applies: "ignored", meaning: "use of TTB1 descriptor bit 61 (PBHA)", absent: "PBHA" },
@@ -74,7 +74,7 @@ export const CD: Structure = {
     { name: "AMAIR1", hi: 319, lo: 288, applies: "ignored", meaning: "IMPLEMENTATION DEFINED" },
     { name: "PARTID", hi: 367, lo: 352, applies: "ignored", meaning: "MPAM partition" },
     { name: "PMG", hi: 375, lo: 368, applies: "ignored", meaning: "MPAM performance monitoring group" },
-    { name: "PIIU", hi: 431, lo: 384, applies: "ignored", meaning: "unprivileged permission table" },
-    { name: "PIIP", hi: 495, lo: 448, applies: "ignored", meaning: "privileged permission table" },
+    { name: "PIIU", hi: 431, lo: 384, applies: "any", meaning: "unprivileged permissions by PIIndex, 3 bits each" },
+    { name: "PIIP", hi: 495, lo: 448, applies: "any", meaning: "privileged permissions by PIIndex, 3 bits each" },
   ],
 };

@@ -29,6 +29,13 @@ export interface LeafFields {
   readonly dbm?: number;
   /** nT, blocks only. */
   readonly nT?: number;
+  /** Indirect permissions, in the place of `ap`, `pxn`, `uxn`, `xn` and `dbm`. */
+  readonly piIndex?: number;
+  /** With `piIndex`: stage 1's nDirty (default 0) or stage 2's Dirty (default 1). */
+  readonly nDirty?: number;
+  readonly dirty?: number;
+  /** Stage 2, with an overlay. Default: 0. */
+  readonly poIndex?: number;
 }
 
 /** Fields of the table descriptors that `PageTable.map` creates, stage 1 only. */
@@ -54,6 +61,10 @@ const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
   contiguous: 1,
   dbm: 1,
   nT: 1,
+  piIndex: 15,
+  nDirty: 1,
+  dirty: 1,
+  poIndex: 15,
 };
 const TABLE_LIMITS: Readonly<Record<keyof TableFields, number>> = { apTable: 3, pxnTable: 1, uxnTable: 1 };
 
@@ -89,6 +100,13 @@ export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): Descr
   } else {
     lo |= ((fields.memAttr ?? 15) << 2) | ((fields.ap ?? 3) << 6);
     hi |= (fields.xn ?? 0) << 21;
+  }
+  if (stage === 2) hi |= (fields.poIndex ?? 0) << 27;
+  const { piIndex } = fields;
+  if (piIndex !== undefined) {
+    const bit7 = stage === 1 ? (fields.nDirty ?? 0) : (fields.dirty ?? 1);
+    lo = (lo & ~0xc0) | ((piIndex & 1) << 6) | (bit7 << 7);
+    hi = (hi & ~0x68_0000) | ((piIndex >> 2) << 21) | (((piIndex >> 1) & 1) << 19);
   }
   return [lo, hi];
 }

@@ -29,6 +29,7 @@ export const at = {
   CR0ACK: 0x24,
   CR1: 0x28,
   CR2: 0x2c,
+  S2PII: 0x30,
   STATUSR: 0x40,
   GBPA: 0x44,
   AGBPA: 0x48,

@@ -18,10 +18,12 @@ const BASE_HIGH = 0x400f_ffff;
 const MSI_ADDRESS_HIGH = 0x000f_ffff;
 const QUEUES = (bits: number): Partial<Record<Enable, number>> => ({ CMDQEN: bits, EVENTQEN: bits });
 
-/** IHI 0070 §6.3, for a v3.3 SMMU. Registers with a write protocol (CR0, IRQ_CTRL, GBPA) have tests of their own. */
+/** IHI 0070 §6.3, for a v3.4 SMMU. Registers with a write protocol (CR0, IRQ_CTRL, GBPA) have tests of their own. */
 const writable: readonly Word[] = [
   { offset: at.CR1, guarded: { SMMUEN: 0xfc0, ...QUEUES(0x3f) } },
   { offset: at.CR2, guarded: { SMMUEN: 0x3 } },
+  { offset: at.S2PII, open: ALL },
+  { offset: at.S2PII + 4, open: ALL },
   { offset: at.GERRORN, open: 0x1b5 },
   { offset: at.GERROR_IRQ_CFG0, guarded: { GERROR_IRQEN: 0xffff_fffc } },
   { offset: at.GERROR_IRQ_CFG0 + 4, guarded: { GERROR_IRQEN: MSI_ADDRESS_HIGH } },
@@ -105,7 +107,7 @@ describe.each(Object.keys(states))("with %s on", (state) => {
   );
 
   test("IHI 0070 §6.2: 64-bit writes of 64-bit registers do the same to both halves", () => {
-    const wide = [at.GERROR_IRQ_CFG0, at.STRTAB_BASE, at.CMDQ_BASE, at.EVENTQ_BASE, at.EVENTQ_IRQ_CFG0];
+    const wide = [at.S2PII, at.GERROR_IRQ_CFG0, at.STRTAB_BASE, at.CMDQ_BASE, at.EVENTQ_BASE, at.EVENTQ_IRQ_CFG0];
     for (const offset of wide) {
       const bench = machine(state);
       const [lo, hi] = bench.r64(offset);
@@ -114,6 +116,18 @@ describe.each(Object.keys(states))("with %s on", (state) => {
       expect([offset, ...bench.r64(offset)]).toEqual([offset, ...wanted]);
     }
   });
+});
+
+test("IHI 0070 §6.3.17: entry p of S2PII is bits [4p+3:4p], for all that is translated", () => {
+  const bench = new Bench();
+  bench.w64(at.S2PII, 0x7654_3210, 0xfedc_ba98);
+  for (let p = 0; p < 16; p++) expect(bench.side.registers.s2pii(p)).toBe(p);
+});
+
+test("IHI 0070 §6.3.17: without IDR3.S2PI S2PII is RES0", () => {
+  const bench = new Bench({ ...profiles.max, s2pi: false, s2po: false });
+  bench.w64(at.S2PII, 0xffff_ffff, 0xffff_ffff);
+  expect(bench.r64(at.S2PII)).toEqual([0, 0]);
 });
 
 describe("guards", () => {

@@ -124,7 +124,23 @@ describe("DDI 0487 D8.3: levels that have leaves", () => {
 });
 
 describe("fields of descriptors", () => {
-  const limits = { ap: 3, attrIndx: 15, memAttr: 15, sh: 3, af: 1, nG: 1, pxn: 1, uxn: 1, xn: 3, contiguous: 1, dbm: 1 } as const;
+  const limits = {
+    ap: 3,
+    attrIndx: 15,
+    memAttr: 15,
+    sh: 3,
+    af: 1,
+    nG: 1,
+    pxn: 1,
+    uxn: 1,
+    xn: 3,
+    contiguous: 1,
+    dbm: 1,
+    piIndex: 15,
+    nDirty: 1,
+    dirty: 1,
+    poIndex: 15,
+  } as const;
   for (const [name, largest] of Object.entries(limits)) {
     test(`${name} is 0 to ${largest}`, () => {
       for (const value of [largest + 1, -1, 0.5, Number.NaN, "1", true, null] as Untyped[]) {

@@ -68,6 +68,8 @@ export class Bench {
   cr2 = 2;
   strtabBase = 0;
   strtabBaseCfg = 0;
+  /** SMMU_S2PII by entry. */
+  s2pii: number[] = Array.from({ length: 16 }, () => 0);
   #table: StreamTables;
 
   constructor(changes: Partial<SmmuConfig> = {}, options: BenchOptions = {}) {
@@ -86,6 +88,7 @@ export class Bench {
         cr2: () => this.cr2,
         strtabBase: () => this.strtabBase,
         strtabBaseCfg: () => this.strtabBaseCfg,
+        s2pii: (index) => this.s2pii[index]!,
       },
       events: {
         record: (words) => {

@@ -199,6 +199,9 @@ const ILLEGAL: readonly { rule: string; change: Record<string, number>; config?:
   { rule: "TG1", change: { TG1: 0 } },
   { rule: "TG1", change: { TG1: 1 }, config: { gran16k: false } },
   { rule: "TTB1", change: { TTB1: 2 ** 40, IPS: 2 } },
+  { rule: "PIIP", change: { PIE: 1, PIIP: 4 }, ste: { S1PIE: 1 } },
+  { rule: "PIIU", change: { PIE: 1, PIIU: 6 }, ste: { S1PIE: 1 } },
+  { rule: "PIIP/PIIU", change: { PIE: 1, PIIP: 2, PIIU: 5 }, ste: { S1PIE: 1 } },
 ];
 
 describe("IHI 0070 §5.4.1: ILLEGAL CDs", () => {
@@ -212,9 +215,9 @@ describe("IHI 0070 §5.4.1: ILLEGAL CDs", () => {
     return made;
   }
   test("the unchanged CD is legal", () => expect(bench({}).result(VA)).toBe(PA));
-  for (const { rule, change, config } of ILLEGAL) {
+  for (const { rule, change, config, ste } of ILLEGAL) {
     test(`rule ${rule}: ${JSON.stringify(change)}${config ? ` with ${JSON.stringify(config)}` : ""} is C_BAD_CD`, () => {
-      const made = bench(change, config);
+      const made = bench(change, config, ste);
       const lints: string[] = [];
       made.trace.on("smmu.lint", ({ data }) => lints.push(data.rule));
       const { outcome, event } = made.go(VA);

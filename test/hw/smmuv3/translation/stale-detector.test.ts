@@ -264,3 +264,70 @@ test("without the detector nothing is reported", () => {
   bench.go(VA);
   expect(uses).toEqual([]);
 });
+
+describe("bits that have a meaning only with a feature in use", () => {
+  /** A leaf changes in one field, without maintenance. */
+  function changedLeaf(stage: 1 | 2, before: object, after: object, cd: Record<string, number>, ste: Record<string, number>): number {
+    const bench = new Bench({}, { detector: true });
+    bench.s2pii.fill(15);
+    const table = bench.pageTable(stage, 12, { inputBits: 40 });
+    table.map(0x7000, PA, 0x1000, before);
+    if (stage === 1) bench.stage1(0, table, cd, ste);
+    else {
+      const words = stage2Ste(table, ste);
+      words.fill(0xffff_ffff, 14);
+      bench.streams.write(0, words);
+    }
+    const { uses } = watch(bench);
+    expect(bench.result(0x7000)).toBe(PA);
+    table.map(0x7000, PA, 0x1000, after);
+    bench.go(0x7000);
+    return uses.length;
+  }
+  for (const [name, stage, before, after, cd, ste, stale] of [
+    ["AttrIndx[3] with AIE", 1, { attrIndx: 0 }, { attrIndx: 8 }, { AIE: 1 }, {}, 1],
+    ["bit 59 without AIE", 1, { attrIndx: 0 }, { attrIndx: 8 }, {}, {}, 0],
+    ["PIIndex[1] with PIE", 1, { piIndex: 1 }, { piIndex: 3 }, { PIE: 1, PIIU: 0o1111 }, { S1PIE: 1 }, 1],
+    ["bit 51 without PIE", 1, { dbm: 0 }, { dbm: 1 }, {}, {}, 0],
+    ["nDirty with PIE and HD 0", 1, { piIndex: 1, nDirty: 1 }, { piIndex: 1 }, { PIE: 1, PIIU: 0o55 }, { S1PIE: 1 }, 1],
+    ["nDirty with PIE and HD 1", 1, { piIndex: 1, nDirty: 1 }, { piIndex: 1 }, { PIE: 1, PIIU: 0o55, HA: 1, HD: 1 }, { S1PIE: 1 }, 0],
+    ["POIndex with S2POE", 2, { piIndex: 1 }, { piIndex: 1, poIndex: 3 }, {}, { S2PIE: 1, S2POE: 1 }, 1],
+    ["bits 62 to 59 without S2POE", 2, { piIndex: 1 }, { piIndex: 1, poIndex: 3 }, {}, { S2PIE: 1 }, 0],
+    ["Dirty with S2PIE and S2HD 0", 2, { piIndex: 1, dirty: 0 }, { piIndex: 1 }, {}, { S2PIE: 1 }, 1],
+    ["Dirty with S2PIE and S2HD 1", 2, { piIndex: 1, dirty: 0 }, { piIndex: 1 }, {}, { S2PIE: 1, S2HA: 1, S2HD: 1 }, 0],
+  ] as const) {
+    test(`${name}: ${stale === 1 ? "stale" : "nothing is stale"}`, () => {
+      expect(changedLeaf(stage, before, after, cd, ste)).toBe(stale);
+    });
+  }
+
+  for (const [PIE, stale] of [
+    [0, 0],
+    [1, 1],
+  ] as const) {
+    test(`PIIP with PIE ${PIE}: ${stale === 1 ? "stale" : "nothing is stale"}`, () => {
+      const bench = new Bench({}, { detector: true });
+      const table = bench.pageTable(1);
+      table.map(VA, PA, 0x1000, PIE === 1 ? { piIndex: 0 } : {});
+      const places = bench.stage1(0, table, { PIE, PIIU: 1 }, { S1PIE: 1 });
+      bench.go(VA);
+      const { uses } = watch(bench);
+      bench.write(places.cd, stage1Cd({ ttb0: table }, { PIE, PIIU: 1, PIIP: 1 }));
+      bench.go(VA);
+      expect(uses).toHaveLength(stale);
+    });
+
+    test(`S2POI with S2POE ${PIE}: ${stale === 1 ? "stale" : "nothing is stale"}`, () => {
+      const bench = new Bench({}, { detector: true });
+      bench.s2pii.fill(15);
+      const table = bench.pageTable(2, 12, { inputBits: 40 });
+      table.map(0x7000, PA, 0x1000, { piIndex: 0 });
+      const place = bench.streams.write(0, stage2Ste(table, { S2PIE: 1, S2POE: PIE, S2POI: 8 }));
+      bench.go(0x7000);
+      const { uses } = watch(bench);
+      bench.write(place, stage2Ste(table, { S2PIE: 1, S2POE: PIE, S2POI: 0x88 }));
+      bench.go(0x7000);
+      expect(uses).toHaveLength(stale);
+    });
+  }
+});

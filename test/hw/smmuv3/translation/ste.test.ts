@@ -117,6 +117,8 @@ const ILLEGAL: readonly {
   { rule: "S2SL0", kinds: ["s2", "nested"], change: { S2SL0: 0 }, fine: ["bypass", "s1"] },
   { rule: "S2ENDI", kinds: ["s2", "nested"], change: { S2ENDI: 1 }, config: { ttEndian: "little" }, fine: ["bypass", "s1"] },
   { rule: "S2ENDI", kinds: ["s2", "nested"], change: { S2ENDI: 0 }, config: { ttEndian: "big" }, fine: ["bypass"] },
+  { rule: "S2POE", kinds: ["s2", "nested"], change: { S2POE: 1 }, fine: ["bypass", "s1"] },
+  { rule: "S2POI", kinds: ["s2", "nested"], change: { S2PIE: 1, S2POE: 1, S2POI: 0x50 }, fine: ["bypass", "s1"] },
   { rule: "S2VMID", kinds: ["s1", "s2", "nested"], change: { S2VMID: 0x100 }, config: { vmid16: false }, fine: ["bypass"] },
 ];
 
