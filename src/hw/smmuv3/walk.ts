@@ -178,8 +178,8 @@ export class Stage1Walker {
       entry.stage1 = cd.indirect[descriptor.piIndex]!;
       clean = bit7 && (entry.stage1 & WRITES1) !== 0;
     } else {
-      // Where tables above forbid writing, the leaf is not writable-clean (§3.13.3.1).
-      clean = cd.hardwareDirty && descriptor.dirtyBitModifier && bit7 && (this.#limits & TableLimit.noWrite) === 0;
+      // Where tables above forbid writing, nothing is granted that could make it dirty (§3.13.3.1).
+      clean = cd.hardwareDirty && descriptor.dirtyBitModifier && bit7;
       const ap = (lo >>> 6) & (clean ? 1 : 3);
       entry.stage1 = stage1Permissions(ap, (hi & 0x20_0000) !== 0, (hi & 0x40_0000) !== 0, this.#limits, cd);
     }

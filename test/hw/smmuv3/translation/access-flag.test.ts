@@ -281,6 +281,20 @@ describe("§3.13.6: Access flag of table descriptors", () => {
     });
   }
 
+  for (const HAFT of [0, 1]) {
+    const cached = HAFT === 1 ? "not cached" : "cached";
+    test(`DDI 0487 D8.5.1.3: with HAFT ${HAFT} table descriptors with Access flag 0 are ${cached}`, () => {
+      const one = stage1({ cd: { HA: 1, HAFT } });
+      one.s1.unmap(VA);
+      expect(one.bench.result(VA)).toBe("F_TRANSLATION");
+      expect(one.bench.translator.walks.entriesInUse).toBe(HAFT === 1 ? 0 : 3);
+      const two = stage2({ ste: { S2HA: 1, S2HAFT: HAFT } });
+      two.s2.unmap(VA);
+      expect(two.bench.result(VA)).toBe("F_TRANSLATION");
+      expect(two.bench.translator.walks.entriesInUse).toBe(HAFT === 1 ? 0 : 3);
+    });
+  }
+
   test("a table descriptor never faults for its Access flag, with HAFT or without", () => {
     expect(stage1({ leaf1: { af: 1 } }).bench.result(VA)).toBe(PA);
   });
@@ -315,6 +329,30 @@ describe("§3.13.4: an update is a compare-and-update", () => {
     const bench = disturbed(made, () => made.s2.map(VA, PA + 0x10_0000, 0x1000, { af: 0 }));
     expect(bench.result(VA)).toBe(PA + 0x10_0000);
   });
+
+  for (const bigEndian of [false, true]) {
+    test(`what an agent changes meanwhile in the upper word is kept, ${bigEndian ? "big" : "little"}-endian`, () => {
+      for (const made of [stage1({ cd: { HA: 1 }, bigEndian }), stage2({ ste: { S2HA: 1 }, bigEndian })]) {
+        const at = made.s1.entryAddress(VA, 3);
+        const [lo, hi] = made.s1.read(at);
+        const bench = disturbed(made, () => made.s1.write(at, [lo, hi | 0x0080_0000]));
+        expect(bench.result(VA)).toBe(PA);
+        expect(made.s1.read(at)).toEqual([lo | AF, hi | 0x0080_0000]);
+      }
+    });
+  }
+
+  for (const bigEndian of [false, true]) {
+    test(`execute-never that appears meanwhile is the one that counts, ${bigEndian ? "big" : "little"}-endian`, () => {
+      for (const made of [stage1({ cd: { HA: 1 }, bigEndian }), stage2({ ste: { S2HA: 1 }, bigEndian })]) {
+        const at = made.s1.entryAddress(VA, 3);
+        const [lo, hi] = made.s1.read(at);
+        const bench = disturbed(made, () => made.s1.write(at, [lo, hi | 0x0040_0000]));
+        expect(bench.result(VA, { instruction: true })).toBe("F_PERMISSION");
+        expect(made.s1.read(at)[0]).toBe(lo);
+      }
+    });
+  }
 
   test("an agent that sets the same flag first makes no difference", () => {
     const made = stage1({ cd: { HA: 1 } });

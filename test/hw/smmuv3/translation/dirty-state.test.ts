@@ -35,8 +35,8 @@ function stage1(leaf: Record<string, number>, cd: Record<string, number> = HD, s
   return { bench, table };
 }
 
-function stage2(leaf: Record<string, number>, ste: Record<string, number> = S2HD): Made {
-  const bench = new Bench();
+function stage2(leaf: Record<string, number>, ste: Record<string, number> = S2HD, options: BenchOptions = {}): Made {
+  const bench = new Bench({}, options);
   const table = bench.pageTable(2, 12, { inputBits: 40 });
   table.map(VA, PA, 0x1000, leaf);
   bench.streams.write(0, stage2Ste(table, ste));
@@ -216,6 +216,15 @@ describe("§3.17: entries made of a writable-clean leaf do not make it dirty uns
     expect(bench.result(VA, WRITE)).toBe("F_TRANSLATION");
   });
 
+  test("a write that the entry refuses anyway leaves it cached", () => {
+    const { bench } = stage1({ ap: 2, dbm: 1 });
+    bench.go(VA, { privileged: true });
+    const { length } = bench.loads;
+    expect(bench.result(VA, WRITE)).toBe("F_PERMISSION");
+    expect(bench.result(VA, { privileged: true })).toBe(PA);
+    expect(bench.loads).toHaveLength(length);
+  });
+
   test("software that cleans a leaf and invalidates sees the next write", () => {
     const { bench, table } = stage1({ ap: 3, dbm: 1 });
     bench.go(VA, WRITE);
@@ -285,6 +294,18 @@ describe("the stale-use detector", () => {
     const made = stage1({ ap: 3, dbm: 1, af: 0 }, { ...HD, HAFT: 1 }, {}, {}, { detector: true });
     const found = stale(made);
     for (const request of [{}, WRITE, {}, WRITE]) expect(made.bench.result(VA, request)).toBe(PA);
+    expect(found).toEqual([]);
+  });
+
+  test("nothing is stale after an update that had to be tried again", () => {
+    const made = stage2({ ap: 1, dbm: 1, af: 0 }, S2HD, { detector: true });
+    const found = stale(made);
+    let first = true;
+    made.bench.onLoad = (kind) => {
+      if (kind === "httu" && first) made.table.map(VA, PA + 0x1000, 0x1000, { ap: 1, dbm: 1, af: 0 });
+      first &&= kind !== "httu";
+    };
+    for (let i = 0; i < 2; i++) expect(made.bench.result(VA, WRITE)).toBe(PA + 0x1000);
     expect(found).toEqual([]);
   });
 
