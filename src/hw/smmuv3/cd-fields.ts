@@ -47,6 +47,7 @@ export class CdFields {
   readonly TTB1: number;
   readonly MAIR0: number;
   readonly MAIR1: number;
+  readonly PnCH: number;
   readonly PIE: number;
   /** By PIIndex. */
   readonly PIIU: readonly number[];
@@ -86,6 +87,7 @@ export class CdFields {
     this.TTB1 = take(words, "TTB1") * 16;
     this.MAIR0 = take(words, "MAIR0");
     this.MAIR1 = take(words, "MAIR1");
+    this.PnCH = take(words, "PnCH");
     this.PIE = take(words, "PIE");
     this.PIIU = permissions(words, fieldNamed(CD.fields, "PIIU").lo);
     this.PIIP = permissions(words, fieldNamed(CD.fields, "PIIP").lo);

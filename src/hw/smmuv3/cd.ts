@@ -49,6 +49,10 @@ export interface Cd {
   readonly PAN: boolean;
   /** EPAN in force. */
   readonly EPAN: boolean;
+  /** PnCH in force: bit 52 of a descriptor is Protected, and there is no Contiguous. */
+  readonly protectedBit: boolean;
+  /** The CD and the descriptor that led to it were fetched from memory that stage 2 marks AssuredOnly. */
+  readonly assured: boolean;
   /** Permissions by PIIndex, undefined if they are direct. */
   readonly indirect: Uint8Array | undefined;
   /** NS-EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
@@ -67,7 +71,7 @@ export interface Cd {
   readonly wideAttrIndx: boolean;
 }
 
-export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: SmmuConfig): Cd {
+export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: SmmuConfig, assured: boolean = false): Cd {
   const f = new CdFields(words);
   const broken = brokenCdRule(f, ste, config);
   const twoTables = hasTwoTables(ste.world);
@@ -86,6 +90,8 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     WXN: f.WXN === 1,
     PAN: twoTables && f.PAN === 1,
     EPAN: config.epan && f.EPAN === 1,
+    protectedBit: config.the && f.PnCH === 1,
+    assured,
     indirect: indirectStage1(f, ste, config) ? stage1Table(f.PIIP, twoTables ? f.PIIU : undefined, f.PAN === 1) : undefined,
     twoPrivileges: twoTables,
     asid: twoTables ? f.ASID : 0,

@@ -138,6 +138,13 @@ export const translationChoices: readonly Choice[] = [
     why: "the new contents count whatever they are",
   },
   {
+    id: "assured-initial-level",
+    section: "§3.27.2; DDI 0487 D8.2.7.3",
+    options: "which descriptors make a translation assured: the text names those of the levels after the initial one",
+    ours: "TL0 or TL1 and the CD's memory decide the initial level; from there on each descriptor read has to be Protected and mostly read-only",
+    why: "as the text stands: the initial table is vouched for by its TopLevel check",
+  },
+  {
     id: "tlb-multiple-match",
     section: "§3.17.6",
     options: "several matching entries: F_TLB_CONFLICT, or one of them (or a mix within its reach)",

@@ -24,6 +24,8 @@ export interface Level1Entry extends ConfigEntry {
   /** Physical. */
   readonly address: number;
   readonly words: Uint32Array;
+  /** An L1CD in memory that stage 2 marks AssuredOnly. */
+  readonly assured: boolean;
 }
 
 /** A CD and the level-1 descriptor that led to it, if any. */

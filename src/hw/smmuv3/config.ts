@@ -185,6 +185,8 @@ const rules: readonly Rule[] = [
   { section: "§6.3.4", rule: "S1PI == 1 needs S1P == 1", holds: (c) => !c.s1pi || c.stage1 },
   { section: "§6.3.4", rule: "S2PI == 1 needs S2P == 1", holds: (c) => !c.s2pi || c.stage2 },
   { section: "§6.3.4", rule: "S2PO == 1 needs S2PI == 1", holds: (c) => !c.s2po || c.s2pi },
+  { section: "§6.3.4", rule: "THE == 1 needs S1P == 1", holds: (c) => !c.the || c.stage1 },
+  { section: "§6.3.4", rule: "THE == 1 needs S2PI == 1 with S2P == 1", holds: (c) => !c.the || c.s2pi || !c.stage2 },
   { section: "§6.3.4", rule: "AIE == 1 needs S1P == 1", holds: (c) => !c.aie || c.stage1 },
   { section: "§6.3.4", rule: "MTEPERM == 1 needs S2P == 1", holds: (c) => !c.mteperm || c.stage2 },
   { section: "§6.3.4", rule: "from v3.4 EPAN == 1 is mandatory", holds: (c) => c.epan || c.version < 4 },
@@ -207,8 +209,8 @@ const rules: readonly Rule[] = [
   },
   {
     section: "§2.8",
-    rule: "HTTU 0b11, EPAN, S1PI, S2PI, S2PO, AIE and MTEPERM are v3.4 features: not before v3.3",
-    holds: (c) => c.version >= 3 || !(c.httu === 3 || c.epan || c.s1pi || c.s2pi || c.s2po || c.aie || c.mteperm),
+    rule: "HTTU 0b11, EPAN, S1PI, S2PI, S2PO, AIE, MTEPERM and THE are v3.4 features: not before v3.3",
+    holds: (c) => c.version >= 3 || !(c.httu === 3 || c.epan || c.s1pi || c.s2pi || c.s2po || c.aie || c.mteperm || c.the),
   },
 ];
 
@@ -227,7 +229,7 @@ function checkShape(config: SmmuConfig): void {
 }
 
 /** Features that a configuration can name and that are not modelled. */
-const NOT_YET = ["vmw", "dormhint", "stt", "the", "ds"] as const;
+const NOT_YET = ["vmw", "dormhint", "stt", "ds"] as const;
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);

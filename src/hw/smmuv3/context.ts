@@ -65,6 +65,8 @@ function tableBase(ste: Ste): number {
 }
 
 export class ContextTable {
+  /** The last fetch was from memory that stage 2 marks AssuredOnly. */
+  #assured = false;
   readonly #deps: ContextTableDeps;
 
   constructor(deps: ContextTableDeps) {
@@ -102,7 +104,7 @@ export class ContextTable {
     const words = new Uint32Array(2);
     const address = this.#fetch(owner.ste, "l1cd", base + slot * 8, words);
     if (address < 0) return undefined;
-    const entry: Level1Entry = { id: 0, index: slot, leafBits, address, words };
+    const entry: Level1Entry = { id: 0, index: slot, leafBits, address, words, assured: this.#assured };
     if (choices.cacheInvalidLevel1 || (words[0]! & 1) !== 0) cache.keepLevel1Cd(owner, entry);
     return entry;
   }
@@ -126,7 +128,7 @@ export class ContextTable {
     const words = new Uint32Array(16);
     const address = this.#fetch(owner.ste, "cd", at, words);
     if (address < 0) return undefined;
-    const cd = decodeCd(words, address, owner.ste, config);
+    const cd = decodeCd(words, address, owner.ste, config, this.#assured && (level1?.assured ?? true));
     if (cd.broken === undefined) noteAbsentFeatures(CD, words, notModelled);
     const entry: CdEntry = { id: 0, owner, index, cd, level1 };
     cache.keepCd(entry);
@@ -138,9 +140,11 @@ export class ContextTable {
   #fetch(ste: Ste, kind: "cd" | "l1cd", at: number, words: Uint32Array): number {
     const { host, stage2, fault } = this.#deps;
     let address = at;
+    this.#assured = false;
     if (ste.stage2 !== undefined) {
       if (!stage2.translate(ste.stage2, at, FaultClass.cd, Perm2.read)) return -1;
       address = stage2.physical;
+      this.#assured = (stage2.entry.stage2 & Perm2.assuredOnly) !== 0;
     }
     if (host.load(kind, address, words, words.length) === BusStatus.ok) return address;
     fault.raiseFetch(EventNumber.F_CD_FETCH, address);

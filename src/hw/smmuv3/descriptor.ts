@@ -44,6 +44,16 @@ export class Descriptor {
     return (this.hi & 0x10_0000) !== 0;
   }
 
+  /** Protected (bit 52), where CD.PnCH is 1. */
+  get protected(): boolean {
+    return this.contiguous;
+  }
+
+  /** AssuredOnly (bit 58) of stage 2. */
+  get assuredOnly(): boolean {
+    return (this.hi & 0x0400_0000) !== 0;
+  }
+
   /** nT (bit 16) of a block under BBML 1: it must not be cached in a way that could conflict, so it is not cached at all. */
   cacheable(level: number, config: SmmuConfig): boolean {
     return config.bbml !== 1 || level === 3 || (this.lo & 0x1_0000) === 0;

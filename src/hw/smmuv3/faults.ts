@@ -25,9 +25,10 @@ export class Fault {
   forced = false;
   /** The walk's own write of a descriptor was refused, not a read. */
   walkWrite = false;
-  /** F_PERMISSION for nothing but dirty state that software keeps; because of the stage-2 overlay. */
+  /** F_PERMISSION for nothing but dirty state that software keeps; because of the stage-2 overlay; of the AssuredOnly check. */
   dirtyBit = false;
   overlay = false;
+  assuredOnly = false;
 
   /** A fault without further data. @returns true, so that a step can report and leave in one statement */
   raise(event: EventNumber): true {
@@ -41,6 +42,7 @@ export class Fault {
     this.walkWrite = false;
     this.dirtyBit = false;
     this.overlay = false;
+    this.assuredOnly = false;
     return true;
   }
 
@@ -147,6 +149,7 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   put(words, fields, "CLASS", fault.class);
   put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt && !fault.walkWrite ? 1 : 0);
   put(words, fields, "DirtyBit", fault.dirtyBit ? 1 : 0);
+  put(words, fields, "AssuredOnly", fault.assuredOnly ? 1 : 0);
   put(words, fields, "Overlay", fault.overlay ? 1 : 0);
   put(words, fields, "InputAddr[31:0]", tx.addressLo);
   put(words, fields, "InputAddr[63:32]", tx.addressHi);

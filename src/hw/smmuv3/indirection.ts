@@ -42,9 +42,15 @@ const RW = Perm2.read | Perm2.write | Perm2.walkWrite;
 const MRO = Perm2.read | Perm2.walkWrite;
 const { userExecute: UX, privExecute: PX } = Perm2;
 
-/** Stage-2 permissions by code, of SMMU_S2PII and of STE.S2POI. Codes 1 and 5 are reserved; TopLevel has no effect here. */
+const { topLevel0: TL0, topLevel1: TL1 } = Perm2;
+
+/** Stage-2 permissions by code, of SMMU_S2PII and of STE.S2POI. Codes 1 and 5 are reserved. */
 export const STAGE2_CODES: Uint8Array = Uint8Array.from(
-  [[0, 0, MRO, MRO, Perm2.write, 0, MRO, MRO], [0, UX, PX, UX | PX].map((x) => READ | x), [0, UX, PX, UX | PX].map((x) => RW | x)].flat(),
+  [
+    [0, 0, MRO, MRO | TL1, Perm2.write, 0, MRO | TL0, MRO | TL0 | TL1],
+    [0, UX, PX, UX | PX].map((x) => READ | x),
+    [0, UX, PX, UX | PX].map((x) => RW | x),
+  ].flat(),
 );
 
 /** A code that makes an STE ILLEGAL where it stands in S2POI. */

@@ -22,14 +22,26 @@ export const Perm1 = {
 /** The stage-1 bits of accesses that make memory dirty. */
 export const WRITES1: number = Perm1.userWrite | Perm1.privWrite;
 
-/** Stage-2 permission bits. `walkWrite`: a stage-1 walk may update its descriptors. */
-export const Perm2 = { read: 1, write: 2, userExecute: 4, privExecute: 8, walkWrite: 16 } as const;
+/**
+ * Stage-2 permission bits. `walkWrite`: a stage-1 walk may update its descriptors. The last three permit nothing by themselves:
+ * which halves may have their first table there, and that nothing but an assured translation may lead there (§3.27.2).
+ */
+export const Perm2 = {
+  read: 1,
+  write: 2,
+  userExecute: 4,
+  privExecute: 8,
+  walkWrite: 16,
+  topLevel0: 32,
+  topLevel1: 64,
+  assuredOnly: 128,
+} as const;
 
 /** The stage-2 bits of accesses that make memory dirty. */
 export const WRITES2: number = Perm2.write | Perm2.walkWrite;
 
 /** Hierarchical restrictions gathered from table descriptors. */
-export const TableLimit = { noUser: 1, noWrite: 2, noUserExecute: 4, noPrivExecute: 8 } as const;
+export const TableLimit = { noUser: 1, noWrite: 2, noUserExecute: 4, noPrivExecute: 8, notAssured: 16 } as const;
 
 /** What decides stage-1 permissions besides the leaf. */
 export interface Stage1Regime {

@@ -59,6 +59,7 @@ const max: SmmuConfig = {
   s1pi: true,
   s2pi: true,
   s2po: true,
+  the: true,
   aie: true,
   mteperm: true,
   cmdqLog2Max: 19,

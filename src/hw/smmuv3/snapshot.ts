@@ -24,9 +24,12 @@ export interface CachedWords {
 export interface Level1Snapshot extends CachedWords {
   readonly index: number;
   readonly leafBits: number;
+  /** It came from memory that stage 2 marks AssuredOnly. */
+  readonly assured: boolean;
 }
 
 export interface CdSnapshot extends CachedWords {
+  readonly assured: boolean;
   readonly index: number;
   readonly level1: Level1Snapshot | null;
 }
@@ -53,8 +56,8 @@ export interface SmmuSnapshot {
 }
 
 function level1Snapshot(entry: Level1Entry): Level1Snapshot {
-  const { index, leafBits, address, words } = entry;
-  return { index, leafBits, address, words: [...words] };
+  const { index, leafBits, address, words, assured } = entry;
+  return { index, leafBits, address, words: [...words], assured };
 }
 
 function orNull(entry: Level1Entry | undefined): Level1Snapshot | null {
@@ -72,6 +75,7 @@ function steSnapshot({ streamId, ste, level1, cds, level1Cds }: SteEntry): SteSn
       index,
       address: cd.address,
       words: [...cd.words],
+      assured: cd.assured,
       level1: orNull(parent),
     })),
     level1Cds: [...level1Cds.values()].map(level1Snapshot),
@@ -117,8 +121,8 @@ export function restoreSnapshot(smmu: Smmu, snapshot: SmmuSnapshot): void {
     };
     configCache.keepSte(owner);
     for (const entry of level1Cds) configCache.keepLevel1Cd(owner, level1Of(entry));
-    for (const { index, address: at, words: cdWords, level1: parent } of cds) {
-      const cd = decodeCd(structure(cdWords), at, ste, config);
+    for (const { index, address: at, words: cdWords, assured, level1: parent } of cds) {
+      const cd = decodeCd(structure(cdWords), at, ste, config, assured);
       const entry: CdEntry = { id: 0, owner, index, cd, level1: parent === null ? undefined : level1Of(parent) };
       configCache.keepCd(entry);
     }

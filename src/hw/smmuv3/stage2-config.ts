@@ -31,6 +31,10 @@ export interface Stage2Config {
   readonly indirect: boolean;
   /** S2POE in force: what STE.S2POI leaves of them, by POIndex. */
   readonly overlay: Uint8Array | undefined;
+  /** TL0, TL1 and AssuredOnly in force. */
+  readonly topLevel0: boolean;
+  readonly topLevel1: boolean;
+  readonly assuredOnly: boolean;
   /** S2PTW. */
   readonly protectWalks: boolean;
   /** S2FWB. */
@@ -90,6 +94,9 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
     tableAccess: config.httu === 3 && f.S2HAFT === 1,
     indirect: config.s2pi && f.S2PIE === 1,
     overlay: config.s2po && f.S2POE === 1 ? overlayTable(f.S2POI) : undefined,
+    topLevel0: config.the && f.TL0 === 1,
+    topLevel1: config.the && f.TL1 === 1,
+    assuredOnly: config.the && f.AssuredOnly === 1,
     protectWalks: f.S2PTW === 1,
     forcedWriteBack: config.fwb && f.S2FWB === 1,
   };

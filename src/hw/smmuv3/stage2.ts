@@ -27,6 +27,15 @@ export interface Stage2Deps {
   readonly detector: StaleDetector | undefined;
 }
 
+/** What stage 1 says of an address that it hands to stage 2, for translation hardening. */
+export const Origin = {
+  /** It is the first table of the TTB0 half, or of the TTB1 half. */
+  table0: 1,
+  table1: 2,
+  /** It comes from a translation that is not assured, or from none. */
+  notAssured: 4,
+} as const;
+
 /** Answers of the update that are no address. */
 const UPDATED = -1;
 const REFUSED = -2;
@@ -34,6 +43,8 @@ const REFUSED = -2;
 export class Stage2 {
   /** The mapping that the last successful {@link translate} used. */
   readonly entry: TlbEntry = new TlbEntry();
+  /** The last successful {@link translate} found mostly read-only memory. */
+  mostlyReadOnly = false;
   /** Where the address of the last successful {@link translate} went. */
   physical = 0;
   readonly #deps: Stage2Deps;
@@ -50,9 +61,10 @@ export class Stage2 {
   /**
    * @param purpose what the address is needed for: events carry it as CLASS
    * @param need the Perm2 bit of the access; one of a write makes the memory dirty
+   * @param origin where stage 1 has the address from: {@link Origin} bits
    * @returns false if the translation failed, see `fault`
    */
-  translate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number): boolean {
+  translate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number, origin: number = 0): boolean {
     const { tlb, detector } = this.#deps;
     const { entry } = this;
     const hi = high32(ipa);
@@ -69,12 +81,13 @@ export class Stage2 {
     }
     if (slot >= 0) {
       detector?.ipaHit(slot, stage2, ipa);
-      if (!this.allowed(stage2, entry, ipa, purpose, need)) return false;
+      if (!this.#allowed(stage2, ipa, purpose, need, origin)) return false;
     } else {
-      if (!this.#walkAndUpdate(stage2, ipa, purpose, need, mark)) return false;
+      if (!this.#walkAndUpdate(stage2, ipa, purpose, need, origin, mark)) return false;
       const kept = tlb.insert(entry);
       if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
     }
+    this.mostlyReadOnly = mostlyReadOnly(granted(stage2, entry));
     // 7.10
     this.physical = withOffset(entry.pa, entry.size, hi, lo);
     return true;
@@ -106,6 +119,25 @@ export class Stage2 {
     return false;
   }
 
+  /** The same after the checks of translation hardening, which come first (§3.27.2; DDI 0487 D8.15.5.1). */
+  #allowed(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number, origin: number): boolean {
+    const { entry } = this;
+    if (origin !== 0) {
+      const { topLevel0, topLevel1 } = stage2;
+      const found = topLevelOf(stage2, entry);
+      if ((origin & Origin.table0) !== 0 && wrongTopLevel(topLevel0, topLevel1, found & Perm2.topLevel0, found & Perm2.topLevel1))
+        return !this.#refuse(ipa, purpose, need);
+      if ((origin & Origin.table1) !== 0 && wrongTopLevel(topLevel1, topLevel0, found & Perm2.topLevel1, found & Perm2.topLevel0))
+        return !this.#refuse(ipa, purpose, need);
+      if ((origin & Origin.notAssured) !== 0 && (entry.stage2 & Perm2.assuredOnly) !== 0) {
+        this.#refuse(ipa, purpose, need);
+        this.#deps.fault.assuredOnly = true;
+        return false;
+      }
+    }
+    return this.allowed(stage2, entry, ipa, purpose, need);
+  }
+
   #refuse(ipa: number, purpose: FaultClass, need: number): true {
     const { fault } = this.#deps;
     fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
@@ -114,11 +146,11 @@ export class Stage2 {
   }
 
   /** 7.3 to 7.8 */
-  #walkAndUpdate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number, mark: number): boolean {
+  #walkAndUpdate(stage2: Stage2Config, ipa: number, purpose: FaultClass, need: number, origin: number, mark: number): boolean {
     const { fault, detector } = this.#deps;
     const { entry } = this;
     for (let walks = 1; ; walks++) {
-      if (!this.#walk(stage2, ipa, purpose) || !this.allowed(stage2, entry, ipa, purpose, need)) return false;
+      if (!this.#walk(stage2, ipa, purpose) || !this.#allowed(stage2, ipa, purpose, need, origin)) return false;
       // 7.8
       if (this.becomesDirty(stage2, entry, need)) {
         this.#updates.dirty();
@@ -226,12 +258,29 @@ export class Stage2 {
       clean = stage2.hardwareDirty && descriptor.dirtyBitModifier && !bit7;
       entry.stage2 = stage2Permissions(((lo >>> 6) & 3) | (clean ? 2 : 0), (hi >>> 21) & 3, config.xnx);
     }
+    if (stage2.assuredOnly && descriptor.assuredOnly) entry.stage2 |= Perm2.assuredOnly;
     entry.clean = clean ? Clean.stage2 : 0;
     entry.poIndex = stage2.indirect ? descriptor.poIndex : 0;
     if (detector === undefined) return;
     if (stage2.hardwareDirty || stage2.indirect) detector.trail.mark(Step.bit51 | (clean && stage2.hardwareDirty ? Step.clean : 0));
+    if (stage2.assuredOnly) detector.trail.mark(Step.hardened);
     if (stage2.overlay !== undefined) detector.trail.mark(Step.upper);
   }
+}
+
+function mostlyReadOnly(permissions: number): boolean {
+  return (permissions & (Perm2.read | WRITES2)) === (Perm2.read | Perm2.walkWrite);
+}
+
+/** TopLevel attributes: base and overlay give theirs where the result is mostly read-only (DDI 0487 D8.4.2.2.4). */
+function topLevelOf(stage2: Stage2Config, entry: TlbEntry): number {
+  if (!mostlyReadOnly(granted(stage2, entry))) return 0;
+  return (entry.stage2 | (stage2.overlay?.[entry.poIndex] ?? 0)) & (Perm2.topLevel0 | Perm2.topLevel1);
+}
+
+/** A first table is not where it may be, or is where that of the other half belongs (DDI 0487 D8.2.7.4). */
+function wrongTopLevel(own: boolean, other: boolean, ownFound: number, otherFound: number): boolean {
+  return ownFound === 0 && (own || (other && otherFound !== 0));
 }
 
 /** What base permissions and overlay grant together. */

@@ -94,11 +94,13 @@ export function descriptorMask(step: number): Uint32Array {
   const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;
   const clean = (step & Step.clean) !== 0;
   const bit51 = (step & Step.bit51) !== 0;
+  const hardened = (step & Step.hardened) !== 0;
   const upper = (step & Step.upper) !== 0;
-  return once(`${structure.name} ${clean} ${bit51} ${upper}`, () => {
+  return once(`${structure.name} ${clean} ${bit51} ${upper} ${hardened}`, () => {
     const mask = maskOf(structure, ({ applies }) => applies !== "ignored");
     if (clean) mask[0]! &= ~0x80;
     if (bit51) mask[1]! |= 0x8_0000;
+    if (hardened) mask[1]! |= stage2 ? 0x0400_0000 : 0x10_0000;
     if (upper) mask[1]! |= stage2 ? 0x7800_0000 : 0x0800_0000;
     return mask;
   });

@@ -39,6 +39,9 @@ export class SteFields {
   readonly S2S: number;
   readonly S2R: number;
   readonly S2TTB: number;
+  readonly AssuredOnly: number;
+  readonly TL0: number;
+  readonly TL1: number;
   readonly S1PIE: number;
   readonly S2PIE: number;
   readonly S2POE: number;
@@ -76,6 +79,9 @@ export class SteFields {
     this.S2S = take(words, "S2S");
     this.S2R = take(words, "S2R");
     this.S2TTB = take(words, "S2TTB") * 16;
+    this.AssuredOnly = take(words, "AssuredOnly");
+    this.TL0 = take(words, "TL0");
+    this.TL1 = take(words, "TL1");
     this.S1PIE = take(words, "S1PIE");
     this.S2PIE = take(words, "S2PIE");
     this.S2POE = take(words, "S2POE");

@@ -112,7 +112,7 @@ export class StreamTable {
       fault.raiseFetch(EventNumber.F_STE_FETCH, address);
       return undefined;
     }
-    const entry: Level1Entry = { id: 0, index, leafBits: format.split, address, words };
+    const entry: Level1Entry = { id: 0, index, leafBits: format.split, address, words, assured: false };
     if (choices.cacheInvalidLevel1 || (words[0]! & 31) !== 0) cache.keepLevel1(entry);
     return entry;
   }

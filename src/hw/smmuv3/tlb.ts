@@ -70,8 +70,8 @@ export class Tlb extends TaggedCache {
     into.ipa = this.#ipa[slot]!;
     const perm = this.#perm[slot]!;
     into.stage1 = perm & 63;
-    into.stage2 = (perm >> 6) & 31;
-    into.clean = (perm >> 11) & 3;
+    into.stage2 = (perm >> 6) & 255;
+    into.clean = perm >> 14;
     const attr = this.#attr[slot]!;
     into.type = attr & 0xff;
     into.shareability = (attr >> 8) & 3;
@@ -102,7 +102,7 @@ export class Tlb extends TaggedCache {
     this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
-    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 11);
+    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
     this.#attr[slot] =
       (entry.poIndex << 20) |
       entry.type |

@@ -9,6 +9,8 @@ export const Step = {
   leaf: 1,
   stage2: 2,
   bigEndian: 4,
+  /** Translation hardening: bit 52 of stage 1 is Protected, bit 58 of stage 2 AssuredOnly. */
+  hardened: 16,
   /** Writable-clean: hardware may change bit 7, and that makes nothing stale. */
   clean: 32,
   /** Bit 51 has a meaning. */

@@ -31,7 +31,7 @@ import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
-import { Stage2 } from "./stage2.ts";
+import { Origin, Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
 import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
@@ -191,7 +191,7 @@ export class Translator {
     const { privileged, instruction } = this.#access;
     const need = needOfStage2(tx.write, instruction, privileged);
     const stage2 = this.#stage2;
-    if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need))
+    if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need, Origin.notAssured))
       return this.#fail(tx, ste, ABORT_AND_RECORD);
     const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
     tx.physical = stage2.physical;
@@ -262,7 +262,7 @@ export class Translator {
       return true;
     }
     const stage2 = this.#stage2;
-    if (!stage2.translate(ste.stage2, entry.ipa, FaultClass.in, need)) return false;
+    if (!stage2.translate(ste.stage2, entry.ipa, FaultClass.in, need, this.#walker.origin)) return false;
     const second = stage2.entry;
     entry.pa = stage2.physical;
     entry.size = Math.min(entry.size, second.size);

@@ -9,7 +9,7 @@ import type { Fault } from "./faults.ts";
 import { allowedByStage1, Perm2, stage1Permissions, TableLimit, WRITES1 } from "./permissions.ts";
 import { type SmmuHost, StreamWorld } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
-import type { Stage2 } from "./stage2.ts";
+import { Origin, type Stage2 } from "./stage2.ts";
 import type { StaleDetector } from "./stale-detector.ts";
 import { Clean, type TlbEntry } from "./tlb.ts";
 import { Step } from "./trail.ts";
@@ -41,10 +41,17 @@ export class Stage1Walker {
   readonly #updates = new DescriptorUpdates();
   readonly #wide: boolean;
   #limits = 0;
+  /** The last walk is an assured translation as far as it has come (§3.27.2). */
+  #assured = false;
 
   constructor(deps: Stage1WalkerDeps) {
     this.#deps = deps;
     this.#wide = deps.config.oas === 52;
+  }
+
+  /** What stage 2 is told of the output of the last walk. */
+  get origin(): number {
+    return this.#assured ? 0 : Origin.notAssured;
   }
 
   /**
@@ -106,17 +113,22 @@ export class Stage1Walker {
     this.#limits = 0;
     this.#updates.length = 0;
     if (detector !== undefined) detector.trail.length = 0;
+    const { stage2 } = cd.ste;
+    this.#assured = stage2 !== undefined && (upper ? stage2.topLevel1 : stage2.topLevel0) && cd.assured;
     const context = walks.vaContext(cd.lookup);
     let level = walks.deepest(context, granule, half.startLevel, hi, lo) + 1;
     if (level > half.startLevel) {
       table = walks.table(walks.slot);
       this.#limits = walks.limits(walks.slot);
+      this.#assured = (this.#limits & TableLimit.notAssured) === 0;
       detector?.stage1WalkHit(walks.slot, cd, half.table);
     }
     for (; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === half.startLevel, hi, lo);
-      const physical = this.#fetch(cd, level, address);
+      const first = level === half.startLevel;
+      const physical = this.#fetch(cd, level, address, first ? (upper ? Origin.table1 : Origin.table0) : this.origin);
       if (physical < 0) return false;
+      if (!first) this.#assured &&= cd.protectedBit && descriptor.protected && this.#deps.stage2.mostlyReadOnly;
       const kind = descriptor.kind(granule, level, this.#wide);
       if (kind === DescriptorKind.invalid) return !fault.raise(EventNumber.F_TRANSLATION);
       const isLeaf = kind === DescriptorKind.leaf;
@@ -124,6 +136,8 @@ export class Stage1Walker {
       if (output >= 2 ** half.outputBits) return !fault.raise(EventNumber.F_ADDR_SIZE);
       detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
       if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, address, entry);
+      if (!this.#assured) this.#limits |= TableLimit.notAssured;
+      if (cd.protectedBit) detector?.trail.mark(Step.hardened);
       if (cd.tableAccess) this.#updates.access(address, descriptor, -1);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       table = output;
@@ -135,11 +149,11 @@ export class Stage1Walker {
   }
 
   /** 6.4 a, b. @returns the physical address of the descriptor, or -1 */
-  #fetch(cd: Cd, level: number, address: number): number {
+  #fetch(cd: Cd, level: number, address: number, origin: number): number {
     const { host, fault, stage2 } = this.#deps;
     let physical = address;
     if (cd.ste.stage2 !== undefined) {
-      if (!stage2.translate(cd.ste.stage2, address, FaultClass.tt, Perm2.read)) return -1;
+      if (!stage2.translate(cd.ste.stage2, address, FaultClass.tt, Perm2.read, origin)) return -1;
       physical = stage2.physical;
     }
     if (this.#descriptor.fetch(host, "tt-s1", physical, level, cd.bigEndian)) return physical;
@@ -156,7 +170,10 @@ export class Stage1Walker {
     else if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !fault.raise(EventNumber.F_ACCESS);
     entry.granule = half.granule;
     entry.level = level;
-    entry.size = mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
+    entry.size = cd.protectedBit
+      ? levelShift(half.granule, level)
+      : mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
+    if (cd.protectedBit) detector?.trail.mark(Step.hardened);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.

@@ -75,8 +75,10 @@ const hexNumber = v.pipe(
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const word = v.pipe(whole, v.maxValue(0xffff_ffff));
 const structureSchema = { address: hexNumber, words: v.pipe(v.array(word), v.length(16)) };
-const level1Schema = v.object({ index: whole, leafBits: whole, address: hexNumber, words: v.pipe(v.array(word), v.length(2)) });
-const cdSchema = v.object({ index: whole, ...structureSchema, level1: v.nullable(level1Schema) });
+// Not in states of before it was there.
+const assured = v.optional(v.boolean(), false);
+const level1Schema = v.object({ index: whole, assured, leafBits: whole, address: hexNumber, words: v.pipe(v.array(word), v.length(2)) });
+const cdSchema = v.object({ index: whole, assured, ...structureSchema, level1: v.nullable(level1Schema) });
 const steSchema = v.object({
   streamId: hexNumber,
   e2h: v.boolean(),

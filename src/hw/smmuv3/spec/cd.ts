@@ -51,7 +51,7 @@ export const CD: Structure = {
     { name: "E0PD0", hi: 66, lo: 66, applies: "any", meaning: "1: unprivileged accesses through TTB0 fault" },
     { name: "HAFT", hi: 67, lo: 67, applies: "any", meaning: "hardware Access flag in table descriptors" },
     { name: "TTB0", hi: 115, lo: 68, applies: "any", meaning: "address [51:4] of the TTB0 table" },
-    { name: "PnCH", hi: 122, lo: 122, applies: "ignored", meaning: "descriptor bit 52 is Protected", absent: "THE" },
+    { name: "PnCH", hi: 122, lo: 122, applies: "any", meaning: "1: descriptor bit 52 is Protected, not Contiguous" },
     { name: "EPAN", hi: 123, lo: 123, applies: "any", meaning: "1: PAN also acts on unprivileged-executable memory" },
     { name: "HWU059", hi: 124, lo: 124, applies: "ignored", meaning: "use of TTB0 descriptor bit 59 (PBHA)", absent: "PBHA" },
     { name: "HWU060", hi: 125, lo: 125, applies: "ignored", meaning: "use of TTB0 descriptor bit 60 (PBHA)", absent: "PBHA" },

@@ -36,6 +36,8 @@ export interface LeafFields {
   readonly dirty?: number;
   /** Stage 2, with an overlay. Default: 0. */
   readonly poIndex?: number;
+  /** Stage 2, with STE.AssuredOnly. Default: 0. */
+  readonly assuredOnly?: number;
 }
 
 /** Fields of the table descriptors that `PageTable.map` creates, stage 1 only. */
@@ -65,6 +67,7 @@ const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
   nDirty: 1,
   dirty: 1,
   poIndex: 15,
+  assuredOnly: 1,
 };
 const TABLE_LIMITS: Readonly<Record<keyof TableFields, number>> = { apTable: 3, pxnTable: 1, uxnTable: 1 };
 
@@ -101,7 +104,7 @@ export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): Descr
     lo |= ((fields.memAttr ?? 15) << 2) | ((fields.ap ?? 3) << 6);
     hi |= (fields.xn ?? 0) << 21;
   }
-  if (stage === 2) hi |= (fields.poIndex ?? 0) << 27;
+  if (stage === 2) hi |= ((fields.poIndex ?? 0) << 27) | ((fields.assuredOnly ?? 0) << 26);
   const { piIndex } = fields;
   if (piIndex !== undefined) {
     const bit7 = stage === 1 ? (fields.nDirty ?? 0) : (fields.dirty ?? 1);

@@ -54,7 +54,25 @@ export function describeEvent(words: Uint32Array | readonly number[]): string {
 }
 
 function* describeFields(fields: Readonly<Record<string, number>>): Generator<string> {
-  const { StreamID, SubstreamID, SSV, RnW, InD, PnU, S2, CLASS, IPA, FetchAddr, Stall, STAG, TTRnW, DirtyBit, Overlay, Reason } = fields;
+  const {
+    StreamID,
+    SubstreamID,
+    SSV,
+    RnW,
+    InD,
+    PnU,
+    S2,
+    CLASS,
+    IPA,
+    FetchAddr,
+    Stall,
+    STAG,
+    TTRnW,
+    DirtyBit,
+    AssuredOnly,
+    Overlay,
+    Reason,
+  } = fields;
   if (StreamID !== undefined) yield `StreamID ${hex(StreamID)}`;
   if (SubstreamID !== undefined && SSV !== 0) yield `SubstreamID ${hex(SubstreamID)}`;
   if (RnW !== undefined) yield RnW === 1 ? "read" : "write";
@@ -64,6 +82,7 @@ function* describeFields(fields: Readonly<Record<string, number>>): Generator<st
   if (CLASS !== undefined) yield CLASSES[CLASS]!;
   if (CLASS === 1 && TTRnW !== undefined) yield TTRnW === 1 ? "walk read" : "walk write";
   if (DirtyBit === 1) yield "writable-clean, and dirty state is left to software";
+  if (AssuredOnly === 1) yield "not an assured translation";
   if (Overlay === 1) yield "stage-2 overlay";
   if (S2 === 1 && IPA !== undefined) yield `IPA ${hex(IPA)}`;
   if (FetchAddr !== undefined) yield `fetch of ${hex(FetchAddr)}`;

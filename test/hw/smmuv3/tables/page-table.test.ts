@@ -140,6 +140,7 @@ describe("fields of descriptors", () => {
     nDirty: 1,
     dirty: 1,
     poIndex: 15,
+    assuredOnly: 1,
   } as const;
   for (const [name, largest] of Object.entries(limits)) {
     test(`${name} is 0 to ${largest}`, () => {

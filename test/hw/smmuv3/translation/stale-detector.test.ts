@@ -293,6 +293,8 @@ describe("bits that have a meaning only with a feature in use", () => {
     ["nDirty with PIE and HD 1", 1, { piIndex: 1, nDirty: 1 }, { piIndex: 1 }, { PIE: 1, PIIU: 0o55, HA: 1, HD: 1 }, { S1PIE: 1 }, 0],
     ["POIndex with S2POE", 2, { piIndex: 1 }, { piIndex: 1, poIndex: 3 }, {}, { S2PIE: 1, S2POE: 1 }, 1],
     ["bits 62 to 59 without S2POE", 2, { piIndex: 1 }, { piIndex: 1, poIndex: 3 }, {}, { S2PIE: 1 }, 0],
+    ["AssuredOnly with STE.AssuredOnly", 2, { piIndex: 1 }, { piIndex: 1, assuredOnly: 1 }, {}, { S2PIE: 1, AssuredOnly: 1 }, 1],
+    ["bit 58 without STE.AssuredOnly", 2, { piIndex: 1 }, { piIndex: 1, assuredOnly: 1 }, {}, { S2PIE: 1 }, 0],
     ["Dirty with S2PIE and S2HD 0", 2, { piIndex: 1, dirty: 0 }, { piIndex: 1 }, {}, { S2PIE: 1 }, 1],
     ["Dirty with S2PIE and S2HD 1", 2, { piIndex: 1, dirty: 0 }, { piIndex: 1 }, {}, { S2PIE: 1, S2HA: 1, S2HD: 1 }, 0],
   ] as const) {
