@@ -11,6 +11,7 @@ import { type SmmuConfig, validateConfig } from "./config.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
+import { offsetOf } from "./register-layout.ts";
 import { RegisterSide } from "./register-side.ts";
 import { Translator } from "./translator.ts";
 
@@ -21,6 +22,8 @@ export interface SmmuOptions {
   readonly detector?: boolean;
   /** How much is kept in caches. Default: as the configuration says. */
   readonly cacheMode?: CacheMode;
+  /** False: answers always come from the caches proper, which gives the same results more slowly. Default: true. */
+  readonly frontTier?: boolean;
   /** What the architecture leaves open; see choices.ts. */
   readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
@@ -66,8 +69,11 @@ export class Smmu implements MmioDevice {
       trace,
       notModelled,
       detector,
+      front: options.frontTier ?? true,
       choices,
     });
+    for (const register of ["STRTAB_BASE", "STRTAB_BASE_CFG"])
+      this.registers.onWrite(offsetOf(register), () => this.translation.streamTableChanged());
     this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlbMaintenance });
   }
 

@@ -29,6 +29,8 @@ export class Stage2 {
   readonly entry: TlbEntry = new TlbEntry();
   /** Where the address of the last successful {@link translate} went. */
   physical = 0;
+  /** The TLB slot that has it, or -1. */
+  slot = -1;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
   readonly #wide: boolean;
@@ -63,9 +65,10 @@ export class Stage2 {
     if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
       return !fault.raiseStage2(EventNumber.F_PERMISSION, purpose, ipa);
     }
+    this.slot = slot;
     if (slot < 0) {
-      const kept = tlb.insert(entry);
-      if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
+      this.slot = tlb.insert(entry);
+      if (this.slot >= 0) detector?.keep(this.slot, mark, stage2.table, -1);
     }
     // 7.10
     this.physical = withOffset(entry.pa, entry.size, hi, lo);

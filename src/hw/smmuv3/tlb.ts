@@ -95,7 +95,9 @@ export class Tlb extends TaggedCache {
   insert(entry: TlbEntry): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;
     const { size, granule, level } = entry;
-    const slot = this.take(this.#context(entry), size, entry.hi, entry.lo, size < levelShift(granule, level));
+    const context = this.#context(entry);
+    const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
+    if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
     const scale = 2 ** size;
     this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;

@@ -24,9 +24,10 @@ import { exceeds, withOffset } from "./address-size.ts";
 import type { Cd } from "./cd.ts";
 import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts";
 import type { SmmuConfig } from "./config.ts";
-import { ConfigCache } from "./config-cache.ts";
+import { ConfigCache, type SteEntry } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
 import { type Access, Fault, FaultReporter, type TerminateModel } from "./faults.ts";
+import { FrontTier, rightOf } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { needOfStage1, needOfStage2 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
@@ -35,6 +36,7 @@ import { Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
 import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
+import type { TagContext } from "./tagged-cache.ts";
 import { Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
 import { TlbMaintenance } from "./tlb-maintenance.ts";
@@ -51,6 +53,8 @@ export interface TranslatorDeps {
   readonly notModelled: NotModelledLog;
   /** True: every cache hit is compared with memory and "smmu.stale-use" is traced. */
   readonly detector: boolean;
+  /** False: every access goes through the caches proper. Default: true. */
+  readonly front?: boolean;
   /** What the architecture leaves open; see choices.ts. */
   readonly choices?: Partial<TranslationChoices>;
 }
@@ -60,6 +64,17 @@ const RECINVSID = 2;
 
 const ABORT_AND_RECORD: TerminateModel = { abort: true, record: true };
 const ABORT_SILENTLY: TerminateModel = { abort: true, record: false };
+
+const EITHER: readonly boolean[] = [false, true];
+/** How a line of the front tier names the way. */
+const VIA_OF_LINE: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested];
+
+/** All that an STE and a CD do to an access besides the translation itself. */
+function signatureOf(ste: Ste, unprivileged: boolean): number {
+  const { privCfg, instCfg, overrides } = ste;
+  const type = overriddenType(overrides) | (overriddenShareability(overrides) << 8);
+  return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
+}
 
 class AccessView implements Access {
   privileged = false;
@@ -84,6 +99,8 @@ export class Translator {
   readonly #entry = new TlbEntry();
   readonly #access = new AccessView();
   readonly #bypass: GlobalBypass;
+  /** Undefined where every use of a cache is to be seen: by the stale-use detector, or because nothing is cached. */
+  readonly #front: FrontTier | undefined;
 
   constructor(deps: TranslatorDeps) {
     const { config, registers, host, trace } = deps;
@@ -96,6 +113,10 @@ export class Translator {
     const { tlb, walk, replacement } = config.caches;
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
+    const { ste: stes } = config.caches;
+    this.#front = detector === undefined && stes > 0 && tlb > 0 && deps.front !== false ? new FrontTier(tlb) : undefined;
+    this.tlb.front = this.#front;
+    this.configCache.front = this.#front;
     this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2);
     const choices = { ...defaultTranslationChoices, ...deps.choices };
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
@@ -113,8 +134,35 @@ export class Translator {
     this.walks.reset();
   }
 
+  /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
+  streamTableChanged(): void {
+    this.#front?.clear();
+  }
+
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
+    const front = this.#front;
+    if (front !== undefined && this.#registers.smmuEnabled()) {
+      const { addressHi, addressLo } = tx;
+      const right = rightOf(tx.write, tx.instruction, tx.privileged);
+      const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, right);
+      if (at >= 0) {
+        const { lines } = front;
+        const low = lines[at + 2]!;
+        const high = lines[at + 3]!;
+        tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
+        tx.via = VIA_OF_LINE[high >>> 30]!;
+        tx.event = 0;
+        tx.recorded = false;
+        tx.attributes = (high >>> 20) & 0xff;
+        tx.shareability = (high >>> 28) & 3;
+        return Outcome.forward;
+      }
+    }
+    return this.#translate(tx);
+  }
+
+  #translate(tx: Transaction): Outcome {
     tx.physical = 0;
     tx.via = Via.none;
     tx.event = 0;
@@ -139,7 +187,7 @@ export class Translator {
     this.#override(tx, ste);
     // 4.3, 4.4
     const index = selectContext(ste, tx.substreamId, this.#fault);
-    if (index === NO_STAGE1) return this.#withoutStage1(tx, ste);
+    if (index === NO_STAGE1) return this.#withoutStage1(tx, stream);
     if (index === NO_CONTEXT) return this.#failConfiguration(tx);
     // 5
     const cd = this.#contexts.find(stream, index);
@@ -148,7 +196,7 @@ export class Translator {
       this.#fault.raise(EventNumber.C_BAD_CD);
       return this.#failConfiguration(tx);
     }
-    return this.#withStage1(tx, ste, cd);
+    return this.#withStage1(tx, stream, index, cd);
   }
 
   /** 2.1: SMMUEN is 0. */
@@ -180,7 +228,8 @@ export class Translator {
   }
 
   /** 6.0, and stage 2 if it is on. */
-  #withoutStage1(tx: Transaction, ste: Ste): Outcome {
+  #withoutStage1(tx: Transaction, stream: SteEntry): Outcome {
+    const { ste } = stream;
     // IAS is OAS where tables are VMSAv8-64, so one limit serves stage 2 and bypass.
     if (exceeds(tx.addressHi, this.#config.oas)) {
       this.#fault.raise(EventNumber.F_ADDR_SIZE);
@@ -196,11 +245,17 @@ export class Translator {
     const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
     tx.physical = stage2.physical;
     const type = combineStage2Type(overriddenType(ste.overrides), memAttr, forcedWriteBack);
-    return this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+    const outcome = this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+    if (stage2.slot >= 0 && this.configCache.findSte(tx.streamId) === stream) {
+      const { entries } = ste.stage2.lookup;
+      if (entries !== undefined) this.#remember(tx, ste, stage2.entry, true, entries, entries);
+    }
+    return outcome;
   }
 
   /** 6 */
-  #withStage1(tx: Transaction, ste: Ste, cd: Cd): Outcome {
+  #withStage1(tx: Transaction, stream: SteEntry, index: number, cd: Cd): Outcome {
+    const { ste } = stream;
     const entry = this.#entry;
     const { privileged, instruction } = this.#access;
     const nested = ste.stage2 !== undefined;
@@ -211,7 +266,7 @@ export class Translator {
     // E0PD acts whether or not the TLB has a translation.
     if (half.noUnprivileged && !privileged) return this.#failStage1(tx, ste, cd, EventNumber.F_TRANSLATION);
     // 6.1
-    const slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
+    let slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
     if (slot >= 0) {
       this.tlb.read(slot, entry);
       entry.pa = withOffset(entry.pa, entry.size, hi, tx.addressLo);
@@ -232,7 +287,7 @@ export class Translator {
       }
     } else {
       if (!this.#addStage2(ste, entry, need2)) return this.#fail(tx, ste, cd);
-      this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
+      slot = this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
     }
     // 6.8, 8
     tx.physical = entry.pa;
@@ -242,7 +297,50 @@ export class Translator {
       type = combineStage2Type(type, entry.memAttr, entry.forcedWriteBack);
       shareability = combineShareability(shareability, entry.shareability2);
     }
-    return this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+    const outcome = this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+    const { own, global } = cd.lookup;
+    if (
+      slot >= 0 &&
+      own !== undefined &&
+      global !== undefined &&
+      stream.cds.get(index)?.cd === cd &&
+      this.configCache.findSte(tx.streamId) === stream
+    )
+      this.#remember(tx, ste, entry, !half.noUnprivileged, own, global);
+    return outcome;
+  }
+
+  /** Tells the front tier what the TLB would answer for this page, to each kind of access. */
+  #remember(tx: Transaction, ste: Ste, entry: TlbEntry, unprivileged: boolean, own: TagContext, global: TagContext): void {
+    const front = this.#front;
+    if (front === undefined) return;
+    let rights = 0;
+    for (const incomingPrivilege of EITHER) {
+      for (const write of EITHER) {
+        for (const incomingInstruction of EITHER) {
+          if (write && incomingInstruction) continue;
+          const privileged = ste.privCfg < 2 ? incomingPrivilege : ste.privCfg === 3;
+          const instruction = !write && (ste.instCfg < 2 ? incomingInstruction : ste.instCfg === 3);
+          if (!privileged && !unprivileged) continue;
+          if (ste.stage1 && tx.via !== Via.stage2 && (entry.stage1 & needOfStage1(write, instruction, privileged)) === 0) continue;
+          if (tx.via !== Via.stage1 && (entry.stage2 & needOfStage2(write, instruction, privileged)) === 0) continue;
+          rights |= rightOf(write, incomingInstruction, incomingPrivilege);
+        }
+      }
+    }
+    const attributes = tx.attributes | (tx.shareability << 8) | (VIA_OF_LINE.indexOf(tx.via) << 10);
+    front.keep(
+      tx.streamId,
+      tx.substreamId,
+      own,
+      global,
+      signatureOf(ste, unprivileged),
+      tx.addressHi,
+      tx.addressLo,
+      rights,
+      tx.physical,
+      attributes,
+    );
   }
 
   /** Takes the output of stage 1 through stage 2; the mapping is then as large as the smaller of the two. */
@@ -265,7 +363,7 @@ export class Translator {
     return true;
   }
 
-  #keep(ste: Ste, cd: Cd, entry: TlbEntry, hi: number, lo: number, table1: number): void {
+  #keep(ste: Ste, cd: Cd, entry: TlbEntry, hi: number, lo: number, table1: number): number {
     entry.kind = ste.world;
     entry.nested = ste.stage2 !== undefined;
     entry.vmid = ste.vmid;
@@ -275,6 +373,7 @@ export class Translator {
     entry.lo = lo;
     const slot = this.tlb.insert(entry);
     if (slot >= 0) this.#detector?.keep(slot, 0, ste.stage2?.table ?? -1, table1);
+    return slot;
   }
 
   // How transactions fail.
