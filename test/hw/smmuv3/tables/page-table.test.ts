@@ -121,6 +121,19 @@ describe("DDI 0487 D8.3: levels that have leaves", () => {
       });
     }
   }
+  for (const [granule, has] of [
+    [12, [0, 1, 2, 3]],
+    [14, [1, 2, 3]],
+  ] as const) {
+    test(`${2 ** (granule - 10)} KiB granules with ds have one level of leaves more`, () => {
+      for (const level of [-1, 0, 1, 2, 3]) {
+        const pages = table({ granule, inputBits: 52, ds: true });
+        const map = (): void => pages.map(0, 0, 2 ** (granule + (3 - level) * (granule - 3)), {}, level);
+        if (has.some((one) => one === level)) map();
+        else expect(map).toThrow(misuse("MAP_LEVEL", "level"));
+      }
+    });
+  }
   test("no leaf above the start level: a table of 30 bits starts at level 2", () => {
     expect(() => table({ inputBits: 30 }).map(0, 0, 2 ** 30, {}, 1)).toThrow(misuse("MAP_LEVEL", "2 or 3"));
   });
@@ -152,6 +165,14 @@ describe("fields of descriptors", () => {
       expect(() => table().map(0, 0, 0x1000, {}, 3, fields)).toThrow(misuse("TABLE_FIELDS", Object.keys(fields)[0]!));
       expect(() => tableDescriptor(BASE, 12, fields)).toThrow(misuse("TABLE_FIELDS", Object.keys(fields)[0]!));
     }
+  });
+  test("IHI 0070 §5.4 DS: with ds the bits of sh are of the address, and CD or STE give the shareability", () => {
+    expect(() => table({ ds: true }).map(0, 0, 0x1000, { sh: 3 })).toThrow(misuse("LEAF_FIELDS", "sh with ds", "CD.SH0"));
+    expect(() => leafDescriptor(2, 3, 12, 0, { sh: 0 }, true)).toThrow(misuse("LEAF_FIELDS", "sh with ds", "STE.S2SH0"));
+    expect(leafDescriptor(1, 3, 12, 0xd_0000_0000_0000, {}, true)).toEqual([0x300 | 0x400 | 0x800 | 0x40 | 3, 0x1_0000]);
+    expect(tableDescriptor(0x6_0000_0000_0000, 14, {}, true)).toEqual([0x100 | 3, 0x2_0000]);
+    expect(() => leafDescriptor(1, 3, 12, 2 ** 52, {}, true)).toThrow(misuse("MAP_RANGE", "0x1000"));
+    expect(() => leafDescriptor(1, 3, 16, 0, {}, true)).toThrow(misuse("PAGE_TABLE_OPTIONS", "ds with 64 KiB granules"));
   });
   test("addresses in descriptors are multiples of the granule, in the range that it can hold", () => {
     for (const output of [0x800, -0x1000, 2 ** 48, Number.NaN, "0"] as Untyped[]) {
