@@ -5,7 +5,15 @@
  * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
  * tables, permission indirection) can never apply and are left out.
  */
-import { effectiveSize, type GranuleBits, granuleImplemented, granuleOutputLimit } from "./address-size.ts";
+import {
+  descriptorSize,
+  effectiveSize,
+  type GranuleBits,
+  granuleImplemented,
+  largestTxsz,
+  smallestTxsz,
+  wideDescriptors,
+} from "./address-size.ts";
 import type { CdFields } from "./cd-fields.ts";
 import type { SmmuConfig } from "./config.ts";
 import { StreamWorld } from "./ports.ts";
@@ -35,12 +43,13 @@ export function tableInUse(f: CdFields, ste: Ste, half: 0 | 1): boolean {
   return half === 0 ? !twoTables || f.EPD0 === 0 : twoTables && f.EPD1 === 0;
 }
 
-function sizeOutOfRange(txsz: number, granule: GranuleBits | undefined, config: SmmuConfig): boolean {
-  return txsz > 39 || txsz < (config.vax === 52 && granule === 16 ? 12 : 16);
-}
-
 function badSize(half: 0 | 1): CdRule["broken"] {
-  return (f, ste, c) => tableInUse(f, ste, half) && sizeOutOfRange(half === 0 ? f.T0SZ : f.T1SZ, stage1Granule(f, half), c);
+  return (f, ste, c) => {
+    const txsz = half === 0 ? f.T0SZ : f.T1SZ;
+    const granule = stage1Granule(f, half);
+    const smallest = c.vax === 52 ? smallestTxsz(granule, f.DS, c) : 16;
+    return tableInUse(f, ste, half) && (txsz > largestTxsz(granule, c) || txsz < smallest);
+  };
 }
 
 function badGranule(half: 0 | 1): CdRule["broken"] {
@@ -52,7 +61,8 @@ function badGranule(half: 0 | 1): CdRule["broken"] {
 
 function badTable(half: 0 | 1): CdRule["broken"] {
   return (f, ste, c) => {
-    const bits = granuleOutputLimit(stage1Granule(f, half) ?? 12, effectiveSize(f.IPS, c));
+    const wide = wideDescriptors(stage1Granule(f, half) ?? 12, f.DS, c);
+    const bits = descriptorSize(wide, effectiveSize(f.IPS, c));
     return tableInUse(f, ste, half) && (half === 0 ? f.TTB0 : f.TTB1) >= 2 ** bits;
   };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A CD as fetched: its words, whether it is legal, and what the translation needs of it (IHI 0070 §5.4). */
-import { alignTable, effectiveSize, type GranuleBits, granuleOutputLimit, stage1StartLevel } from "./address-size.ts";
+import { alignTable, descriptorSize, effectiveSize, type GranuleBits, stage1StartLevel, wideDescriptors } from "./address-size.ts";
 import { mairType } from "./attributes.ts";
 import { CdFields } from "./cd-fields.ts";
 import { brokenCdRule, type CdRule, hasTwoTables, stage1Granule, tableInUse } from "./cd-rules.ts";
@@ -21,8 +21,12 @@ export interface Stage1Half {
   readonly startLevel: number;
   /** 64 - TxSZ. */
   readonly inputBits: number;
-  /** Effective IPS. */
+  /** Effective IPS, as far as descriptors can hold it. */
   readonly outputBits: number;
+  /** Descriptors hold 52-bit addresses. */
+  readonly wide: boolean;
+  /** Shareability of all leaves, as DS has it; -1: each leaf says its own. */
+  readonly shareability: number;
   /** Aligned base of the first table. */
   readonly table: number;
 }
@@ -86,7 +90,8 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
   const granule = (enabled ? stage1Granule(f, half) : undefined) ?? 12;
   const inputBits = enabled ? 64 - (first ? f.T0SZ : f.T1SZ) : 48;
   const startLevel = stage1StartLevel(granule, inputBits);
-  const outputBits = granuleOutputLimit(granule, effectiveSize(f.IPS, config));
+  const wide = wideDescriptors(granule, f.DS, config);
+  const effective = effectiveSize(f.IPS, config);
   const twoTables = hasTwoTables(ste.world);
   return {
     enabled,
@@ -96,8 +101,10 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
     granule,
     startLevel,
     inputBits,
-    outputBits,
-    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, outputBits),
+    outputBits: descriptorSize(wide, effective),
+    wide,
+    shareability: wide && granule !== 16 ? (first ? f.SH0 : f.SH1) : -1,
+    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, effective),
   };
 }
 

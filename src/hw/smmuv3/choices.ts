@@ -132,8 +132,23 @@ export const translationChoices: readonly Choice[] = [
     id: "contiguous",
     section: "§3.17",
     options: "the Contiguous bit is a hint; descriptors of a run that disagree may give any of their translations",
-    ours: "one entry for the run, if the descriptor's output address has its place in it; else as if the bit were 0",
+    ours: "one entry for the run, if it fits the sizes and the descriptor's output address has its place in it; else as if the bit were 0",
     why: "a stale neighbour shows, a misplaced bit does no harm",
+  },
+  {
+    id: "descriptor-bits-15-12",
+    section: "§5.4",
+    options:
+      "64 KiB granules without 52-bit addresses: descriptor bits [15:12] other than 0 are F_ADDR_SIZE or are ignored (DDI 0487 D8.15)",
+    ours: "ignored",
+    why: "the descriptor then holds 48 bits, and the bits above count as zero",
+  },
+  {
+    id: "table-alignment",
+    section: "§5.4",
+    options: "the least alignment of 64 bytes follows the effective output size alone (IHI 0070), or granule and DS too (DDI 0487)",
+    ours: "wherever the effective IPS or S2PS is 52 bits",
+    why: "IHI 0070 says so for every VMSAv8-64 table",
   },
   {
     id: "s1-only-and-nested",
@@ -202,7 +217,7 @@ export const translationChoices: readonly Choice[] = [
     id: "own-access-attributes",
     section: "§13.1.8",
     options: "attributes of the SMMU's own accesses matter to the memory system",
-    ours: "not carried: CR1.TABLE_*, S1CIR/S1COR/S1CSH, IRx/ORx/SHx, S2IR0/S2OR0/S2SH0 have no effect",
+    ours: "not carried: CR1.TABLE_*, S1CIR/S1COR/S1CSH, IRx/ORx/SHx, S2IR0/S2OR0/S2SH0 have no effect but that of SHx and S2SH0 on leaves with DS",
     why: "the modelled memory is coherent",
   },
   {

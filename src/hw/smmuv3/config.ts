@@ -184,8 +184,12 @@ const rules: readonly Rule[] = [
   { section: "§6.3.6", rule: "at least one granule is implemented", holds: (c) => c.gran4k || c.gran16k || c.gran64k },
   { section: "§6.3.6", rule: "OAS is one of 32, 36, 40, 42, 44, 48, 52", holds: (c) => [32, 36, 40, 42, 44, 48, 52].includes(c.oas) },
   { section: "§6.3.6", rule: "VAX is 48 or 52", holds: (c) => c.vax === 48 || c.vax === 52 },
-  { section: "§6.3.6", rule: "52-bit VAs need the 64KB granule (DS is not implemented)", holds: (c) => c.vax === 48 || c.gran64k },
-  { section: "§6.3.6", rule: "an OAS of 52 needs the 64KB granule (DS is not implemented)", holds: (c) => c.oas < 52 || c.gran64k },
+  { section: "§6.3.6", rule: "52-bit VAs need the 64KB granule or DS == 1", holds: (c) => c.vax === 48 || c.gran64k || c.ds },
+  { section: "§6.3.6", rule: "an OAS of 52 needs the 64KB granule or DS == 1", holds: (c) => c.oas < 52 || c.gran64k || c.ds },
+  { section: "§6.3.6", rule: "DS == 1 needs the 4KB or the 16KB granule", holds: (c) => !c.ds || c.gran4k || c.gran16k },
+  { section: "§6.3.6", rule: "DS == 1 needs 52-bit VAs (VAX)", holds: (c) => !c.ds || c.vax === 52 },
+  { section: "§2.8", rule: "DS is a v3.4 feature: not before v3.3", holds: (c) => c.version >= 3 || !c.ds },
+  { section: "§2.4", rule: "STT is a v3.2 feature: not before v3.1", holds: (c) => c.version >= 1 || !c.stt },
   { section: "§6.3.6", rule: "VAX and OAS of 52 bits are v3.1 features", holds: (c) => c.version >= 1 || (c.vax === 48 && c.oas < 52) },
   {
     section: "§6.3.170",
@@ -214,7 +218,7 @@ function checkShape(config: SmmuConfig): void {
 }
 
 /** Features that a configuration can name and that are not modelled. */
-const NOT_YET = ["httu", "vmw", "dormhint", "stt", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the", "ds"] as const;
+const NOT_YET = ["httu", "vmw", "dormhint", "epan", "s1pi", "s2pi", "s2po", "aie", "mteperm", "the"] as const;
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);

@@ -54,6 +54,8 @@ const max: SmmuConfig = {
   e0pd: true,
   ptwnnc: true,
   ...fewHave,
+  stt: true,
+  ds: true,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
 import { high32, low32 } from "../bits/hex.ts";
-import { entryOffset, levelShift, withOffset } from "./address-size.ts";
+import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -33,11 +33,9 @@ export class Stage2 {
   slot = -1;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
-  readonly #wide: boolean;
 
   constructor(deps: Stage2Deps) {
     this.#deps = deps;
-    this.#wide = deps.config.oas === 52;
     this.entry.kind = IPA_ENTRY;
   }
 
@@ -77,7 +75,7 @@ export class Stage2 {
 
   #walk(stage2: Stage2Config, ipa: number, purpose: FaultClass): boolean {
     const { host, fault, walks, detector } = this.#deps;
-    const { granule, inputBits } = stage2;
+    const { granule, inputBits, wide } = stage2;
     const descriptor = this.#descriptor;
     const hi = high32(ipa);
     const lo = low32(ipa);
@@ -94,16 +92,17 @@ export class Stage2 {
     for (const mark = detector?.trail.length ?? 0; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === stage2.startLevel, hi, lo);
       if (!descriptor.fetch(host, "tt-s2", address, level, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
-      const kind = descriptor.kind(granule, level, this.#wide);
+      const kind = descriptor.kind(granule, level, wide);
       if (kind === DescriptorKind.invalid) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
       const isLeaf = kind === DescriptorKind.leaf;
-      const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
-      if (output >= 2 ** stage2.outputBits) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
+      const shift = isLeaf ? levelShift(granule, level) : granule;
+      const output = descriptor.address(shift, granule, wide);
+      if (exceedsOutput(output, shift, stage2.outputBits, hi, lo)) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
       detector?.trail.add(
         address,
         descriptor.hi,
         descriptor.lo,
-        Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0),
+        Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0) | (wide && granule !== 16 ? Step.lpa2 : 0),
       );
       if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output);
       table = output;
@@ -123,12 +122,12 @@ export class Stage2 {
     entry.lo = low32(ipa);
     entry.granule = stage2.granule;
     entry.level = level;
-    entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
+    entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, stage2.outputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = output - (output % 2 ** entry.size);
     entry.stage2 = stage2Permissions((descriptor.lo >>> 6) & 3, (descriptor.hi >>> 21) & 3, config.xnx);
     entry.memAttr = (descriptor.lo >>> 2) & 15;
-    entry.shareability2 = (descriptor.lo >>> 8) & 3;
+    entry.shareability2 = stage2.shareability < 0 ? (descriptor.lo >>> 8) & 3 : stage2.shareability;
     entry.forcedWriteBack = stage2.forcedWriteBack;
     return true;
   }

@@ -90,5 +90,8 @@ export function descriptorMask(step: number): Uint32Array {
   const leaf = (step & Step.leaf) !== 0;
   const stage2 = (step & Step.stage2) !== 0;
   const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;
-  return once(structure.name, () => maskOf(structure, ({ applies }) => applies !== "ignored"));
+  const lpa2 = (step & Step.lpa2) !== 0;
+  return once(`${structure.name} ${lpa2}`, () =>
+    maskOf(structure, (field) => field.applies !== "ignored" && (field.lpa2 ?? lpa2) === lpa2),
+  );
 }

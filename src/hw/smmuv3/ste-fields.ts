@@ -27,6 +27,7 @@ export class SteFields {
   readonly S2VMID: number;
   readonly S2T0SZ: number;
   readonly S2SL0: number;
+  readonly S2SH0: number;
   readonly S2TG: number;
   readonly S2PS: number;
   readonly S2AA64: number;
@@ -37,6 +38,8 @@ export class SteFields {
   readonly S2HA: number;
   readonly S2S: number;
   readonly S2R: number;
+  readonly S2SL0_2: number;
+  readonly S2DS: number;
   readonly S2TTB: number;
 
   constructor(words: Uint32Array) {
@@ -58,6 +61,7 @@ export class SteFields {
     this.S2VMID = take(words, "S2VMID");
     this.S2T0SZ = take(words, "S2T0SZ");
     this.S2SL0 = take(words, "S2SL0");
+    this.S2SH0 = take(words, "S2SH0");
     this.S2TG = take(words, "S2TG");
     this.S2PS = take(words, "S2PS");
     this.S2AA64 = take(words, "S2AA64");
@@ -68,6 +72,8 @@ export class SteFields {
     this.S2HA = take(words, "S2HA");
     this.S2S = take(words, "S2S");
     this.S2R = take(words, "S2R");
+    this.S2SL0_2 = take(words, "S2SL0_2");
+    this.S2DS = take(words, "S2DS");
     this.S2TTB = take(words, "S2TTB") * 16;
   }
 

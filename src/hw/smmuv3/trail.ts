@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** Which descriptors a translation came from, for the stale-use detector. Nobody else needs it. */
 
-/** More than any nested walk reads: four stage-1 levels, each through four of stage 2, and the last stage 2. */
+/** More than any nested walk reads: five stage-1 levels, each through five of stage 2, and the last stage 2. */
 const LONGEST = 64;
 
-/** Kind of a descriptor on a trail. */
-export const Step = { leaf: 1, stage2: 2, bigEndian: 4 } as const;
+/** Kind of a descriptor on a trail; lpa2: a 4 or 16 KiB granule with 52-bit addresses. */
+export const Step = { leaf: 1, stage2: 2, bigEndian: 4, lpa2: 8 } as const;
 
 /** The descriptors of the walk in progress. */
 export class Trail {

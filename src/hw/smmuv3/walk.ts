@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
-import { entryOffset, levelShift, withOffset } from "./address-size.ts";
+import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -33,12 +33,10 @@ export function inRange(inputBits: number, upper: boolean, hi: number, lo: numbe
 export class Stage1Walker {
   readonly #deps: Stage1WalkerDeps;
   readonly #descriptor = new Descriptor();
-  readonly #wide: boolean;
   #limits = 0;
 
   constructor(deps: Stage1WalkerDeps) {
     this.#deps = deps;
-    this.#wide = deps.config.oas === 52;
   }
 
   /**
@@ -50,7 +48,7 @@ export class Stage1Walker {
    */
   walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
     const { fault, walks, detector } = this.#deps;
-    const { granule, inputBits } = half;
+    const { granule, inputBits, wide } = half;
     const descriptor = this.#descriptor;
     // 6.2
     if (!half.enabled || !inRange(inputBits, upper, hi, lo)) return !fault.raise(EventNumber.F_TRANSLATION);
@@ -69,12 +67,18 @@ export class Stage1Walker {
       const address = table + entryOffset(granule, level, inputBits, level === half.startLevel, hi, lo);
       const physical = this.#fetch(cd, level, address);
       if (physical < 0) return false;
-      const kind = descriptor.kind(granule, level, this.#wide);
+      const kind = descriptor.kind(granule, level, wide);
       if (kind === DescriptorKind.invalid) return !fault.raise(EventNumber.F_TRANSLATION);
       const isLeaf = kind === DescriptorKind.leaf;
-      const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
-      if (output >= 2 ** half.outputBits) return !fault.raise(EventNumber.F_ADDR_SIZE);
-      detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
+      const shift = isLeaf ? levelShift(granule, level) : granule;
+      const output = descriptor.address(shift, granule, wide);
+      if (exceedsOutput(output, shift, half.outputBits, hi, lo)) return !fault.raise(EventNumber.F_ADDR_SIZE);
+      detector?.trail.add(
+        physical,
+        descriptor.hi,
+        descriptor.lo,
+        (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0) | (wide && granule !== 16 ? Step.lpa2 : 0),
+      );
       if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, entry);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       table = output;
@@ -103,7 +107,7 @@ export class Stage1Walker {
     if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !this.#deps.fault.raise(EventNumber.F_ACCESS);
     entry.granule = half.granule;
     entry.level = level;
-    entry.size = mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
+    entry.size = mappedSize(descriptor, half.granule, level, half.inputBits, half.outputBits, output, hi, lo);
     entry.cacheable = descriptor.cacheable(level, this.#deps.config);
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
     // Entries of EL2 have no ASID: they match like global ones.
@@ -116,7 +120,7 @@ export class Stage1Walker {
       cd,
     );
     entry.type = cd.memoryTypes[(low >>> 2) & 7]!;
-    entry.shareability = (low >>> 8) & 3;
+    entry.shareability = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
     return true;
   }
 }

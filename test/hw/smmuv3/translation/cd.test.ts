@@ -183,11 +183,15 @@ const ILLEGAL: readonly { rule: string; change: Record<string, number>; config?:
   { rule: "HA/HD", change: { HD: 1 } },
   { rule: "ASID", change: { ASID: 0x100 }, config: { asid16: false } },
   { rule: "T0SZ", change: { T0SZ: 15 } },
-  { rule: "T0SZ", change: { T0SZ: 40 } },
+  { rule: "T0SZ", change: { T0SZ: 40 }, config: { stt: false } },
+  { rule: "T0SZ", change: { T0SZ: 49 } },
+  { rule: "T0SZ", change: { T0SZ: 48, TG0: 1 } },
+  { rule: "T0SZ", change: { T0SZ: 11, DS: 1 } },
+  { rule: "T0SZ", change: { T0SZ: 15, DS: 1 }, config: { ds: false } },
   { rule: "T0SZ", change: { T0SZ: 11, TG0: 1 } },
   { rule: "T0SZ", change: { T0SZ: 15, TG0: 1 }, config: { vax: 48 } },
   { rule: "T1SZ", change: { T1SZ: 15 } },
-  { rule: "T1SZ", change: { T1SZ: 40 } },
+  { rule: "T1SZ", change: { T1SZ: 40 }, config: { stt: false } },
   { rule: "TG0", change: { TG0: 3 } },
   { rule: "TG0", change: { TG0: 2 }, config: { gran16k: false } },
   { rule: "TG0", change: { TG0: 1 }, config: { gran64k: false, oas: 48, vax: 48 } },
@@ -254,8 +258,8 @@ describe("IHI 0070 §5.4.1: ILLEGAL CDs", () => {
     expect(bench({ IPS: 7 }).result(VA)).toBe(PA);
   });
   test("fields of features that are absent are named as not modelled", () => {
-    const made = bench({ DS: 1 });
+    const made = bench({ HWU059: 1 });
     made.go(VA);
-    expect([...made.notModelled.counts.keys()]).toEqual(["CD.DS (LPA2)"]);
+    expect([...made.notModelled.counts.keys()]).toEqual(["CD.HWU059 (PBHA)"]);
   });
 });
