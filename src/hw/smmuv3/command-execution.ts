@@ -34,6 +34,8 @@ export interface Caches {
   complete?(): void;
   /** Hardware reset: what was not yet carried out never is. */
   forget?(): void;
+  /** True if they hold nothing. Asked for STATUSR.DORMANT only. */
+  empty(): boolean;
 }
 
 export interface ExecutionDeps {
@@ -50,6 +52,8 @@ export class CommandExecution {
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
+  /** True once an invalidation has run. */
+  #hasInvalidated = false;
   readonly #deps: ExecutionDeps;
   readonly #features: ReadonlySet<SmmuFeature>;
 
@@ -68,12 +72,26 @@ export class CommandExecution {
     const operands = new Operands(command, words);
     if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
     this.#run(operands);
-    if (invalidations.has(command.name)) this.unsynchronised = command.name;
-    else if (command.name === "CMD_SYNC") {
+    if (invalidations.has(command.name)) {
+      this.unsynchronised = command.name;
+      this.#hasInvalidated = true;
+    } else if (command.name === "CMD_SYNC") {
       this.unsynchronised = undefined;
       this.caches!.complete?.();
     }
     return operands;
+  }
+
+  /** Hardware reset. */
+  reset(): void {
+    this.unsynchronised = undefined;
+    this.#hasInvalidated = false;
+    this.caches?.forget?.();
+  }
+
+  /** The hint of §3.19.1: nothing is cached. It starts with maintenance, as it is 0 after a reset; nothing is fetched ahead. */
+  get dormant(): boolean {
+    return this.#hasInvalidated && (this.caches?.empty() ?? false);
   }
 
   #passes(check: OperandCheck, operands: Operands): boolean {

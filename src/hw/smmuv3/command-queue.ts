@@ -15,6 +15,7 @@ import type { Delays } from "./delays.ts";
 import type { GlobalErrors } from "./gerror.ts";
 import type { Lint } from "./lint.ts";
 import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import { presetOrigin } from "./presets.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 import { CommandError } from "./spec/commands.ts";
@@ -52,7 +53,15 @@ export class CommandQueue {
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
     const { config, registers, lint } = deps;
-    const at = { name: "CMDQ", base: offsetOf("CMDQ_BASE"), prod: PROD, cons: CONS, log2Max: config.cmdqLog2Max, entryBytes: ENTRY_BYTES };
+    const at = {
+      name: "CMDQ",
+      base: offsetOf("CMDQ_BASE"),
+      prod: PROD,
+      cons: CONS,
+      log2Max: config.cmdqLog2Max,
+      entryBytes: ENTRY_BYTES,
+      origin: presetOrigin(config, "queues"),
+    };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(CONS, () => ERR | this.#queue.indexMask);
     registers.onWrite(PROD, (value, old) => {

@@ -7,6 +7,7 @@ import type { GlobalErrors } from "./gerror.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
 import type { EventSink, SmmuHost } from "./ports.ts";
+import { presetOrigin } from "./presets.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
@@ -33,7 +34,15 @@ export class EventQueue implements EventSink {
   constructor(deps: EventQueueDeps) {
     this.#deps = deps;
     const { config, registers, lint } = deps;
-    const at = { name: "EVENTQ", base: offsetOf("EVENTQ_BASE"), prod: PROD, cons: CONS, log2Max: config.eventqLog2Max, entryBytes: 32 };
+    const at = {
+      name: "EVENTQ",
+      base: offsetOf("EVENTQ_BASE"),
+      prod: PROD,
+      cons: CONS,
+      log2Max: config.eventqLog2Max,
+      entryBytes: 32,
+      origin: presetOrigin(config, "queues"),
+    };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(PROD, () => OVFLG | this.#queue.indexMask);
     registers.onWrite(CONS, () => this.#checkIndexes());

@@ -94,6 +94,8 @@ export interface RegisterView {
   gbpa(): number;
   cr1(): number;
   cr2(): number;
+  /** CR0ACK.VMW: low bits of a VMID that invalidations do not compare. */
+  vmidWildcard(): number;
   /** STRTAB_BASE.ADDR, masked to the output address size, not yet aligned. */
   strtabBase(): number;
   strtabBaseCfg(): number;

@@ -54,6 +54,8 @@ const max: SmmuConfig = {
   e0pd: true,
   ptwnnc: true,
   ...fewHave,
+  vmw: true,
+  dormhint: true,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,

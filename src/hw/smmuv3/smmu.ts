@@ -68,7 +68,9 @@ export class Smmu implements MmioDevice {
       detector,
       choices,
     });
-    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlbMaintenance });
+    const { configCache, tlb, walks, tlbMaintenance } = this.translation;
+    const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
+    this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */

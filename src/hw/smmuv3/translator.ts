@@ -96,7 +96,7 @@ export class Translator {
     const { tlb, walk, replacement } = config.caches;
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
-    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2);
+    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
     const choices = { ...defaultTranslationChoices, ...deps.choices };
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
     this.#reporter = new FaultReporter(deps.events, trace, config.oas);
