@@ -202,7 +202,9 @@ export const translationChoices: readonly Choice[] = [
     id: "own-access-attributes",
     section: "§13.1.8",
     options: "attributes of the SMMU's own accesses matter to the memory system",
-    ours: "not carried: CR1.TABLE_*, S1CIR/S1COR/S1CSH, IRx/ORx/SHx, S2IR0/S2OR0/S2SH0 have no effect",
+    ours:
+      "those of Stream table, queues and interrupt messages are told to the host; S1CIR/S1COR/S1CSH, IRx/ORx/SHx and " +
+      "S2IR0/S2OR0/S2SH0 are not; the modelled memory ignores all",
     why: "the modelled memory is coherent",
   },
   {

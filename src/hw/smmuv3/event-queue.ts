@@ -13,6 +13,7 @@ import { bitsOf, offsetOf } from "./register-layout.ts";
 
 const CR0ACK = offsetOf("CR0ACK");
 const EVENTQEN = bitsOf("CR0ACK", "EVENTQEN");
+const BASE = offsetOf("EVENTQ_BASE");
 const PROD = offsetOf("EVENTQ_PROD");
 const CONS = offsetOf("EVENTQ_CONS");
 const OVFLG = bitsOf("EVENTQ_PROD", "OVFLG");
@@ -36,7 +37,7 @@ export class EventQueue implements EventSink {
     const { config, registers, lint } = deps;
     const at = {
       name: "EVENTQ",
-      base: offsetOf("EVENTQ_BASE"),
+      base: BASE,
       prod: PROD,
       cons: CONS,
       log2Max: config.eventqLog2Max,
@@ -54,8 +55,8 @@ export class EventQueue implements EventSink {
 
   /** Non-stall records only: a record that cannot be written now is lost. */
   record(words: Uint32Array): boolean {
-    const { errors, host, interrupts } = this.#deps;
-    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR")) return false;
+    const { errors, host, interrupts, registers } = this.#deps;
+    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR") || errors.serviceFailed) return false;
     const queue = this.#queue;
     if (queue.used >= queue.capacity) {
       this.#checkIndexes();
@@ -63,7 +64,8 @@ export class EventQueue implements EventSink {
       return false;
     }
     const wasEmpty = queue.used === 0;
-    if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS) !== BusStatus.ok) {
+    const attributes = registers.queueAttributes(BASE, true);
+    if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS, attributes) !== BusStatus.ok) {
       errors.raise("EVENTQ_ABT_ERR");
       return false;
     }

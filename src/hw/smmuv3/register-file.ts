@@ -15,6 +15,7 @@ import { has, implementedFeatures } from "./features.ts";
 import { idRegisters } from "./id-registers.ts";
 import type { Lint } from "./lint.ts";
 import type { RegisterView, SmmuEvents } from "./ports.ts";
+import { queueAttributes, tableAttributes } from "./own-attributes.ts";
 import { presetOrigin, presetWords } from "./presets.ts";
 import { bitsOf, layOutRegisters, offsetOf, type RegisterWord } from "./register-layout.ts";
 import { type RegisterGuard, type SmmuRegister, smmuRegisters } from "./spec/registers.ts";
@@ -37,6 +38,8 @@ const VMW = bitsOf("CR0ACK", "VMW");
 const VMW_UNIT = 1 << 6;
 /** Larger codes of CR0.VMW are reserved and act as 0. */
 const VMW_LARGEST = 4;
+/** RA and WA in the upper halves of base registers. */
+const ALLOCATE = 1 << 30;
 const UPDATE = bitsOf("GBPA", "Update");
 
 /** Bytes of the register space: page 0 and page 1. */
@@ -62,6 +65,8 @@ export class RegisterFile implements RegisterView {
   readonly #deps: RegisterFileDeps;
   readonly #layout: ReadonlyMap<number, RegisterWord>;
   readonly #tableOrigin: number;
+  /** Writes that software must not make are carried out: a choice that only v3.0 and v3.1 have. */
+  readonly #takesMistakes: boolean;
   readonly #words = new Uint32Array(REGISTER_SPACE / 4);
   readonly #bypass: BypassAttributes;
   readonly #writeHooks = new Map<number, (value: number, old: number) => void>();
@@ -72,6 +77,7 @@ export class RegisterFile implements RegisterView {
     this.#deps = deps;
     const { config, delays } = deps;
     this.#layout = layOutRegisters(config);
+    this.#takesMistakes = config.version < 2 && deps.choices.earlyMistakes === "taken";
     this.#tableOrigin = presetOrigin(config, "tables");
     const { updateNs } = config.timing;
     this.cr0 = new AcknowledgedRegister(this, CR0, CR0ACK, this.#fieldMasks(CR0), delays, updateNs);
@@ -166,6 +172,15 @@ export class RegisterFile implements RegisterView {
     return this.get(CR2);
   }
 
+  tableAttributes(): number {
+    return tableAttributes(this.get(CR1), (this.get(STRTAB_BASE + 4) & ALLOCATE) !== 0);
+  }
+
+  /** CR1.QUEUE_* with the RA or WA of the queue whose base register is at `base`. */
+  queueAttributes(base: number, write: boolean): number {
+    return queueAttributes(this.get(CR1), write, (this.get(base + 4) & ALLOCATE) !== 0);
+  }
+
   vmidWildcard(): number {
     const code = (this.get(CR0ACK) & VMW) / VMW_UNIT;
     return code > VMW_LARGEST ? 0 : 2 ** code - 1;
@@ -255,12 +270,13 @@ export class RegisterFile implements RegisterView {
     let open = word.writable;
     for (const { guard, bits } of word.guards) {
       if ((open & bits) === 0 || !this.#guardHolds(guard, place)) continue;
-      open &= ~bits;
+      if (!this.#takesMistakes) open &= ~bits;
       if (((value ^ old) & bits) !== 0) {
         const { register } = word;
+        const verdict = this.#takesMistakes ? "should not have been" : "is ignored";
         this.#deps.lint(
           "guarded-write",
-          () => `${hex(value, 8)} written to ${wordName(word)} is ignored: ${guard} is set or in transition`,
+          () => `${hex(value, 8)} written to ${wordName(word)} ${verdict}: ${guard} is set or in transition`,
           register.section,
         );
       }
@@ -296,12 +312,13 @@ export class RegisterFile implements RegisterView {
   #sanitise(place: number, register: SmmuRegister, value: number, old: number): number | undefined {
     const { lint } = this.#deps;
     if (place === GBPA && !this.#bypass.accepts(value)) {
-      lint("gbpa-without-update", () => `${hex(value, 8)} written to SMMU_GBPA without Update is ignored`, register.section);
-      return undefined;
+      lint("gbpa-without-update", () => `${hex(value, 8)} written to SMMU_GBPA without Update has no effect`, register.section);
+      return this.#takesMistakes ? value : undefined;
     }
     if (place !== CR0 && place !== IRQ_CTRL) return value;
-    const next = (place === CR0 ? this.cr0 : this.irqControl).sanitise(value, old);
-    if (next !== value) {
+    const sanitised = (place === CR0 ? this.cr0 : this.irqControl).sanitise(value, old);
+    const next = this.#takesMistakes ? value : sanitised;
+    if (sanitised !== value) {
       lint(
         "field-in-transition",
         () => `${hex(value, 8)} written to ${register.name} changes fields that are not yet acknowledged`,

@@ -75,7 +75,17 @@ export class RegisterSide {
     this.#delays.cancelAll();
     this.#commands.reset();
     this.#execution.reset();
+    this.#errors.reset();
     this.registers.reset();
+  }
+
+  get serviceFailed(): boolean {
+    return this.#errors.serviceFailed;
+  }
+
+  /** Enters Service Failure Mode. */
+  failService(): void {
+    this.#errors.failService();
   }
 
   /** Names what software has left undone. */

@@ -89,7 +89,15 @@ export class Smmu implements MmioDevice {
 
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
-    return this.translation.translate(tx);
+    return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
+  }
+
+  /**
+   * Injects an internal error: Service Failure Mode (IHI 0070 §12.3). GERROR.SFM_ERR becomes active, transactions abort, the
+   * queues stand still and the registers stay accessible, until a reset.
+   */
+  failService(): void {
+    this.#side.failService();
   }
 
   // Register accesses. Offsets count from page 0.

@@ -113,14 +113,22 @@ export class Translator {
     this.walks.reset();
   }
 
-  /** Takes a transaction of a client device and sets the outputs of `tx`. */
-  translate(tx: Transaction): Outcome {
+  /** Aborts a transaction without looking at it. */
+  refuse(tx: Transaction): Outcome {
     tx.physical = 0;
     tx.via = Via.none;
     tx.event = 0;
     tx.recorded = false;
     tx.attributes = 0;
     tx.shareability = 0;
+    tx.outputInstruction = false;
+    tx.outputPrivileged = false;
+    return Outcome.abort;
+  }
+
+  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  translate(tx: Transaction): Outcome {
+    this.refuse(tx);
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
@@ -136,7 +144,7 @@ export class Translator {
     // 3.8
     if (ste.aborts) return Outcome.abort;
     // 1.3 and 4.2
-    this.#override(tx, ste);
+    this.#override(tx, ste.privCfg, ste.instCfg);
     // 4.3, 4.4
     const index = selectContext(ste, tx.substreamId, this.#fault);
     if (index === NO_STAGE1) return this.#withoutStage1(tx, ste);
@@ -155,6 +163,8 @@ export class Translator {
   #globalBypass(tx: Transaction): Outcome {
     const gbpa = this.#registers.gbpa();
     if ((gbpa & GBPA_ABORT) !== 0 || exceeds(tx.addressHi, this.#config.oas)) return Outcome.abort;
+    const permissions = this.#config.attrPermsOvr ? gbpa >>> 16 : 0;
+    this.#override(tx, permissions & 3, (permissions >>> 2) & 3);
     return this.#passUnchanged(tx, this.#bypass.overrides(gbpa), Via.globalBypass);
   }
 
@@ -169,14 +179,18 @@ export class Translator {
     tx.via = via;
     tx.attributes = type;
     tx.shareability = outputShareability(type, shareability);
+    // From v3.4 on all client transactions leave as privileged data.
+    const fixed = this.#config.version >= 4;
+    tx.outputInstruction = !fixed && this.#access.instruction;
+    tx.outputPrivileged = fixed || this.#access.privileged;
     return Outcome.forward;
   }
 
-  /** Writes are Data; STE.PRIVCFG applies to all, STE.INSTCFG to reads. */
-  #override(tx: Transaction, ste: Ste): void {
+  /** Writes are Data; PRIVCFG of STE or GBPA applies to all, INSTCFG to reads. */
+  #override(tx: Transaction, privCfg: number, instCfg: number): void {
     const access = this.#access;
-    access.privileged = ste.privCfg < 2 ? tx.privileged : ste.privCfg === 3;
-    access.instruction = !tx.write && (ste.instCfg < 2 ? tx.instruction : ste.instCfg === 3);
+    access.privileged = privCfg < 2 ? tx.privileged : privCfg === 3;
+    access.instruction = !tx.write && (instCfg < 2 ? tx.instruction : instCfg === 3);
   }
 
   /** 6.0, and stage 2 if it is on. */

@@ -81,6 +81,7 @@ export class Bench {
         gbpa: () => this.gbpa,
         cr1: () => this.cr1,
         cr2: () => this.cr2,
+        tableAttributes: () => 0,
         vmidWildcard: () => this.vmidWildcard,
         strtabBase: () => this.strtabBase,
         strtabBaseCfg: () => this.strtabBaseCfg,
