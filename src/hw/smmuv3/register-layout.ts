@@ -50,7 +50,11 @@ function layOutHalf(register: SmmuRegister, half: 0 | 1, config: SmmuConfig): Re
     if (!has(features, field.needs)) continue;
     const bits = bitsInHalf(implementedTop(register, field, config), field.lo, half);
     implemented |= bits;
-    if (field.guard) guards.push({ guard: field.guard, bits });
+    if (field.guard) {
+      const same = guards.find(({ guard }) => guard === field.guard);
+      if (same) same.bits = (same.bits | bits) >>> 0;
+      else guards.push({ guard: field.guard, bits });
+    }
     const fixedBy = register.preset ?? field.preset;
     if (fixedBy !== undefined && config.presets?.[fixedBy] !== undefined) preset |= bits;
     if (typeof field.reset === "number" && half === 0) {
