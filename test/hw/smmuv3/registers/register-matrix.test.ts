@@ -88,6 +88,12 @@ const configs: readonly SmmuConfig[] = [
   },
 ];
 
+/** Enables and registers of the PRI queue: RES0 where a part has none. */
+const PRIQEN = 2;
+const PRIQ_IRQEN = 2;
+const PRIQ_BASE = 0xc0;
+const PRIQ_PROD = 0x1_00c8;
+
 type Phase = "off" | "on" | "rising" | "falling";
 
 /** One enable in one phase; all others are off. */
@@ -102,7 +108,9 @@ const enables: readonly (readonly [RegisterGuard, control: number, bit: number])
   ["SMMUEN", at.CR0, SMMUEN],
   ["CMDQEN", at.CR0, CMDQEN],
   ["EVENTQEN", at.CR0, EVENTQEN],
+  ["PRIQEN", at.CR0, PRIQEN],
   ["EVENTQ_IRQEN", at.IRQ_CTRL, EVENTQ_IRQEN],
+  ["PRIQ_IRQEN", at.IRQ_CTRL, PRIQ_IRQEN],
   ["GERROR_IRQEN", at.IRQ_CTRL, GERROR_IRQEN],
 ];
 const states: readonly State[] = [
@@ -115,6 +123,7 @@ function machine(config: SmmuConfig, { phase, control, bit }: State): Smmu {
   const smmu = new Smmu(config, createSmmuHost({ simulation, bus: new SystemBus() }));
   smmu.write64(at.CMDQ_BASE, 19, 0);
   smmu.write64(at.EVENTQ_BASE, 19, 0);
+  smmu.write64(PRIQ_BASE, 19, 0);
   if (phase !== "off") smmu.write(control, 4, bit);
   if (phase === "on" || phase === "falling") simulation.advance(100_000);
   if (phase === "falling") smmu.write(control, 4, 0);
@@ -132,8 +141,8 @@ const EMPTY: Facts = { implemented: 0, open: 0 };
 /** Registers whose writes start a protocol. */
 const PROTOCOL: readonly number[] = [at.CR0, at.IRQ_CTRL, at.GBPA];
 
-function holds(guard: RegisterGuard | undefined, state: State): boolean {
-  if (guard === "any-queue") return state.guard === "CMDQEN" || state.guard === "EVENTQEN";
+function holds(guard: RegisterGuard | undefined, state: State, config: SmmuConfig): boolean {
+  if (guard === "any-queue") return state.guard === "CMDQEN" || state.guard === "EVENTQEN" || (config.pri && state.guard === "PRIQEN");
   return guard !== undefined && guard === state.guard;
 }
 
@@ -149,7 +158,8 @@ function factsOf(register: SmmuRegister, half: number, config: SmmuConfig, state
     // Address bits above the output address size are RES0.
     if (register.width === 64 && field.name === "ADDR" && position >= config.oas) continue;
     implemented += 2 ** bit;
-    if (register.access === "RW" && !fixed(register, field, config) && !holds(register.guard ?? field.guard, state)) open += 2 ** bit;
+    if (register.access === "RW" && !fixed(register, field, config) && !holds(register.guard ?? field.guard, state, config))
+      open += 2 ** bit;
   }
   return { implemented, open };
 }
@@ -178,12 +188,13 @@ function words(config: SmmuConfig, state: State): Map<number, Facts> {
   return all;
 }
 
-/** Index bits above a queue's size read as zero in the indexes that the SMMU moves (§6.3.28, §6.3.95). */
+/** Index bits above a queue's size read as zero in the indexes that the SMMU moves (§6.3.28, §6.3.95, §6.3.97). */
 function visible(offset: number, config: SmmuConfig): number {
   const preset = config.presets?.queues;
   if (offset === at.CMDQ_CONS) return (0x7f00_0000 | (2 ** (Math.min(preset?.cmdq.log2Size ?? 19, config.cmdqLog2Max) + 1) - 1)) >>> 0;
   if (offset === at.EVENTQ_PROD)
     return (0x8000_0000 | (2 ** (Math.min(preset?.eventq.log2Size ?? 19, config.eventqLog2Max) + 1) - 1)) >>> 0;
+  if (offset === PRIQ_PROD) return (0x8000_0000 | (2 ** (Math.min(preset?.priq?.log2Size ?? 19, config.priqLog2Max) + 1) - 1)) >>> 0;
   return 0xffff_ffff;
 }
 
