@@ -52,6 +52,20 @@ export const translationChoices: readonly Choice[] = [
     why: "the same as without stage 2",
   },
   {
+    id: "early-pointers",
+    section: "§3.4.3",
+    options: "v3.0, stage 1 only: S1ContextPtr or L2Ptr beyond the output address size: truncated, F_CD_FETCH, or as later versions",
+    ours: "as from v3.1 on: C_BAD_STE, C_BAD_SUBSTREAMID",
+    why: "one behaviour for all versions",
+  },
+  {
+    id: "early-table-bases",
+    section: "§5.2, §5.4",
+    options: "v3.0: bits [51:48] of TTB0, TTB1 and S2TTB are RES0: ignored, or the structure is ILLEGAL",
+    ours: "ILLEGAL, as any base beyond the output size",
+    why: "one behaviour for all versions",
+  },
+  {
     id: "s1contextptr-low-bits",
     section: "§5.2",
     options: "S1ContextPtr bits below the table's alignment: as zero, or any entry is fetched",
@@ -217,7 +231,9 @@ export const translationChoices: readonly Choice[] = [
     id: "own-access-attributes",
     section: "§13.1.8",
     options: "attributes of the SMMU's own accesses matter to the memory system",
-    ours: "not carried: CR1.TABLE_*, S1CIR/S1COR/S1CSH, IRx/ORx/SHx, S2IR0/S2OR0/S2SH0 have no effect but that of SHx and S2SH0 on leaves with DS",
+    ours:
+      "those of Stream table, queues and interrupt messages are told to the host; S1CIR/S1COR/S1CSH, IRx/ORx/SHx and " +
+      "S2IR0/S2OR0/S2SH0 are not, but for SHx and S2SH0 on leaves with DS; the modelled memory ignores all",
     why: "the modelled memory is coherent",
   },
   {

@@ -6,6 +6,7 @@ import type { SmmuConfig } from "./config.ts";
 import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
+import { messageAttributes } from "./own-attributes.ts";
 import type { ConfigInvalidation, SmmuHost, TlbiAddress, TlbInvalidation } from "./ports.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf } from "./register-layout.ts";
@@ -34,6 +35,8 @@ export interface Caches {
   complete?(): void;
   /** Hardware reset: what was not yet carried out never is. */
   forget?(): void;
+  /** True if they hold nothing. Asked for STATUSR.DORMANT only. */
+  empty(): boolean;
 }
 
 export interface ExecutionDeps {
@@ -50,6 +53,8 @@ export class CommandExecution {
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
+  /** True once an invalidation has run. */
+  #hasInvalidated = false;
   readonly #deps: ExecutionDeps;
   readonly #features: ReadonlySet<SmmuFeature>;
 
@@ -68,12 +73,26 @@ export class CommandExecution {
     const operands = new Operands(command, words);
     if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
     this.#run(operands);
-    if (invalidations.has(command.name)) this.unsynchronised = command.name;
-    else if (command.name === "CMD_SYNC") {
+    if (invalidations.has(command.name)) {
+      this.unsynchronised = command.name;
+      this.#hasInvalidated = true;
+    } else if (command.name === "CMD_SYNC") {
       this.unsynchronised = undefined;
       this.caches!.complete?.();
     }
     return operands;
+  }
+
+  /** Hardware reset. */
+  reset(): void {
+    this.unsynchronised = undefined;
+    this.#hasInvalidated = false;
+    this.caches?.forget?.();
+  }
+
+  /** The hint of §3.19.1: nothing is cached. It starts with maintenance, as it is 0 after a reset; nothing is fetched ahead. */
+  get dormant(): boolean {
+    return this.#hasInvalidated && (this.caches?.empty() ?? false);
   }
 
   #passes(check: OperandCheck, operands: Operands): boolean {
@@ -142,7 +161,7 @@ export class CommandExecution {
         tlb.s12Vmall(vmid());
         break;
       case "CMD_TLBI_S2_IPA":
-        tlb.s2Ipa(vmid(), this.#address(operands));
+        tlb.s2Ipa(vmid(), this.#address(operands, this.#physical(operands, "Address")));
         break;
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
@@ -183,8 +202,14 @@ export class CommandExecution {
     return { tg, ttl, num: operands.get("NUM"), scale: operands.get("SCALE") % SCALES };
   }
 
-  #address(operands: Operands): TlbiAddress {
-    const { hi, lo } = operands.address("Address");
+  /** Physical and intermediate addresses have 48 bits in v3.0, 52 up to v3.3; the bits above are RES0 (§4.1.6). */
+  #physical(operands: Operands, name: string): { readonly hi: number; readonly lo: number } {
+    const { hi, lo } = operands.address(name);
+    const { version } = this.#deps.config;
+    return { hi: hi % 2 ** (version === 0 ? 16 : version < 4 ? 20 : 24), lo };
+  }
+
+  #address(operands: Operands, { hi, lo } = operands.address("Address")): TlbiAddress {
     return { hi, lo, leaf: operands.get("Leaf") === 1, ...this.#range(operands) };
   }
 
@@ -195,10 +220,12 @@ export class CommandExecution {
     const signal = operands.get("CS");
     if (signal === SIGNAL_EVENT && config.sev) host.sendEvent();
     if (signal !== SIGNAL_INTERRUPT) return;
-    const { hi, lo } = operands.address("MSIAddress");
+    const { hi, lo } = this.#physical(operands, "MSIAddress");
     if (hi !== 0 || lo !== 0) {
       // The whole field decides; then bits above the output address size are dropped.
-      interrupts.message(join64(hi % 2 ** (config.oas - 32), lo), operands.get("MSIData"), "MSI_CMDQ_ABT_ERR");
+      const target = join64(hi % 2 ** (config.oas - 32), lo);
+      const attributes = messageAttributes(operands.get("MSIAttr"), operands.get("MSH"));
+      interrupts.message(target, operands.get("MSIData"), "MSI_CMDQ_ABT_ERR", attributes);
     }
     host.pulse("cmdq-sync");
   }

@@ -78,6 +78,10 @@ export class ConfigCache implements ConfigInvalidation {
     return { stes: this.#stes.size, cds: this.#cds.size, level1: this.#level1.size + this.#level1Cds.size };
   }
 
+  get isEmpty(): boolean {
+    return this.#stes.size + this.#cds.size + this.#level1.size + this.#level1Cds.size === 0;
+  }
+
   /** The STEs, cached longest ago first. */
   stes(): readonly SteEntry[] {
     return [...this.#stes.values()];

@@ -7,11 +7,13 @@ import type { GlobalErrors } from "./gerror.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
 import type { EventSink, SmmuHost } from "./ports.ts";
+import { presetOrigin } from "./presets.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 const CR0ACK = offsetOf("CR0ACK");
 const EVENTQEN = bitsOf("CR0ACK", "EVENTQEN");
+const BASE = offsetOf("EVENTQ_BASE");
 const PROD = offsetOf("EVENTQ_PROD");
 const CONS = offsetOf("EVENTQ_CONS");
 const OVFLG = bitsOf("EVENTQ_PROD", "OVFLG");
@@ -33,7 +35,15 @@ export class EventQueue implements EventSink {
   constructor(deps: EventQueueDeps) {
     this.#deps = deps;
     const { config, registers, lint } = deps;
-    const at = { name: "EVENTQ", base: offsetOf("EVENTQ_BASE"), prod: PROD, cons: CONS, log2Max: config.eventqLog2Max, entryBytes: 32 };
+    const at = {
+      name: "EVENTQ",
+      base: BASE,
+      prod: PROD,
+      cons: CONS,
+      log2Max: config.eventqLog2Max,
+      entryBytes: 32,
+      origin: presetOrigin(config, "queues"),
+    };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(PROD, () => OVFLG | this.#queue.indexMask);
     registers.onWrite(CONS, () => this.#checkIndexes());
@@ -45,8 +55,8 @@ export class EventQueue implements EventSink {
 
   /** Non-stall records only: a record that cannot be written now is lost. */
   record(words: Uint32Array): boolean {
-    const { errors, host, interrupts } = this.#deps;
-    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR")) return false;
+    const { errors, host, interrupts, registers } = this.#deps;
+    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR") || errors.serviceFailed) return false;
     const queue = this.#queue;
     if (queue.used >= queue.capacity) {
       this.#checkIndexes();
@@ -54,7 +64,8 @@ export class EventQueue implements EventSink {
       return false;
     }
     const wasEmpty = queue.used === 0;
-    if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS) !== BusStatus.ok) {
+    const attributes = registers.queueAttributes(BASE, true);
+    if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS, attributes) !== BusStatus.ok) {
       errors.raise("EVENTQ_ABT_ERR");
       return false;
     }

@@ -17,6 +17,9 @@ export function implementedFeatures(config: SmmuConfig): ReadonlySet<SmmuFeature
   add("msi", config.msi);
   add("ats", config.ats);
   add("pri", config.pri);
+  add("vmw", config.vmw);
+  add("dormhint", config.dormhint);
+  add("presets", config.presets !== undefined);
   add("stall", config.stallModel !== "terminate");
   return features;
 }

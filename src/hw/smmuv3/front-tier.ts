@@ -80,7 +80,8 @@ export class FrontTier {
    * Keeps an answer for one page.
    * @param own,global contexts whose entries it may come from; the same twice where there is one
    * @param signature what the STE and CD do to an access: equal numbers for what is the same
-   * @param rights bits of {@link rightOf} that the caches would grant without any effect but the answer
+   * @param rights bits of {@link rightOf} that the caches would grant without any effect but the answer, and 6 bits above
+   *   them to be given back as they are
    * @param attributes 12 bits to be given back as they are
    */
   keep(

@@ -24,10 +24,12 @@ export interface SmmuHost {
    * Physical read of `count` 32-bit words.
    * @param address a multiple of 4
    * @param level of a translation descriptor: that of its table, -1 … 3
+   * @param attributes the memory type as a byte of MAIR, plus 256 times the shareability (0 Non-shareable, 2 Outer, 3 Inner);
+   *   given for "l1std", "ste" and "cmdq". A host may ignore it, or answer with an abort what it does not support (§13.1.2).
    */
-  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number): BusStatus;
-  /** Physical write of `count` 32-bit words. */
-  store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number): BusStatus;
+  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number, attributes?: number): BusStatus;
+  /** Physical write of `count` 32-bit words. @param attributes likewise, given for "eventq" and "msi" */
+  store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number, attributes?: number): BusStatus;
   /** Reads without any side effect or trace, for the stale-use detector. */
   peek(address: number, out: Uint32Array, count: number): BusStatus;
   /** Pulses a wired interrupt. */
@@ -79,6 +81,9 @@ export class Transaction {
   /** Output memory attributes: MAIR-format byte and shareability (0 NSH, 2 OSH, 3 ISH). */
   attributes = 0;
   shareability = 0;
+  /** Output INST and PRIV (§13.1.2). */
+  outputInstruction = false;
+  outputPrivileged = false;
 
   /** Sets the input address from a number below 2^53. */
   setAddress(address: number): void {
@@ -94,6 +99,10 @@ export interface RegisterView {
   gbpa(): number;
   cr1(): number;
   cr2(): number;
+  /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */
+  tableAttributes(): number;
+  /** CR0ACK.VMW: low bits of a VMID that invalidations do not compare. */
+  vmidWildcard(): number;
   /** STRTAB_BASE.ADDR, masked to the output address size, not yet aligned. */
   strtabBase(): number;
   strtabBaseCfg(): number;

@@ -56,6 +56,8 @@ const max: SmmuConfig = {
   ...fewHave,
   stt: true,
   ds: true,
+  vmw: true,
+  dormhint: true,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,

@@ -24,6 +24,7 @@ const CR0 = offsetOf("CR0");
 const SMMUEN = bitsOf("CR0", "SMMUEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
+const DORMANT = bitsOf("STATUSR", "DORMANT");
 
 export interface RegisterSideDeps {
   readonly config: SmmuConfig;
@@ -60,6 +61,7 @@ export class RegisterSide {
     this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
     errors.onAcknowledge = () => this.#commands.process();
+    if (config.dormhint) registers.onRead(offsetOf("STATUSR"), () => (this.#execution.dormant ? DORMANT : 0));
     registers.cr0.onUpdate = (fields, commit) => this.#updateCr0(fields, commit);
   }
 
@@ -72,9 +74,18 @@ export class RegisterSide {
   reset(): void {
     this.#delays.cancelAll();
     this.#commands.reset();
-    this.#execution.unsynchronised = undefined;
-    this.#execution.caches?.forget?.();
+    this.#execution.reset();
+    this.#errors.reset();
     this.registers.reset();
+  }
+
+  get serviceFailed(): boolean {
+    return this.#errors.serviceFailed;
+  }
+
+  /** Enters Service Failure Mode. */
+  failService(): void {
+    this.#errors.failService();
   }
 
   /** Names what software has left undone. */

@@ -74,7 +74,9 @@ export class Smmu implements MmioDevice {
     });
     for (const register of ["STRTAB_BASE", "STRTAB_BASE_CFG"])
       this.registers.onWrite(offsetOf(register), () => this.translation.streamTableChanged());
-    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlbMaintenance });
+    const { configCache, tlb, walks, tlbMaintenance } = this.translation;
+    const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
+    this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */
@@ -93,7 +95,15 @@ export class Smmu implements MmioDevice {
 
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
-    return this.translation.translate(tx);
+    return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
+  }
+
+  /**
+   * Injects an internal error: Service Failure Mode (IHI 0070 §12.3). GERROR.SFM_ERR becomes active, transactions abort, the
+   * queues stand still and the registers stay accessible, until a reset.
+   */
+  failService(): void {
+    this.#side.failService();
   }
 
   // Register accesses. Offsets count from page 0.

@@ -76,6 +76,11 @@ function signatureOf(ste: Ste, unprivileged: boolean): number {
   return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
 }
 
+/** PRIVCFG or INSTCFG: 2 and 3 say what a transaction is, the others leave it as it comes. */
+function overridden(code: number, incoming: boolean): boolean {
+  return code < 2 ? incoming : code === 3;
+}
+
 class AccessView implements Access {
   privileged = false;
   instruction = false;
@@ -88,6 +93,7 @@ export class Translator {
   /** What TLBI commands act on. */
   readonly tlbMaintenance: TlbMaintenance;
   readonly #config: SmmuConfig;
+  readonly #fixedOutput: boolean;
   readonly #registers: RegisterView;
   readonly #detector: StaleDetector | undefined;
   readonly #fault = new Fault();
@@ -105,6 +111,7 @@ export class Translator {
   constructor(deps: TranslatorDeps) {
     const { config, registers, host, trace } = deps;
     this.#config = config;
+    this.#fixedOutput = config.version >= 4;
     this.#registers = registers;
     this.#bypass = new GlobalBypass(config);
     const detector = deps.detector ? new StaleDetector(host, trace, () => this) : undefined;
@@ -117,7 +124,7 @@ export class Translator {
     this.#front = detector === undefined && stes > 0 && tlb > 0 && deps.front !== false ? new FrontTier(tlb) : undefined;
     this.tlb.front = this.#front;
     this.configCache.front = this.#front;
-    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2);
+    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
     const choices = { ...defaultTranslationChoices, ...deps.choices };
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
     this.#reporter = new FaultReporter(deps.events, trace, config.oas);
@@ -142,33 +149,38 @@ export class Translator {
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
     const front = this.#front;
-    if (front !== undefined && this.#registers.smmuEnabled()) {
-      const { addressHi, addressLo } = tx;
-      const right = rightOf(tx.write, tx.instruction, tx.privileged);
-      const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, right);
-      if (at >= 0) {
-        const { lines } = front;
-        const low = lines[at + 2]!;
-        const high = lines[at + 3]!;
-        tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
-        tx.via = VIA_OF_LINE[high >>> 30]!;
-        tx.event = 0;
-        tx.recorded = false;
-        tx.attributes = (high >>> 20) & 0xff;
-        tx.shareability = (high >>> 28) & 3;
-        return Outcome.forward;
-      }
-    }
-    return this.#translate(tx);
+    if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
+    const { addressHi, addressLo, write, instruction, privileged } = tx;
+    const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, rightOf(write, instruction, privileged));
+    if (at < 0) return this.#translate(tx);
+    const { lines } = front;
+    const low = lines[at + 2]!;
+    const high = lines[at + 3]!;
+    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
+    tx.via = VIA_OF_LINE[high >>> 30]!;
+    tx.event = 0;
+    tx.recorded = false;
+    tx.attributes = (high >>> 20) & 0xff;
+    tx.shareability = (high >>> 28) & 3;
+    this.#outputPermissions(tx, overridden((low >>> 6) & 3, privileged), !write && overridden((low >>> 8) & 3, instruction));
+    return Outcome.forward;
   }
 
-  #translate(tx: Transaction): Outcome {
+  /** Aborts a transaction without looking at it. */
+  refuse(tx: Transaction): Outcome {
     tx.physical = 0;
     tx.via = Via.none;
     tx.event = 0;
     tx.recorded = false;
     tx.attributes = 0;
     tx.shareability = 0;
+    tx.outputInstruction = false;
+    tx.outputPrivileged = false;
+    return Outcome.abort;
+  }
+
+  #translate(tx: Transaction): Outcome {
+    this.refuse(tx);
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
@@ -184,7 +196,7 @@ export class Translator {
     // 3.8
     if (ste.aborts) return Outcome.abort;
     // 1.3 and 4.2
-    this.#override(tx, ste);
+    this.#override(tx, ste.privCfg, ste.instCfg);
     // 4.3, 4.4
     const index = selectContext(ste, tx.substreamId, this.#fault);
     if (index === NO_STAGE1) return this.#withoutStage1(tx, stream);
@@ -203,6 +215,8 @@ export class Translator {
   #globalBypass(tx: Transaction): Outcome {
     const gbpa = this.#registers.gbpa();
     if ((gbpa & GBPA_ABORT) !== 0 || exceeds(tx.addressHi, this.#config.oas)) return Outcome.abort;
+    const permissions = this.#config.attrPermsOvr ? gbpa >>> 16 : 0;
+    this.#override(tx, permissions & 3, (permissions >>> 2) & 3);
     return this.#passUnchanged(tx, this.#bypass.overrides(gbpa), Via.globalBypass);
   }
 
@@ -217,14 +231,22 @@ export class Translator {
     tx.via = via;
     tx.attributes = type;
     tx.shareability = outputShareability(type, shareability);
+    this.#outputPermissions(tx, this.#access.privileged, this.#access.instruction);
     return Outcome.forward;
   }
 
-  /** Writes are Data; STE.PRIVCFG applies to all, STE.INSTCFG to reads. */
-  #override(tx: Transaction, ste: Ste): void {
+  /** From v3.4 on all client transactions leave as privileged data. */
+  #outputPermissions(tx: Transaction, privileged: boolean, instruction: boolean): void {
+    const fixed = this.#fixedOutput;
+    tx.outputInstruction = !fixed && instruction;
+    tx.outputPrivileged = fixed || privileged;
+  }
+
+  /** Writes are Data; PRIVCFG of STE or GBPA applies to all, INSTCFG to reads. */
+  #override(tx: Transaction, privCfg: number, instCfg: number): void {
     const access = this.#access;
-    access.privileged = ste.privCfg < 2 ? tx.privileged : ste.privCfg === 3;
-    access.instruction = !tx.write && (ste.instCfg < 2 ? tx.instruction : ste.instCfg === 3);
+    access.privileged = overridden(privCfg, tx.privileged);
+    access.instruction = !tx.write && overridden(instCfg, tx.instruction);
   }
 
   /** 6.0, and stage 2 if it is on. */
@@ -319,8 +341,8 @@ export class Translator {
       for (const write of EITHER) {
         for (const incomingInstruction of EITHER) {
           if (write && incomingInstruction) continue;
-          const privileged = ste.privCfg < 2 ? incomingPrivilege : ste.privCfg === 3;
-          const instruction = !write && (ste.instCfg < 2 ? incomingInstruction : ste.instCfg === 3);
+          const privileged = overridden(ste.privCfg, incomingPrivilege);
+          const instruction = !write && overridden(ste.instCfg, incomingInstruction);
           if (!privileged && !unprivileged) continue;
           if (ste.stage1 && tx.via !== Via.stage2 && (entry.stage1 & needOfStage1(write, instruction, privileged)) === 0) continue;
           if (tx.via !== Via.stage1 && (entry.stage2 & needOfStage2(write, instruction, privileged)) === 0) continue;
@@ -337,7 +359,7 @@ export class Translator {
       signatureOf(ste, unprivileged),
       tx.addressHi,
       tx.addressLo,
-      rights,
+      rights | (ste.privCfg << 6) | (ste.instCfg << 8),
       tx.physical,
       attributes,
     );

@@ -197,8 +197,8 @@ class Machine {
           privileged: op.privileged,
         });
         const outcome = this.#smmu.translate(tx);
-        const { physical, via, event, recorded, attributes, shareability } = tx;
-        return JSON.stringify({ outcome, physical, via, event, recorded, attributes, shareability });
+        const { streamId: _sid, ...rest } = tx;
+        return JSON.stringify({ outcome, ...rest });
       }
       case "leaf": {
         const [, lo] = PAGES[op.page]!;

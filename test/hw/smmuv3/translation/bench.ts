@@ -62,6 +62,7 @@ export class Bench {
   cr1 = 0;
   /** RECINVSID. */
   cr2 = 2;
+  vmidWildcard = 0;
   strtabBase = 0;
   strtabBaseCfg = 0;
   #table: StreamTables;
@@ -80,6 +81,8 @@ export class Bench {
         gbpa: () => this.gbpa,
         cr1: () => this.cr1,
         cr2: () => this.cr2,
+        tableAttributes: () => 0,
+        vmidWildcard: () => this.vmidWildcard,
         strtabBase: () => this.strtabBase,
         strtabBaseCfg: () => this.strtabBaseCfg,
       },
