@@ -9,7 +9,10 @@
 const CHUNK_BITS = 16;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_SIZE - 1;
+const PER_CHUNK = 1 / CHUNK_SIZE;
 const PAGE_SIZE = 4096;
+/** A power of two. */
+const RECENT = 64;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
@@ -20,8 +23,9 @@ const ZERO_CHUNK = new Chunk();
 
 export class PhysicalMemory {
   readonly #chunks = new Map<number, Chunk>();
-  #lastIndex = -1;
-  #last: Chunk = ZERO_CHUNK;
+  /** Chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
+  readonly #recentIndex = new Float64Array(RECENT).fill(-1);
+  readonly #recent: Chunk[] = Array.from({ length: RECENT }, () => ZERO_CHUNK);
 
   /** Bytes of host memory in use for contents: 64 KiB for each 64 KiB of guest memory that was ever written. */
   get bytesInUse(): number {
@@ -29,26 +33,28 @@ export class PhysicalMemory {
   }
 
   #read(address: number): Chunk {
-    const index = Math.floor(address / CHUNK_SIZE);
-    if (index === this.#lastIndex) return this.#last;
+    const index = Math.floor(address * PER_CHUNK);
+    const place = index & (RECENT - 1);
+    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#find(index, place);
+  }
+
+  #find(index: number, place: number): Chunk {
     const chunk = this.#chunks.get(index);
     if (chunk === undefined) return ZERO_CHUNK;
-    this.#lastIndex = index;
-    this.#last = chunk;
+    this.#recentIndex[place] = index;
+    this.#recent[place] = chunk;
     return chunk;
   }
 
   #write(address: number): Chunk {
-    const index = Math.floor(address / CHUNK_SIZE);
-    if (index === this.#lastIndex) return this.#last;
-    let chunk = this.#chunks.get(index);
-    if (chunk === undefined) {
-      chunk = new Chunk();
-      this.#chunks.set(index, chunk);
-    }
-    this.#lastIndex = index;
-    this.#last = chunk;
-    return chunk;
+    const index = Math.floor(address * PER_CHUNK);
+    const place = index & (RECENT - 1);
+    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#make(index, place);
+  }
+
+  #make(index: number, place: number): Chunk {
+    if (!this.#chunks.has(index)) this.#chunks.set(index, new Chunk());
+    return this.#find(index, place);
   }
 
   read8(address: number): number {
@@ -146,7 +152,7 @@ export class PhysicalMemory {
   /** Forgets all contents: everything reads as zero again. */
   clear(): void {
     this.#chunks.clear();
-    this.#lastIndex = -1;
-    this.#last = ZERO_CHUNK;
+    this.#recentIndex.fill(-1);
+    this.#recent.fill(ZERO_CHUNK);
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Granules, address size codes and the arithmetic of table levels (IHI 0070 §3.4; DDI 0487 D8.2). */
+import { POW2 } from "../bits/hex.ts";
 import type { SmmuConfig } from "./config.ts";
 
 /** log2 of a translation granule. */
@@ -78,10 +79,10 @@ export function entryOffset(granule: GranuleBits, level: number, inputBits: numb
   return 8 * field64(hi, lo, shift, first ? inputBits - shift : strideOf(granule));
 }
 
-/** `width` (at most 31) bits from bit `shift` on of a 64-bit value. */
+/** `width` (at most 30) bits from bit `shift` on of a 64-bit value. */
 function field64(hi: number, lo: number, shift: number, width: number): number {
   const value = shift >= 32 ? hi >>> (shift - 32) : shift === 0 ? lo : (lo >>> shift) | (hi << (32 - shift));
-  return (value & (2 ** width - 1)) >>> 0;
+  return value & ((1 << width) - 1);
 }
 
 /** True if a 64-bit value is 2^bits or more. @param bits 32 … 63 */
@@ -103,5 +104,5 @@ export function withOffset(base: number, size: number, hi: number, lo: number): 
  * @param hi,lo the address that is translated
  */
 export function exceedsOutput(base: number, shift: number, bits: number, hi: number, lo: number): boolean {
-  return base >= 2 ** bits || (shift > bits && withOffset(base, shift, hi, lo) >= 2 ** bits);
+  return base >= POW2[bits]! || (shift > bits && withOffset(base, shift, hi, lo) >= POW2[bits]!);
 }

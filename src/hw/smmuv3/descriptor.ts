@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Reading VMSAv8-64 descriptors: what kind they are, where they point, how much they map (DDI 0487 D8.3). */
+import { POW2 } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -33,9 +34,9 @@ export class Descriptor {
 
   /** The address field above bit `shift`. */
   address(shift: number, granule: GranuleBits, wide: boolean): number {
-    const size = 2 ** shift;
-    const low48 = (this.hi & 0xffff) * 2 ** 32 + this.lo;
-    return Math.floor(low48 / size) * size + (wide ? this.#high4(granule) * 2 ** 48 : 0);
+    const lo = shift >= 32 ? 0 : (this.lo & -(1 << shift)) >>> 0;
+    const hi = shift > 32 ? this.hi & 0xffff & -(1 << (shift - 32)) : this.hi & 0xffff;
+    return ((wide ? this.#high4(granule) << 16 : 0) | hi) * 0x1_0000_0000 + lo;
   }
 
   /** Address bits [51:48]: descriptor bits [15:12] with 64 KiB granules, else [9:8] and [49:48]. */
@@ -96,9 +97,9 @@ export function mappedSize(
   const size = Math.min(levelShift(granule, level), outputBits);
   if (!descriptor.contiguous) return size;
   const run = size + contiguousBits(granule, level);
-  const scale = 2 ** run;
-  const offset = (hi % 2 ** Math.max(0, run - 32)) * 2 ** 32 + lo;
-  const inRun = Math.floor((offset % scale) / 2 ** size);
-  const place = Math.floor((output % scale) / 2 ** size);
+  const scale = POW2[run]!;
+  const offset = (hi % POW2[Math.max(0, run - 32)]!) * 0x1_0000_0000 + lo;
+  const inRun = Math.floor((offset % scale) / POW2[size]!);
+  const place = Math.floor((output % scale) / POW2[size]!);
   return run <= Math.min(inputBits, outputBits) && inRun === place ? run : size;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
-import { high32, low32 } from "../bits/hex.ts";
+import { high32, low32, POW2 } from "../bits/hex.ts";
 import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -80,7 +80,7 @@ export class Stage2 {
     const hi = high32(ipa);
     const lo = low32(ipa);
     // 7.3
-    if (ipa >= 2 ** inputBits) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
+    if (ipa >= POW2[inputBits]!) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
     // 7.4, 7.5
     const context = walks.ipaContext(stage2.lookup);
     let table = stage2.table;
@@ -124,7 +124,7 @@ export class Stage2 {
     entry.level = level;
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, stage2.outputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
-    entry.pa = output - (output % 2 ** entry.size);
+    entry.pa = output - (output % POW2[entry.size]!);
     entry.stage2 = stage2Permissions((descriptor.lo >>> 6) & 3, (descriptor.hi >>> 21) & 3, config.xnx);
     entry.memAttr = (descriptor.lo >>> 2) & 15;
     entry.shareability2 = stage2.shareability < 0 ? (descriptor.lo >>> 8) & 3 : stage2.shareability;
