@@ -21,8 +21,11 @@ const SIGNAL_EVENT = 2;
 const CS_RESERVED = 3;
 const RESP_RESERVED = 3;
 const TG_16K = 2;
-/** SCALE has five bits: IDR5.DS is 0. */
+/** SCALE has five bits; with IDR5.DS it has six, and values beyond 39 act as 39. */
 const SCALES = 32;
+const SCALE_MAX = 39;
+/** Bits of an IPA or PA operand by minor version; those above are RES0 (§4.1.6). */
+const ADDRESS_BITS = [48, 52, 52, 52, 56] as const;
 
 const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) => name).filter((name) => /^CMD_(CFGI|TLBI)_/.test(name)));
 
@@ -103,7 +106,7 @@ export class CommandExecution {
         break;
       case "CMD_CFGI_STE_RANGE":
         if (operands.get("Range") === ALL_STREAMS) configuration.invalidateAll();
-        else if (this.#streamInRange(operands)) configuration.invalidateSteRange(streamId(), operands.get("Range"));
+        else this.#invalidateSteRange(operands);
         break;
       case "CMD_CFGI_CD":
         if (this.#streamInRange(operands) && this.#substreamInRange(operands)) {
@@ -142,7 +145,7 @@ export class CommandExecution {
         tlb.s12Vmall(vmid());
         break;
       case "CMD_TLBI_S2_IPA":
-        tlb.s2Ipa(vmid(), this.#address(operands));
+        tlb.s2Ipa(vmid(), this.#ipa(operands));
         break;
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
@@ -158,16 +161,25 @@ export class CommandExecution {
     return this.#deps.config.stage2 ? operands.get("VMID") : 0;
   }
 
+  /** The low Range + 1 bits of the StreamID do not count (§4.3.2), so they cannot be out of range either. */
+  #invalidateSteRange(operands: Operands): void {
+    const range = operands.get("Range");
+    const span = 2 ** (range + 1);
+    const first = Math.floor(operands.get("StreamID") / span) * span;
+    if (this.#inRange("StreamID", first, operands, this.#deps.config.sidSize)) {
+      this.caches!.configuration.invalidateSteRange(operands.get("StreamID"), range);
+    }
+  }
+
   #streamInRange(operands: Operands): boolean {
-    return this.#inRange("StreamID", operands, this.#deps.config.sidSize);
+    return this.#inRange("StreamID", operands.get("StreamID"), operands, this.#deps.config.sidSize);
   }
 
   #substreamInRange(operands: Operands): boolean {
-    return this.#inRange("SubstreamID", operands, this.#deps.config.ssidSize);
+    return this.#inRange("SubstreamID", operands.get("SubstreamID"), operands, this.#deps.config.ssidSize);
   }
 
-  #inRange(name: string, operands: Operands, bits: number): boolean {
-    const value = operands.get(name);
+  #inRange(name: string, value: number, operands: Operands, bits: number): boolean {
     if (value < 2 ** bits) return true;
     const { name: command } = operands.command;
     this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`);
@@ -178,14 +190,26 @@ export class CommandExecution {
   #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "num" | "scale"> {
     const tg = this.#deps.config.ril ? operands.get("TG") : 0;
     if (tg === 0) return { tg, ttl: 0, num: 0, scale: 0 };
+    const { ds } = this.#deps.config;
     // With 16KB pages there is no level 1 leaf unless addresses have 52 bits (IDR5.DS).
-    const ttl = tg === TG_16K && operands.get("TTL") === 1 ? 0 : operands.get("TTL");
-    return { tg, ttl, num: operands.get("NUM"), scale: operands.get("SCALE") % SCALES };
+    const ttl = tg === TG_16K && operands.get("TTL") === 1 && !ds ? 0 : operands.get("TTL");
+    const scale = ds ? Math.min(operands.get("SCALE"), SCALE_MAX) : operands.get("SCALE") % SCALES;
+    return { tg, ttl, num: operands.get("NUM"), scale };
   }
 
   #address(operands: Operands): TlbiAddress {
     const { hi, lo } = operands.address("Address");
     return { hi, lo, leaf: operands.get("Leaf") === 1, ...this.#range(operands) };
+  }
+
+  #ipa(operands: Operands): TlbiAddress {
+    const address = this.#address(operands);
+    return { ...address, hi: this.#withoutReserved(address.hi) };
+  }
+
+  /** The high half of an IPA or PA operand, as far as this version has its bits. */
+  #withoutReserved(hi: number): number {
+    return hi % 2 ** (ADDRESS_BITS[this.#deps.config.version] - 32);
   }
 
   /** The completion signal of a CMD_SYNC, to be sent when it has been consumed; other commands have none (§4.7.3). */
@@ -195,7 +219,8 @@ export class CommandExecution {
     const signal = operands.get("CS");
     if (signal === SIGNAL_EVENT && config.sev) host.sendEvent();
     if (signal !== SIGNAL_INTERRUPT) return;
-    const { hi, lo } = operands.address("MSIAddress");
+    const { hi: whole, lo } = operands.address("MSIAddress");
+    const hi = this.#withoutReserved(whole);
     if (hi !== 0 || lo !== 0) {
       // The whole field decides; then bits above the output address size are dropped.
       interrupts.message(join64(hi % 2 ** (config.oas - 32), lo), operands.get("MSIData"), "MSI_CMDQ_ABT_ERR");
