@@ -12,9 +12,16 @@ export interface RegisterChoices {
   readonly pairAccess: "both" | "raz-wi";
   /** When CMD_CFGI_* and CMD_TLBI_* take effect: when they are consumed, or with the CMD_SYNC that waits for them. */
   readonly maintenance: "at-once" | "at-sync";
+  /** Equal events close in time share a record where STE.MEV allows it. */
+  readonly eventMerging: boolean;
 }
 
-export const defaultRegisterChoices: RegisterChoices = { unknownReset: "zero", pairAccess: "both", maintenance: "at-once" };
+export const defaultRegisterChoices: RegisterChoices = {
+  unknownReset: "zero",
+  pairAccess: "both",
+  maintenance: "at-once",
+  eventMerging: false,
+};
 
 export const registerChoices: readonly Choice[] = [
   {
@@ -116,10 +123,12 @@ export const registerChoices: readonly Choice[] = [
     why: "all records up to PROD stay valid",
   },
   {
-    id: "event-merging",
-    section: "§3.5.5",
-    options: "equal events close in time may be merged",
-    ours: "never merged",
+    id: "eventMerging",
+    section: "§3.5.5, §7.3.1",
+    options: "equal events close in time may be merged where STE.MEV is 1, and those that need no STE always",
+    ours:
+      "never merged (switchable: an event is merged into the record just before it if software has not consumed that record yet, " +
+      "no more than 1000 ns have passed since it was written, and STE.MEV was 1 for both)",
     why: "each fault is seen",
   },
   {

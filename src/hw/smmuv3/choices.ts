@@ -193,13 +193,6 @@ export const translationChoices: readonly Choice[] = [
     why: "as entries are kept; drops more rather than less",
   },
   {
-    id: "mev",
-    section: "§7.3.1",
-    options: "similar events may be merged where STE.MEV is 1",
-    ours: "never merged",
-    why: "each fault is seen",
-  },
-  {
     id: "alloccfg-without-mtcfg",
     section: "§5.2",
     options: "ALLOCCFG with MTCFG 0: effective or not",

@@ -103,9 +103,10 @@ export interface RegisterView {
 export interface EventSink {
   /**
    * Tries to record an event (32 bytes, 8 words).
+   * @param mayMerge an equal record just before it may stand for it: STE.MEV is 1, or there was no STE yet
    * @returns false if the queue could not take it (disabled, full, in abort): a non-stall event is then lost
    */
-  record(words: Uint32Array): boolean;
+  record(words: Uint32Array, mayMerge?: boolean): boolean;
 }
 
 /** What CMD_CFGI_* do. Over-invalidation is always allowed, under-invalidation never. */

@@ -56,7 +56,7 @@ export class RegisterSide {
     this.#lint = lint;
     this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
-    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint });
+    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint, choices });
     this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
     errors.onAcknowledge = () => this.#commands.process();
@@ -72,6 +72,7 @@ export class RegisterSide {
   reset(): void {
     this.#delays.cancelAll();
     this.#commands.reset();
+    this.events.reset();
     this.#execution.unsynchronised = undefined;
     this.#execution.caches?.forget?.();
     this.registers.reset();
@@ -96,6 +97,7 @@ export class RegisterSide {
     if ((on & SMMUEN) !== 0) this.#lintUnsynchronised("SMMUEN is set");
     const acknowledge = (): void => {
       commit();
+      if ((fields & EVENTQEN) !== 0) this.events.reset();
       if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
       this.#commands.process();
     };
