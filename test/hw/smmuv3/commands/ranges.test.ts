@@ -61,9 +61,7 @@ for (const config of [
           const { error, calls } = runner.run(encode(command, { ...operands }));
           const found = error === 0 ? /"tg".*/u.exec(calls[0] ?? "")?.[0] : `error ${error}, ${calls.length} calls`;
           const expected =
-            due === undefined
-              ? `error ${CERROR_ILL}, 0 calls`
-              : `"tg":${due.tg},"ttl":${due.ttl},"num":${due.num},"scale":${due.scale}})`;
+            due === undefined ? `error ${CERROR_ILL}, 0 calls` : `"tg":${due.tg},"ttl":${due.ttl},"num":${due.num},"scale":${due.scale}})`;
           if (found !== expected) wrong.push(`${JSON.stringify(operands)}: ${found}, expected ${expected}`);
         }
         expect(wrong).toEqual([]);

@@ -86,12 +86,10 @@ export function put(words: number[], [hi, lo]: readonly [number, number], value:
 
 /** The four words of a command with the operands given by name; an address is given as the field's own bits. */
 export function encode(command: CommandRow, operands: Readonly<Record<string, number | bigint>> = {}): number[] {
-  return Object.entries(operands).reduce((words, [name, value]) => put(words, command.fields[name]!, BigInt(value)), [
-    command.opcode,
-    0,
-    0,
-    0,
-  ]);
+  return Object.entries(operands).reduce(
+    (words, [name, value]) => put(words, command.fields[name]!, BigInt(value)),
+    [command.opcode, 0, 0, 0],
+  );
 }
 
 export function commandNamed(name: string): CommandRow {
