@@ -179,6 +179,13 @@ export const translationChoices: readonly Choice[] = [
     why: "simple",
   },
   {
+    id: "tlbi-ttl128",
+    section: "§4.4.1.1",
+    options: "TTL128 1 with a TTL: only entries of 128-bit descriptors have to go",
+    ours: "ignored: entries of that level go, whatever their descriptors",
+    why: "there are no 128-bit descriptors, and dropping more is allowed",
+  },
+  {
     id: "tlbi-range-alignment",
     section: "§4.4.1.1",
     options: "a range whose address is not aligned to the leaf that TTL names: any range",
