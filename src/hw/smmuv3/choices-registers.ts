@@ -14,6 +14,8 @@ export interface RegisterChoices {
   readonly maintenance: "at-once" | "at-sync";
   /** Equal events close in time share a record where STE.MEV allows it. */
   readonly eventMerging: boolean;
+  /** Reserved bits of a command that are not zero. */
+  readonly commandReservedFields: "ignored" | "illegal";
 }
 
 export const defaultRegisterChoices: RegisterChoices = {
@@ -21,6 +23,7 @@ export const defaultRegisterChoices: RegisterChoices = {
   pairAccess: "both",
   maintenance: "at-once",
   eventMerging: false,
+  commandReservedFields: "ignored",
 };
 
 export const registerChoices: readonly Choice[] = [
@@ -146,10 +149,10 @@ export const registerChoices: readonly Choice[] = [
     why: "caches then hold only what transactions brought in",
   },
   {
-    id: "command-reserved-fields",
+    id: "commandReservedFields",
     section: "§4.1.5",
     options: "non-zero reserved fields of a command: CERROR_ILL or ignored",
-    ours: "ignored",
+    ours: "ignored, named by a lint message (switchable to CERROR_ILL)",
     why: "later software on this model goes on working",
   },
   {

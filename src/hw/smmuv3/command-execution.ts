@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
 import { hex, join64 } from "../bits/hex.ts";
+import type { RegisterChoices } from "./choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
+import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
 import type { SmmuConfig } from "./config.ts";
 import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
@@ -24,8 +26,6 @@ const TG_16K = 2;
 /** SCALE has five bits; with IDR5.DS it has six, and values beyond 39 act as 39. */
 const SCALES = 32;
 const SCALE_MAX = 39;
-/** Bits of an IPA or PA operand by minor version; those above are RES0 (§4.1.6). */
-const ADDRESS_BITS = [48, 52, 52, 52, 56] as const;
 
 const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) => name).filter((name) => /^CMD_(CFGI|TLBI)_/.test(name)));
 
@@ -45,6 +45,7 @@ export interface ExecutionDeps {
   readonly registers: RegisterFile;
   readonly interrupts: Interrupts;
   readonly lint: Lint;
+  readonly choices: Pick<RegisterChoices, "commandReservedFields">;
 }
 
 export class CommandExecution {
@@ -55,10 +56,12 @@ export class CommandExecution {
 
   readonly #deps: ExecutionDeps;
   readonly #features: ReadonlySet<SmmuFeature>;
+  readonly #reserved: ReservedCommandBits;
 
   constructor(deps: ExecutionDeps) {
     this.#deps = deps;
     this.#features = implementedFeatures(deps.config);
+    this.#reserved = new ReservedCommandBits(deps.config);
   }
 
   /**
@@ -69,7 +72,7 @@ export class CommandExecution {
     const command = commandOf(words);
     if (command === undefined || !has(this.#features, command.needs)) return undefined;
     const operands = new Operands(command, words);
-    if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
+    if (!command.checks.every((check) => this.#passes(check, operands)) || this.#malformed(operands, words)) return undefined;
     this.#run(operands);
     if (invalidations.has(command.name)) this.unsynchronised = command.name;
     else if (command.name === "CMD_SYNC") {
@@ -77,6 +80,14 @@ export class CommandExecution {
       this.caches!.complete?.();
     }
     return operands;
+  }
+
+  /** Reserved bits that are set make a command malformed, or are ignored: an implementation's choice (§4.1.5). */
+  #malformed({ command }: Operands, words: Uint32Array): boolean {
+    if (!this.#reserved.areSet(command, words)) return false;
+    const { lint, choices } = this.#deps;
+    lint("command-reserved-bits", () => `${command.name} ${Array.from(words, (word) => hex(word, 8)).join(" ")} sets reserved bits`);
+    return choices.commandReservedFields === "illegal";
   }
 
   #passes(check: OperandCheck, operands: Operands): boolean {
@@ -97,8 +108,8 @@ export class CommandExecution {
   #run(operands: Operands): void {
     const { configuration, tlb } = this.caches!;
     const streamId = (): number => operands.get("StreamID");
-    const vmid = (): number => operands.get("VMID");
-    const asid = (): number => operands.get("ASID");
+    const vmid = (): number => this.#tag("VMID", operands, this.#deps.config.vmid16);
+    const asid = (): number => this.#tag("ASID", operands, this.#deps.config.asid16);
     const leaf = (): boolean => operands.get("Leaf") === 1;
     switch (operands.command.name) {
       case "CMD_CFGI_STE":
@@ -158,7 +169,17 @@ export class CommandExecution {
 
   /** Commands of stage 1 compare the VMID only where stage 2 is implemented (§4.4.2). */
   #stage1Vmid(operands: Operands): number {
-    return this.#deps.config.stage2 ? operands.get("VMID") : 0;
+    const { stage2, vmid16 } = this.#deps.config;
+    if (stage2) return this.#tag("VMID", operands, vmid16);
+    this.#inRange("VMID", operands.get("VMID"), operands, 0);
+    return 0;
+  }
+
+  /** An ASID or VMID. One beyond 8 bits where only 8 are implemented matches no entry (§4.4). */
+  #tag(name: string, operands: Operands, wide: boolean): number {
+    const value = operands.get(name);
+    this.#inRange(name, value, operands, wide ? 16 : 8);
+    return value;
   }
 
   /** The low Range + 1 bits of the StreamID do not count (§4.3.2), so they cannot be out of range either. */
@@ -209,7 +230,7 @@ export class CommandExecution {
 
   /** The high half of an IPA or PA operand, as far as this version has its bits. */
   #withoutReserved(hi: number): number {
-    return hi % 2 ** (ADDRESS_BITS[this.#deps.config.version] - 32);
+    return hi % 2 ** (operandAddressBits(this.#deps.config) - 32);
   }
 
   /** The completion signal of a CMD_SYNC, to be sent when it has been consumed; other commands have none (§4.7.3). */

@@ -57,7 +57,7 @@ export class RegisterSide {
     this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
     this.events = new EventQueue({ config, host, registers, errors, interrupts, lint, choices });
-    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
+    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint, choices });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
     errors.onAcknowledge = () => this.#commands.process();
     registers.cr0.onUpdate = (fields, commit) => this.#updateCr0(fields, commit);

@@ -51,64 +51,36 @@ for (const config of CONFIGS) {
 
     test("§7.1: a command of an absent feature is CERROR_ILL whatever its operands", () => {
       const runner = new Runner(config);
+      const wrong: string[] = [];
       for (const command of COMMANDS.filter(({ present }) => !present(config))) {
         for (let bit = 8; bit < 128; bit++) {
           const { error, calls } = runner.run(put([command.opcode, 0, 0, 0], [bit, bit], 1n));
-          expect([command.name, bit, error, calls]).toEqual([command.name, bit, CERROR_ILL, []]);
+          if (error !== CERROR_ILL || calls.length > 0) wrong.push(`${command.name}, bit ${bit}: error ${error}, ${calls.join()}`);
         }
       }
+      expect(wrong).toEqual([]);
     });
 
     for (const command of COMMANDS.filter(({ present }) => present(config))) {
       test(`${command.name}: each operand's illegal values are CERROR_ILL and do nothing, all others are consumed`, () => {
         const runner = new Runner(config);
+        const wrong: string[] = [];
         for (const words of legal(command)) {
           for (const [field, place] of Object.entries(command.fields)) {
             if (field === "TG" || field === "NUM" || field === "SCALE" || field === "TTL") continue;
             for (const value of values(place)) {
               const { error, calls } = runner.run(put(words, place, value));
               const illegal = refused(field, value);
-              expect([field, value, error]).toEqual([field, value, illegal ? CERROR_ILL : 0]);
-              if (illegal) expect(calls).toEqual([]);
+              if (error !== (illegal ? CERROR_ILL : 0)) wrong.push(`${field} ${value}: error ${error}`);
+              if (illegal && calls.length > 0) wrong.push(`${field} ${value}: refused, but has done ${calls.join()}`);
             }
           }
         }
-      });
-
-      test(`${command.name}: choice command-reserved-fields: each reserved bit is ignored`, () => {
-        const runner = new Runner(config);
-        const defined = Object.values(command.fields);
-        for (const words of legal(command)) {
-          const plain = runner.run(words);
-          for (let bit = 8; bit < 128; bit++) {
-            if (defined.some(([hi, lo]) => bit >= lo && bit <= hi)) continue;
-            expect([bit, runner.run(put(words, [bit, bit], 1n))]).toEqual([bit, plain]);
-          }
-        }
+        expect(wrong).toEqual([]);
       });
     }
   });
 }
-
-describe("§4.1.6: bits of an IPA that the version has not got are reserved", () => {
-  const s2Ipa = COMMANDS.find(({ name }) => name === "TLBI_S2_IPA")!;
-  for (const [version, bits] of [
-    [0, 48],
-    [1, 52],
-    [2, 52],
-    [3, 52],
-    [4, 56],
-  ] as const) {
-    test(`v3.${version}: Address[55:${bits}] is ignored, the bit below is not`, () => {
-      const runner = new Runner({ ...max, version });
-      const plain = runner.run(encode(s2Ipa, { Address: 5n }));
-      for (let bit = bits; bit <= 55; bit++) {
-        expect([bit, runner.run(encode(s2Ipa, { Address: 5n | (1n << BigInt(bit - 12)) }))]).toEqual([bit, plain]);
-      }
-      expect(runner.run(encode(s2Ipa, { Address: 5n | (1n << BigInt(bits - 13)) }))).not.toEqual(plain);
-    });
-  }
-});
 
 test("§7.1: CERROR_ATC_INV_SYNC never comes without ATS: a CMD_SYNC after every other command is consumed", () => {
   const runner = new Runner(max);

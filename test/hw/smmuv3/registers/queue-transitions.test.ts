@@ -165,7 +165,10 @@ describe("CMD_SYNC", () => {
   test("§4.7.3: when the SEV of a CMD_SYNC comes, CONS is past it", () => {
     const bench = new Bench();
     const seen: number[] = [];
-    Object.defineProperty(bench, "wakeEvents", { get: () => 0, set: () => seen.push(bench.r32(at.CMDQ_CONS)) });
+    const notice = (): void => {
+      seen.push(bench.r32(at.CMDQ_CONS));
+    };
+    Object.defineProperty(bench, "wakeEvents", { get: () => 0, set: notice });
     bench.startCommands(3);
     bench.submit(command.nsnhAll, command.sync(2));
     bench.settle();
