@@ -127,6 +127,7 @@ export interface TlbiAddress {
   readonly leaf: boolean;
   /** 0: one address, no hints. 1 4 KiB, 2 16 KiB, 3 64 KiB. */
   readonly tg: number;
+  /** 0: any level. Reserved values have become what they act as. */
   readonly ttl: number;
   readonly num: number;
   readonly scale: number;

@@ -30,7 +30,7 @@ export class TlbiRange {
   set(address: TlbiAddress, virtual: boolean): this {
     this.leaf = address.leaf;
     this.granule = tlbiGranule(address.tg);
-    this.level = this.granule === 0 || (this.granule === 14 && address.ttl === 1) ? 0 : address.ttl;
+    this.level = this.granule === 0 ? 0 : address.ttl;
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
     this.startLo = (address.lo & ~0xfff) >>> 0;
     // The last byte, in halves: with IDR5.DS a range has up to 2^60 bytes.

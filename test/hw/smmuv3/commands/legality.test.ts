@@ -7,7 +7,7 @@ import { COMMANDS, type CommandRow, encode, put, STALL_COMMANDS } from "./table.
 
 const CERROR_ILL = 1;
 const { max } = profiles;
-const old = { version: 0, xnx: false, fwb: false, ptwnnc: false, e0pd: false, ril: false, bbml: 0 } as const;
+const old = { version: 0, ds: false, xnx: false, fwb: false, ptwnnc: false, e0pd: false, ril: false, bbml: 0 } as const;
 const CONFIGS: readonly SmmuConfig[] = [
   max,
   { ...max, ...old, name: "stage-1-only", stage2: false, hyp: false },

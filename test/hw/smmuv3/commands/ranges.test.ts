@@ -47,7 +47,7 @@ const BY_ADDRESS: readonly CommandRow[] = COMMANDS.filter(
 
 for (const config of [
   max,
-  { ...max, name: "max with DS", ds: true },
+  { ...max, name: "max without DS", ds: false },
   profiles["linux-typical"],
   { ...max, name: "no RIL", version: 1, ril: false, fwb: false, bbml: 0, e0pd: false, ptwnnc: false } as SmmuConfig,
 ]) {

@@ -7,10 +7,10 @@ import { COMMANDS, type CommandRow, commandNamed, encode, put } from "./table.ts
 
 const CERROR_ILL = 1;
 const { max } = profiles;
-const older = { fwb: false, ptwnnc: false, e0pd: false, bbml: 0 } as const;
+const older = { ds: false, fwb: false, ptwnnc: false, e0pd: false, bbml: 0 } as const;
 const CONFIGS: readonly SmmuConfig[] = [
   max,
-  { ...max, name: "with DS", ds: true },
+  { ...max, name: "without DS", ds: false },
   { ...max, ...older, name: "v3.0 without RIL", version: 0, ril: false },
   { ...max, name: "v3.4", version: 4 },
 ];

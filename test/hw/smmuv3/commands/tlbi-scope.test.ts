@@ -81,7 +81,7 @@ function goes(tlbi: Tlbi, entry: Entry, e2h: boolean): boolean {
   }
 }
 
-const BASE = 0x12_4000_0000;
+const BASE = 2 ** 39;
 const LEAVES: readonly (readonly [granule: 12 | 14 | 16, level: number])[] = [
   [12, 3],
   [12, 2],
@@ -90,7 +90,14 @@ const LEAVES: readonly (readonly [granule: 12 | 14 | 16, level: number])[] = [
   [14, 2],
   [16, 3],
   [16, 2],
+  // With LPA2 (IDR5.DS) 16K tables have blocks at level 1, and 4K tables at level 0, which no TTL names.
+  [14, 1],
+  [12, 0],
 ];
+
+function needsLpa2(granule: number, level: number): boolean {
+  return level === 0 || (granule === 14 && level === 1);
+}
 
 function leafSize(granule: number, level: number): number {
   return 2 ** (granule + (3 - level) * (granule - 3));
@@ -127,7 +134,7 @@ function entries(e2h: boolean): Entry[] {
   return all;
 }
 
-const PA = 0x40_0000_0000;
+const PA = 2 ** 40;
 const OFFSET = 0x1234;
 
 /** A machine with one stream, whose translation is the entry. */
@@ -141,14 +148,15 @@ class Scope {
     const { machine } = this;
     const { kind, granule, level, size, world, vmid, asid, global } = entry;
     const STRW = world === "EL1" ? 0 : 2;
+    const ds = needsLpa2(granule, level);
     const fields = { S2VMID: vmid, ...(kind === "stage1" ? { STRW } : {}) };
     if (kind === "stage2") {
-      const table = machine.pageTable({ stage: 2, granule, inputBits: 42 });
+      const table = machine.pageTable({ stage: 2, granule, inputBits: 42, ds });
       table.map(BASE, PA, size, {}, level);
       machine.streams.write(0, stage2Ste(table, fields));
       return;
     }
-    const table = machine.pageTable({ granule });
+    const table = machine.pageTable({ granule, ds });
     table.map(BASE, PA, size, { nG: global ? 0 : 1 }, level);
     const cd = machine.place(stage1Cd({ ttb0: table }, { ASID: asid }), 4096);
     if (kind === "stage1") {
@@ -205,10 +213,10 @@ function commands(): Tlbi[] {
       BASE + 20 * MIB,
       BASE + 300 * MIB,
       BASE + GIB,
+      BASE + 20 * GIB,
       BASE - 4 * KIB,
     ].map((address) => ({ address })),
-    // TG 16K with TTL 1 is reserved.
-    ...[1, 2, 3].flatMap((TG) => [1, 2, 3].filter((TTL) => TG !== 2 || TTL !== 1).map((TTL) => ({ address: BASE, TG, TTL }))),
+    ...[1, 2, 3].flatMap((TG) => [1, 2, 3].map((TTL) => ({ address: BASE, TG, TTL }))),
     ...[1, 2, 3].map((TG) => ({ address: BASE, TG, NUM: 1 })),
     ...[1, 2, 3].map((TG) => ({ address: BASE - 4 * MIB, TG, NUM: 0, SCALE: 6 })),
     { address: BASE - 4 * MIB, TG: 1, NUM: 0, SCALE: 10 },
