@@ -153,6 +153,6 @@ export class PhysicalMemory {
   clear(): void {
     this.#chunks.clear();
     this.#recentIndex.fill(-1);
-    this.#recent.fill(ZERO_CHUNK);
+    for (let place = 0; place < RECENT; place++) this.#recent[place] = ZERO_CHUNK;
   }
 }

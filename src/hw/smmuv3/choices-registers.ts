@@ -14,6 +14,10 @@ export interface RegisterChoices {
   readonly maintenance: "at-once" | "at-sync";
   /** v3.0 and v3.1 only: guarded writes and changes of fields in transition. */
   readonly earlyMistakes: "ignored" | "taken";
+  /** Equal events close in time share a record where STE.MEV allows it. */
+  readonly eventMerging: boolean;
+  /** Reserved bits of a command that are not zero. */
+  readonly commandReservedFields: "ignored" | "illegal";
 }
 
 export const defaultRegisterChoices: RegisterChoices = {
@@ -21,6 +25,8 @@ export const defaultRegisterChoices: RegisterChoices = {
   pairAccess: "both",
   maintenance: "at-once",
   earlyMistakes: "ignored",
+  eventMerging: false,
+  commandReservedFields: "ignored",
 };
 
 export const registerChoices: readonly Choice[] = [
@@ -167,10 +173,12 @@ export const registerChoices: readonly Choice[] = [
     why: "all records up to PROD stay valid",
   },
   {
-    id: "event-merging",
-    section: "§3.5.5",
-    options: "equal events close in time may be merged",
-    ours: "never merged",
+    id: "eventMerging",
+    section: "§3.5.5, §7.3.1",
+    options: "equal events close in time may be merged where STE.MEV is 1, and those that need no STE always",
+    ours:
+      "never merged (switchable: an event is merged into the record just before it if software has not consumed that record yet, " +
+      "no more than 1000 ns have passed since it was written, and STE.MEV was 1 for both)",
     why: "each fault is seen",
   },
   {
@@ -188,10 +196,10 @@ export const registerChoices: readonly Choice[] = [
     why: "caches then hold only what transactions brought in",
   },
   {
-    id: "command-reserved-fields",
+    id: "commandReservedFields",
     section: "§4.1.5",
     options: "non-zero reserved fields of a command: CERROR_ILL or ignored",
-    ours: "ignored",
+    ours: "ignored, named by a lint message (switchable to CERROR_ILL)",
     why: "later software on this model goes on working",
   },
   {

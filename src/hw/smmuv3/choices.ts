@@ -118,8 +118,8 @@ export const translationChoices: readonly Choice[] = [
     id: "walk-cache",
     section: "§3.17",
     options: "table descriptors may be cached",
-    ours: "never",
-    why: "each walk reads memory; Leaf hints of TLBI then make no difference",
+    ours: "as many of either stage as the configuration says, stage-1 tables of nested streams by their intermediate address",
+    why: "a TLBI with Leaf 1 where a table was changed shows",
   },
   {
     id: "caching-of-faults",
@@ -193,6 +193,13 @@ export const translationChoices: readonly Choice[] = [
     why: "simple",
   },
   {
+    id: "tlbi-ttl128",
+    section: "§4.4.1.1",
+    options: "TTL128 1 with a TTL: only entries of 128-bit descriptors have to go",
+    ours: "ignored: entries of that level go, whatever their descriptors",
+    why: "there are no 128-bit descriptors, and dropping more is allowed",
+  },
+  {
     id: "tlbi-range-alignment",
     section: "§4.4.1.1",
     options: "a range whose address is not aligned to the leaf that TTL names: any range",
@@ -205,13 +212,6 @@ export const translationChoices: readonly Choice[] = [
     options: "bits [63:56] of a VA operand under TBI",
     ours: "compared as copies of bit 55",
     why: "as entries are kept; drops more rather than less",
-  },
-  {
-    id: "mev",
-    section: "§7.3.1",
-    options: "similar events may be merged where STE.MEV is 1",
-    ours: "never merged",
-    why: "each fault is seen",
   },
   {
     id: "alloccfg-without-mtcfg",

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
 import { hex, join64 } from "../bits/hex.ts";
+import type { RegisterChoices } from "./choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
+import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
 import type { SmmuConfig } from "./config.ts";
 import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
@@ -22,8 +24,9 @@ const SIGNAL_EVENT = 2;
 const CS_RESERVED = 3;
 const RESP_RESERVED = 3;
 const TG_16K = 2;
-/** SCALE has five bits: IDR5.DS is 0. */
+/** SCALE has five bits; with IDR5.DS it has six, and values beyond 39 act as 39. */
 const SCALES = 32;
+const SCALE_MAX = 39;
 
 const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) => name).filter((name) => /^CMD_(CFGI|TLBI)_/.test(name)));
 
@@ -45,6 +48,7 @@ export interface ExecutionDeps {
   readonly registers: RegisterFile;
   readonly interrupts: Interrupts;
   readonly lint: Lint;
+  readonly choices: Pick<RegisterChoices, "commandReservedFields">;
 }
 
 export class CommandExecution {
@@ -57,10 +61,12 @@ export class CommandExecution {
   #hasInvalidated = false;
   readonly #deps: ExecutionDeps;
   readonly #features: ReadonlySet<SmmuFeature>;
+  readonly #reserved: ReservedCommandBits;
 
   constructor(deps: ExecutionDeps) {
     this.#deps = deps;
     this.#features = implementedFeatures(deps.config);
+    this.#reserved = new ReservedCommandBits(deps.config);
   }
 
   /**
@@ -71,7 +77,7 @@ export class CommandExecution {
     const command = commandOf(words);
     if (command === undefined || !has(this.#features, command.needs)) return undefined;
     const operands = new Operands(command, words);
-    if (!command.checks.every((check) => this.#passes(check, operands))) return undefined;
+    if (!command.checks.every((check) => this.#passes(check, operands)) || this.#malformed(operands, words)) return undefined;
     this.#run(operands);
     if (invalidations.has(command.name)) {
       this.unsynchronised = command.name;
@@ -95,6 +101,14 @@ export class CommandExecution {
     return this.#hasInvalidated && (this.caches?.empty() ?? false);
   }
 
+  /** Reserved bits that are set make a command malformed, or are ignored: an implementation's choice (§4.1.5). */
+  #malformed({ command }: Operands, words: Uint32Array): boolean {
+    if (!this.#reserved.areSet(command, words)) return false;
+    const { lint, choices } = this.#deps;
+    lint("command-reserved-bits", () => `${command.name} ${Array.from(words, (word) => hex(word, 8)).join(" ")} sets reserved bits`);
+    return choices.commandReservedFields === "illegal";
+  }
+
   #passes(check: OperandCheck, operands: Operands): boolean {
     switch (check) {
       case "SSec":
@@ -113,8 +127,8 @@ export class CommandExecution {
   #run(operands: Operands): void {
     const { configuration, tlb } = this.caches!;
     const streamId = (): number => operands.get("StreamID");
-    const vmid = (): number => operands.get("VMID");
-    const asid = (): number => operands.get("ASID");
+    const vmid = (): number => this.#tag("VMID", operands, this.#deps.config.vmid16);
+    const asid = (): number => this.#tag("ASID", operands, this.#deps.config.asid16);
     const leaf = (): boolean => operands.get("Leaf") === 1;
     switch (operands.command.name) {
       case "CMD_CFGI_STE":
@@ -122,7 +136,7 @@ export class CommandExecution {
         break;
       case "CMD_CFGI_STE_RANGE":
         if (operands.get("Range") === ALL_STREAMS) configuration.invalidateAll();
-        else if (this.#streamInRange(operands)) configuration.invalidateSteRange(streamId(), operands.get("Range"));
+        else this.#invalidateSteRange(operands);
         break;
       case "CMD_CFGI_CD":
         if (this.#streamInRange(operands) && this.#substreamInRange(operands)) {
@@ -161,7 +175,7 @@ export class CommandExecution {
         tlb.s12Vmall(vmid());
         break;
       case "CMD_TLBI_S2_IPA":
-        tlb.s2Ipa(vmid(), this.#address(operands, this.#physical(operands, "Address")));
+        tlb.s2Ipa(vmid(), this.#ipa(operands));
         break;
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
@@ -174,19 +188,38 @@ export class CommandExecution {
 
   /** Commands of stage 1 compare the VMID only where stage 2 is implemented (§4.4.2). */
   #stage1Vmid(operands: Operands): number {
-    return this.#deps.config.stage2 ? operands.get("VMID") : 0;
+    const { stage2, vmid16 } = this.#deps.config;
+    if (stage2) return this.#tag("VMID", operands, vmid16);
+    this.#inRange("VMID", operands.get("VMID"), operands, 0);
+    return 0;
+  }
+
+  /** An ASID or VMID. One beyond 8 bits where only 8 are implemented matches no entry (§4.4). */
+  #tag(name: string, operands: Operands, wide: boolean): number {
+    const value = operands.get(name);
+    this.#inRange(name, value, operands, wide ? 16 : 8);
+    return value;
+  }
+
+  /** The low Range + 1 bits of the StreamID do not count (§4.3.2), so they cannot be out of range either. */
+  #invalidateSteRange(operands: Operands): void {
+    const range = operands.get("Range");
+    const span = 2 ** (range + 1);
+    const first = Math.floor(operands.get("StreamID") / span) * span;
+    if (this.#inRange("StreamID", first, operands, this.#deps.config.sidSize)) {
+      this.caches!.configuration.invalidateSteRange(operands.get("StreamID"), range);
+    }
   }
 
   #streamInRange(operands: Operands): boolean {
-    return this.#inRange("StreamID", operands, this.#deps.config.sidSize);
+    return this.#inRange("StreamID", operands.get("StreamID"), operands, this.#deps.config.sidSize);
   }
 
   #substreamInRange(operands: Operands): boolean {
-    return this.#inRange("SubstreamID", operands, this.#deps.config.ssidSize);
+    return this.#inRange("SubstreamID", operands.get("SubstreamID"), operands, this.#deps.config.ssidSize);
   }
 
-  #inRange(name: string, operands: Operands, bits: number): boolean {
-    const value = operands.get(name);
+  #inRange(name: string, value: number, operands: Operands, bits: number): boolean {
     if (value < 2 ** bits) return true;
     const { name: command } = operands.command;
     this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`);
@@ -197,20 +230,26 @@ export class CommandExecution {
   #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "num" | "scale"> {
     const tg = this.#deps.config.ril ? operands.get("TG") : 0;
     if (tg === 0) return { tg, ttl: 0, num: 0, scale: 0 };
+    const { ds } = this.#deps.config;
     // With 16KB pages there is no level 1 leaf unless addresses have 52 bits (IDR5.DS).
-    const ttl = tg === TG_16K && operands.get("TTL") === 1 ? 0 : operands.get("TTL");
-    return { tg, ttl, num: operands.get("NUM"), scale: operands.get("SCALE") % SCALES };
+    const ttl = tg === TG_16K && operands.get("TTL") === 1 && !ds ? 0 : operands.get("TTL");
+    const scale = ds ? Math.min(operands.get("SCALE"), SCALE_MAX) : operands.get("SCALE") % SCALES;
+    return { tg, ttl, num: operands.get("NUM"), scale };
   }
 
-  /** Physical and intermediate addresses have 48 bits in v3.0, 52 up to v3.3; the bits above are RES0 (§4.1.6). */
-  #physical(operands: Operands, name: string): { readonly hi: number; readonly lo: number } {
-    const { hi, lo } = operands.address(name);
-    const { version } = this.#deps.config;
-    return { hi: hi % 2 ** (version === 0 ? 16 : version < 4 ? 20 : 24), lo };
-  }
-
-  #address(operands: Operands, { hi, lo } = operands.address("Address")): TlbiAddress {
+  #address(operands: Operands): TlbiAddress {
+    const { hi, lo } = operands.address("Address");
     return { hi, lo, leaf: operands.get("Leaf") === 1, ...this.#range(operands) };
+  }
+
+  #ipa(operands: Operands): TlbiAddress {
+    const address = this.#address(operands);
+    return { ...address, hi: this.#withoutReserved(address.hi) };
+  }
+
+  /** The high half of an IPA or PA operand, as far as this version has its bits. */
+  #withoutReserved(hi: number): number {
+    return hi % 2 ** (operandAddressBits(this.#deps.config) - 32);
   }
 
   /** The completion signal of a CMD_SYNC, to be sent when it has been consumed; other commands have none (§4.7.3). */
@@ -220,7 +259,8 @@ export class CommandExecution {
     const signal = operands.get("CS");
     if (signal === SIGNAL_EVENT && config.sev) host.sendEvent();
     if (signal !== SIGNAL_INTERRUPT) return;
-    const { hi, lo } = this.#physical(operands, "MSIAddress");
+    const { hi: whole, lo } = operands.address("MSIAddress");
+    const hi = this.#withoutReserved(whole);
     if (hi !== 0 || lo !== 0) {
       // The whole field decides; then bits above the output address size are dropped.
       const target = join64(hi % 2 ** (config.oas - 32), lo);

@@ -103,8 +103,14 @@ export class CommandQueue {
   /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
   process(): void {
     this.#checkIndexes();
+    const { host, delays, config, registers } = this.#deps;
+    // Commands that take no time may have MSIs that move PROD: time passes before those are looked at, or it never would.
+    let left = this.#queue.used;
     while (!this.#busy && this.#mayConsume()) {
-      const { host, delays, config, registers } = this.#deps;
+      if (left-- === 0) {
+        delays.after(1, () => this.process());
+        return;
+      }
       const address = this.#queue.entryAddress(this.#queue.cons);
       if (host.load("cmdq", address, this.#command, ENTRY_WORDS, undefined, registers.queueAttributes(BASE, false)) !== BusStatus.ok) {
         this.#fail(CommandError.abort);

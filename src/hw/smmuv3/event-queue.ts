@@ -2,7 +2,9 @@
 /** The Event queue: records written to memory, overflow, aborts of its writes (IHI 0070 §7.2, §7.4). */
 import { BusStatus } from "../memory/system-bus.ts";
 import { CircularQueue } from "./circular-queue.ts";
+import type { RegisterChoices } from "./choices-registers.ts";
 import type { SmmuConfig } from "./config.ts";
+import { EventMerging } from "./event-merging.ts";
 import type { GlobalErrors } from "./gerror.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
@@ -26,14 +28,17 @@ export interface EventQueueDeps {
   readonly errors: GlobalErrors;
   readonly interrupts: Interrupts;
   readonly lint: Lint;
+  readonly choices: Pick<RegisterChoices, "eventMerging">;
 }
 
 export class EventQueue implements EventSink {
   readonly #deps: EventQueueDeps;
   readonly #queue: CircularQueue;
+  readonly #merging: EventMerging | undefined;
 
   constructor(deps: EventQueueDeps) {
     this.#deps = deps;
+    this.#merging = deps.choices.eventMerging ? new EventMerging() : undefined;
     const { config, registers, lint } = deps;
     const at = {
       name: "EVENTQ",
@@ -49,27 +54,36 @@ export class EventQueue implements EventSink {
     registers.onWrite(CONS, () => this.#checkIndexes());
   }
 
+  /** Hardware reset, or the queue is switched on or off: no earlier record stands for what comes. */
+  reset(): void {
+    this.#merging?.forget();
+  }
+
   get #enabled(): boolean {
     return (this.#deps.registers.get(CR0ACK) & EVENTQEN) !== 0;
   }
 
   /** Non-stall records only: a record that cannot be written now is lost. */
-  record(words: Uint32Array): boolean {
+  record(words: Uint32Array, mayMerge: boolean = false): boolean {
     const { errors, host, interrupts, registers } = this.#deps;
     if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR") || errors.serviceFailed) return false;
     const queue = this.#queue;
+    const youngest = (queue.prod - 1) & queue.indexMask;
+    if (queue.used > 0 && queue.consistent && this.#merging?.covers(words, youngest, mayMerge, host.now())) return true;
     if (queue.used >= queue.capacity) {
       this.#checkIndexes();
       this.#overflow();
       return false;
     }
     const wasEmpty = queue.used === 0;
+    const index = queue.prod;
     const attributes = registers.queueAttributes(BASE, true);
     if (host.store("eventq", queue.entryAddress(queue.prod), words, RECORD_WORDS, attributes) !== BusStatus.ok) {
       errors.raise("EVENTQ_ABT_ERR");
       return false;
     }
     queue.advance("prod");
+    this.#merging?.written(words, index, mayMerge, host.now());
     if (wasEmpty) interrupts.signal("eventq");
     return true;
   }

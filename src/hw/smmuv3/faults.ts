@@ -5,7 +5,7 @@
 import type { TraceSink } from "../../sim/index.ts";
 import { fieldNamed, setField } from "../bits/fields.ts";
 import { high32, low32 } from "../bits/hex.ts";
-import { type EventField, EventNumber, EVENTS, type EventSpec, FaultClass } from "./spec/events.ts";
+import { type EventField, EventNumber, EVENTS, type EventSpec, eventsMergedWithoutSte, FaultClass } from "./spec/events.ts";
 import { type EventSink, Outcome, type SmmuEvents, type Transaction } from "./ports.ts";
 import { describeEvent } from "./tables/events.ts";
 
@@ -23,6 +23,8 @@ export class Fault {
   substreamId = 0;
   /** Ends with an abort and is recorded whatever CD.A, CD.R and STE.S2R say. */
   forced = false;
+  /** STE.MEV, once the STE is known. */
+  mayMerge = false;
 
   /** A fault without further data. @returns true, so that a step can report and leave in one statement */
   raise(event: EventNumber): true {
@@ -97,7 +99,7 @@ export class FaultReporter {
     const governed = spec.translationRelated && !fault.forced;
     if (recordable && (!governed || model.record)) {
       encodeFault(this.#words, spec, tx, fault, access, this.#oasBits);
-      tx.recorded = this.#events.record(this.#words);
+      tx.recorded = this.#events.record(this.#words, fault.mayMerge || eventsMergedWithoutSte.has(spec.number));
       if (this.#trace.wants("smmu.event")) {
         this.#trace.emit("smmu.event", { words: [...this.#words], recorded: tx.recorded, text: describeEvent(this.#words) });
       }

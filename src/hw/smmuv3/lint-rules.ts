@@ -46,7 +46,8 @@ export const lintRules = [
     section: "§3.5.1",
     text: "a command is all zeros: software has put its commands elsewhere, as when the queue's base lost low bits to alignment",
   },
-  { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID or SubstreamID operand is beyond what is implemented" },
+  { id: "command-reserved-bits", section: "§4.1.5", text: "reserved bits of a command are set" },
+  { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID, SubstreamID, ASID or VMID operand is beyond what is implemented" },
   {
     id: "cmd-sync-missing",
     section: "§4.7.3",

@@ -112,9 +112,10 @@ export interface RegisterView {
 export interface EventSink {
   /**
    * Tries to record an event (32 bytes, 8 words).
+   * @param mayMerge an equal record just before it may stand for it: STE.MEV is 1, or there was no STE yet
    * @returns false if the queue could not take it (disabled, full, in abort): a non-stall event is then lost
    */
-  record(words: Uint32Array): boolean;
+  record(words: Uint32Array, mayMerge?: boolean): boolean;
 }
 
 /** What CMD_CFGI_* do. Over-invalidation is always allowed, under-invalidation never. */
@@ -135,6 +136,7 @@ export interface TlbiAddress {
   readonly leaf: boolean;
   /** 0: one address, no hints. 1 4 KiB, 2 16 KiB, 3 64 KiB. */
   readonly tg: number;
+  /** 0: any level. Reserved values have become what they act as. */
   readonly ttl: number;
   readonly num: number;
   readonly scale: number;

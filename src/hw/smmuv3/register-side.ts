@@ -57,8 +57,8 @@ export class RegisterSide {
     this.#lint = lint;
     this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
-    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint });
-    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
+    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint, choices });
+    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint, choices });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
     errors.onAcknowledge = () => this.#commands.process();
     if (config.dormhint) registers.onRead(offsetOf("STATUSR"), () => (this.#execution.dormant ? DORMANT : 0));
@@ -74,6 +74,7 @@ export class RegisterSide {
   reset(): void {
     this.#delays.cancelAll();
     this.#commands.reset();
+    this.events.reset();
     this.#execution.reset();
     this.#errors.reset();
     this.registers.reset();
@@ -107,6 +108,7 @@ export class RegisterSide {
     if ((on & SMMUEN) !== 0) this.#lintUnsynchronised("SMMUEN is set");
     const acknowledge = (): void => {
       commit();
+      if ((fields & EVENTQEN) !== 0) this.events.reset();
       if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
       this.#commands.process();
     };

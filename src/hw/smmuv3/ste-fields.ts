@@ -16,6 +16,7 @@ export class SteFields {
   readonly S1CDMax: number;
   readonly S1DSS: number;
   readonly S2FWB: number;
+  readonly MEV: number;
   readonly S1STALLD: number;
   readonly STRW: number;
   readonly MemAttr: number;
@@ -50,6 +51,7 @@ export class SteFields {
     this.S1CDMax = take(words, "S1CDMax");
     this.S1DSS = take(words, "S1DSS");
     this.S2FWB = take(words, "S2FWB");
+    this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
     this.STRW = take(words, "STRW");
     this.MemAttr = take(words, "MemAttr");

@@ -188,6 +188,7 @@ export class Translator {
     const stream = this.#streams.find(tx.streamId);
     if (stream === undefined) return this.#failConfiguration(tx);
     const { ste } = stream;
+    this.#fault.mayMerge = ste.fields.MEV === 1;
     // 3.6
     if (ste.broken !== undefined) {
       this.#fault.raise(EventNumber.C_BAD_STE);

@@ -40,7 +40,7 @@ export const STE: Structure = {
     { name: "CONT", hi: 80, lo: 77, applies: "ignored", meaning: "hint: aligned block of 2^CONT equal STEs" },
     { name: "DCP", hi: 81, lo: 81, applies: "ignored", meaning: "directed cache prefetch allowed", absent: "directed cache prefetch" },
     { name: "PPAR", hi: 82, lo: 82, applies: "ignored", meaning: "PRI auto-responses carry the PASID", absent: "PRI" },
-    { name: "MEV", hi: 83, lo: 83, applies: "ignored", meaning: "similar fault events may be merged" },
+    { name: "MEV", hi: 83, lo: 83, applies: "ignored", meaning: "similar fault events may be merged (choice eventMerging)" },
     { name: "SW_RESERVED", hi: 87, lo: 84, applies: "ignored", meaning: "for software" },
     { name: "S1PIE", hi: 88, lo: 88, applies: "ignored", meaning: "stage-1 permission indirection allowed", absent: "S1PI" },
     { name: "S2FWB", hi: 89, lo: 89, applies: "s2", meaning: "stage-2 MemAttr has the forced write-back encoding" },

@@ -93,6 +93,18 @@ export const commandCases: readonly Case[] = [
     },
   },
   {
+    rule: "command-reserved-bits",
+    what: "CMD_TLBI_NH_VA with a level hint and no granule",
+    wrong: (d) => {
+      running(d);
+      d.issue(buildCommand("CMD_TLBI_NH_VA", { TTL: 3 }), SYNC);
+    },
+    right: (d) => {
+      running(d);
+      d.issue(buildCommand("CMD_TLBI_NH_VA", { TTL: 3, TG: 1 }), SYNC);
+    },
+  },
+  {
     rule: "operand-out-of-range",
     what: "CMD_CFGI_STE for a StreamID beyond SIDSIZE",
     wrong: (d) => {

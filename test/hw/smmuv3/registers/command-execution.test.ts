@@ -18,6 +18,7 @@ const stage1Only: SmmuConfig = {
   bbml: 0,
 };
 const stage2Only: SmmuConfig = { ...max, name: "stage-2-only", stage1: false, hyp: false, had: false };
+const withoutDs: SmmuConfig = { ...max, name: "without-ds", ds: false };
 const noHyp: SmmuConfig = { ...max, name: "no-hyp", version: 1, hyp: false, e0pd: false, ptwnnc: false };
 
 const SECURE = 1 << 10;
@@ -162,14 +163,14 @@ describe("TLB invalidation", () => {
   });
 
   test("IHI 0070 §4.4.1.1: without IDR5.DS, TG 16KB with TTL 1 acts as TTL 0", () => {
-    expect(ranged(2, 1, 0, 0)).toBe("ILL");
-    expect(ranged(2, 1, 1, 0)).toEqual([
+    expect(ranged(2, 1, 0, 0, withoutDs)).toBe("ILL");
+    expect(ranged(2, 1, 1, 0, withoutDs)).toEqual([
       `nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 2, ttl: 0, num: 1, scale: 0 })})`,
     ]);
   });
 
   test("IHI 0070 §4.4.1.1: without IDR5.DS, bit 25 is not part of SCALE", () => {
-    expect(ranged(1, 0, 0, 32)).toBe("ILL");
+    expect(ranged(1, 0, 0, 32, withoutDs)).toBe("ILL");
   });
 
   test("IHI 0070 §4.4.1.1: with TG 0 the other range fields are RES0: one address, no hint", () => {

@@ -123,7 +123,7 @@ test("TLBI ranges overlap as 64-bit arithmetic says", () => {
       fc.integer({ min: 12, max: 43 }),
       fc.nat(3),
       fc.nat(31),
-      fc.nat(31),
+      fc.nat(39),
       fc.boolean(),
       (hi, lo, ehi, elo, size, tg, num, scale, near) => {
         const range = new TlbiRange().set({ hi, lo, leaf: true, tg, ttl: 0, num, scale }, false);
