@@ -13,6 +13,7 @@ const PER_CHUNK = 1 / CHUNK_SIZE;
 const PAGE_SIZE = 4096;
 /** A power of two. */
 const RECENT = 64;
+const FEW = 64;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
@@ -106,23 +107,23 @@ export class PhysicalMemory {
     for (let i = 0; i < count; i++) this.write32(address + 4 * i, words[i]!);
   }
 
-  /** Fills `out` from memory. Any address, any length. */
-  readBytes(address: number, out: Uint8Array): void {
-    for (let done = 0; done < out.length;) {
+  /** Fills `length` bytes of `out` from `start` on from memory. Any address, any length. */
+  readBytes(address: number, out: Uint8Array, start: number = 0, length: number = out.length - start): void {
+    for (let done = 0; done < length;) {
       const offset = (address + done) & CHUNK_MASK;
-      const length = Math.min(out.length - done, CHUNK_SIZE - offset);
-      out.set(this.#read(address + done).bytes.subarray(offset, offset + length), done);
-      done += length;
+      const part = Math.min(length - done, CHUNK_SIZE - offset);
+      copy(this.#read(address + done).bytes, offset, out, start + done, part);
+      done += part;
     }
   }
 
-  /** Writes all of `bytes`. Any address, any length. */
-  writeBytes(address: number, bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) {
+  /** Writes `length` bytes of `bytes` from `start` on. Any address, any length. */
+  writeBytes(address: number, bytes: Uint8Array, start: number = 0, length: number = bytes.length - start): void {
+    for (let done = 0; done < length;) {
       const offset = (address + done) & CHUNK_MASK;
-      const length = Math.min(bytes.length - done, CHUNK_SIZE - offset);
-      this.#write(address + done).bytes.set(bytes.subarray(done, done + length), offset);
-      done += length;
+      const part = Math.min(length - done, CHUNK_SIZE - offset);
+      copy(bytes, start + done, this.#write(address + done).bytes, offset, part);
+      done += part;
     }
   }
 
@@ -155,4 +156,10 @@ export class PhysicalMemory {
     this.#recentIndex.fill(-1);
     for (let place = 0; place < RECENT; place++) this.#recent[place] = ZERO_CHUNK;
   }
+}
+
+/** Copies bytes: a few by a loop, for a view of a part costs more than they do. */
+function copy(from: Uint8Array, fromIndex: number, to: Uint8Array, toIndex: number, length: number): void {
+  if (length <= FEW) for (let i = 0; i < length; i++) to[toIndex + i] = from[fromIndex + i]!;
+  else to.set(fromIndex === 0 && length === from.length ? from : from.subarray(fromIndex, fromIndex + length), toIndex);
 }
