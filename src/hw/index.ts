@@ -16,6 +16,7 @@ export * from "./smmuv3/lint-rules.ts";
 export * from "./smmuv3/smmu.ts";
 export * from "./smmuv3/snapshot.ts";
 export * from "./smmuv3/register-file.ts";
+export * from "./smmuv3/batch.ts";
 export * from "./smmuv3/dma-port.ts";
 export * from "./smmuv3/machine-host.ts";
 export * from "./irq/interrupt-controller.ts";

@@ -4,6 +4,7 @@ import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { HostMisuseError, NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import type { TranslationBatch } from "./batch.ts";
 import { type CacheMode, cacheModes } from "./cache-modes.ts";
 import type { TranslationChoices } from "./choices.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
@@ -39,6 +40,7 @@ export class Smmu implements MmioDevice {
   readonly badWidth: BadWidthRule = "raz-wi";
   readonly #side: RegisterSide;
   readonly #lint: Lint;
+  readonly #translate = (tx: Transaction): Outcome => this.translate(tx);
 
   /**
    * @param given such as one of `profiles`
@@ -96,6 +98,14 @@ export class Smmu implements MmioDevice {
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
     return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
+  }
+
+  /**
+   * Takes a list of transactions of one stream, in order, and sets the answers of `batch`.
+   * @returns how many were forwarded
+   */
+  translateBatch(batch: TranslationBatch): number {
+    return batch.run(this.#translate);
   }
 
   /**
