@@ -52,9 +52,10 @@ export interface Cd {
   readonly aset: number;
   /** Where its translations are cached. */
   readonly lookup: VaLookup;
-  /** CD.A and CD.R. */
+  /** CD.A, CD.R and CD.S. */
   readonly abort: boolean;
   readonly record: boolean;
+  readonly stall: boolean;
   /** The eight memory types of MAIR. */
   readonly memoryTypes: Uint8Array;
 }
@@ -80,6 +81,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     lookup: new VaLookup(ste.world, ste.stage2 !== undefined, ste.vmid, twoTables ? f.ASID : 0, twoTables ? f.ASET : 0),
     abort: f.A === 1,
     record: f.R === 1,
+    stall: f.S === 1,
     memoryTypes: memoryTypes(f),
   };
 }

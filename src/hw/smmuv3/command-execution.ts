@@ -9,7 +9,7 @@ import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
 import { messageAttributes } from "./own-attributes.ts";
-import type { ConfigInvalidation, SmmuHost, TlbiAddress, TlbInvalidation } from "./ports.ts";
+import type { ConfigInvalidation, SmmuHost, StallControl, TlbiAddress, TlbInvalidation } from "./ports.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf } from "./register-layout.ts";
 import { type OperandCheck, smmuCommands } from "./spec/commands.ts";
@@ -54,6 +54,8 @@ export interface ExecutionDeps {
 export class CommandExecution {
   /** Set before the first command runs. */
   caches: Caches | undefined;
+  /** Set before the first command runs, where the SMMU stalls. */
+  stalls: StallControl | undefined;
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
@@ -180,10 +182,25 @@ export class CommandExecution {
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
         break;
+      case "CMD_RESUME":
+        this.#resume(operands);
+        break;
+      case "CMD_STALL_TERM":
+        if (this.#streamInRange(operands)) this.stalls?.terminateStream(streamId());
+        break;
       default:
         // CMD_SYNC: all earlier commands are complete when it runs. CMD_PREFETCH_*: hints that are not followed.
         break;
     }
+  }
+
+  /** Both the StreamID and the STAG have to match; else it is a no-op (§4.7.1). */
+  #resume(operands: Operands): void {
+    if (!this.#streamInRange(operands)) return;
+    const streamId = operands.get("StreamID");
+    const stag = operands.get("STAG");
+    if (this.stalls?.resume(streamId, stag, operands.get("Ac") === 1, operands.get("Ab") === 1)) return;
+    this.#deps.lint("resume-unmatched", () => `no stalled transaction of StreamID ${hex(streamId)} has STAG ${hex(stag)}`);
   }
 
   /** Commands of stage 1 compare the VMID only where stage 2 is implemented (§4.4.2). */

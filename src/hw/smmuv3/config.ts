@@ -61,8 +61,10 @@ export interface SmmuConfig {
   readonly vmw: boolean;
   /** IDR0.DORMHINT. */
   readonly dormhint: boolean;
-  /** IDR0.STALL_MODEL: "terminate" 0b01, "both" 0b00, "force" 0b10. Only "terminate" is modelled. */
+  /** IDR0.STALL_MODEL: "terminate" 0b01, "both" 0b00, "force" 0b10. */
   readonly stallModel: "terminate" | "both" | "force";
+  /** IDR5.STALL_MAX: how many stall records may be unanswered at once; 0 where nothing stalls. */
+  readonly stallMax: number;
   /** IDR0.TERM_MODEL: true: faults always abort and CD.A must be 1; false: CD.A selects abort or RAZ/WI. */
   readonly termModel: boolean;
   /** IDR1.ATTR_TYPES_OVR, IDR1.ATTR_PERMS_OVR. */
@@ -245,6 +247,12 @@ const rules: readonly ConfigRule[] = [
     rule: "an OAS of 52 needs the 64KB granule, DS == 1 or D128 == 1",
     holds: (c) => c.oas < 52 || c.gran64k || c.ds || beyond(c, "d128"),
   },
+  { section: "§6.3.6", rule: "STALL_MAX is 0 with STALL_MODEL 0b01", holds: (c) => c.stallModel !== "terminate" || c.stallMax === 0 },
+  {
+    section: "§6.3.6",
+    rule: "STALL_MAX is 1 to 65535 where faults can stall",
+    holds: (c) => c.stallModel === "terminate" || within(c.stallMax, 1, 0xffff),
+  },
   // What a minor version may have of later ones: features of the next one, where their fields are not RES0 in it.
   {
     section: "§6.3.6",
@@ -316,7 +324,6 @@ function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
   if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
-  if (c.stallModel !== "terminate") throw new NotModelledError(`configuration ${c.name}: stalling faults (IDR0.STALL_MODEL)`);
   for (const feature of NOT_YET) if (c[feature]) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
     if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);

@@ -32,6 +32,9 @@ export interface EventQueueDeps {
 }
 
 export class EventQueue implements EventSink {
+  /** Called when the queue may have become writable: stalled transactions wait for that. */
+  onWritable: () => void = () => {};
+
   readonly #deps: EventQueueDeps;
   readonly #queue: CircularQueue;
   readonly #merging: EventMerging | undefined;
@@ -51,7 +54,10 @@ export class EventQueue implements EventSink {
     };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(PROD, () => OVFLG | this.#queue.indexMask);
-    registers.onWrite(CONS, () => this.#checkIndexes());
+    registers.onWrite(CONS, () => {
+      this.#checkIndexes();
+      this.announce();
+    });
   }
 
   /** Hardware reset, or the queue is switched on or off: no earlier record stands for what comes. */
@@ -63,16 +69,31 @@ export class EventQueue implements EventSink {
     return (this.#deps.registers.get(CR0ACK) & EVENTQEN) !== 0;
   }
 
-  /** Non-stall records only: a record that cannot be written now is lost. */
-  record(words: Uint32Array, mayMerge: boolean = false): boolean {
+  writable(): boolean {
+    return this.#open && this.#queue.used < this.#queue.capacity;
+  }
+
+  /** Room apart, records can be written. */
+  get #open(): boolean {
+    const { errors } = this.#deps;
+    return this.#enabled && !errors.isActive("EVENTQ_ABT_ERR") && !errors.serviceFailed;
+  }
+
+  /** CONS, EVENTQEN or GERRORN has changed: tells of a queue that is writable (IHI 0070 §7.2.1). */
+  announce(): void {
+    if (this.writable()) this.onWritable();
+  }
+
+  /** A record that cannot be written now is lost, but for that of a stalled transaction, which waits (§7.4). */
+  record(words: Uint32Array, mayMerge: boolean = false, stall: boolean = false): boolean {
     const { errors, host, interrupts, registers } = this.#deps;
-    if (!this.#enabled || errors.isActive("EVENTQ_ABT_ERR") || errors.serviceFailed) return false;
+    if (!this.#open) return false;
     const queue = this.#queue;
     const youngest = (queue.prod - 1) & queue.indexMask;
     if (queue.used > 0 && queue.consistent && this.#merging?.covers(words, youngest, mayMerge, host.now())) return true;
     if (queue.used >= queue.capacity) {
       this.#checkIndexes();
-      this.#overflow();
+      if (!stall) this.#overflow();
       return false;
     }
     const wasEmpty = queue.used === 0;

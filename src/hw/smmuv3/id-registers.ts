@@ -75,6 +75,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       GRAN64K: c.gran64k,
       VAX: c.vax === 52,
       DS: c.ds,
+      STALL_MAX: c.stallMax,
     },
     SMMU_AIDR: { ArchMinorRev: c.version },
   };

@@ -53,6 +53,16 @@ export const lintRules = [
     section: "§4.7.3",
     text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete",
   },
+  {
+    id: "resume-unmatched",
+    section: "§4.7.1",
+    text: "a CMD_RESUME names a StreamID and STAG that no stalled transaction has, or has any more: it does nothing",
+  },
+  {
+    id: "stall-unanswered",
+    section: "§3.12.2",
+    text: "a stalled transaction was reported and never resumed or terminated: its device waits for ever",
+  },
   // Structures in memory.
   { id: "cd-table-alignment", section: "§5.2", text: "S1ContextPtr is not aligned to the size of the CD table: its low bits count as 0" },
   {

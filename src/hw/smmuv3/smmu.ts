@@ -79,6 +79,7 @@ export class Smmu implements MmioDevice {
     const { configCache, tlb, walks, tlbMaintenance } = this.translation;
     const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
     this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
+    this.#side.connectStalls(this.translation.stalls);
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */
@@ -95,7 +96,10 @@ export class Smmu implements MmioDevice {
     this.#side.audit();
   }
 
-  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  /**
+   * Takes a transaction of a client device and sets the outputs of `tx`. On Outcome.stalled the answer comes later: set
+   * `tx.stall.onEnd`.
+   */
   translate(tx: Transaction): Outcome {
     return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
   }

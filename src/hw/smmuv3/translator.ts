@@ -26,7 +26,7 @@ import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts
 import type { SmmuConfig } from "./config.ts";
 import { ConfigCache, type SteEntry } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
-import { type Access, Fault, FaultReporter, type TerminateModel } from "./faults.ts";
+import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
 import { FrontTier, rightOf } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { needOfStage1, needOfStage2 } from "./permissions.ts";
@@ -34,6 +34,7 @@ import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuH
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import { Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
+import { Stalls } from "./stall.ts";
 import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
 import type { TagContext } from "./tagged-cache.ts";
@@ -62,8 +63,9 @@ export interface TranslatorDeps {
 /** CR2.RECINVSID. */
 const RECINVSID = 2;
 
-const ABORT_AND_RECORD: TerminateModel = { abort: true, record: true };
-const ABORT_SILENTLY: TerminateModel = { abort: true, record: false };
+const ABORT_AND_RECORD: FaultModel = { abort: true, record: true, stall: false };
+const ABORT_SILENTLY: FaultModel = { abort: true, record: false, stall: false };
+const STALL: FaultModel = { abort: true, record: true, stall: true };
 
 const EITHER: readonly boolean[] = [false, true];
 /** How a line of the front tier names the way. */
@@ -92,6 +94,7 @@ export class Translator {
   readonly walks: WalkCache;
   /** What TLBI commands act on. */
   readonly tlbMaintenance: TlbMaintenance;
+  readonly stalls: Stalls;
   readonly #config: SmmuConfig;
   readonly #fixedOutput: boolean;
   readonly #registers: RegisterView;
@@ -127,18 +130,21 @@ export class Translator {
     this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
     const choices = { ...defaultTranslationChoices, ...deps.choices };
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
-    this.#reporter = new FaultReporter(deps.events, trace, config.oas);
+    const { events } = deps;
+    this.stalls = new Stalls({ config, events, enabled: () => registers.smmuEnabled(), translate: (tx) => this.translate(tx) });
+    this.#reporter = new FaultReporter(events, trace, config.oas, this.stalls);
     this.#stage2 = new Stage2(common);
     this.#streams = new StreamTable(common);
     this.#contexts = new ContextTable({ ...common, stage2: this.#stage2 });
     this.#walker = new Stage1Walker({ ...common, stage2: this.#stage2 });
   }
 
-  /** Hardware reset: caches are empty. */
+  /** Hardware reset: caches are empty; stalled transactions end with an abort, so that no client waits for ever. */
   reset(): void {
     this.configCache.reset();
     this.tlb.reset();
     this.walks.reset();
+    this.stalls.terminateAll();
   }
 
   /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
@@ -162,6 +168,7 @@ export class Translator {
     tx.recorded = false;
     tx.attributes = (high >>> 20) & 0xff;
     tx.shareability = (high >>> 28) & 3;
+    tx.stall = null;
     this.#outputPermissions(tx, overridden((low >>> 6) & 3, privileged), !write && overridden((low >>> 8) & 3, instruction));
     return Outcome.forward;
   }
@@ -176,6 +183,7 @@ export class Translator {
     tx.shareability = 0;
     tx.outputInstruction = false;
     tx.outputPrivileged = false;
+    tx.stall = null;
     return Outcome.abort;
   }
 
@@ -406,10 +414,11 @@ export class Translator {
     return this.#fail(tx, ste, cd);
   }
 
-  /** @param stage1 CD.A and CD.R; a fault of stage 2 obeys STE.S2R instead and always aborts */
-  #fail(tx: Transaction, ste: Ste, stage1: TerminateModel): Outcome {
-    const model = !this.#fault.stage2 ? stage1 : ste.fields.S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
-    return this.#reporter.end(tx, this.#fault, this.#access, model);
+  /** @param stage1 CD.A, CD.R and CD.S; a fault of stage 2 obeys STE.S2R and STE.S2S instead, and aborts if it does not stall */
+  #fail(tx: Transaction, ste: Ste, stage1: FaultModel): Outcome {
+    const { S2S, S2R } = ste.fields;
+    const stage2 = S2S === 1 ? STALL : S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
+    return this.#reporter.end(tx, this.#fault, this.#access, this.#fault.stage2 ? stage2 : stage1);
   }
 
   /** Configuration errors abort and are recorded, C_BAD_STREAMID only with CR2.RECINVSID. */

@@ -91,6 +91,7 @@ export class Bench {
           if (this.queueOpen) this.records.push(words.slice());
           return this.queueOpen;
         },
+        writable: () => this.queueOpen,
       },
       host: this.#host(),
       trace: this.trace,
