@@ -178,6 +178,38 @@ export const commandCases: readonly Case[] = [
     },
   },
   {
+    rule: "stall-unanswered",
+    what: "a stall event is not answered",
+    wrong: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+    },
+    right: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }));
+    },
+  },
+  {
+    rule: "resume-unmatched",
+    what: "a stall event is answered twice",
+    wrong: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }), buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }));
+    },
+    right: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }), buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 1 }));
+    },
+  },
+  {
     rule: "live-ste-rewritten",
     what: "a live stage-1 STE becomes one of stage 2 in place, then CMD_CFGI_STE",
     wrong: (d) => {
