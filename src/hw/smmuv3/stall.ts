@@ -108,7 +108,9 @@ export class Stalls implements StallControl {
     if (this.#retrying || this.#waiting.size === 0) return;
     this.#retrying = true;
     try {
-      for (const held of [...this.#waiting]) {
+      // Not those that join meanwhile: they wait for another occasion.
+      const waiting = Array.from(this.#waiting);
+      for (const held of waiting) {
         if (this.#full || !this.#deps.events.writable()) break;
         if (this.#waiting.delete(held)) this.#retry(held);
       }
