@@ -33,6 +33,7 @@ export * from "./devices/tmc-etr-registers.ts";
 export * from "./smmuv3/choices.ts";
 export * from "./smmuv3/cache-modes.ts";
 export * from "./smmuv3/translator.ts";
+export * from "./smmuv3/stall.ts";
 export * from "./smmuv3/config-cache.ts";
 export * from "./smmuv3/tlb.ts";
 export * from "./smmuv3/tlb-tags.ts";
