@@ -32,8 +32,8 @@ export class StallBench extends Driver {
   cons = 0;
 
   /** @param log2 of the Event queue's entries */
-  constructor(config: Partial<SmmuConfig> = {}, log2: number = 4) {
-    super({ sidSize: 16, eventqLog2Max: log2, ...config });
+  constructor(config: Partial<SmmuConfig> = {}, log2: number = 4, detector: boolean = true) {
+    super({ sidSize: 16, eventqLog2Max: log2, ...config }, { detector });
     this.pageTable = new PageTable({ memory: this.bus.memory, arena: this.arena, stage: 1, granule: 12 });
     this.cd = this.arena.take(64);
     this.putCd({ S: 1 });

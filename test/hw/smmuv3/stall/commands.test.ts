@@ -48,6 +48,17 @@ describe("a stalled transaction", () => {
     expect(client.ends).toEqual([{ outcome: Outcome.forward, physical: PA, event: 0 }]);
   });
 
+  test("a Transaction that is used anew does not show the stall of before, from memory or from caches", () => {
+    const bench = new StallBench({}, 4, false);
+    bench.pageTable.map(VA + 0x1000, PA, 0x1000);
+    for (let i = 0; i < 3; i++) bench.go(VA + 0x1000);
+    const { tx } = bench.go();
+    expect(tx.stall).not.toBeNull();
+    tx.setAddress(VA + 0x1000);
+    expect(bench.smmu.translate(tx)).toBe(Outcome.forward);
+    expect(tx.stall).toBeNull();
+  });
+
   test("whoever asks for no answer gets none, and the stall ends all the same", () => {
     const bench = new StallBench();
     bench.go().tx.stall!.onEnd = null;
