@@ -98,6 +98,8 @@ export class RegisterSide {
   /** Enters Service Failure Mode. */
   failService(): void {
     this.#errors.failService();
+    // Client transactions are terminated, those that wait too.
+    this.#stalls?.terminateAll();
   }
 
   /** Names what software has left undone. */

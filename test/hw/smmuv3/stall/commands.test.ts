@@ -322,6 +322,18 @@ describe("SMMUEN 1 to 0, IHI 0070 §6.3.9.6", () => {
   });
 });
 
+describe("Service Failure Mode, IHI 0070 §12.3", () => {
+  test("stalls end with an abort, as client transactions do from then on; none is tried again", () => {
+    const bench = new StallBench({}, 0);
+    const clients = [bench.go(), bench.go()];
+    bench.pageTable.map(VA, PA, 0x1000);
+    bench.smmu.failService();
+    bench.takeEvents();
+    expect(clients.map(state)).toEqual(["abort", "abort"]);
+    expect(bench.go().first).toBe(Outcome.abort);
+  });
+});
+
 describe("STALL_MODEL 0b01, IHI 0070 §4.7.1, §4.7.2", () => {
   test.each(["CMD_RESUME", "CMD_STALL_TERM"])("%s is CERROR_ILL", (name) => {
     const none: Partial<SmmuConfig> = { stallModel: "terminate", stallMax: 0 };
