@@ -5,6 +5,7 @@ import {
   Outcome,
   PageTable,
   type SmmuConfig,
+  type SmmuOptions,
   Transaction,
   buildCommand,
   decodeEvent,
@@ -32,8 +33,8 @@ export class StallBench extends Driver {
   cons = 0;
 
   /** @param log2 of the Event queue's entries */
-  constructor(config: Partial<SmmuConfig> = {}, log2: number = 4, detector: boolean = true) {
-    super({ sidSize: 16, eventqLog2Max: log2, ...config }, { detector });
+  constructor(config: Partial<SmmuConfig> = {}, log2: number = 4, detector: boolean = true, options: SmmuOptions = {}) {
+    super({ sidSize: 16, eventqLog2Max: log2, ...config }, { ...options, detector });
     this.pageTable = new PageTable({ memory: this.bus.memory, arena: this.arena, stage: 1, granule: 12 });
     this.cd = this.arena.take(64);
     this.putCd({ S: 1 });

@@ -28,6 +28,15 @@ describe("a stalled transaction", () => {
     expect(new Set(bench.takeEvents().map(({ fields }) => fields["STAG"])).size).toBe(5);
   });
 
+  test("IHI 0070 §7.3.1: stall records are never merged, with STE.MEV 1 on an SMMU that merges", () => {
+    const bench = new StallBench({}, 4, true, { choices: { eventMerging: true } });
+    bench.streams.write(STREAM, stage1Ste(bench.cd, { MEV: 1 }));
+    bench.maintain();
+    const clients = [bench.go(), bench.go()];
+    expect(clients.map(({ tx }) => tx.recorded)).toEqual([true, true]);
+    expect(bench.takeEvents()).toHaveLength(2);
+  });
+
   test("IHI 0070 §3.12.2: a later transaction of the stream passes it", () => {
     const bench = new StallBench();
     bench.pageTable.map(VA + 0x1000, PA, 0x1000);
