@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Many addresses of one stream, translated in one call: descriptor lists, scatter-gather, the pages of a long transfer. */
-import { Outcome, Transaction } from "./ports.ts";
+import { Outcome, type StalledTransaction, Transaction } from "./ports.ts";
 
 /**
  * A list of addresses with room for the answers, to be used again and again. Set the inputs, call `Smmu.translateBatch`, read the
@@ -21,6 +21,8 @@ export class TranslationBatch {
   readonly outcome: Uint8Array;
   /** Physical addresses; 0 where the outcome is not "forward". */
   readonly physical: Float64Array;
+  /** What waits where the outcome is "stalled", by index: set `onEnd` there to learn how it ends. */
+  readonly stalls: Map<number, StalledTransaction> = new Map<number, StalledTransaction>();
   readonly #tx = new Transaction();
 
   /** @param capacity addresses, 1 or more */
@@ -45,6 +47,7 @@ export class TranslationBatch {
     tx.write = this.write;
     tx.instruction = this.instruction;
     tx.privileged = this.privileged;
+    this.stalls.clear();
     let forwarded = 0;
     for (let i = 0; i < this.count; i++) {
       tx.addressHi = this.addressHi[i]!;
@@ -53,6 +56,7 @@ export class TranslationBatch {
       this.outcome[i] = outcome;
       this.physical[i] = tx.physical;
       if (outcome === Outcome.forward) forwarded++;
+      else if (tx.stall !== null) this.stalls.set(i, tx.stall);
     }
     return forwarded;
   }

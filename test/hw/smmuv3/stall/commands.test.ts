@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** How stalls end: CMD_RESUME, CMD_STALL_TERM, SMMUEN, reset (IHI 0070 §3.12.2, §4.7.1, §4.7.2, §6.3.9.6). */
 import { describe, expect, test } from "vitest";
-import { Outcome, type SmmuConfig, buildCommand, nestedSte, PageTable, stage1Ste } from "../../../../src/hw/index.ts";
+import { Outcome, type SmmuConfig, TranslationBatch, buildCommand, nestedSte, PageTable, stage1Ste } from "../../../../src/hw/index.ts";
 import { CMDQEN, EVENTQEN, PA, STREAM, SYNC, VA, at } from "../lint/driver.ts";
 import { ON, StallBench, state } from "./bench.ts";
 
@@ -66,6 +66,26 @@ describe("a stalled transaction", () => {
     tx.setAddress(VA + 0x1000);
     expect(bench.smmu.translate(tx)).toBe(Outcome.forward);
     expect(tx.stall).toBeNull();
+  });
+
+  test("of a batch: those that stall wait by themselves, each with its own end", () => {
+    const bench = new StallBench();
+    bench.pageTable.map(VA, PA, 0x1000);
+    const batch = new TranslationBatch(3);
+    batch.streamId = STREAM;
+    batch.count = 3;
+    [VA, VA + 0x1000, VA + 0x2000].forEach((address, index) => batch.setAddress(index, address));
+    expect(bench.smmu.translateBatch(batch)).toBe(1);
+    expect([...batch.stalls.keys()]).toEqual([1, 2]);
+    const ends: string[] = [];
+    for (const [index, stall] of batch.stalls) stall.onEnd = (outcome) => void ends.push(`${index}: ${outcome}`);
+    const stags = bench.takeEvents().map(({ fields }) => fields["STAG"]!);
+    bench.resume(stags[1]!, { Ab: 1 });
+    bench.resume(stags[0]!);
+    expect(ends).toEqual([`2: ${Outcome.abort}`, `1: ${Outcome.razWi}`]);
+    batch.count = 1;
+    bench.smmu.translateBatch(batch);
+    expect(batch.stalls.size).toBe(0);
   });
 
   test("whoever asks for no answer gets none, and the stall ends all the same", () => {
