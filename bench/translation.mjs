@@ -62,12 +62,12 @@ function translations(name, streamId, pages, caches, expected = hw.Outcome.forwa
   });
 }
 
-const NO_TLB = { ste: 64, cd: 64, tlb: 0 };
+const NO_TLB = { ste: 64, cd: 64, tlb: 0, walk: 256, replacement: "round-robin" };
 
 export function translationSubjects() {
   return [
     translations("stage 1, TLB hit, 64 pages", STAGE1, 64),
-    translations("stage 1, TLB hit, 1K pages", STAGE1, 1024, { ste: 64, cd: 64, tlb: 4096 }),
+    translations("stage 1, TLB hit, 1K pages", STAGE1, 1024, { ste: 64, cd: 64, tlb: 4096, walk: 256, replacement: "round-robin" }),
     translations("stage 1, every access walks", STAGE1, 1024, NO_TLB),
     translations("nested, TLB hit, 64 pages", NESTED, 64),
     translations("nested, every access walks", NESTED, 1024, NO_TLB),

@@ -32,6 +32,7 @@ interface DecodeArguments {
   readonly stage: number | undefined;
   readonly level: number | undefined;
   readonly granule: string | undefined;
+  readonly ds: boolean | undefined;
   readonly ste: string | undefined;
   readonly name: string | undefined;
 }
@@ -48,12 +49,12 @@ interface Kind {
 
 const GRANULES: Readonly<Record<string, DescriptorPlace["granule"]>> = { "4k": 12, "16k": 14, "64k": 16 };
 
-function placeOf({ stage, level, granule = "4k" }: DecodeArguments): DescriptorPlace {
+function placeOf({ stage, level, granule = "4k", ds = false }: DecodeArguments): DescriptorPlace {
   if (stage !== 1 && stage !== 2) throw new UsageError("--stage is 1 or 2");
   const known = GRANULES[granule.toLowerCase()];
   if (known === undefined) throw new UsageError(`--granule ${granule}: granules are 4k, 16k and 64k`);
   if (level !== undefined && !(Number.isInteger(level) && level >= -1 && level <= 3)) throw new UsageError("--level is -1 to 3");
-  return { stage, level, granule: known };
+  return { stage, level, granule: known, ds };
 }
 
 const KINDS: readonly Kind[] = [
@@ -83,7 +84,8 @@ const KINDS: readonly Kind[] = [
       yargs
         .option("stage", { type: "number", default: 1, describe: "1 or 2", requiresArg: true })
         .option("level", { type: "number", describe: "level of the table it stands in, -1 to 3", requiresArg: true })
-        .option("granule", { type: "string", default: "4k", describe: "4k, 16k or 64k", requiresArg: true }),
+        .option("granule", { type: "string", default: "4k", describe: "4k, 16k or 64k", requiresArg: true })
+        .option("ds", { type: "boolean", default: false, describe: "LPA2: CD.DS or STE.S2DS is 1" }),
     decode: (words, config, argv) => decodePte(words, placeOf(argv), config),
   },
   {

@@ -25,3 +25,6 @@ export function high32(value: number): number {
 export function low32(value: number): number {
   return value >>> 0;
 }
+
+/** 2^n for n of 0 … 63: faster than the operator, which is a general power. */
+export const POW2: Float64Array = Float64Array.from({ length: 64 }, (_, n) => 2 ** n);

@@ -6,8 +6,11 @@
  * count, timing) is latched at vsync, where the frame starts; COMMAND.ENABLE = 0 is honoured where a frame ends. The
  * fetch of a line happens at the line's start, in reads of at most 4 KiB that cross no 4 KiB boundary: BUS_OPTIONS (burst
  * lengths, outstanding transactions) is kept but does not split them further, so that a frame stays cheap to simulate.
+ *
+ * The display does not wait for memory: while an SMMU stalls a read, the rest of its line and the lines that follow are not
+ * fetched, which is an underrun, and the timing of the frame goes on. The first line after the end of the read is fetched again.
  */
-import { DmaStatus, type DmaPort } from "../memory/dma-port.ts";
+import { type DmaAttributes, DmaStatus, type DmaPort } from "../memory/dma-port.ts";
 import type { MmioDevice } from "../memory/system-bus.ts";
 import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
 
@@ -124,6 +127,8 @@ export class Hdlcd implements MmioDevice {
   /** What to do when the pixel clock runs again. */
   #resume: (() => void) | null = null;
   #line = new Uint8Array(0);
+  /** How a read that stalled ends; undefined while there is none. */
+  #stalled: DmaAttributes | undefined;
 
   constructor(options: HdlcdOptions) {
     this.name = options.name;
@@ -142,6 +147,7 @@ export class Hdlcd implements MmioDevice {
     this.#event = null;
     this.#resume = null;
     this.#frame = null;
+    this.#stalled = undefined;
     this.#registers.clear();
     this.#registers.set(HDLCD.BUS_OPTIONS, BUS_OPTIONS_RESET);
     this.#rawStatus = 0;
@@ -265,6 +271,11 @@ export class Hdlcd implements MmioDevice {
 
   /** Reads a line. A bus error leaves its pixels out; the rest of the line and the frame go on. */
   #fetch(frame: Frame, line: number): void {
+    if (this.#stalled) {
+      this.#underrun(frame);
+      return;
+    }
+    const watch: DmaAttributes = { onCompletion: (status) => this.#ended(watch, status) };
     const start = (frame.base + line * frame.pitch) >>> 0;
     if (this.#line.length !== frame.lineLength) this.#line = new Uint8Array(Math.min(frame.lineLength, 0x1_0000));
     let reads = 0;
@@ -272,20 +283,39 @@ export class Hdlcd implements MmioDevice {
     for (let done = 0; done < this.#line.length; reads++) {
       const address = (start + done) >>> 0;
       const length = Math.min(this.#line.length - done, PAGE - (address % PAGE));
-      if (this.#dma.read(address, this.#line.subarray(done, done + length)) === DmaStatus.abort) failed = true;
+      const status = this.#dma.read(address, this.#line.subarray(done, done + length), watch);
+      if (status === DmaStatus.abort) failed = true;
+      if (status === DmaStatus.stalled) {
+        // The read goes on filling these bytes: the next line needs others.
+        this.#stalled = watch;
+        this.#line = new Uint8Array(0);
+        break;
+      }
       done += length;
     }
-    if (failed) {
-      this.counts.busErrors++;
-      this.#raise(HDLCD_INT.BUS_ERROR);
-    }
+    if (failed) this.#busError();
     const lineNs = (frame.pixelsPerLine * 1e9) / this.#pixelClockHz;
-    if (!frame.underrun && reads * this.#fetchNs > lineNs) {
-      // One report a frame: the controller resynchronises at the next vsync.
-      frame.underrun = true;
-      this.counts.underruns++;
-      this.#raise(HDLCD_INT.UNDERRUN);
-    }
-    this.#onLine?.(line, this.#line);
+    if (this.#stalled || reads * this.#fetchNs > lineNs) this.#underrun(frame);
+    if (!this.#stalled) this.#onLine?.(line, this.#line);
+  }
+
+  /** A read that had stalled is over. After a reset it is not this scan-out's any more. */
+  #ended(read: DmaAttributes, status: DmaStatus): void {
+    if (this.#stalled !== read) return;
+    this.#stalled = undefined;
+    if (status === DmaStatus.abort) this.#busError();
+  }
+
+  #busError(): void {
+    this.counts.busErrors++;
+    this.#raise(HDLCD_INT.BUS_ERROR);
+  }
+
+  /** One report a frame: the controller resynchronises at the next vsync. */
+  #underrun(frame: Frame): void {
+    if (frame.underrun) return;
+    frame.underrun = true;
+    this.counts.underruns++;
+    this.#raise(HDLCD_INT.UNDERRUN);
   }
 }

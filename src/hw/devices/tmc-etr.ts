@@ -5,10 +5,12 @@
  *
  * A burst is issued every `periodNs` while capture runs and reaches memory `writeLatencyNs` later; stopping capture does
  * not stop bursts that are under way, which is what STS.TMCReady is for. The ETR has no interrupt of its own.
+ *
+ * While an SMMU stalls a write, bursts that were issued wait behind it, none is issued (trace is lost) and TMCReady is 0.
  */
 import { high32, join64, low32 } from "../bits/hex.ts";
 import { NotModelledLog } from "../errors.ts";
-import { DmaStatus, type DmaPort } from "../memory/dma-port.ts";
+import { type DmaAttributes, DmaStatus, type DmaPort } from "../memory/dma-port.ts";
 import type { MmioDevice } from "../memory/system-bus.ts";
 import type { ScheduledEvent, Simulation } from "../../sim/index.ts";
 import { TMC, TMC_FFCR, TMC_FFSR, TMC_STS, TRACE_FRAME_BYTES, traceFrame } from "./tmc-etr-registers.ts";
@@ -70,6 +72,12 @@ export class TmcEtr implements MmioDevice {
   #inFlight = new Set<ScheduledEvent>();
   #nextBurst: ScheduledEvent | null = null;
   #flush: ScheduledEvent | null = null;
+  /** How a write that stalled ends; undefined while there is none. */
+  #stalled: DmaAttributes | undefined;
+  /** Bursts that arrived behind a stalled write. */
+  #behind = 0;
+  /** A read of RRD stalls. */
+  #stalledRead: DmaAttributes | undefined;
 
   constructor(options: TmcEtrOptions) {
     this.name = options.name;
@@ -89,6 +97,9 @@ export class TmcEtr implements MmioDevice {
     this.#cancel();
     for (const write of this.#inFlight) write.cancel();
     this.#inFlight.clear();
+    this.#stalled = undefined;
+    this.#stalledRead = undefined;
+    this.#behind = 0;
     this.#registers = new Uint32Array(0x400);
     this.#state = "disabled";
     this.#locked = true;
@@ -107,7 +118,7 @@ export class TmcEtr implements MmioDevice {
 
   /** Bursts issued that have not reached memory yet. */
   get writesInFlight(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size + this.#behind + (this.#stalled ? 1 : 0);
   }
 
   #bufferBase(): number {
@@ -120,7 +131,7 @@ export class TmcEtr implements MmioDevice {
 
   /** Nothing is captured and nothing is under way to memory. */
   get #ready(): boolean {
-    return this.#state !== "running" && this.#inFlight.size === 0;
+    return this.#state !== "running" && this.writesInFlight === 0;
   }
 
   /** STS.Empty is valid, and set at all, only while TraceCaptEn is set. */
@@ -260,6 +271,8 @@ export class TmcEtr implements MmioDevice {
     }
     this.#memErr = false;
     this.#full = false;
+    this.#stalled = undefined;
+    this.#behind = 0;
     this.#fillWords = 0;
     this.#writePointer = this.#bufferBase();
     this.#readPointer = this.#writePointer;
@@ -295,6 +308,7 @@ export class TmcEtr implements MmioDevice {
   }
 
   #issue(): void {
+    if (this.#stalled) return;
     const write = this.#simulation.after(this.#writeLatencyNs, () => {
       this.#inFlight.delete(write);
       this.#land();
@@ -305,23 +319,63 @@ export class TmcEtr implements MmioDevice {
   /** A burst reaches memory, in the order of issue; at the end of the buffer it goes on at its start. */
   #land(): void {
     if (this.#memErr) return;
-    const base = this.#bufferBase();
-    const end = base + this.#bufferBytes();
+    if (this.#stalled) {
+      this.#behind++;
+      return;
+    }
     for (let at = 0; at < this.#burst.length; at += TRACE_FRAME_BYTES) traceFrame(this.#frame++, this.#burst, at);
-    for (let done = 0; done < this.#burst.length;) {
-      const part = this.#burst.subarray(done, done + end - this.#writePointer);
-      if (this.#dma.write(this.#writePointer, part) === DmaStatus.abort) {
-        this.#memErr = true;
-        this.#stop();
+    this.#store(0);
+  }
+
+  /** Writes the burst from byte `start` on. */
+  #store(start: number): void {
+    const end = this.#bufferBase() + this.#bufferBytes();
+    for (let done = start; done < this.#burst.length;) {
+      const part = this.#burst.subarray(done, Math.max(done, done + end - this.#writePointer));
+      // Software has moved the buffer away under a burst: what is left of it is lost.
+      if (part.length === 0) return;
+      const watch: DmaAttributes = { onCompletion: (status) => this.#ended(watch, status, done, part.length) };
+      const status = this.#dma.write(this.#writePointer, part, watch);
+      if (status === DmaStatus.stalled) {
+        this.#stalled = watch;
         return;
       }
+      if (!this.#stored(status, part.length)) return;
       done += part.length;
-      this.#writePointer += part.length;
-      if (this.#writePointer === end) {
-        this.#writePointer = base;
-        this.#full = true;
-      }
     }
+    this.#landed();
+  }
+
+  /** @returns false if the write was aborted */
+  #stored(status: DmaStatus, length: number): boolean {
+    if (status === DmaStatus.abort) {
+      this.#memErr = true;
+      this.#behind = 0;
+      this.#stop();
+      return false;
+    }
+    this.#writePointer += length;
+    if (this.#writePointer === this.#bufferBase() + this.#bufferBytes()) {
+      this.#writePointer = this.#bufferBase();
+      this.#full = true;
+    }
+    return true;
+  }
+
+  /** A write that had stalled is over, and what waits behind it goes on. After a reset it is not this capture's any more. */
+  #ended(write: DmaAttributes, status: DmaStatus, done: number, length: number): void {
+    if (this.#stalled !== write) return;
+    this.#stalled = undefined;
+    if (!this.#stored(status, length)) return;
+    this.#store(done + length);
+    while (this.#behind > 0 && !this.#stalled && !this.#memErr) {
+      this.#behind--;
+      this.#land();
+    }
+  }
+
+  /** A whole burst is in memory. */
+  #landed(): void {
     this.#fillWords = Math.min(this.#fillWords + this.#burst.length / 4, this.#bufferBytes() / 4);
     if (this.#full) this.#readPointer = this.#writePointer;
   }
@@ -340,12 +394,19 @@ export class TmcEtr implements MmioDevice {
 
   /**
    * RRD: reads one word of memory at RRP. After a stop that is the buffer from the oldest word to the newest; while
-   * capture is disabled, whatever RRP addresses.
+   * capture is disabled, whatever RRP addresses. A read that stalls has nothing to answer with: RRP stays for the next one.
    */
   #readData(): number {
     if (this.#locked || this.#memErr || !this.#ready || (this.#state === "stopped" && this.#fillWords === 0)) return NOTHING_TO_READ;
+    if (this.#stalledRead) return NOTHING_TO_READ;
     const word = new Uint8Array(4);
-    if (this.#dma.read(this.#readPointer, word) === DmaStatus.abort) {
+    const watch: DmaAttributes = { onCompletion: (end) => this.#readEnded(watch, end) };
+    const status = this.#dma.read(this.#readPointer, word, watch);
+    if (status === DmaStatus.stalled) {
+      this.#stalledRead = watch;
+      return NOTHING_TO_READ;
+    }
+    if (status === DmaStatus.abort) {
       this.#memErr = true;
       return NOTHING_TO_READ;
     }
@@ -353,5 +414,11 @@ export class TmcEtr implements MmioDevice {
     this.#readPointer += 4;
     if (this.#readPointer >= this.#bufferBase() + this.#bufferBytes()) this.#readPointer = this.#bufferBase();
     return (word[0]! | (word[1]! << 8) | (word[2]! << 16) | (word[3]! << 24)) >>> 0;
+  }
+
+  #readEnded(read: DmaAttributes, status: DmaStatus): void {
+    if (this.#stalledRead !== read) return;
+    this.#stalledRead = undefined;
+    if (status === DmaStatus.abort) this.#memErr = true;
   }
 }

@@ -17,6 +17,8 @@ export const DmaStatus = {
   dropped: 3,
   /** No answer: the port holds the access and will carry it out later (writes only). */
   held: 4,
+  /** No answer yet: an SMMU stalls the access. How it ends is told to `DmaAttributes.onCompletion`. */
+  stalled: 5,
 } as const;
 export type DmaStatus = (typeof DmaStatus)[keyof typeof DmaStatus];
 
@@ -25,12 +27,22 @@ export interface DmaAttributes {
   readonly substreamId?: number;
   readonly privileged?: boolean;
   readonly instruction?: boolean;
+  /**
+   * Told how an access ended that was answered with `stalled` (or was a write answered with `held` behind one): once, with a
+   * status that is neither. Called from within whatever ended the stall, such as a register write of a CPU. A device that was
+   * reset meanwhile has to ignore it; the access itself has left the device and is carried out all the same.
+   */
+  readonly onCompletion?: (status: DmaStatus) => void;
 }
 
 /** Bus-master accesses of one device. Addresses are what the device was programmed with, below 2^53. */
 export interface DmaPort {
-  /** Fills `out`; on an abort its contents are unspecified but harmless (zeros or a prefix). */
+  /**
+   * Fills `out`; on an abort its contents are unspecified but harmless (zeros or a prefix). After `stalled` they are so until
+   * the completion, and the caller leaves `out` alone until then.
+   */
   read(address: number, out: Uint8Array, attributes?: DmaAttributes): DmaStatus;
+  /** `bytes` is the caller's again as soon as this returns, stalled or not. */
   write(address: number, bytes: Uint8Array, attributes?: DmaAttributes): DmaStatus;
 }
 

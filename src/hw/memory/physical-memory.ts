@@ -9,7 +9,11 @@
 const CHUNK_BITS = 16;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_SIZE - 1;
+const PER_CHUNK = 1 / CHUNK_SIZE;
 const PAGE_SIZE = 4096;
+/** A power of two. */
+const RECENT = 64;
+const FEW = 64;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
@@ -20,8 +24,9 @@ const ZERO_CHUNK = new Chunk();
 
 export class PhysicalMemory {
   readonly #chunks = new Map<number, Chunk>();
-  #lastIndex = -1;
-  #last: Chunk = ZERO_CHUNK;
+  /** Chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
+  readonly #recentIndex = new Float64Array(RECENT).fill(-1);
+  readonly #recent: Chunk[] = Array.from({ length: RECENT }, () => ZERO_CHUNK);
 
   /** Bytes of host memory in use for contents: 64 KiB for each 64 KiB of guest memory that was ever written. */
   get bytesInUse(): number {
@@ -29,26 +34,28 @@ export class PhysicalMemory {
   }
 
   #read(address: number): Chunk {
-    const index = Math.floor(address / CHUNK_SIZE);
-    if (index === this.#lastIndex) return this.#last;
+    const index = Math.floor(address * PER_CHUNK);
+    const place = index & (RECENT - 1);
+    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#find(index, place);
+  }
+
+  #find(index: number, place: number): Chunk {
     const chunk = this.#chunks.get(index);
     if (chunk === undefined) return ZERO_CHUNK;
-    this.#lastIndex = index;
-    this.#last = chunk;
+    this.#recentIndex[place] = index;
+    this.#recent[place] = chunk;
     return chunk;
   }
 
   #write(address: number): Chunk {
-    const index = Math.floor(address / CHUNK_SIZE);
-    if (index === this.#lastIndex) return this.#last;
-    let chunk = this.#chunks.get(index);
-    if (chunk === undefined) {
-      chunk = new Chunk();
-      this.#chunks.set(index, chunk);
-    }
-    this.#lastIndex = index;
-    this.#last = chunk;
-    return chunk;
+    const index = Math.floor(address * PER_CHUNK);
+    const place = index & (RECENT - 1);
+    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#make(index, place);
+  }
+
+  #make(index: number, place: number): Chunk {
+    if (!this.#chunks.has(index)) this.#chunks.set(index, new Chunk());
+    return this.#find(index, place);
   }
 
   read8(address: number): number {
@@ -100,23 +107,23 @@ export class PhysicalMemory {
     for (let i = 0; i < count; i++) this.write32(address + 4 * i, words[i]!);
   }
 
-  /** Fills `out` from memory. Any address, any length. */
-  readBytes(address: number, out: Uint8Array): void {
-    for (let done = 0; done < out.length;) {
+  /** Fills `length` bytes of `out` from `start` on from memory. Any address, any length. */
+  readBytes(address: number, out: Uint8Array, start: number = 0, length: number = out.length - start): void {
+    for (let done = 0; done < length;) {
       const offset = (address + done) & CHUNK_MASK;
-      const length = Math.min(out.length - done, CHUNK_SIZE - offset);
-      out.set(this.#read(address + done).bytes.subarray(offset, offset + length), done);
-      done += length;
+      const part = Math.min(length - done, CHUNK_SIZE - offset);
+      copy(this.#read(address + done).bytes, offset, out, start + done, part);
+      done += part;
     }
   }
 
-  /** Writes all of `bytes`. Any address, any length. */
-  writeBytes(address: number, bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) {
+  /** Writes `length` bytes of `bytes` from `start` on. Any address, any length. */
+  writeBytes(address: number, bytes: Uint8Array, start: number = 0, length: number = bytes.length - start): void {
+    for (let done = 0; done < length;) {
       const offset = (address + done) & CHUNK_MASK;
-      const length = Math.min(bytes.length - done, CHUNK_SIZE - offset);
-      this.#write(address + done).bytes.set(bytes.subarray(done, done + length), offset);
-      done += length;
+      const part = Math.min(length - done, CHUNK_SIZE - offset);
+      copy(bytes, start + done, this.#write(address + done).bytes, offset, part);
+      done += part;
     }
   }
 
@@ -146,7 +153,13 @@ export class PhysicalMemory {
   /** Forgets all contents: everything reads as zero again. */
   clear(): void {
     this.#chunks.clear();
-    this.#lastIndex = -1;
-    this.#last = ZERO_CHUNK;
+    this.#recentIndex.fill(-1);
+    for (let place = 0; place < RECENT; place++) this.#recent[place] = ZERO_CHUNK;
   }
+}
+
+/** Copies bytes: a few by a loop, for a view of a part costs more than they do. */
+function copy(from: Uint8Array, fromIndex: number, to: Uint8Array, toIndex: number, length: number): void {
+  if (length <= FEW) for (let i = 0; i < length; i++) to[toIndex + i] = from[fromIndex + i]!;
+  else to.set(fromIndex === 0 && length === from.length ? from : from.subarray(fromIndex, fromIndex + length), toIndex);
 }

@@ -186,36 +186,40 @@ export class SystemBus {
     return BusStatus.abort;
   }
 
-  /** Reads a block of bytes for a bus master. Blocks come from RAM only; an MMIO window takes single accesses of its widths. */
-  readBytes(address: number, out: Uint8Array): BusStatus {
-    const injected = this.#injections.size > 0 ? this.#injected(address, out.length, "read") : BusStatus.ok;
+  /**
+   * Reads a block of bytes for a bus master: `length` bytes into `out` from `start` on. Blocks come from RAM only; an MMIO window
+   * takes single accesses of its widths.
+   */
+  readBytes(address: number, out: Uint8Array, start: number = 0, length: number = out.length - start): BusStatus {
+    const injected = this.#injections.size > 0 ? this.#injected(address, length, "read") : BusStatus.ok;
     if (injected !== BusStatus.ok) return injected;
-    if (this.isRam(address, out.length)) {
-      this.memory.readBytes(address, out);
+    if (this.isRam(address, length)) {
+      this.memory.readBytes(address, out, start, length);
       return BusStatus.ok;
     }
-    if (!isWidth(out.length)) return BusStatus.abort;
-    const status = this.read(address, out.length, this.#pair);
-    for (let i = 0; i < out.length; i++) out[i] = this.#pair[i >> 2]! >>> (8 * (i & 3));
+    if (!isWidth(length)) return BusStatus.abort;
+    const status = this.read(address, length, this.#pair);
+    for (let i = 0; i < length; i++) out[start + i] = this.#pair[i >> 2]! >>> (8 * (i & 3));
     return status;
   }
 
   /** Writes a block of bytes, as {@link readBytes}. */
-  writeBytes(address: number, bytes: Uint8Array): BusStatus {
-    const injected = this.#injections.size > 0 ? this.#injected(address, bytes.length, "write") : BusStatus.ok;
+  writeBytes(address: number, bytes: Uint8Array, start: number = 0, length: number = bytes.length - start): BusStatus {
+    const injected = this.#injections.size > 0 ? this.#injected(address, length, "write") : BusStatus.ok;
     if (injected !== BusStatus.ok) return injected;
-    if (this.isRam(address, bytes.length)) {
-      this.memory.writeBytes(address, bytes);
+    if (this.isRam(address, length)) {
+      this.memory.writeBytes(address, bytes, start, length);
       return BusStatus.ok;
     }
-    if (!isWidth(bytes.length)) return BusStatus.abort;
+    if (!isWidth(length)) return BusStatus.abort;
     let lo = 0;
     let hi = 0;
-    for (let i = 0; i < bytes.length; i++) {
-      if (i < 4) lo |= bytes[i]! << (8 * i);
-      else hi |= bytes[i]! << (8 * (i - 4));
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[start + i]!;
+      if (i < 4) lo |= byte << (8 * i);
+      else hi |= byte << (8 * (i - 4));
     }
-    return this.write(address, bytes.length, lo >>> 0, hi >>> 0);
+    return this.write(address, length, lo >>> 0, hi >>> 0);
   }
 
   /** One access of `width` bytes; the value's low and high words go to `out`. */

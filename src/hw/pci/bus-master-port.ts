@@ -7,6 +7,10 @@
  * make is the function's choice, and real ones differ: they forget them, they hold them until bus mastering returns, or
  * they reset themselves. A port whose bus mastering is off answers from outside: a write is dropped, a read ends as
  * Unsupported Request.
+ *
+ * A posted write that an SMMU stalls holds up what comes after it, since nothing passes a posted write on PCI Express: later
+ * writes are answered `held`, reads `stalled`, and all are carried out in order when the write has ended. A stalled read holds up
+ * nothing. What has left the function so is carried out even if the function is reset meanwhile.
  */
 import { DmaStatus, type DmaAttributes, type DmaEvents, type DmaPort } from "../memory/dma-port.ts";
 import { BusStatus } from "../memory/system-bus.ts";
@@ -42,6 +46,14 @@ export interface BusMasterPortOptions {
   readonly trace: TraceSink<DmaEvents>;
 }
 
+/** A request behind a stalled write. */
+interface Behind {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  readonly write: boolean;
+  readonly attributes: DmaAttributes | undefined;
+}
+
 interface HeldWrite {
   readonly address: number;
   readonly bytes: Uint8Array;
@@ -55,6 +67,11 @@ export class BusMasterPort implements DmaPort {
   readonly #upstream: () => Upstream;
   readonly #trace: TraceSink<DmaEvents>;
   #held: HeldWrite[] = [];
+  /** A write is stalled. */
+  #stalled = false;
+  #behind: Behind[] = [];
+  /** For writes of which nobody wants to hear. */
+  readonly #unwatched: DmaAttributes = { onCompletion: () => this.#unblock() };
 
   constructor(options: BusMasterPortOptions) {
     this.name = options.name;
@@ -85,6 +102,10 @@ export class BusMasterPort implements DmaPort {
       this.#gated(upstream, address, out.length, false, "dropped");
       return DmaStatus.abort;
     }
+    if (this.#stalled) {
+      this.#behind.push({ address, bytes: out, write: false, attributes });
+      return DmaStatus.stalled;
+    }
     return upstream.port().read(address, out, attributes);
   }
 
@@ -101,7 +122,39 @@ export class BusMasterPort implements DmaPort {
       this.#gated(upstream, address, bytes.length, true, "dropped");
       return DmaStatus.dropped;
     }
-    return upstream.port().write(address, bytes, attributes);
+    if (this.#stalled) {
+      this.#behind.push({ address, bytes: bytes.slice(), write: true, attributes });
+      return DmaStatus.held;
+    }
+    return this.#post(upstream.port(), address, bytes, attributes);
+  }
+
+  #post(port: UpstreamPort, address: number, bytes: Uint8Array, attributes: DmaAttributes | undefined): DmaStatus {
+    const status = port.write(address, bytes, attributes ? this.#watched(attributes) : this.#unwatched);
+    if (status !== DmaStatus.stalled) return status;
+    this.#stalled = true;
+    return DmaStatus.held;
+  }
+
+  #watched(attributes: DmaAttributes): DmaAttributes {
+    const onCompletion = (status: DmaStatus): void => {
+      attributes.onCompletion?.(status);
+      this.#unblock();
+    };
+    return { ...attributes, onCompletion };
+  }
+
+  /** The stalled write has ended: what came after it goes on, up to the next write that stalls. */
+  #unblock(): void {
+    this.#stalled = false;
+    while (!this.#stalled) {
+      const next = this.#behind.shift();
+      if (!next) return;
+      const { address, bytes, write, attributes } = next;
+      const port = this.#upstream().port();
+      const status = write ? this.#post(port, address, bytes, attributes) : port.read(address, bytes, attributes);
+      if (status !== DmaStatus.stalled && status !== DmaStatus.held) attributes?.onCompletion?.(status);
+    }
   }
 
   /** Bus mastering returned: issues what was held, in order. */

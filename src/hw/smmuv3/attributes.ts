@@ -64,7 +64,7 @@ export function mairType(byte: number): number {
 }
 
 /** The memory type of a stage-2 style MemAttr[3:0] without forced write-back. Reserved codes are Device-nGnRnE. */
-function memAttrType(memAttr: number): number {
+export function memAttrType(memAttr: number): number {
   const outer = memAttr >> 2;
   const inner = memAttr & 3;
   if (outer === 0) return inner << 2;

@@ -47,8 +47,9 @@ export class BypassAttributes {
     return (value & UPDATE) !== 0;
   }
 
-  /** Starts the Update to the value just stored. */
+  /** Starts the Update to the value just stored; one stored without Update has no effect (before v3.2 only). */
   written(value: number): void {
+    if (!this.accepts(value)) return;
     this.#delays.after(this.#config.timing.updateNs, () => {
       this.#store.set(GBPA, (value & ~UPDATE) >>> 0);
       this.#inForce = this.#effective(value);

@@ -17,10 +17,12 @@ export class CdFields {
   readonly V: number;
   readonly T0SZ: number;
   readonly TG0: number;
+  readonly SH0: number;
   readonly EPD0: number;
   readonly ENDI: number;
   readonly T1SZ: number;
   readonly TG1: number;
+  readonly SH1: number;
   readonly EPD1: number;
   readonly IPS: number;
   readonly AFFD: number;
@@ -45,6 +47,7 @@ export class CdFields {
   readonly E0PD1: number;
   readonly TTB0: number;
   readonly TTB1: number;
+  readonly DS: number;
   readonly MAIR0: number;
   readonly MAIR1: number;
   readonly PnCH: number;
@@ -57,10 +60,12 @@ export class CdFields {
     this.V = take(words, "V");
     this.T0SZ = take(words, "T0SZ");
     this.TG0 = take(words, "TG0");
+    this.SH0 = take(words, "SH0");
     this.EPD0 = take(words, "EPD0");
     this.ENDI = take(words, "ENDI");
     this.T1SZ = take(words, "T1SZ");
     this.TG1 = take(words, "TG1");
+    this.SH1 = take(words, "SH1");
     this.EPD1 = take(words, "EPD1");
     this.IPS = take(words, "IPS");
     this.AFFD = take(words, "AFFD");
@@ -85,6 +90,7 @@ export class CdFields {
     this.E0PD1 = take(words, "E0PD1");
     this.TTB0 = take(words, "TTB0") * 16;
     this.TTB1 = take(words, "TTB1") * 16;
+    this.DS = take(words, "DS");
     this.MAIR0 = take(words, "MAIR0");
     this.MAIR1 = take(words, "MAIR1");
     this.PnCH = take(words, "PnCH");

@@ -5,7 +5,15 @@
  * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
  * tables) can never apply and are left out.
  */
-import { effectiveSize, type GranuleBits, granuleImplemented, granuleOutputLimit } from "./address-size.ts";
+import {
+  descriptorSize,
+  effectiveSize,
+  type GranuleBits,
+  granuleImplemented,
+  largestTxsz,
+  smallestTxsz,
+  wideDescriptors,
+} from "./address-size.ts";
 import type { CdFields } from "./cd-fields.ts";
 import { reservedStage1, unsafeStage1 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -41,12 +49,13 @@ export function indirectStage1(f: CdFields, ste: Ste, config: SmmuConfig): boole
   return config.s1pi && ste.fields.S1PIE === 1 && f.PIE === 1 && f.AA64 === 1;
 }
 
-function sizeOutOfRange(txsz: number, granule: GranuleBits | undefined, config: SmmuConfig): boolean {
-  return txsz > 39 || txsz < (config.vax === 52 && granule === 16 ? 12 : 16);
-}
-
 function badSize(half: 0 | 1): CdRule["broken"] {
-  return (f, ste, c) => tableInUse(f, ste, half) && sizeOutOfRange(half === 0 ? f.T0SZ : f.T1SZ, stage1Granule(f, half), c);
+  return (f, ste, c) => {
+    const txsz = half === 0 ? f.T0SZ : f.T1SZ;
+    const granule = stage1Granule(f, half);
+    const smallest = c.vax === 52 ? smallestTxsz(granule, f.DS, c) : 16;
+    return tableInUse(f, ste, half) && (txsz > largestTxsz(granule, c) || txsz < smallest);
+  };
 }
 
 function badGranule(half: 0 | 1): CdRule["broken"] {
@@ -58,7 +67,8 @@ function badGranule(half: 0 | 1): CdRule["broken"] {
 
 function badTable(half: 0 | 1): CdRule["broken"] {
   return (f, ste, c) => {
-    const bits = granuleOutputLimit(stage1Granule(f, half) ?? 12, effectiveSize(f.IPS, c));
+    const wide = wideDescriptors(stage1Granule(f, half) ?? 12, f.DS, c);
+    const bits = descriptorSize(wide, effectiveSize(f.IPS, c));
     return tableInUse(f, ste, half) && (half === 0 ? f.TTB0 : f.TTB1) >= 2 ** bits;
   };
 }

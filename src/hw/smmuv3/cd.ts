@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A CD as fetched: its words, whether it is legal, and what the translation needs of it (IHI 0070 §5.4). */
-import { alignTable, effectiveSize, type GranuleBits, granuleOutputLimit, stage1StartLevel } from "./address-size.ts";
+import { alignTable, descriptorSize, effectiveSize, type GranuleBits, stage1StartLevel, wideDescriptors } from "./address-size.ts";
 import { mairType } from "./attributes.ts";
 import { CdFields } from "./cd-fields.ts";
 import { brokenCdRule, type CdRule, hasTwoTables, indirectStage1, stage1Granule, tableInUse } from "./cd-rules.ts";
@@ -22,8 +22,12 @@ export interface Stage1Half {
   readonly startLevel: number;
   /** 64 - TxSZ. */
   readonly inputBits: number;
-  /** Effective IPS. */
+  /** Effective IPS, as far as descriptors can hold it. */
   readonly outputBits: number;
+  /** Descriptors hold 52-bit addresses. */
+  readonly wide: boolean;
+  /** Shareability of all leaves, as DS has it; -1: each leaf says its own. */
+  readonly shareability: number;
   /** Aligned base of the first table. */
   readonly table: number;
 }
@@ -62,9 +66,10 @@ export interface Cd {
   readonly aset: number;
   /** Where its translations are cached. */
   readonly lookup: VaLookup;
-  /** CD.A and CD.R. */
+  /** CD.A, CD.R and CD.S. */
   readonly abort: boolean;
   readonly record: boolean;
+  readonly stall: boolean;
   /** Memory types by AttrIndx: the eight of MAIR, and its last for what only AIE reaches. */
   readonly memoryTypes: Uint8Array;
   /** AIE in force: bit 59 of a leaf is AttrIndx[3]. */
@@ -99,6 +104,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     lookup: new VaLookup(ste.world, ste.stage2 !== undefined, ste.vmid, twoTables ? f.ASID : 0, twoTables ? f.ASET : 0),
     abort: f.A === 1,
     record: f.R === 1,
+    stall: f.S === 1,
     memoryTypes: memoryTypes(f),
     wideAttrIndx: config.aie && f.AIE === 1,
   };
@@ -110,7 +116,8 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
   const granule = (enabled ? stage1Granule(f, half) : undefined) ?? 12;
   const inputBits = enabled ? 64 - (first ? f.T0SZ : f.T1SZ) : 48;
   const startLevel = stage1StartLevel(granule, inputBits);
-  const outputBits = granuleOutputLimit(granule, effectiveSize(f.IPS, config));
+  const wide = wideDescriptors(granule, f.DS, config);
+  const effective = effectiveSize(f.IPS, config);
   const twoTables = hasTwoTables(ste.world);
   return {
     enabled,
@@ -120,8 +127,10 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
     granule,
     startLevel,
     inputBits,
-    outputBits,
-    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, outputBits),
+    outputBits: descriptorSize(wide, effective),
+    wide,
+    shareability: wide && granule !== 16 ? (first ? f.SH0 : f.SH1) : -1,
+    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, effective),
   };
 }
 

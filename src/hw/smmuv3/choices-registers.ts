@@ -12,9 +12,22 @@ export interface RegisterChoices {
   readonly pairAccess: "both" | "raz-wi";
   /** When CMD_CFGI_* and CMD_TLBI_* take effect: when they are consumed, or with the CMD_SYNC that waits for them. */
   readonly maintenance: "at-once" | "at-sync";
+  /** v3.0 and v3.1 only: guarded writes and changes of fields in transition. */
+  readonly earlyMistakes: "ignored" | "taken";
+  /** Equal events close in time share a record where STE.MEV allows it. */
+  readonly eventMerging: boolean;
+  /** Reserved bits of a command that are not zero. */
+  readonly commandReservedFields: "ignored" | "illegal";
 }
 
-export const defaultRegisterChoices: RegisterChoices = { unknownReset: "zero", pairAccess: "both", maintenance: "at-once" };
+export const defaultRegisterChoices: RegisterChoices = {
+  unknownReset: "zero",
+  pairAccess: "both",
+  maintenance: "at-once",
+  earlyMistakes: "ignored",
+  eventMerging: false,
+  commandReservedFields: "ignored",
+};
 
 export const registerChoices: readonly Choice[] = [
   {
@@ -60,6 +73,48 @@ export const registerChoices: readonly Choice[] = [
     why: "bypass without a change of attributes is the useful default",
   },
   {
+    id: "preset-attributes",
+    section: "§6.3.11",
+    options: "a write to preset CR1.TABLE_* or QUEUE_* fields: ignored, or stored without effect",
+    ours: "ignored",
+    why: "what reads back is what acts",
+  },
+  {
+    id: "preset-alignment",
+    section: "§6.3.2",
+    options: "presets whose effective bases are not aligned to what they hold",
+    ours: "refused as configuration",
+    why: "nothing says whether a relative base is aligned before or after the addition",
+  },
+  {
+    id: "cr2-effect",
+    section: "§6.3.12",
+    options: "a change of CR2 takes effect at any time up to the next Update of SMMUEN to 1",
+    ours: "at once",
+    why: "only maintenance between the two can tell",
+  },
+  {
+    id: "vmw-in-transition",
+    section: "§6.3.9.1",
+    options: "invalidations while VMW is in transition use the old or the new value; VMW may be cached in the TLB",
+    ours: "the old value up to the acknowledge; not cached",
+    why: "simple",
+  },
+  {
+    id: "message-hints",
+    section: "§6.3.23",
+    options: "allocation and transient hints of interrupt messages to cacheable memory",
+    ours: "read- and write-allocate, not transient",
+    why: "as for other accesses without hints of their own",
+  },
+  {
+    id: "service-failure",
+    section: "§12.3",
+    options: "how Service Failure Mode is entered and left, beyond a reset",
+    ours: "entered by the embedding program (failService), left by reset only",
+    why: "the model has no internal errors of its own",
+  },
+  {
     id: "gbpa-overrides",
     section: "§6.3.14",
     options: "GBPA override fields without ATTR_TYPES_OVR or ATTR_PERMS_OVR: read zero or the value written",
@@ -67,11 +122,13 @@ export const registerChoices: readonly Choice[] = [
     why: "simple",
   },
   {
-    id: "guards-before-v3.2",
-    section: "§6.3",
-    options: "before v3.2, a write while its guard holds takes any value or is ignored",
-    ours: "ignored, as from v3.2 on",
-    why: "one behaviour, and the lint message names the mistake",
+    id: "earlyMistakes",
+    section: "§6.3, §6.3.9, §6.3.14",
+    options:
+      "v3.0 and v3.1: a write while its guard holds, a change of a field in transition, GBPA without Update or during one: the " +
+      "register takes any value, or the write is ignored",
+    ours: "ignored, as from v3.2 on (switchable: taken at once; GBPA without Update is stored without effect)",
+    why: "one behaviour for all versions; the switch shows drivers that a strict part saves from their mistakes",
   },
   {
     id: "cr0-in-transition",
@@ -116,10 +173,12 @@ export const registerChoices: readonly Choice[] = [
     why: "all records up to PROD stay valid",
   },
   {
-    id: "event-merging",
-    section: "§3.5.5",
-    options: "equal events close in time may be merged",
-    ours: "never merged",
+    id: "eventMerging",
+    section: "§3.5.5, §7.3.1",
+    options: "equal events close in time may be merged where STE.MEV is 1, and those that need no STE always",
+    ours:
+      "never merged (switchable: an event is merged into the record just before it if software has not consumed that record yet, " +
+      "no more than 1000 ns have passed since it was written, and STE.MEV was 1 for both)",
     why: "each fault is seen",
   },
   {
@@ -137,10 +196,10 @@ export const registerChoices: readonly Choice[] = [
     why: "caches then hold only what transactions brought in",
   },
   {
-    id: "command-reserved-fields",
+    id: "commandReservedFields",
     section: "§4.1.5",
     options: "non-zero reserved fields of a command: CERROR_ILL or ignored",
-    ours: "ignored",
+    ours: "ignored, named by a lint message (switchable to CERROR_ILL)",
     why: "later software on this model goes on working",
   },
   {
@@ -166,10 +225,10 @@ export const registerChoices: readonly Choice[] = [
   },
   {
     id: "dormant",
-    section: "§6.3.13",
-    options: "STATUSR.DORMANT may tell that nothing is cached",
-    ours: "IDR0.DORMHINT is 0",
-    why: "optional hint",
+    section: "§6.3.13, §3.19.1",
+    options: "when STATUSR.DORMANT tells that nothing is cached",
+    ours: "while the caches are empty, from the first invalidation after a reset on (it resets to 0)",
+    why: "exact, and simple",
   },
 ];
 

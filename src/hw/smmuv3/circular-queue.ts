@@ -20,6 +20,8 @@ export interface QueueRegisters {
   /** IDR1.CMDQS, EVENTQS or PRIQS. */
   readonly log2Max: number;
   readonly entryBytes: number;
+  /** Where the base counts from: page 0 if it is preset and relative (IDR1.REL), else 0. */
+  readonly origin: number;
 }
 
 export class CircularQueue {
@@ -66,8 +68,8 @@ export class CircularQueue {
 
   /** Physical address of the entry at an index; the base is aligned down to the size of the queue. */
   entryAddress(index: number): number {
-    const { base, entryBytes } = this.#at;
-    const address = join64(this.#registers.get(base + 4) & ADDR_HIGH, this.#registers.get(base) & ADDR_LOW);
+    const { base, entryBytes, origin } = this.#at;
+    const address = origin + join64(this.#registers.get(base + 4) & ADDR_HIGH, this.#registers.get(base) & ADDR_LOW);
     return address - (address % this.#alignment()) + (index & (this.capacity - 1)) * entryBytes;
   }
 

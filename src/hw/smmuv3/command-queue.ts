@@ -15,6 +15,7 @@ import type { Delays } from "./delays.ts";
 import type { GlobalErrors } from "./gerror.ts";
 import type { Lint } from "./lint.ts";
 import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import { presetOrigin } from "./presets.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 import { CommandError } from "./spec/commands.ts";
@@ -22,6 +23,7 @@ import { CommandError } from "./spec/commands.ts";
 const CR0 = offsetOf("CR0");
 const CR0ACK = offsetOf("CR0ACK");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
+const BASE = offsetOf("CMDQ_BASE");
 const PROD = offsetOf("CMDQ_PROD");
 const CONS = offsetOf("CMDQ_CONS");
 const ERR = bitsOf("CMDQ_CONS", "ERR");
@@ -52,7 +54,15 @@ export class CommandQueue {
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
     const { config, registers, lint } = deps;
-    const at = { name: "CMDQ", base: offsetOf("CMDQ_BASE"), prod: PROD, cons: CONS, log2Max: config.cmdqLog2Max, entryBytes: ENTRY_BYTES };
+    const at = {
+      name: "CMDQ",
+      base: BASE,
+      prod: PROD,
+      cons: CONS,
+      log2Max: config.cmdqLog2Max,
+      entryBytes: ENTRY_BYTES,
+      origin: presetOrigin(config, "queues"),
+    };
     this.#queue = new CircularQueue(registers, at, lint);
     registers.maskReads(CONS, () => ERR | this.#queue.indexMask);
     registers.onWrite(PROD, (value, old) => {
@@ -86,16 +96,23 @@ export class CommandQueue {
 
   /** True if the next entry may be fetched. */
   #mayConsume(): boolean {
-    return this.#enabled && !this.#deps.errors.isActive("CMDQ_ERR") && this.#queue.used > 0 && this.#queue.consistent;
+    const { errors } = this.#deps;
+    return this.#enabled && !errors.isActive("CMDQ_ERR") && !errors.serviceFailed && this.#queue.used > 0 && this.#queue.consistent;
   }
 
   /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
   process(): void {
     this.#checkIndexes();
+    const { host, delays, config, registers } = this.#deps;
+    // Commands that take no time may have MSIs that move PROD: time passes before those are looked at, or it never would.
+    let left = this.#queue.used;
     while (!this.#busy && this.#mayConsume()) {
-      const { host, delays, config } = this.#deps;
+      if (left-- === 0) {
+        delays.after(1, () => this.process());
+        return;
+      }
       const address = this.#queue.entryAddress(this.#queue.cons);
-      if (host.load("cmdq", address, this.#command, ENTRY_WORDS) !== BusStatus.ok) {
+      if (host.load("cmdq", address, this.#command, ENTRY_WORDS, undefined, registers.queueAttributes(BASE, false)) !== BusStatus.ok) {
         this.#fail(CommandError.abort);
         return;
       }
@@ -105,6 +122,18 @@ export class CommandQueue {
   }
 
   #complete(): void {
+    const { config, errors } = this.#deps;
+    // Service Failure Mode ends what is in progress: it has no effect and stays in the queue.
+    if (!errors.serviceFailed) this.#carryOut();
+    this.#busy = false;
+    const waiting = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const action of waiting) action();
+    // With commands that take no time, process() is the caller and goes on by itself.
+    if (config.timing.commandNs > 0) this.process();
+  }
+
+  #carryOut(): void {
     const { trace, execution, host, config, lint } = this.#deps;
     const command = this.#command;
     if (trace.wants("smmu.command")) trace.emit("smmu.command", { words: [...command], text: describeCommand(command) });
@@ -122,12 +151,6 @@ export class CommandQueue {
       execution.signalCompletion(done);
       if (wasFull && config.sev) host.sendEvent();
     }
-    this.#busy = false;
-    const waiting = this.#whenIdle;
-    this.#whenIdle = [];
-    for (const action of waiting) action();
-    // With commands that take no time, process() is the caller and goes on by itself.
-    if (config.timing.commandNs > 0) this.process();
   }
 
   /** CONS stays at the command; its ERR field is visible before the error is (§7.1). */

@@ -8,6 +8,7 @@
  */
 import type { Cd } from "./cd.ts";
 import type { CacheSizes } from "./config.ts";
+import type { FrontTier } from "./front-tier.ts";
 import type { ConfigInvalidation } from "./ports.ts";
 import type { Ste } from "./ste.ts";
 
@@ -49,6 +50,8 @@ export interface SteEntry extends ConfigEntry {
 export type CachedStructure = SteEntry | CdEntry | Level1Entry;
 
 export class ConfigCache implements ConfigInvalidation {
+  /** Is told of streams that lose their STE or a CD. */
+  front: FrontTier | undefined;
   readonly #sizes: CacheSizes;
   readonly #onDrop: (entry: CachedStructure) => void;
   readonly #stes = new Map<number, SteEntry>();
@@ -65,6 +68,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   /** Forgets everything without telling anybody: hardware reset. */
   reset(): void {
+    this.front?.clear();
     this.#stes.clear();
     this.#level1.clear();
     this.#cds.clear();
@@ -74,6 +78,10 @@ export class ConfigCache implements ConfigInvalidation {
   /** STEs and CDs in the cache. */
   get counts(): { readonly stes: number; readonly cds: number; readonly level1: number } {
     return { stes: this.#stes.size, cds: this.#cds.size, level1: this.#level1.size + this.#level1Cds.size };
+  }
+
+  get isEmpty(): boolean {
+    return this.#stes.size + this.#cds.size + this.#level1.size + this.#level1Cds.size === 0;
   }
 
   /** The STEs, cached longest ago first. */
@@ -129,12 +137,14 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #forgetSte(entry: SteEntry): void {
+    this.front?.streamGone(entry.streamId);
     for (const cd of entry.cds.values()) this.#cds.delete(cd);
     for (const level1 of entry.level1Cds.values()) this.#level1Cds.delete(level1);
     this.#stes.delete(entry.streamId);
   }
 
   #forgetCd(entry: CdEntry): void {
+    this.front?.streamGone(entry.owner.streamId);
     this.#cds.delete(entry);
     entry.owner.cds.delete(entry.index);
   }

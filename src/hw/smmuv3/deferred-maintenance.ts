@@ -43,7 +43,7 @@ function holding<T extends object>(target: T, names: readonly (keyof T)[], hold:
   return Object.fromEntries(calls) as T;
 }
 
-export function deferMaintenance({ configuration, tlb }: Caches): Caches {
+export function deferMaintenance({ configuration, tlb, empty }: Caches): Caches {
   let held: Held[] = [];
   const hold = (action: Held): void => {
     held.push(action);
@@ -52,6 +52,7 @@ export function deferMaintenance({ configuration, tlb }: Caches): Caches {
   return {
     configuration: holding(configuration, CONFIGURATION, hold),
     tlb: holding(tlb, TLB, hold),
+    empty,
     complete: () => {
       const due = held;
       held = [];

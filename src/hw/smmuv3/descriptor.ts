@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Reading VMSAv8-64 descriptors: what kind they are, where they point, how much they map (DDI 0487 D8.3). */
+import { POW2 } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -24,7 +25,7 @@ export class Descriptor {
     return true;
   }
 
-  /** @param wide the SMMU has 52-bit addresses, and so level-1 blocks with the 64 KiB granule */
+  /** @param wide see `wideDescriptors`: with 52-bit addresses there are blocks of one more level */
   kind(granule: GranuleBits, level: number, wide: boolean): DescriptorKind {
     if ((this.lo & 1) === 0) return DescriptorKind.invalid;
     if (this.lo & 2) return level === 3 ? DescriptorKind.leaf : DescriptorKind.table;
@@ -33,10 +34,14 @@ export class Descriptor {
 
   /** The address field above bit `shift`. */
   address(shift: number, granule: GranuleBits, wide: boolean): number {
-    const size = 2 ** shift;
-    const low48 = (this.hi & 0xffff) * 2 ** 32 + this.lo;
-    const high4 = wide && granule === 16 ? ((this.lo >>> 12) & 15) * 2 ** 48 : 0;
-    return Math.floor(low48 / size) * size + high4;
+    const lo = shift >= 32 ? 0 : (this.lo & -(1 << shift)) >>> 0;
+    const hi = shift > 32 ? this.hi & 0xffff & -(1 << (shift - 32)) : this.hi & 0xffff;
+    return ((wide ? this.#high4(granule) << 16 : 0) | hi) * 0x1_0000_0000 + lo;
+  }
+
+  /** Address bits [51:48]: descriptor bits [15:12] with 64 KiB granules, else [9:8] and [49:48]. */
+  #high4(granule: GranuleBits): number {
+    return granule === 16 ? (this.lo >>> 12) & 15 : ((this.lo >>> 6) & 12) | ((this.hi >>> 16) & 3);
   }
 
   /** Contiguous (bit 52). */
@@ -97,36 +102,39 @@ export function swapBytes(word: number): number {
 
 function blockAllowed(granule: GranuleBits, level: number, wide: boolean): boolean {
   if (level === 2) return true;
-  return level === 1 && (granule === 12 || (granule === 16 && wide));
+  if (level === 1) return granule === 12 || wide;
+  return level === 0 && granule === 12 && wide;
 }
 
-/** log2 of the entries that Contiguous joins at a level. */
+/** log2 of the entries that Contiguous joins at a level; in the blocks that 52-bit addresses bring it is RES0 (DDI 0487 D8.7.1). */
 function contiguousBits(granule: GranuleBits, level: number): number {
-  if (granule === 12) return 4;
-  if (granule === 14) return level === 3 ? 7 : 5;
-  return level === 1 ? 0 : 5;
+  if (granule === 12) return level === 0 ? 0 : 4;
+  if (level === 1) return 0;
+  return granule === 14 && level === 3 ? 7 : 5;
 }
 
 /**
  * log2 of the memory that a leaf maps for a TLB entry.
  *
- * Contiguous is a hint: it is taken only where the run fits the input range and this entry's address has its place in it.
+ * Contiguous is a hint: it is taken only where the run fits the input range and the output size and this entry's address has its
+ * place in it. No entry reaches beyond the output size, where accesses have to fault (DDI 0487 D8.7.1.2).
  */
 export function mappedSize(
   descriptor: Descriptor,
   granule: GranuleBits,
   level: number,
   inputBits: number,
+  outputBits: number,
   output: number,
   hi: number,
   lo: number,
 ): number {
-  const size = levelShift(granule, level);
+  const size = Math.min(levelShift(granule, level), outputBits);
   if (!descriptor.contiguous) return size;
   const run = size + contiguousBits(granule, level);
-  const scale = 2 ** run;
-  const offset = (hi % 2 ** Math.max(0, run - 32)) * 2 ** 32 + lo;
-  const inRun = Math.floor((offset % scale) / 2 ** size);
-  const place = Math.floor((output % scale) / 2 ** size);
-  return run <= inputBits && inRun === place ? run : size;
+  const scale = POW2[run]!;
+  const offset = (hi % POW2[Math.max(0, run - 32)]!) * 0x1_0000_0000 + lo;
+  const inRun = Math.floor((offset % scale) / POW2[size]!);
+  const place = Math.floor((output % scale) / POW2[size]!);
+  return run <= Math.min(inputBits, outputBits) && inRun === place ? run : size;
 }

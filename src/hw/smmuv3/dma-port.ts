@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
-/** A bus master behind the SMMU: each access goes through translation, page by page, and then to memory. */
+/**
+ * A bus master behind the SMMU: each access goes through translation, page by page, and then to memory.
+ *
+ * A part that stalls holds up what is left of its access: the caller is answered `stalled`, and when software has resumed or
+ * terminated the part, it is carried out and the access goes on from there (IHI 0070 §3.12.2).
+ */
 import type { TraceSink } from "../../sim/index.ts";
-import { NotModelledError } from "../errors.ts";
+import { high32, join64, low32 } from "../bits/hex.ts";
 import { type DmaAttributes, type DmaEvents, type DmaOutcome, type DmaPort, DmaStatus } from "../memory/dma-port.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import { Outcome, Transaction, Via } from "./ports.ts";
@@ -27,60 +32,87 @@ export class SmmuDmaPort implements DmaPort {
   }
 
   read(address: number, out: Uint8Array, attributes?: DmaAttributes): DmaStatus {
-    return this.#access(address, out, false, attributes);
+    return this.access(high32(address), low32(address), out, false, attributes);
   }
 
   write(address: number, bytes: Uint8Array, attributes?: DmaAttributes): DmaStatus {
-    return this.#access(address, bytes, true, attributes);
+    return this.access(high32(address), low32(address), bytes, true, attributes);
   }
 
-  /** The parts up to the first that fails are carried out. */
-  #access(address: number, bytes: Uint8Array, write: boolean, attributes: DmaAttributes | undefined): DmaStatus {
+  /** As {@link read} and {@link write}, at any 64-bit address. The parts up to the first that fails are carried out. */
+  access(hi: number, lo: number, bytes: Uint8Array, write: boolean, attributes?: DmaAttributes): DmaStatus {
+    return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
+  }
+
+  /** @param worst of the parts before byte `start` */
+  #from(
+    start: number,
+    worst: DmaStatus,
+    hi: number,
+    lo: number,
+    bytes: Uint8Array,
+    write: boolean,
+    attributes: DmaAttributes | undefined,
+  ): DmaStatus {
     const tx = this.#tx;
     tx.streamId = this.#options.streamId;
     tx.substreamId = attributes?.substreamId ?? -1;
     tx.privileged = attributes?.privileged ?? false;
     tx.instruction = attributes?.instruction ?? false;
     tx.write = write;
-    let worst: DmaStatus = DmaStatus.ok;
-    for (let done = 0; done < bytes.length;) {
-      const at = address + done;
-      const length = Math.min(PAGE - (at % PAGE), bytes.length - done);
-      const status = this.#part(at, bytes.subarray(done, done + length));
+    for (let done = start; done < bytes.length;) {
+      const at = lo + done;
+      tx.addressHi = (hi + Math.floor(at / 2 ** 32)) >>> 0;
+      tx.addressLo = at >>> 0;
+      const end = done + Math.min(PAGE - (at % PAGE), bytes.length - done);
+      const outcome = this.#options.smmu.translate(tx);
+      if (outcome === Outcome.stalled) {
+        const kept = write ? bytes.slice() : bytes;
+        const before = worst;
+        tx.stall!.onEnd = (ended, held) => {
+          const status = this.#finish(held, ended, kept.subarray(done, end));
+          const all = status === DmaStatus.abort ? status : this.#from(end, worse(before, status), hi, lo, kept, write, attributes);
+          if (all !== DmaStatus.stalled) attributes?.onCompletion?.(all);
+        };
+        return DmaStatus.stalled;
+      }
+      const status = this.#finish(tx, outcome, bytes.subarray(done, end));
       if (status === DmaStatus.abort) return status;
-      if (status !== DmaStatus.ok) worst = status;
-      done += length;
+      worst = worse(worst, status);
+      done = end;
     }
     return worst;
   }
 
-  #part(address: number, bytes: Uint8Array): DmaStatus {
-    const tx = this.#tx;
-    const { smmu, bus } = this.#options;
-    tx.setAddress(address);
-    switch (smmu.translate(tx)) {
+  /** Carries out the part that a transaction stands for, as the SMMU has answered. */
+  #finish(tx: Transaction, outcome: Outcome, bytes: Uint8Array): DmaStatus {
+    switch (outcome) {
       case Outcome.forward: {
+        const { bus } = this.#options;
         const status = tx.write ? bus.writeBytes(tx.physical, bytes) : bus.readBytes(tx.physical, bytes);
         const bypassed = tx.via === Via.globalBypass || tx.via === Via.steBypass;
-        this.#trace(address, bytes.length, tx.physical, bypassed ? "bypassed" : "translated", status);
+        this.#trace(tx, bytes.length, tx.physical, bypassed ? "bypassed" : "translated", status);
         return status === BusStatus.ok ? DmaStatus.ok : DmaStatus.abort;
       }
       case Outcome.razWi:
         if (!tx.write) bytes.fill(0);
-        this.#trace(address, bytes.length, undefined, "raz-wi", BusStatus.ok);
+        this.#trace(tx, bytes.length, undefined, "raz-wi", BusStatus.ok);
         return DmaStatus.razWi;
-      case Outcome.stalled:
-        throw new NotModelledError("a stalled transaction of a device");
       default:
         if (!tx.write) bytes.fill(0);
-        this.#trace(address, bytes.length, undefined, "aborted", BusStatus.abort);
+        this.#trace(tx, bytes.length, undefined, "aborted", BusStatus.abort);
         return DmaStatus.abort;
     }
   }
 
-  #trace(address: number, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
+  #trace(tx: Transaction, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
     const { trace, name, streamId } = this.#options;
     if (!trace.wants("dma.access")) return;
-    trace.emit("dma.access", { master: name, streamId, address, physical, length, write: this.#tx.write, outcome, bus });
+    const address = join64(tx.addressHi, tx.addressLo);
+    trace.emit("dma.access", { master: name, streamId, address, physical, length, write: tx.write, outcome, bus });
   }
+}
+
+function worse(worst: DmaStatus, status: DmaStatus): DmaStatus {
+  return status === DmaStatus.ok ? worst : status;
 }

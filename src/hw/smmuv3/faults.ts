@@ -5,8 +5,9 @@
 import type { TraceSink } from "../../sim/index.ts";
 import { fieldNamed, setField } from "../bits/fields.ts";
 import { high32, low32 } from "../bits/hex.ts";
-import { type EventField, EventNumber, EVENTS, type EventSpec, FaultClass } from "./spec/events.ts";
+import { type EventField, EventNumber, EVENTS, type EventSpec, eventsMergedWithoutSte, FaultClass } from "./spec/events.ts";
 import { type EventSink, Outcome, type SmmuEvents, type Transaction } from "./ports.ts";
+import type { Stalls } from "./stall.ts";
 import { describeEvent } from "./tables/events.ts";
 
 /** The fault that a step of the translation ran into. One object serves all transactions: the step fills it and says so. */
@@ -23,6 +24,8 @@ export class Fault {
   substreamId = 0;
   /** Ends with an abort and is recorded whatever CD.A, CD.R and STE.S2R say. */
   forced = false;
+  /** STE.MEV, once the STE is known. */
+  mayMerge = false;
   /** The walk's own write of a descriptor was refused, not a read. */
   walkWrite = false;
   /** F_PERMISSION for nothing but dirty state that software keeps; because of the stage-2 overlay; of the AssuredOnly check. */
@@ -77,22 +80,26 @@ export interface Access {
   readonly instruction: boolean;
 }
 
-/** Where the terminate model is configured: CD.A and CD.R, or 1 and STE.S2R. */
-export interface TerminateModel {
+/** What a stage is configured to do with its faults: CD.A, CD.R and CD.S, or 1, STE.S2R and STE.S2S. */
+export interface FaultModel {
   readonly abort: boolean;
   readonly record: boolean;
+  /** The transaction waits, and is recorded whatever `record` says. */
+  readonly stall: boolean;
 }
 
-/** Ends faulting transactions: builds the record, hands it to the queue, decides between abort and RAZ/WI. */
+/** Ends faulting transactions: builds the record, hands it to the queue, decides between abort, RAZ/WI and stall. */
 export class FaultReporter {
   readonly #events: EventSink;
   readonly #trace: TraceSink<SmmuEvents>;
   readonly #oasBits: number;
+  readonly #stalls: Stalls;
   readonly #words = new Uint32Array(8);
 
   /** @param oasBits output address size: bits from there up are zero in IPA and FetchAddr */
-  constructor(events: EventSink, trace: TraceSink<SmmuEvents>, oasBits: number) {
+  constructor(events: EventSink, trace: TraceSink<SmmuEvents>, oasBits: number, stalls: Stalls) {
     this.#events = events;
+    this.#stalls = stalls;
     this.#trace = trace;
     this.#oasBits = oasBits;
   }
@@ -101,18 +108,36 @@ export class FaultReporter {
    * @param model of the stage that faulted; only the four translation-related events that are not forced obey it
    * @param recordable false: a C_BAD_STREAMID with CR2.RECINVSID 0
    */
-  end(tx: Transaction, fault: Fault, access: Access, model: TerminateModel, recordable: boolean = true): Outcome {
+  end(tx: Transaction, fault: Fault, access: Access, model: FaultModel, recordable: boolean = true): Outcome {
     tx.event = fault.event;
     const spec = specOf(fault.event);
     const governed = spec.translationRelated && !fault.forced;
+    if (governed && model.stall) {
+      const stag = this.#stalls.takeTag();
+      encodeFault(this.#words, spec, tx, fault, access, this.#oasBits);
+      put(this.#words, spec.fields, "Stall", 1);
+      put(this.#words, spec.fields, "STAG", Math.max(0, stag));
+      if (stag >= 0) this.#record(tx, false, true);
+      else this.#told(this.#words, false);
+      return this.#stalls.hold(tx, tx.recorded ? stag : -1);
+    }
     if (recordable && (!governed || model.record)) {
       encodeFault(this.#words, spec, tx, fault, access, this.#oasBits);
-      tx.recorded = this.#events.record(this.#words);
-      if (this.#trace.wants("smmu.event")) {
-        this.#trace.emit("smmu.event", { words: [...this.#words], recorded: tx.recorded, text: describeEvent(this.#words) });
-      }
+      this.#record(tx, fault.mayMerge || eventsMergedWithoutSte.has(spec.number));
     }
     return governed && !model.abort ? Outcome.razWi : Outcome.abort;
+  }
+
+  #record(tx: Transaction, mayMerge: boolean, stall: boolean = false): void {
+    // Recording may raise an interrupt whose message leads to another transaction: the words are not ours after it.
+    const words = this.#trace.wants("smmu.event") ? this.#words.slice() : undefined;
+    tx.recorded = this.#events.record(this.#words, mayMerge, stall);
+    if (words !== undefined) this.#told(words, tx.recorded);
+  }
+
+  #told(words: Uint32Array, recorded: boolean): void {
+    if (!this.#trace.wants("smmu.event")) return;
+    this.#trace.emit("smmu.event", { words: [...words], recorded, text: describeEvent(words) });
   }
 }
 

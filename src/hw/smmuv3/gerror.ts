@@ -7,17 +7,25 @@ import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 /** Errors that this model can raise. */
-export type GlobalErrorBit = "CMDQ_ERR" | "EVENTQ_ABT_ERR" | "MSI_CMDQ_ABT_ERR" | "MSI_EVENTQ_ABT_ERR" | "MSI_GERROR_ABT_ERR";
+export type GlobalErrorBit = "CMDQ_ERR" | "EVENTQ_ABT_ERR" | "MSI_CMDQ_ABT_ERR" | "MSI_EVENTQ_ABT_ERR" | "MSI_GERROR_ABT_ERR" | "SFM_ERR";
 
 const GERROR = offsetOf("GERROR");
 const GERRORN = offsetOf("GERRORN");
-const names: readonly GlobalErrorBit[] = ["CMDQ_ERR", "EVENTQ_ABT_ERR", "MSI_CMDQ_ABT_ERR", "MSI_EVENTQ_ABT_ERR", "MSI_GERROR_ABT_ERR"];
+const names: readonly GlobalErrorBit[] = [
+  "CMDQ_ERR",
+  "EVENTQ_ABT_ERR",
+  "MSI_CMDQ_ABT_ERR",
+  "MSI_EVENTQ_ABT_ERR",
+  "MSI_GERROR_ABT_ERR",
+  "SFM_ERR",
+];
 const masks: ReadonlyMap<GlobalErrorBit, number> = new Map(names.map((name) => [name, bitsOf("GERROR", name)]));
 
 export class GlobalErrors {
   /** Called when software has acknowledged errors. */
   onAcknowledge: () => void = () => {};
 
+  #serviceFailed = false;
   readonly #registers: RegisterFile;
   readonly #interrupt: () => void;
   readonly #trace: TraceSink<SmmuEvents>;
@@ -35,6 +43,21 @@ export class GlobalErrors {
   /** An error is active while GERROR and GERRORN differ in its bit. */
   isActive(bit: GlobalErrorBit): boolean {
     return ((this.#registers.get(GERROR) ^ this.#registers.get(GERRORN)) & masks.get(bit)!) !== 0;
+  }
+
+  /** Service Failure Mode: queues are not accessed any more. Acknowledging SFM_ERR does not end it (§12.3). */
+  get serviceFailed(): boolean {
+    return this.#serviceFailed;
+  }
+
+  failService(): void {
+    this.#serviceFailed = true;
+    this.raise("SFM_ERR");
+  }
+
+  /** Hardware reset, which ends Service Failure Mode. */
+  reset(): void {
+    this.#serviceFailed = false;
   }
 
   /** Activates an error. One that is active already stays so, and the new occurrence is lost. */

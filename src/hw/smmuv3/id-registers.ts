@@ -45,6 +45,9 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       PRIQS: c.priqLog2Max,
       EVENTQS: c.eventqLog2Max,
       CMDQS: c.cmdqLog2Max,
+      REL: c.presets?.relativeTo !== undefined,
+      QUEUES_PRESET: c.presets?.queues !== undefined,
+      TABLES_PRESET: c.presets?.tables !== undefined,
       ATTR_PERMS_OVR: c.attrPermsOvr,
       ATTR_TYPES_OVR: c.attrTypesOvr,
     },
@@ -72,6 +75,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       GRAN64K: c.gran64k,
       VAX: c.vax === 52,
       DS: c.ds,
+      STALL_MAX: c.stallMax,
     },
     SMMU_AIDR: { ArchMinorRev: c.version },
   };

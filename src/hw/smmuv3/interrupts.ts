@@ -4,6 +4,7 @@ import { join64 } from "../bits/hex.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { GlobalErrorBit } from "./gerror.ts";
+import { messageAttributes } from "./own-attributes.ts";
 import type { SmmuHost } from "./ports.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
@@ -15,6 +16,7 @@ interface SourceRegisters {
   readonly enable: number;
   readonly address: number;
   readonly data: number;
+  readonly attributes: number;
   readonly abort: GlobalErrorBit;
 }
 
@@ -23,12 +25,14 @@ const sources: Readonly<Record<InterruptSource, SourceRegisters>> = {
     enable: bitsOf("IRQ_CTRL", "EVENTQ_IRQEN"),
     address: offsetOf("EVENTQ_IRQ_CFG0"),
     data: offsetOf("EVENTQ_IRQ_CFG1"),
+    attributes: offsetOf("EVENTQ_IRQ_CFG2"),
     abort: "MSI_EVENTQ_ABT_ERR",
   },
   gerror: {
     enable: bitsOf("IRQ_CTRL", "GERROR_IRQEN"),
     address: offsetOf("GERROR_IRQ_CFG0"),
     data: offsetOf("GERROR_IRQ_CFG1"),
+    attributes: offsetOf("GERROR_IRQ_CFG2"),
     abort: "MSI_GERROR_ABT_ERR",
   },
 };
@@ -51,17 +55,18 @@ export class Interrupts {
 
   /** Signals an occurrence, if its source is enabled. What it tells of must be visible already. */
   signal(source: InterruptSource): void {
-    const { enable, address, data, abort } = sources[source];
+    const { enable, address, data, attributes, abort } = sources[source];
     if ((this.#registers.get(IRQ_CTRLACK) & enable) === 0) return;
     const target = join64(this.#registers.get(address + 4), this.#registers.get(address));
-    if (target !== 0) this.message(target, this.#registers.get(data), abort);
+    const cfg2 = this.#registers.get(attributes);
+    if (target !== 0) this.message(target, this.#registers.get(data), abort, messageAttributes(cfg2 & 15, (cfg2 >>> 4) & 3));
     this.#host.pulse(source);
   }
 
-  /** Sends an MSI, if they are implemented: a 32-bit write of `data`. */
-  message(address: number, data: number, abort: GlobalErrorBit): void {
+  /** Sends an MSI, if they are implemented: a 32-bit write of `data`. @param attributes as SmmuHost.store takes them */
+  message(address: number, data: number, abort: GlobalErrorBit, attributes: number): void {
     if (!this.#config.msi) return;
     this.#data[0] = data;
-    if (this.#host.store("msi", address, this.#data, 1) !== BusStatus.ok) this.#aborted(abort);
+    if (this.#host.store("msi", address, this.#data, 1, attributes) !== BusStatus.ok) this.#aborted(abort);
   }
 }

@@ -46,11 +46,22 @@ export const lintRules = [
     section: "§3.5.1",
     text: "a command is all zeros: software has put its commands elsewhere, as when the queue's base lost low bits to alignment",
   },
-  { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID or SubstreamID operand is beyond what is implemented" },
+  { id: "command-reserved-bits", section: "§4.1.5", text: "reserved bits of a command are set" },
+  { id: "operand-out-of-range", section: "§4.1.7", text: "a StreamID, SubstreamID, ASID or VMID operand is beyond what is implemented" },
   {
     id: "cmd-sync-missing",
     section: "§4.7.3",
     text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete",
+  },
+  {
+    id: "resume-unmatched",
+    section: "§4.7.1",
+    text: "a CMD_RESUME names a StreamID and STAG that no stalled transaction has, or has any more: it does nothing",
+  },
+  {
+    id: "stall-unanswered",
+    section: "§3.12.2",
+    text: "a stalled transaction was reported and never resumed or terminated: its device waits for ever",
   },
   // Structures in memory.
   { id: "cd-table-alignment", section: "§5.2", text: "S1ContextPtr is not aligned to the size of the CD table: its low bits count as 0" },

@@ -24,10 +24,12 @@ export interface SmmuHost {
    * Physical read of `count` 32-bit words.
    * @param address a multiple of 4
    * @param level of a translation descriptor: that of its table, -1 … 3
+   * @param attributes the memory type as a byte of MAIR, plus 256 times the shareability (0 Non-shareable, 2 Outer, 3 Inner);
+   *   given for "l1std", "ste" and "cmdq". A host may ignore it, or answer with an abort what it does not support (§13.1.2).
    */
-  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number): BusStatus;
-  /** Physical write of `count` 32-bit words. */
-  store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number): BusStatus;
+  load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number, attributes?: number): BusStatus;
+  /** Physical write of `count` 32-bit words. @param attributes likewise, given for "eventq" and "msi" */
+  store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number, attributes?: number): BusStatus;
   /** Reads without any side effect or trace, for the stale-use detector. */
   peek(address: number, out: Uint32Array, count: number): BusStatus;
   /** Pulses a wired interrupt. */
@@ -44,7 +46,7 @@ export const Outcome = {
   abort: 1,
   /** Answer with success: reads give zeros, writes are dropped. */
   razWi: 2,
-  /** No answer yet: the transaction waits for CMD_RESUME. */
+  /** No answer yet: the transaction waits for CMD_RESUME. `tx.stall` is what waits; set its `onEnd` to learn how it ends. */
   stalled: 3,
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
@@ -79,12 +81,32 @@ export class Transaction {
   /** Output memory attributes: MAIR-format byte and shareability (0 NSH, 2 OSH, 3 ISH). */
   attributes = 0;
   shareability = 0;
+  /** Output INST and PRIV (§13.1.2). */
+  outputInstruction = false;
+  outputPrivileged = false;
+  /** Outcome.stalled: the SMMU's copy of the transaction, which waits. Else null. */
+  stall: StalledTransaction | null = null;
 
   /** Sets the input address from a number below 2^53. */
   setAddress(address: number): void {
     this.addressHi = Math.floor(address / 0x1_0000_0000) >>> 0;
     this.addressLo = address >>> 0;
   }
+}
+
+/**
+ * A transaction that the SMMU holds without an answer (IHI 0070 §3.12.2). It has the inputs of the transaction that stalled,
+ * which its client may use anew at once.
+ */
+export class StalledTransaction extends Transaction {
+  /** STAG of its event record; -1 while there is none: then the SMMU tries it again by itself when a record could be written. */
+  stag = -1;
+  /**
+   * Called once, when software or SMMUEN has ended the stall, with the answer that the client was waiting for (never `stalled`)
+   * and the outputs in `tx`: after a retry those of a new translation. It is called from within what ended the stall: a command,
+   * a write of a register. Set it right after `translate` has returned `stalled`; the call may come with any later step.
+   */
+  onEnd: ((outcome: Outcome, tx: Transaction) => void) | null = null;
 }
 
 /** Registers as the translation side sees them: values in force (after acknowledge), not as merely written. */
@@ -94,6 +116,10 @@ export interface RegisterView {
   gbpa(): number;
   cr1(): number;
   cr2(): number;
+  /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */
+  tableAttributes(): number;
+  /** CR0ACK.VMW: low bits of a VMID that invalidations do not compare. */
+  vmidWildcard(): number;
   /** STRTAB_BASE.ADDR, masked to the output address size, not yet aligned. */
   strtabBase(): number;
   strtabBaseCfg(): number;
@@ -105,9 +131,27 @@ export interface RegisterView {
 export interface EventSink {
   /**
    * Tries to record an event (32 bytes, 8 words).
+   * @param mayMerge an equal record just before it may stand for it: STE.MEV is 1, or there was no STE yet
+   * @param stall of a stalled transaction, which waits if it cannot be recorded: nothing is lost, no overflow is flagged
    * @returns false if the queue could not take it (disabled, full, in abort): a non-stall event is then lost
    */
-  record(words: Uint32Array): boolean;
+  record(words: Uint32Array, mayMerge?: boolean, stall?: boolean): boolean;
+  /** True if the queue would take a record now (IHI 0070 §7.2.1). */
+  writable(): boolean;
+}
+
+/** What the register side does to stalled transactions. */
+export interface StallControl {
+  /** CMD_RESUME; `abort` counts without `retry` only. @returns false if nothing matches */
+  resume(streamId: number, stag: number, retry: boolean, abort: boolean): boolean;
+  /** CMD_STALL_TERM. */
+  terminateStream(streamId: number): void;
+  /** SMMUEN has become 0. */
+  terminateAll(): void;
+  /** The Event queue may have become writable. */
+  retryWaiting(): void;
+  /** One that was recorded and not answered, if any. */
+  readonly unanswered: StalledTransaction | undefined;
 }
 
 /** What CMD_CFGI_* do. Over-invalidation is always allowed, under-invalidation never. */
@@ -128,6 +172,7 @@ export interface TlbiAddress {
   readonly leaf: boolean;
   /** 0: one address, no hints. 1 4 KiB, 2 16 KiB, 3 64 KiB. */
   readonly tg: number;
+  /** 0: any level. Reserved values have become what they act as. */
   readonly ttl: number;
   readonly num: number;
   readonly scale: number;

@@ -4,6 +4,8 @@ import type { SmmuConfig } from "./config.ts";
 
 /** Features that most parts have not got. */
 const fewHave = {
+  stallModel: "terminate",
+  stallMax: 0,
   httu: 0,
   vmw: false,
   dormhint: false,
@@ -42,7 +44,6 @@ const max: SmmuConfig = {
   hyp: true,
   ats: false,
   pri: false,
-  stallModel: "terminate",
   termModel: false,
   attrTypesOvr: true,
   attrPermsOvr: true,
@@ -62,6 +63,12 @@ const max: SmmuConfig = {
   the: true,
   aie: true,
   mteperm: true,
+  stt: true,
+  ds: true,
+  vmw: true,
+  dormhint: true,
+  stallModel: "both",
+  stallMax: 0xffff,
   cmdqLog2Max: 19,
   eventqLog2Max: 19,
   priqLog2Max: 19,
@@ -101,10 +108,12 @@ const qemu: SmmuConfig = {
   pidr: [0x04, 0, 0, 0, 0x84, 0xb4, 0xf0, 0x10],
 };
 
-/** A server part as Linux meets it: Arm MMU-600 r2p0 with its ATS, PRI, stalling and HTTU left out. */
+/** A server part as Linux meets it: Arm MMU-600 r2p0 with its ATS, PRI and HTTU left out. */
 const linuxTypical: SmmuConfig = {
   ...max,
   ...fewHave,
+  stallModel: "both",
+  stallMax: 256,
   name: "linux-typical",
   version: 2,
   sidSize: 24,

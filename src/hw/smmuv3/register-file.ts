@@ -15,6 +15,8 @@ import { has, implementedFeatures } from "./features.ts";
 import { idRegisters } from "./id-registers.ts";
 import type { Lint } from "./lint.ts";
 import type { RegisterView, SmmuEvents } from "./ports.ts";
+import { queueAttributes, tableAttributes } from "./own-attributes.ts";
+import { presetOrigin, presetWords } from "./presets.ts";
 import { bitsOf, layOutRegisters, offsetOf, type RegisterWord } from "./register-layout.ts";
 import { type RegisterGuard, type SmmuRegister, smmuRegisters } from "./spec/registers.ts";
 
@@ -33,6 +35,12 @@ const SMMUEN = bitsOf("CR0", "SMMUEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const PRIQEN = bitsOf("CR0", "PRIQEN");
+const VMW = bitsOf("CR0ACK", "VMW");
+const VMW_UNIT = 1 << 6;
+/** Larger codes of CR0.VMW are reserved and act as 0. */
+const VMW_LARGEST = 4;
+/** RA and WA in the upper halves of base registers. */
+const ALLOCATE = 1 << 30;
 const UPDATE = bitsOf("GBPA", "Update");
 
 /** Bytes of the register space: page 0 and page 1. */
@@ -57,15 +65,21 @@ export class RegisterFile implements RegisterView {
   readonly irqControl: AcknowledgedRegister;
   readonly #deps: RegisterFileDeps;
   readonly #layout: ReadonlyMap<number, RegisterWord>;
+  readonly #tableOrigin: number;
+  /** Writes that software must not make are carried out: a choice that only v3.0 and v3.1 have. */
+  readonly #takesMistakes: boolean;
   readonly #words = new Uint32Array(REGISTER_SPACE / 4);
   readonly #bypass: BypassAttributes;
   readonly #writeHooks = new Map<number, (value: number, old: number) => void>();
   readonly #readMasks = new Map<number, () => number>();
+  readonly #readHooks = new Map<number, () => number>();
 
   constructor(deps: RegisterFileDeps) {
     this.#deps = deps;
     const { config, delays } = deps;
     this.#layout = layOutRegisters(config);
+    this.#takesMistakes = config.version < 2 && deps.choices.earlyMistakes === "taken";
+    this.#tableOrigin = presetOrigin(config, "tables");
     const { updateNs } = config.timing;
     this.cr0 = new AcknowledgedRegister(this, CR0, CR0ACK, this.#fieldMasks(CR0), delays, updateNs);
     this.irqControl = new AcknowledgedRegister(this, IRQ_CTRL, IRQ_CTRLACK, this.#fieldMasks(IRQ_CTRL), delays, updateNs);
@@ -95,6 +109,10 @@ export class RegisterFile implements RegisterView {
     for (const { name, offset } of smmuRegisters) {
       const value = values[name];
       if (value !== undefined) this.set(offset, value);
+    }
+    for (const [offset, value] of presetWords(config)) {
+      const { preset } = this.#layout.get(offset)!;
+      this.set(offset, ((this.get(offset) & ~preset) | (value & preset)) >>> 0);
     }
     this.#bypass.reset();
   }
@@ -132,6 +150,11 @@ export class RegisterFile implements RegisterView {
     this.#readMasks.set(offset, mask);
   }
 
+  /** Software reads `value()` at `offset`, whatever is stored there. */
+  onRead(offset: number, value: () => number): void {
+    this.#readHooks.set(offset, value);
+  }
+
   // The values in force, for the translation side.
 
   smmuEnabled(): boolean {
@@ -150,8 +173,22 @@ export class RegisterFile implements RegisterView {
     return this.get(CR2);
   }
 
+  tableAttributes(): number {
+    return tableAttributes(this.get(CR1), (this.get(STRTAB_BASE + 4) & ALLOCATE) !== 0);
+  }
+
+  /** CR1.QUEUE_* with the RA or WA of the queue whose base register is at `base`. */
+  queueAttributes(base: number, write: boolean): number {
+    return queueAttributes(this.get(CR1), write, (this.get(base + 4) & ALLOCATE) !== 0);
+  }
+
+  vmidWildcard(): number {
+    const code = (this.get(CR0ACK) & VMW) / VMW_UNIT;
+    return code > VMW_LARGEST ? 0 : 2 ** code - 1;
+  }
+
   strtabBase(): number {
-    return join64(this.get(STRTAB_BASE + 4) & 0x00ff_ffff, this.get(STRTAB_BASE) & ~0x3f);
+    return this.#tableOrigin + join64(this.get(STRTAB_BASE + 4) & 0x00ff_ffff, this.get(STRTAB_BASE) & ~0x3f);
   }
 
   strtabBaseCfg(): number {
@@ -167,6 +204,8 @@ export class RegisterFile implements RegisterView {
   /** @param offset from page 0; a multiple of 4 */
   read32(offset: number): number {
     const place = this.#place(offset);
+    const hook = this.#readHooks.get(place);
+    if (hook) return hook();
     const value = this.get(place);
     const mask = this.#readMasks.get(place);
     return mask ? (value & mask()) >>> 0 : value;
@@ -211,7 +250,7 @@ export class RegisterFile implements RegisterView {
     }
     const { register } = word;
     const { lint } = this.#deps;
-    if (register.access === "RO") {
+    if (register.access === "RO" || (word.preset !== 0 && word.writable === 0)) {
       lint("write-read-only", () => `${hex(value, 8)} written to ${register.name}, which is read-only`, register.section);
       return;
     }
@@ -236,12 +275,13 @@ export class RegisterFile implements RegisterView {
     let open = word.writable;
     for (const { guard, bits } of word.guards) {
       if ((open & bits) === 0 || !this.#guardHolds(guard, place)) continue;
-      open &= ~bits;
+      if (!this.#takesMistakes) open &= ~bits;
       if (((value ^ old) & bits) !== 0) {
         const { register } = word;
+        const verdict = this.#takesMistakes ? "should not have been" : "is ignored";
         this.#deps.lint(
           "guarded-write",
-          () => `${hex(value, 8)} written to ${wordName(word)} is ignored: ${guard} is set or in transition`,
+          () => `${hex(value, 8)} written to ${wordName(word)} ${verdict}: ${guard} is set or in transition`,
           register.section,
         );
       }
@@ -277,12 +317,13 @@ export class RegisterFile implements RegisterView {
   #sanitise(place: number, register: SmmuRegister, value: number, old: number): number | undefined {
     const { lint } = this.#deps;
     if (place === GBPA && !this.#bypass.accepts(value)) {
-      lint("gbpa-without-update", () => `${hex(value, 8)} written to SMMU_GBPA without Update is ignored`, register.section);
-      return undefined;
+      lint("gbpa-without-update", () => `${hex(value, 8)} written to SMMU_GBPA without Update has no effect`, register.section);
+      return this.#takesMistakes ? value : undefined;
     }
     if (place !== CR0 && place !== IRQ_CTRL) return value;
-    const next = (place === CR0 ? this.cr0 : this.irqControl).sanitise(value, old);
-    if (next !== value) {
+    const sanitised = (place === CR0 ? this.cr0 : this.irqControl).sanitise(value, old);
+    const next = this.#takesMistakes ? value : sanitised;
+    if (sanitised !== value) {
       lint(
         "field-in-transition",
         () => `${hex(value, 8)} written to ${register.name} changes fields that are not yet acknowledged`,

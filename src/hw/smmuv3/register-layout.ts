@@ -16,6 +16,8 @@ export interface RegisterWord {
   readonly implemented: number;
   /** Bits that software can write while no guard holds. */
   readonly writable: number;
+  /** Bits that an embedded implementation presets. */
+  readonly preset: number;
   readonly guards: readonly { readonly guard: RegisterGuard; readonly bits: number }[];
   /** Bits with an architected reset value, and that value. */
   readonly resetKnown: number;
@@ -41,13 +43,20 @@ function layOutHalf(register: SmmuRegister, half: 0 | 1, config: SmmuConfig): Re
   let implemented = 0;
   let resetKnown = 0;
   let resetValue = 0;
+  let preset = 0;
   const guards: { guard: RegisterGuard; bits: number }[] = [];
   for (const field of register.fields) {
     defined |= bitsInHalf(field.hi, field.lo, half);
     if (!has(features, field.needs)) continue;
     const bits = bitsInHalf(implementedTop(register, field, config), field.lo, half);
     implemented |= bits;
-    if (field.guard) guards.push({ guard: field.guard, bits });
+    if (field.guard) {
+      const same = guards.find(({ guard }) => guard === field.guard);
+      if (same) same.bits = (same.bits | bits) >>> 0;
+      else guards.push({ guard: field.guard, bits });
+    }
+    const fixedBy = register.preset ?? field.preset;
+    if (fixedBy !== undefined && config.presets?.[fixedBy] !== undefined) preset |= bits;
     if (typeof field.reset === "number" && half === 0) {
       resetKnown |= bits;
       resetValue |= field.reset * 2 ** field.lo;
@@ -59,7 +68,8 @@ function layOutHalf(register: SmmuRegister, half: 0 | 1, config: SmmuConfig): Re
     half,
     defined: defined >>> 0,
     implemented: implemented >>> 0,
-    writable: register.access === "RW" ? implemented >>> 0 : 0,
+    writable: register.access === "RW" ? (implemented & ~preset) >>> 0 : 0,
+    preset: preset >>> 0,
     guards,
     resetKnown: resetKnown >>> 0,
     resetValue: resetValue >>> 0,

@@ -16,7 +16,7 @@ import { EventQueue } from "./event-queue.ts";
 import { GlobalErrors } from "./gerror.ts";
 import { Interrupts } from "./interrupts.ts";
 import { type Lint, lintTo } from "./lint.ts";
-import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import type { SmmuEvents, SmmuHost, StallControl } from "./ports.ts";
 import { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
@@ -24,6 +24,7 @@ const CR0 = offsetOf("CR0");
 const SMMUEN = bitsOf("CR0", "SMMUEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
+const DORMANT = bitsOf("STATUSR", "DORMANT");
 
 export interface RegisterSideDeps {
   readonly config: SmmuConfig;
@@ -42,6 +43,7 @@ export class RegisterSide {
   readonly #delays: Delays;
   readonly #lint: Lint;
   readonly #deferred: boolean;
+  #stalls: StallControl | undefined;
 
   constructor(deps: RegisterSideDeps) {
     const { config, host, trace, notModelled } = deps;
@@ -56,10 +58,14 @@ export class RegisterSide {
     this.#lint = lint;
     this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
-    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint });
-    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint });
+    this.events = new EventQueue({ config, host, registers, errors, interrupts, lint, choices });
+    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint, choices });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
-    errors.onAcknowledge = () => this.#commands.process();
+    errors.onAcknowledge = () => {
+      this.#commands.process();
+      this.events.announce();
+    };
+    if (config.dormhint) registers.onRead(offsetOf("STATUSR"), () => (this.#execution.dormant ? DORMANT : 0));
     registers.cr0.onUpdate = (fields, commit) => this.#updateCr0(fields, commit);
   }
 
@@ -68,19 +74,45 @@ export class RegisterSide {
     this.#execution.caches = this.#deferred ? deferMaintenance(caches) : caches;
   }
 
+  /** Names the stalled transactions that commands, SMMUEN and the Event queue act on. */
+  connectStalls(stalls: StallControl): void {
+    this.#stalls = stalls;
+    this.#execution.stalls = stalls;
+    this.events.onWritable = () => stalls.retryWaiting();
+  }
+
   /** Hardware reset: whatever was in progress is gone. */
   reset(): void {
     this.#delays.cancelAll();
     this.#commands.reset();
-    this.#execution.unsynchronised = undefined;
-    this.#execution.caches?.forget?.();
+    this.events.reset();
+    this.#execution.reset();
+    this.#errors.reset();
     this.registers.reset();
+  }
+
+  get serviceFailed(): boolean {
+    return this.#errors.serviceFailed;
+  }
+
+  /** Enters Service Failure Mode. */
+  failService(): void {
+    this.#errors.failService();
+    // Client transactions are terminated, those that wait too.
+    this.#stalls?.terminateAll();
   }
 
   /** Names what software has left undone. */
   audit(): void {
     this.#errors.audit();
     this.#lintUnsynchronised("software has done its work");
+    const stalled = this.#stalls?.unanswered;
+    if (stalled) {
+      this.#lint(
+        "stall-unanswered",
+        () => `a stalled transaction of StreamID ${hex(stalled.streamId)}, STAG ${hex(stalled.stag)}, still waits for its CMD_RESUME`,
+      );
+    }
   }
 
   #lintUnsynchronised(when: string): void {
@@ -96,8 +128,12 @@ export class RegisterSide {
     if ((on & SMMUEN) !== 0) this.#lintUnsynchronised("SMMUEN is set");
     const acknowledge = (): void => {
       commit();
+      if ((fields & EVENTQEN) !== 0) this.events.reset();
       if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
+      // What is stalled ends with an abort and its STAGs are free (§6.3.9.6).
+      if ((fields & SMMUEN) !== 0 && !this.registers.smmuEnabled()) this.#stalls?.terminateAll();
       this.#commands.process();
+      if ((fields & EVENTQEN) !== 0) this.events.announce();
     };
     const stopsCommands = (fields & CMDQEN) !== 0 && (this.registers.get(CR0) & CMDQEN) === 0;
     if (!stopsCommands) {

@@ -4,6 +4,7 @@ import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { HostMisuseError, NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import type { TranslationBatch } from "./batch.ts";
 import { type CacheMode, cacheModes } from "./cache-modes.ts";
 import type { TranslationChoices } from "./choices.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
@@ -11,6 +12,7 @@ import { type SmmuConfig, validateConfig } from "./config.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
+import { offsetOf } from "./register-layout.ts";
 import { RegisterSide } from "./register-side.ts";
 import { Translator } from "./translator.ts";
 
@@ -21,6 +23,8 @@ export interface SmmuOptions {
   readonly detector?: boolean;
   /** How much is kept in caches. Default: as the configuration says. */
   readonly cacheMode?: CacheMode;
+  /** False: answers always come from the caches proper, which gives the same results more slowly. Default: true. */
+  readonly frontTier?: boolean;
   /** What the architecture leaves open; see choices.ts. */
   readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
@@ -36,6 +40,7 @@ export class Smmu implements MmioDevice {
   readonly badWidth: BadWidthRule = "raz-wi";
   readonly #side: RegisterSide;
   readonly #lint: Lint;
+  readonly #translate = (tx: Transaction): Outcome => this.translate(tx);
 
   /**
    * @param given such as one of `profiles`
@@ -66,9 +71,15 @@ export class Smmu implements MmioDevice {
       trace,
       notModelled,
       detector,
+      front: options.frontTier ?? true,
       choices,
     });
-    this.#side.connect({ configuration: this.translation.configCache, tlb: this.translation.tlbMaintenance });
+    for (const register of ["STRTAB_BASE", "STRTAB_BASE_CFG"])
+      this.registers.onWrite(offsetOf(register), () => this.translation.streamTableChanged());
+    const { configCache, tlb, walks, tlbMaintenance } = this.translation;
+    const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
+    this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
+    this.#side.connectStalls(this.translation.stalls);
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */
@@ -85,9 +96,28 @@ export class Smmu implements MmioDevice {
     this.#side.audit();
   }
 
-  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  /**
+   * Takes a transaction of a client device and sets the outputs of `tx`. On Outcome.stalled the answer comes later: set
+   * `tx.stall.onEnd`.
+   */
   translate(tx: Transaction): Outcome {
-    return this.translation.translate(tx);
+    return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
+  }
+
+  /**
+   * Takes a list of transactions of one stream, in order, and sets the answers of `batch`.
+   * @returns how many were forwarded
+   */
+  translateBatch(batch: TranslationBatch): number {
+    return batch.run(this.#translate);
+  }
+
+  /**
+   * Injects an internal error: Service Failure Mode (IHI 0070 §12.3). GERROR.SFM_ERR becomes active, transactions abort, the
+   * queues stand still and the registers stay accessible, until a reset.
+   */
+  failService(): void {
+    this.#side.failService();
   }
 
   // Register accesses. Offsets count from page 0.

@@ -2,7 +2,8 @@
 /**
  * An SMMU as plain data: its registers and what its caches hold, to be looked at later or elsewhere.
  *
- * Work in progress is not part of it: a command that was fetched and not yet carried out, an Update not yet acknowledged. An
+ * Work in progress is not part of it: a command that was fetched and not yet carried out, an Update not yet acknowledged, a
+ * stalled transaction, which belongs to a client that waits for it. An
  * SMMU that was restored from a snapshot translates as the first one did at that moment.
  */
 import { decodeCd } from "./cd.ts";

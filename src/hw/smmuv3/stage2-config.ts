@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What an STE says about stage-2 walks, and which start levels are consistent (IHI 0070 §5.2; DDI 0487 D8.2). */
 import type { GranuleBits } from "./address-size.ts";
-import { alignTable, effectiveSize, granuleOutputLimit, strideOf } from "./address-size.ts";
+import { alignTable, descriptorSize, effectiveSize, levelShift, strideOf, wideDescriptors } from "./address-size.ts";
 import type { SmmuConfig } from "./config.ts";
 import { overlayTable } from "./indirection.ts";
 import type { SteFields } from "./ste-fields.ts";
@@ -16,8 +16,12 @@ export interface Stage2Config {
   readonly startLevel: number;
   /** IPA bits. */
   readonly inputBits: number;
-  /** Effective S2PS. */
+  /** Effective S2PS, as far as descriptors can hold it. */
   readonly outputBits: number;
+  /** Descriptors hold 52-bit addresses. */
+  readonly wide: boolean;
+  /** Shareability of all leaves, as S2DS has it; -1: each leaf says its own. */
+  readonly shareability: number;
   /** Aligned base of the first (possibly concatenated) table. */
   readonly table: number;
   readonly bigEndian: boolean;
@@ -48,45 +52,63 @@ export function stage2Granule(f: SteFields): GranuleBits | undefined {
 
 /** Output bits of S2TTB and of stage-2 descriptors. */
 export function stage2OutputBits(f: SteFields, config: SmmuConfig): number {
-  return granuleOutputLimit(stage2Granule(f) ?? 12, effectiveSize(f.S2PS, config));
+  return descriptorSize(wideDescriptors(stage2Granule(f) ?? 12, f.S2DS, config), effectiveSize(f.S2PS, config));
 }
 
-/** The start level that S2SL0 names, or undefined for reserved codes. Code 3 with 4 KiB needs small tables, which are absent. */
-function stage2StartLevel(f: SteFields): number | undefined {
+/** Start levels by S2SL0 and, for 4 KiB with S2DS, S2SL0_2 above it. */
+const START_LEVELS: Readonly<Record<GranuleBits, readonly (number | undefined)[]>> = {
+  12: [2, 1, 0, 3, -1],
+  14: [3, 2, 1, 0],
+  16: [3, 2, 1],
+};
+
+/** Start levels that need an output address size: granule, level, bits. */
+const SIZE_NEEDED: readonly (readonly [granule: GranuleBits, level: number, oas: number])[] = [
+  [12, 0, 44],
+  [12, -1, 52],
+  [14, 1, 42],
+  [14, 0, 52],
+  [16, 1, 44],
+];
+
+/** The start level that {S2SL0_2, S2SL0} names, or undefined for reserved codes and those that the SMMU has not got. */
+function stage2StartLevel(f: SteFields, config: SmmuConfig): number | undefined {
   const granule = stage2Granule(f);
-  if (f.S2SL0 === 3 || granule === undefined) return undefined;
-  return granule === 12 ? 2 - f.S2SL0 : 3 - f.S2SL0;
+  if (granule === undefined) return undefined;
+  const wide = wideDescriptors(granule, f.S2DS, config);
+  const level = START_LEVELS[granule][f.S2SL0 + (granule === 12 && wide ? 4 * f.S2SL0_2 : 0)];
+  if (granule === 12 && level === 3 && !config.stt) return undefined;
+  if (granule === 14 && level === 0 && !wide) return undefined;
+  return SIZE_NEEDED.some(([g, l, oas]) => g === granule && l === level && config.oas < oas) ? undefined : level;
 }
 
 /** Whether S2T0SZ, S2SL0 and S2TG fit each other and the output size. */
 export function stage2StartLevelConsistent(f: SteFields, config: SmmuConfig): boolean {
   const granule = stage2Granule(f);
-  const start = stage2StartLevel(f);
+  const start = stage2StartLevel(f, config);
   if (granule === undefined || start === undefined) return false;
-  if (granule === 12 && start === 0 && config.oas < 44) return false;
-  if (granule === 14 && start === 1 && config.oas < 42) return false;
-  if (granule === 16 && start === 1 && config.oas < 44) return false;
-  const stride = strideOf(granule);
-  const below = (3 - start) * stride + granule;
-  const inputBits = 64 - f.S2T0SZ;
-  // At least one index bit, at most 16 concatenated tables.
-  return inputBits >= below + 1 && inputBits <= below + stride + 4;
+  const indexBits = 64 - f.S2T0SZ - levelShift(granule, start);
+  // At most 16 concatenated tables.
+  return indexBits >= 1 && indexBits <= strideOf(granule) + 4;
 }
 
 /** Stage-2 parameters of a legal STE with stage 2 on. */
 export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
   const granule = stage2Granule(f)!;
-  const startLevel = stage2StartLevel(f)!;
+  const startLevel = stage2StartLevel(f, config)!;
   const inputBits = 64 - f.S2T0SZ;
-  const outputBits = stage2OutputBits(f, config);
+  const wide = wideDescriptors(granule, f.S2DS, config);
+  const effective = effectiveSize(f.S2PS, config);
   return {
     vmid: f.S2VMID,
     lookup: new IpaLookup(f.S2VMID),
     granule,
     startLevel,
     inputBits,
-    outputBits,
-    table: alignTable(f.S2TTB, granule, startLevel, inputBits, outputBits),
+    outputBits: descriptorSize(wide, effective),
+    wide,
+    shareability: wide && granule !== 16 ? f.S2SH0 : -1,
+    table: alignTable(f.S2TTB, granule, startLevel, inputBits, effective),
     bigEndian: f.S2ENDI === 1,
     ignoreAccessFlag: f.S2AFFD === 1 && f.S2HA === 0,
     hardwareAccess: f.S2HA === 1,

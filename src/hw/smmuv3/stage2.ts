@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
-import { high32, low32 } from "../bits/hex.ts";
+import { high32, low32, POW2 } from "../bits/hex.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
-import { entryOffset, levelShift, withOffset } from "./address-size.ts";
+import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device, stage2MemAttr } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -47,14 +47,14 @@ export class Stage2 {
   mostlyReadOnly = false;
   /** Where the address of the last successful {@link translate} went. */
   physical = 0;
+  /** The TLB slot that has it, or -1. */
+  slot = -1;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
   readonly #updates = new DescriptorUpdates();
-  readonly #wide: boolean;
 
   constructor(deps: Stage2Deps) {
     this.#deps = deps;
-    this.#wide = deps.config.oas === 52;
     this.entry.kind = IPA_ENTRY;
   }
 
@@ -82,10 +82,11 @@ export class Stage2 {
     if (slot >= 0) {
       detector?.ipaHit(slot, stage2, ipa);
       if (!this.#allowed(stage2, ipa, purpose, need, origin)) return false;
+      this.slot = slot;
     } else {
       if (!this.#walkAndUpdate(stage2, ipa, purpose, need, origin, mark)) return false;
-      const kept = tlb.insert(entry);
-      if (kept >= 0) detector?.keep(kept, mark, stage2.table, -1);
+      this.slot = tlb.insert(entry);
+      if (this.slot >= 0) detector?.keep(this.slot, mark, stage2.table, -1);
     }
     this.mostlyReadOnly = mostlyReadOnly(granted(stage2, entry));
     // 7.10
@@ -183,12 +184,12 @@ export class Stage2 {
 
   #walk(stage2: Stage2Config, ipa: number, purpose: FaultClass): boolean {
     const { host, fault, walks, detector } = this.#deps;
-    const { granule, inputBits } = stage2;
+    const { granule, inputBits, wide } = stage2;
     const descriptor = this.#descriptor;
     const hi = high32(ipa);
     const lo = low32(ipa);
     // 7.3
-    if (ipa >= 2 ** inputBits) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
+    if (ipa >= POW2[inputBits]!) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
     // 7.4, 7.5
     const context = walks.ipaContext(stage2.lookup);
     let table = stage2.table;
@@ -201,16 +202,17 @@ export class Stage2 {
     for (const mark = detector?.trail.length ?? 0; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === stage2.startLevel, hi, lo);
       if (!descriptor.fetch(host, "tt-s2", address, level, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
-      const kind = descriptor.kind(granule, level, this.#wide);
+      const kind = descriptor.kind(granule, level, wide);
       if (kind === DescriptorKind.invalid) return !fault.raiseStage2(EventNumber.F_TRANSLATION, purpose, ipa);
       const isLeaf = kind === DescriptorKind.leaf;
-      const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
-      if (output >= 2 ** stage2.outputBits) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
+      const shift = isLeaf ? levelShift(granule, level) : granule;
+      const output = descriptor.address(shift, granule, wide);
+      if (exceedsOutput(output, shift, stage2.outputBits, hi, lo)) return !fault.raiseStage2(EventNumber.F_ADDR_SIZE, purpose, ipa);
       detector?.trail.add(
         address,
         descriptor.hi,
         descriptor.lo,
-        Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0),
+        Step.stage2 | (isLeaf ? Step.leaf : 0) | (stage2.bigEndian ? Step.bigEndian : 0) | (wide && granule !== 16 ? Step.lpa2 : 0),
       );
       if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output, address);
       if (stage2.tableAccess) this.#updates.access(address, descriptor, -1);
@@ -235,12 +237,12 @@ export class Stage2 {
     entry.lo = low32(ipa);
     entry.granule = stage2.granule;
     entry.level = level;
-    entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, output, entry.hi, entry.lo);
+    entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, stage2.outputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
-    entry.pa = output - (output % 2 ** entry.size);
+    entry.pa = output - (output % POW2[entry.size]!);
     this.#permissions(stage2);
     entry.memAttr = stage2MemAttr((descriptor.lo >>> 2) & 15, stage2.forcedWriteBack, config.mteperm);
-    entry.shareability2 = (descriptor.lo >>> 8) & 3;
+    entry.shareability2 = stage2.shareability < 0 ? (descriptor.lo >>> 8) & 3 : stage2.shareability;
     entry.forcedWriteBack = stage2.forcedWriteBack;
     return true;
   }

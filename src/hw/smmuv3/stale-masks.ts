@@ -96,8 +96,9 @@ export function descriptorMask(step: number): Uint32Array {
   const bit51 = (step & Step.bit51) !== 0;
   const hardened = (step & Step.hardened) !== 0;
   const upper = (step & Step.upper) !== 0;
-  return once(`${structure.name} ${clean} ${bit51} ${upper} ${hardened}`, () => {
-    const mask = maskOf(structure, ({ applies }) => applies !== "ignored");
+  const lpa2 = (step & Step.lpa2) !== 0;
+  return once(`${structure.name} ${clean} ${bit51} ${upper} ${hardened} ${lpa2}`, () => {
+    const mask = maskOf(structure, (field) => field.applies !== "ignored" && (field.lpa2 ?? lpa2) === lpa2);
     if (clean) mask[0]! &= ~0x80;
     if (bit51) mask[1]! |= 0x8_0000;
     if (hardened) mask[1]! |= stage2 ? 0x0400_0000 : 0x10_0000;

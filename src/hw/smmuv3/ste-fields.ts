@@ -16,6 +16,7 @@ export class SteFields {
   readonly S1CDMax: number;
   readonly S1DSS: number;
   readonly S2FWB: number;
+  readonly MEV: number;
   readonly S1STALLD: number;
   readonly STRW: number;
   readonly MemAttr: number;
@@ -27,6 +28,7 @@ export class SteFields {
   readonly S2VMID: number;
   readonly S2T0SZ: number;
   readonly S2SL0: number;
+  readonly S2SH0: number;
   readonly S2TG: number;
   readonly S2PS: number;
   readonly S2AA64: number;
@@ -38,6 +40,8 @@ export class SteFields {
   readonly S2HAFT: number;
   readonly S2S: number;
   readonly S2R: number;
+  readonly S2SL0_2: number;
+  readonly S2DS: number;
   readonly S2TTB: number;
   readonly AssuredOnly: number;
   readonly TL0: number;
@@ -56,6 +60,7 @@ export class SteFields {
     this.S1CDMax = take(words, "S1CDMax");
     this.S1DSS = take(words, "S1DSS");
     this.S2FWB = take(words, "S2FWB");
+    this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
     this.STRW = take(words, "STRW");
     this.MemAttr = take(words, "MemAttr");
@@ -67,6 +72,7 @@ export class SteFields {
     this.S2VMID = take(words, "S2VMID");
     this.S2T0SZ = take(words, "S2T0SZ");
     this.S2SL0 = take(words, "S2SL0");
+    this.S2SH0 = take(words, "S2SH0");
     this.S2TG = take(words, "S2TG");
     this.S2PS = take(words, "S2PS");
     this.S2AA64 = take(words, "S2AA64");
@@ -78,6 +84,8 @@ export class SteFields {
     this.S2HAFT = take(words, "S2HAFT");
     this.S2S = take(words, "S2S");
     this.S2R = take(words, "S2R");
+    this.S2SL0_2 = take(words, "S2SL0_2");
+    this.S2DS = take(words, "S2DS");
     this.S2TTB = take(words, "S2TTB") * 16;
     this.AssuredOnly = take(words, "AssuredOnly");
     this.TL0 = take(words, "TL0");

@@ -5,7 +5,7 @@
  * Rows of the architecture that need a feature this model refuses (ATS, DPT, Secure, Realm, VMSAv8-32 or VMSAv9-128 tables,
  * MPAM, PBHA) can never apply and are left out.
  */
-import { granuleImplemented } from "./address-size.ts";
+import { granuleImplemented, largestTxsz, smallestTxsz } from "./address-size.ts";
 import { reservedStage2 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
 import { stage2Granule, stage2OutputBits, stage2StartLevelConsistent } from "./stage2-config.ts";
@@ -34,9 +34,9 @@ function substreams(f: SteFields, config: SmmuConfig): boolean {
   return f.stage1 && config.ssidSize !== 0;
 }
 
-/** Lowest legal S2T0SZ. */
-function minT0sz(f: SteFields, config: SmmuConfig): number {
-  return Math.max(stage2Granule(f) === 16 ? 12 : 16, 64 - config.oas);
+function badT0sz(f: SteFields, config: SmmuConfig): boolean {
+  const granule = stage2Granule(f);
+  return f.S2T0SZ > largestTxsz(granule, config) || f.S2T0SZ < Math.max(smallestTxsz(granule, f.S2DS, config), 64 - config.oas);
 }
 
 /** A Config of 0b0xx is legal whatever the other fields say: the caller tests rule "V" and stops there. */
@@ -81,7 +81,7 @@ export const STE_RULES: readonly SteRule[] = [
     },
   },
   { id: "S2TTB", text: "S2TTB exceeds the stage-2 output size", broken: (f, c) => f.stage2 && f.S2TTB >= 2 ** stage2OutputBits(f, c) },
-  { id: "S2T0SZ", text: "S2T0SZ is out of range", broken: (f, c) => f.stage2 && (f.S2T0SZ > 39 || f.S2T0SZ < minT0sz(f, c)) },
+  { id: "S2T0SZ", text: "S2T0SZ is out of range", broken: (f, c) => f.stage2 && badT0sz(f, c) },
   { id: "S2SL0", text: "S2T0SZ, S2SL0 and S2TG do not fit each other", broken: (f, c) => f.stage2 && !stage2StartLevelConsistent(f, c) },
   {
     id: "S2ENDI",

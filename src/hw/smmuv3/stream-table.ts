@@ -99,7 +99,7 @@ export class StreamTable {
 
   /** 3.3: the level-1 descriptor of a two-level table. */
   #level1(format: StreamTableFormat, streamId: number): Level1Entry | undefined {
-    const { cache, host, fault, config, detector, choices } = this.#deps;
+    const { cache, host, fault, config, detector, choices, registers } = this.#deps;
     const cached = cache.findLevel1(streamId, format.split);
     if (cached !== undefined) {
       detector?.level1Hit(cached, "ste", streamId, 0);
@@ -108,7 +108,7 @@ export class StreamTable {
     const index = Math.floor(streamId / 2 ** format.split);
     const address = format.base + index * 8;
     const words = new Uint32Array(2);
-    if (address >= 2 ** config.oas || host.load("l1std", address, words, 2) !== BusStatus.ok) {
+    if (address >= 2 ** config.oas || host.load("l1std", address, words, 2, undefined, registers.tableAttributes()) !== BusStatus.ok) {
       fault.raiseFetch(EventNumber.F_STE_FETCH, address);
       return undefined;
     }
@@ -133,7 +133,7 @@ export class StreamTable {
   #fetch(streamId: number, address: number, level1: Level1Entry | undefined): SteEntry | undefined {
     const { config, registers, host, cache, fault, notModelled } = this.#deps;
     const words = new Uint32Array(16);
-    if (address >= 2 ** config.oas || host.load("ste", address, words, 16) !== BusStatus.ok) {
+    if (address >= 2 ** config.oas || host.load("ste", address, words, 16, undefined, registers.tableAttributes()) !== BusStatus.ok) {
       fault.raiseFetch(EventNumber.F_STE_FETCH, address);
       return undefined;
     }

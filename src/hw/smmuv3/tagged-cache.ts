@@ -8,6 +8,7 @@
  * use. When all slots are taken, the next victim is chosen without looking at hits.
  */
 
+import type { FrontClass, FrontTier } from "./front-tier.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 
 /** Smallest entry, log2 of bytes. */
@@ -34,6 +35,8 @@ export class TagContext {
   sizes = 0;
   /** Entries that are smaller than the leaf they came from. */
   splinters = 0;
+  /** Classes of the front tier whose lines come from here. */
+  front: FrontClass[] = [];
 
   constructor(key: number, group: number, tag: number) {
     this.key = key;
@@ -49,8 +52,8 @@ export abstract class TaggedCache {
   readonly entryId: Uint32Array;
   /** Called for each entry that maintenance drops, before it goes. */
   readonly #onDrop: ((slot: number) => void) | undefined;
-  /** Called for each entry that leaves alone: by maintenance by address, or to make room. */
-  onRemove: ((slot: number) => void) | undefined;
+  /** Is told what goes. */
+  front: FrontTier | undefined;
   protected readonly hi: Int32Array;
   protected readonly lo: Int32Array;
   protected readonly size: Uint8Array;
@@ -98,6 +101,7 @@ export abstract class TaggedCache {
 
   /** Forgets everything without telling anybody: hardware reset. */
   reset(): void {
+    this.front?.clear();
     for (const context of this.#contexts.values()) context.retired = true;
     this.#contexts.clear();
     this.#groups.clear();
@@ -245,8 +249,8 @@ export abstract class TaggedCache {
 
   /** Takes one entry out. */
   #remove(slot: number): void {
-    this.onRemove?.(slot);
     const context = this.#owner[slot]!;
+    this.front?.entryGone(context, this.size[slot]!, this.hi[slot]!, this.lo[slot]!);
     this.#unchain(slot);
     const before = this.#before[slot]!;
     const after = this.#after[slot]!;
@@ -300,6 +304,7 @@ export abstract class TaggedCache {
 
   /** Hands all slots over at once, under a new number. */
   #dropAll(context: TagContext): void {
+    this.front?.contextGone(context);
     if (this.#onDrop) for (let slot = context.first; slot >= 0; slot = this.#after[slot]!) this.#onDrop(slot);
     this.#live -= context.count;
     this.#free(context.first, context.last);

@@ -19,12 +19,24 @@ const ASETS: readonly number[] = [0, 1];
 export class TlbMaintenance implements TlbInvalidation {
   readonly #caches: readonly TaggedCache[];
   readonly #vmids: boolean;
+  readonly #wildcard: () => number;
   readonly #range = new TlbiRange();
 
-  /** @param vmids false if stage 2 is not implemented: entries then have no VMID and commands' VMIDs do not count */
-  constructor(caches: readonly TaggedCache[], vmids: boolean) {
+  /**
+   * @param vmids false if stage 2 is not implemented: entries then have no VMID and commands' VMIDs do not count
+   * @param wildcard low bits of a VMID that are not compared (CR0.VMW); lookups always compare all of them (§3.17.6)
+   */
+  constructor(caches: readonly TaggedCache[], vmids: boolean, wildcard: () => number = () => 0) {
     this.#caches = caches;
     this.#vmids = vmids;
+    this.#wildcard = wildcard;
+  }
+
+  /** The VMIDs that an operation on one of them reaches. */
+  #reached(vmid: number): readonly number[] {
+    const wildcard = this.#wildcard();
+    if (!this.#vmids) return [0];
+    return wildcard === 0 ? [vmid] : Array.from({ length: wildcard + 1 }, (_, low) => (vmid & ~wildcard) | low);
   }
 
   /** Everything of some kinds, whatever the VMID. */
@@ -34,24 +46,24 @@ export class TlbMaintenance implements TlbInvalidation {
 
   /** Everything of some kinds and a VMID; of a range, if one is given. */
   #vmid(kinds: readonly TlbKind[], vmid: number, range?: TlbiRange): void {
-    const id = this.#vmids ? vmid : 0;
-    for (const cache of this.#caches) for (const kind of kinds) cache.dropGroup(contextGroup(kind, id), range);
+    for (const id of this.#reached(vmid))
+      for (const cache of this.#caches) for (const kind of kinds) cache.dropGroup(contextGroup(kind, id), range);
   }
 
   /** What an ASID has of its own; of a range, if one is given. */
   #asid(kinds: readonly TlbKind[], vmid: number, asid: number, range?: TlbiRange): void {
-    const id = this.#vmids ? vmid : 0;
-    for (const cache of this.#caches)
-      for (const kind of kinds)
-        for (const nested of EITHER) cache.dropContext(contextKey({ kind, nested, global: false, vmid: id, asid, aset: 0 }), range);
+    for (const id of this.#reached(vmid))
+      for (const cache of this.#caches)
+        for (const kind of kinds)
+          for (const nested of EITHER) cache.dropContext(contextKey({ kind, nested, global: false, vmid: id, asid, aset: 0 }), range);
   }
 
   #globals(kinds: readonly TlbKind[], vmid: number, range: TlbiRange): void {
-    const id = this.#vmids ? vmid : 0;
-    for (const cache of this.#caches)
-      for (const kind of kinds)
-        for (const nested of EITHER)
-          for (const aset of ASETS) cache.dropContext(contextKey({ kind, nested, global: true, vmid: id, asid: 0, aset }), range);
+    for (const id of this.#reached(vmid))
+      for (const cache of this.#caches)
+        for (const kind of kinds)
+          for (const nested of EITHER)
+            for (const aset of ASETS) cache.dropContext(contextKey({ kind, nested, global: true, vmid: id, asid: 0, aset }), range);
   }
 
   #va(kinds: readonly TlbKind[], vmid: number, asid: number | undefined, address: TlbiAddress): void {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Which addresses a TLBI by address covers (IHI 0070 §4.4.1.1). */
-import { high32, low32 } from "../bits/hex.ts";
 import type { GranuleBits } from "./address-size.ts";
 import type { TlbiAddress } from "./ports.ts";
+
+/** log2 of what a TLBI without a range covers. */
+const SMALLEST = 12;
 
 /** TG of a TLBI command to granule; 0 is any. */
 function tlbiGranule(tg: number): GranuleBits | 0 {
@@ -28,13 +30,14 @@ export class TlbiRange {
   set(address: TlbiAddress, virtual: boolean): this {
     this.leaf = address.leaf;
     this.granule = tlbiGranule(address.tg);
-    this.level = this.granule === 0 || (this.granule === 14 && address.ttl === 1) ? 0 : address.ttl;
+    this.level = this.granule === 0 ? 0 : address.ttl;
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
     this.startLo = (address.lo & ~0xfff) >>> 0;
-    const bytes = this.granule === 0 ? 4096 : (address.num + 1) * 2 ** (Math.min(address.scale, 31) + this.granule);
-    const last = bytes - 1;
-    const lo = this.startLo + low32(last);
-    const hi = this.startHi + high32(last) + (lo > 0xffff_ffff ? 1 : 0);
+    // The last byte, in halves: with IDR5.DS a range has up to 2^60 bytes.
+    const granules = this.granule === 0 ? 1 : (address.num + 1) * 2 ** address.scale;
+    const perWord = 2 ** (32 - (this.granule || SMALLEST));
+    const lo = this.startLo + (granules % perWord) * 2 ** (this.granule || SMALLEST) - 1;
+    const hi = this.startHi + Math.floor(granules / perWord) + Math.floor(lo / 2 ** 32);
     // A range that runs beyond the top of the address space does not wrap.
     this.endHi = Math.min(hi, 0xffff_ffff);
     this.endLo = hi > 0xffff_ffff ? 0xffff_ffff : lo >>> 0;

@@ -41,6 +41,11 @@ export function tagsOfKey(key: number): Tags {
   };
 }
 
+/** ASET of a context of global entries. */
+export function asetOfKey(key: number): number {
+  return Math.floor(key / IDS) & 1;
+}
+
 /** Contexts of one kind and VMID. */
 export function contextGroup(kind: TlbKind, vmid: number): number {
   return kind * 0x1_0000 + vmid;

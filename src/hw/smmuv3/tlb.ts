@@ -5,6 +5,7 @@
  * Two kinds of entry share one store. VA entries are tagged by StreamWorld, VMID and ASID (or, if global, by ASET); those of
  * nested streams hold both stages combined, at the smaller of the two sizes. IPA entries hold stage 2 alone, tagged by VMID.
  */
+import { POW2 } from "../bits/hex.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
 import { maskHi, maskLo, type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
@@ -97,8 +98,10 @@ export class Tlb extends TaggedCache {
   insert(entry: TlbEntry): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;
     const { size, granule, level } = entry;
-    const slot = this.take(this.#context(entry), size, entry.hi, entry.lo, size < levelShift(granule, level));
-    const scale = 2 ** size;
+    const context = this.#context(entry);
+    const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
+    if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
+    const scale = POW2[size]!;
     this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;

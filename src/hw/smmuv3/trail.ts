@@ -4,11 +4,12 @@
 /** More than any nested walk reads: each level of stage 1 through all of stage 2, once more for its update, and the last stage 2. */
 const LONGEST = 128;
 
-/** Kind of a descriptor on a trail. */
+/** Kind of a descriptor on a trail; lpa2: a 4 or 16 KiB granule with 52-bit addresses. */
 export const Step = {
   leaf: 1,
   stage2: 2,
   bigEndian: 4,
+  lpa2: 8,
   /** Translation hardening: bit 52 of stage 1 is Protected, bit 58 of stage 2 AssuredOnly. */
   hardened: 16,
   /** Writable-clean: hardware may change bit 7, and that makes nothing stale. */

@@ -24,17 +24,20 @@ import { exceeds, withOffset } from "./address-size.ts";
 import type { Cd } from "./cd.ts";
 import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts";
 import type { SmmuConfig } from "./config.ts";
-import { ConfigCache } from "./config-cache.ts";
+import { ConfigCache, type SteEntry } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
-import { type Access, Fault, FaultReporter, type TerminateModel } from "./faults.ts";
+import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
+import { FrontTier, rightOf } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import { Origin, Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
+import { Stalls } from "./stall.ts";
 import type { Ste } from "./ste.ts";
 import { StreamTable } from "./stream-table.ts";
+import type { TagContext } from "./tagged-cache.ts";
 import { Clean, Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
 import { TlbMaintenance } from "./tlb-maintenance.ts";
@@ -51,6 +54,8 @@ export interface TranslatorDeps {
   readonly notModelled: NotModelledLog;
   /** True: every cache hit is compared with memory and "smmu.stale-use" is traced. */
   readonly detector: boolean;
+  /** False: every access goes through the caches proper. Default: true. */
+  readonly front?: boolean;
   /** What the architecture leaves open; see choices.ts. */
   readonly choices?: Partial<TranslationChoices>;
 }
@@ -58,8 +63,25 @@ export interface TranslatorDeps {
 /** CR2.RECINVSID. */
 const RECINVSID = 2;
 
-const ABORT_AND_RECORD: TerminateModel = { abort: true, record: true };
-const ABORT_SILENTLY: TerminateModel = { abort: true, record: false };
+const ABORT_AND_RECORD: FaultModel = { abort: true, record: true, stall: false };
+const ABORT_SILENTLY: FaultModel = { abort: true, record: false, stall: false };
+const STALL: FaultModel = { abort: true, record: true, stall: true };
+
+const EITHER: readonly boolean[] = [false, true];
+/** How a line of the front tier names the way. */
+const VIA_OF_LINE: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested];
+
+/** All that an STE and a CD do to an access besides the translation itself. */
+function signatureOf(ste: Ste, unprivileged: boolean): number {
+  const { privCfg, instCfg, overrides } = ste;
+  const type = overriddenType(overrides) | (overriddenShareability(overrides) << 8);
+  return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
+}
+
+/** PRIVCFG or INSTCFG: 2 and 3 say what a transaction is, the others leave it as it comes. */
+function overridden(code: number, incoming: boolean): boolean {
+  return code < 2 ? incoming : code === 3;
+}
 
 class AccessView implements Access {
   privileged = false;
@@ -72,7 +94,9 @@ export class Translator {
   readonly walks: WalkCache;
   /** What TLBI commands act on. */
   readonly tlbMaintenance: TlbMaintenance;
+  readonly stalls: Stalls;
   readonly #config: SmmuConfig;
+  readonly #fixedOutput: boolean;
   readonly #registers: RegisterView;
   readonly #detector: StaleDetector | undefined;
   readonly #fault = new Fault();
@@ -84,10 +108,13 @@ export class Translator {
   readonly #entry = new TlbEntry();
   readonly #access = new AccessView();
   readonly #bypass: GlobalBypass;
+  /** Undefined where every use of a cache is to be seen: by the stale-use detector, or because nothing is cached. */
+  readonly #front: FrontTier | undefined;
 
   constructor(deps: TranslatorDeps) {
     const { config, registers, host, trace } = deps;
     this.#config = config;
+    this.#fixedOutput = config.version >= 4;
     this.#registers = registers;
     this.#bypass = new GlobalBypass(config);
     const detector = deps.detector ? new StaleDetector(host, trace, () => this) : undefined;
@@ -96,31 +123,72 @@ export class Translator {
     const { tlb, walk, replacement } = config.caches;
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
-    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2);
+    const { ste: stes } = config.caches;
+    this.#front = detector === undefined && stes > 0 && tlb > 0 && deps.front !== false ? new FrontTier(tlb) : undefined;
+    this.tlb.front = this.#front;
+    this.configCache.front = this.#front;
+    this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
     const choices = { ...defaultTranslationChoices, ...deps.choices };
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
-    this.#reporter = new FaultReporter(deps.events, trace, config.oas);
+    const { events } = deps;
+    this.stalls = new Stalls({ config, events, enabled: () => registers.smmuEnabled(), translate: (tx) => this.translate(tx) });
+    this.#reporter = new FaultReporter(events, trace, config.oas, this.stalls);
     this.#stage2 = new Stage2(common);
     this.#streams = new StreamTable(common);
     this.#contexts = new ContextTable({ ...common, stage2: this.#stage2 });
     this.#walker = new Stage1Walker({ ...common, stage2: this.#stage2 });
   }
 
-  /** Hardware reset: caches are empty. */
+  /** Hardware reset: caches are empty; stalled transactions end with an abort, so that no client waits for ever. */
   reset(): void {
     this.configCache.reset();
     this.tlb.reset();
     this.walks.reset();
+    this.stalls.terminateAll();
+  }
+
+  /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
+  streamTableChanged(): void {
+    this.#front?.clear();
   }
 
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
+    const front = this.#front;
+    if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
+    const { addressHi, addressLo, write, instruction, privileged } = tx;
+    const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, rightOf(write, instruction, privileged));
+    if (at < 0) return this.#translate(tx);
+    const { lines } = front;
+    const low = lines[at + 2]!;
+    const high = lines[at + 3]!;
+    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
+    tx.via = VIA_OF_LINE[high >>> 30]!;
+    tx.event = 0;
+    tx.recorded = false;
+    tx.attributes = (high >>> 20) & 0xff;
+    tx.shareability = (high >>> 28) & 3;
+    tx.stall = null;
+    this.#outputPermissions(tx, overridden((low >>> 6) & 3, privileged), !write && overridden((low >>> 8) & 3, instruction));
+    return Outcome.forward;
+  }
+
+  /** Aborts a transaction without looking at it. */
+  refuse(tx: Transaction): Outcome {
     tx.physical = 0;
     tx.via = Via.none;
     tx.event = 0;
     tx.recorded = false;
     tx.attributes = 0;
     tx.shareability = 0;
+    tx.outputInstruction = false;
+    tx.outputPrivileged = false;
+    tx.stall = null;
+    return Outcome.abort;
+  }
+
+  #translate(tx: Transaction): Outcome {
+    this.refuse(tx);
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
@@ -128,6 +196,7 @@ export class Translator {
     const stream = this.#streams.find(tx.streamId);
     if (stream === undefined) return this.#failConfiguration(tx);
     const { ste } = stream;
+    this.#fault.mayMerge = ste.fields.MEV === 1;
     // 3.6
     if (ste.broken !== undefined) {
       this.#fault.raise(EventNumber.C_BAD_STE);
@@ -136,10 +205,10 @@ export class Translator {
     // 3.8
     if (ste.aborts) return Outcome.abort;
     // 1.3 and 4.2
-    this.#override(tx, ste);
+    this.#override(tx, ste.privCfg, ste.instCfg);
     // 4.3, 4.4
     const index = selectContext(ste, tx.substreamId, this.#fault);
-    if (index === NO_STAGE1) return this.#withoutStage1(tx, ste);
+    if (index === NO_STAGE1) return this.#withoutStage1(tx, stream);
     if (index === NO_CONTEXT) return this.#failConfiguration(tx);
     // 5
     const cd = this.#contexts.find(stream, index);
@@ -148,13 +217,15 @@ export class Translator {
       this.#fault.raise(EventNumber.C_BAD_CD);
       return this.#failConfiguration(tx);
     }
-    return this.#withStage1(tx, ste, cd);
+    return this.#withStage1(tx, stream, index, cd);
   }
 
   /** 2.1: SMMUEN is 0. */
   #globalBypass(tx: Transaction): Outcome {
     const gbpa = this.#registers.gbpa();
     if ((gbpa & GBPA_ABORT) !== 0 || exceeds(tx.addressHi, this.#config.oas)) return Outcome.abort;
+    const permissions = this.#config.attrPermsOvr ? gbpa >>> 16 : 0;
+    this.#override(tx, permissions & 3, (permissions >>> 2) & 3);
     return this.#passUnchanged(tx, this.#bypass.overrides(gbpa), Via.globalBypass);
   }
 
@@ -169,18 +240,27 @@ export class Translator {
     tx.via = via;
     tx.attributes = type;
     tx.shareability = outputShareability(type, shareability);
+    this.#outputPermissions(tx, this.#access.privileged, this.#access.instruction);
     return Outcome.forward;
   }
 
-  /** Writes are Data; STE.PRIVCFG applies to all, STE.INSTCFG to reads. */
-  #override(tx: Transaction, ste: Ste): void {
+  /** From v3.4 on all client transactions leave as privileged data. */
+  #outputPermissions(tx: Transaction, privileged: boolean, instruction: boolean): void {
+    const fixed = this.#fixedOutput;
+    tx.outputInstruction = !fixed && instruction;
+    tx.outputPrivileged = fixed || privileged;
+  }
+
+  /** Writes are Data; PRIVCFG of STE or GBPA applies to all, INSTCFG to reads. */
+  #override(tx: Transaction, privCfg: number, instCfg: number): void {
     const access = this.#access;
-    access.privileged = ste.privCfg < 2 ? tx.privileged : ste.privCfg === 3;
-    access.instruction = !tx.write && (ste.instCfg < 2 ? tx.instruction : ste.instCfg === 3);
+    access.privileged = overridden(privCfg, tx.privileged);
+    access.instruction = !tx.write && overridden(instCfg, tx.instruction);
   }
 
   /** 6.0, and stage 2 if it is on. */
-  #withoutStage1(tx: Transaction, ste: Ste): Outcome {
+  #withoutStage1(tx: Transaction, stream: SteEntry): Outcome {
+    const { ste } = stream;
     // IAS is OAS where tables are VMSAv8-64, so one limit serves stage 2 and bypass.
     if (exceeds(tx.addressHi, this.#config.oas)) {
       this.#fault.raise(EventNumber.F_ADDR_SIZE);
@@ -196,11 +276,17 @@ export class Translator {
     const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
     tx.physical = stage2.physical;
     const type = combineStage2Type(overriddenType(ste.overrides), memAttr, forcedWriteBack);
-    return this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+    const outcome = this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+    if (stage2.slot >= 0 && this.configCache.findSte(tx.streamId) === stream) {
+      const { entries } = ste.stage2.lookup;
+      if (entries !== undefined) this.#remember(tx, ste, stage2.entry, true, entries, entries);
+    }
+    return outcome;
   }
 
   /** 6 */
-  #withStage1(tx: Transaction, ste: Ste, cd: Cd): Outcome {
+  #withStage1(tx: Transaction, stream: SteEntry, index: number, cd: Cd): Outcome {
+    const { ste } = stream;
     const entry = this.#entry;
     const { privileged, instruction } = this.#access;
     const nested = ste.stage2 !== undefined;
@@ -233,7 +319,7 @@ export class Translator {
       if (!this.#walker.walk(cd, half, upper, hi, tx.addressLo, need1, entry)) return this.#fail(tx, ste, cd);
       // 7
       if (!this.#addStage2(ste, entry, need2)) return this.#fail(tx, ste, cd);
-      this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
+      slot = this.#keep(ste, cd, entry, hi, tx.addressLo, half.table);
     }
     // 6.8, 8
     tx.physical = entry.pa;
@@ -243,7 +329,51 @@ export class Translator {
       type = combineStage2Type(type, entry.memAttr, entry.forcedWriteBack);
       shareability = combineShareability(shareability, entry.shareability2);
     }
-    return this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+    const outcome = this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
+    const { own, global } = cd.lookup;
+    if (
+      slot >= 0 &&
+      own !== undefined &&
+      global !== undefined &&
+      stream.cds.get(index)?.cd === cd &&
+      this.configCache.findSte(tx.streamId) === stream
+    )
+      this.#remember(tx, ste, entry, !half.noUnprivileged, own, global);
+    return outcome;
+  }
+
+  /** Tells the front tier what the TLB would answer for this page, to each kind of access. */
+  #remember(tx: Transaction, ste: Ste, entry: TlbEntry, unprivileged: boolean, own: TagContext, global: TagContext): void {
+    const front = this.#front;
+    // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
+    if (front === undefined || ste.stage2?.overlay !== undefined) return;
+    let rights = 0;
+    for (const incomingPrivilege of EITHER) {
+      for (const write of EITHER) {
+        for (const incomingInstruction of EITHER) {
+          if (write && (incomingInstruction || entry.clean !== 0)) continue;
+          const privileged = overridden(ste.privCfg, incomingPrivilege);
+          const instruction = !write && overridden(ste.instCfg, incomingInstruction);
+          if (!privileged && !unprivileged) continue;
+          if (ste.stage1 && tx.via !== Via.stage2 && (entry.stage1 & needOfStage1(write, instruction, privileged)) === 0) continue;
+          if (tx.via !== Via.stage1 && (entry.stage2 & needOfStage2(write, instruction, privileged)) === 0) continue;
+          rights |= rightOf(write, incomingInstruction, incomingPrivilege);
+        }
+      }
+    }
+    const attributes = tx.attributes | (tx.shareability << 8) | (VIA_OF_LINE.indexOf(tx.via) << 10);
+    front.keep(
+      tx.streamId,
+      tx.substreamId,
+      own,
+      global,
+      signatureOf(ste, unprivileged),
+      tx.addressHi,
+      tx.addressLo,
+      rights | (ste.privCfg << 6) | (ste.instCfg << 8),
+      tx.physical,
+      attributes,
+    );
   }
 
   /** Whether a write has hardware mark memory dirty that an entry has as writable-clean: then descriptors are to be read again. */
@@ -276,7 +406,7 @@ export class Translator {
     return true;
   }
 
-  #keep(ste: Ste, cd: Cd, entry: TlbEntry, hi: number, lo: number, table1: number): void {
+  #keep(ste: Ste, cd: Cd, entry: TlbEntry, hi: number, lo: number, table1: number): number {
     entry.kind = ste.world;
     entry.nested = ste.stage2 !== undefined;
     entry.vmid = ste.vmid;
@@ -286,6 +416,7 @@ export class Translator {
     entry.lo = lo;
     const slot = this.tlb.insert(entry);
     if (slot >= 0) this.#detector?.keep(slot, 0, ste.stage2?.table ?? -1, table1);
+    return slot;
   }
 
   // How transactions fail.
@@ -295,10 +426,11 @@ export class Translator {
     return this.#fail(tx, ste, cd);
   }
 
-  /** @param stage1 CD.A and CD.R; a fault of stage 2 obeys STE.S2R instead and always aborts */
-  #fail(tx: Transaction, ste: Ste, stage1: TerminateModel): Outcome {
-    const model = !this.#fault.stage2 ? stage1 : ste.fields.S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
-    return this.#reporter.end(tx, this.#fault, this.#access, model);
+  /** @param stage1 CD.A, CD.R and CD.S; a fault of stage 2 obeys STE.S2R and STE.S2S instead, and aborts if it does not stall */
+  #fail(tx: Transaction, ste: Ste, stage1: FaultModel): Outcome {
+    const { S2S, S2R } = ste.fields;
+    const stage2 = S2S === 1 ? STALL : S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
+    return this.#reporter.end(tx, this.#fault, this.#access, this.#fault.stage2 ? stage2 : stage1);
   }
 
   /** Configuration errors abort and are recorded, C_BAD_STREAMID only with CR2.RECINVSID. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
-import { entryOffset, levelShift, withOffset } from "./address-size.ts";
+import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -39,14 +39,12 @@ export class Stage1Walker {
   readonly #deps: Stage1WalkerDeps;
   readonly #descriptor = new Descriptor();
   readonly #updates = new DescriptorUpdates();
-  readonly #wide: boolean;
   #limits = 0;
   /** The last walk is an assured translation as far as it has come (§3.27.2). */
   #assured = false;
 
   constructor(deps: Stage1WalkerDeps) {
     this.#deps = deps;
-    this.#wide = deps.config.oas === 52;
   }
 
   /** What stage 2 is told of the output of the last walk. */
@@ -104,7 +102,7 @@ export class Stage1Walker {
   /** 6.2 to 6.5 */
   #read(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
     const { fault, walks, detector } = this.#deps;
-    const { granule, inputBits } = half;
+    const { granule, inputBits, wide } = half;
     const descriptor = this.#descriptor;
     // 6.2
     if (!half.enabled || !inRange(inputBits, upper, hi, lo)) return !fault.raise(EventNumber.F_TRANSLATION);
@@ -129,12 +127,18 @@ export class Stage1Walker {
       const physical = this.#fetch(cd, level, address, first ? (upper ? Origin.table1 : Origin.table0) : this.origin);
       if (physical < 0) return false;
       if (!first) this.#assured &&= cd.protectedBit && descriptor.protected && this.#deps.stage2.mostlyReadOnly;
-      const kind = descriptor.kind(granule, level, this.#wide);
+      const kind = descriptor.kind(granule, level, wide);
       if (kind === DescriptorKind.invalid) return !fault.raise(EventNumber.F_TRANSLATION);
       const isLeaf = kind === DescriptorKind.leaf;
-      const output = descriptor.address(isLeaf ? levelShift(granule, level) : granule, granule, this.#wide);
-      if (output >= 2 ** half.outputBits) return !fault.raise(EventNumber.F_ADDR_SIZE);
-      detector?.trail.add(physical, descriptor.hi, descriptor.lo, (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0));
+      const shift = isLeaf ? levelShift(granule, level) : granule;
+      const output = descriptor.address(shift, granule, wide);
+      if (exceedsOutput(output, shift, half.outputBits, hi, lo)) return !fault.raise(EventNumber.F_ADDR_SIZE);
+      detector?.trail.add(
+        physical,
+        descriptor.hi,
+        descriptor.lo,
+        (isLeaf ? Step.leaf : 0) | (cd.bigEndian ? Step.bigEndian : 0) | (wide && granule !== 16 ? Step.lpa2 : 0),
+      );
       if (isLeaf) return this.#leaf(cd, half, level, output, hi, lo, address, entry);
       if (!this.#assured) this.#limits |= TableLimit.notAssured;
       if (cd.protectedBit) detector?.trail.mark(Step.hardened);
@@ -172,7 +176,7 @@ export class Stage1Walker {
     entry.level = level;
     entry.size = cd.protectedBit
       ? levelShift(half.granule, level)
-      : mappedSize(descriptor, half.granule, level, half.inputBits, output, hi, lo);
+      : mappedSize(descriptor, half.granule, level, half.inputBits, half.outputBits, output, hi, lo);
     if (cd.protectedBit) detector?.trail.mark(Step.hardened);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = withOffset(output, levelShift(half.granule, level), hi, lo);
@@ -181,7 +185,7 @@ export class Stage1Walker {
     this.#permissions(cd, entry);
     entry.type = cd.memoryTypes[descriptor.attrIndx(cd.wideAttrIndx)]!;
     if (cd.wideAttrIndx) detector?.trail.mark(Step.upper);
-    entry.shareability = (low >>> 8) & 3;
+    entry.shareability = half.shareability < 0 ? (low >>> 8) & 3 : half.shareability;
     return true;
   }
 

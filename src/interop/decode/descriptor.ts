@@ -11,6 +11,8 @@ export interface DescriptorPlace {
   /** -1 … 3; undefined if it is not known. */
   readonly level: number | undefined;
   readonly granule: Granule;
+  /** LPA2 (CD.DS, STE.S2DS): 4 and 16 KiB granules with 52-bit addresses. Default: false. */
+  readonly ds?: boolean;
 }
 
 /** What a descriptor is at its place. */
@@ -20,17 +22,24 @@ export interface DescriptorKind {
   readonly why: string;
 }
 
+/** Levels of blocks, the lowest first; one more where descriptors hold 52-bit addresses. */
 function blockAllowed(granule: Granule, level: number, wide: boolean): boolean {
-  return level === 2 || (level === 1 && (granule === 12 || (granule === 16 && wide)));
+  return level <= 2 && level >= (granule === 12 ? 1 : 2) - (wide ? 1 : 0);
+}
+
+/** LPA2 in force: 64 KiB granules do not heed it. */
+function lpa2({ granule, ds }: DescriptorPlace): boolean {
+  return ds === true && granule !== 16;
 }
 
 /** @param wide the SMMU has 52-bit addresses, and so level-1 blocks with the 64 KiB granule */
-export function descriptorKind(words: Uint32Array, { level, granule }: DescriptorPlace, wide: boolean): DescriptorKind {
+export function descriptorKind(words: Uint32Array, place: DescriptorPlace, wide: boolean): DescriptorKind {
+  const { level, granule } = place;
   const type = words[0]! & 3;
   const at = level === undefined ? "" : ` at level ${level}`;
   if ((type & 1) === 0) return { kind: "invalid", why: "bit 0 is 0: nothing is mapped here" };
   if (type === 3) return { kind: level !== undefined && level < 3 ? "table" : "page", why: "" };
-  if (level === undefined || blockAllowed(granule, level, wide)) return { kind: "block", why: "" };
+  if (level === undefined || blockAllowed(granule, level, granule === 16 ? wide : lpa2(place))) return { kind: "block", why: "" };
   return { kind: "invalid", why: `bits [1:0] are 0b01, reserved${at}${level === 3 ? "" : " with this granule"}` };
 }
 
@@ -40,11 +49,13 @@ export function levelShift(granule: Granule, level: number): number {
 }
 
 /** The address that a descriptor holds: of the next table, or of the memory that it maps. */
-export function descriptorAddress(words: Uint32Array, { granule, level }: DescriptorPlace, table: boolean): number {
+export function descriptorAddress(words: Uint32Array, place: DescriptorPlace, table: boolean): number {
+  const { granule, level } = place;
   const shift = table || level === undefined || (words[0]! & 3) === 3 ? granule : levelShift(granule, level);
   const low = (words[1]! & 0xffff) * 2 ** 32 + words[0]!;
-  const high = granule === 16 ? ((words[0]! >>> 12) & 0xf) * 2 ** 48 : 0;
-  return Math.floor(low / 2 ** shift) * 2 ** shift + high;
+  const split = ((words[0]! >>> 6) & 0xc) | ((words[1]! >>> 16) & 3);
+  const high = granule === 16 ? (words[0]! >>> 12) & 0xf : lpa2(place) ? split : 0;
+  return Math.floor(low / 2 ** shift) * 2 ** shift + high * 2 ** 48;
 }
 
 function permissionText(words: Uint32Array, stage: 1 | 2): string {
@@ -64,7 +75,8 @@ export function decodePte(words: Uint32Array, place: DescriptorPlace, config: Sm
     return { ...decodeStructure(structure, words, found), name: `stage-${stage} descriptor`, notes: [] };
   }
   const table = kind === "table";
-  const structure = table ? (stage === 1 ? TABLE_S1 : TABLE_S2) : stage === 1 ? LEAF_S1 : LEAF_S2;
+  const whole = table ? (stage === 1 ? TABLE_S1 : TABLE_S2) : stage === 1 ? LEAF_S1 : LEAF_S2;
+  const structure = { ...whole, fields: whole.fields.filter((field) => (field.lpa2 ?? lpa2(place)) === lpa2(place)) };
   const output = hex(descriptorAddress(words, place, table));
   const notes: string[] = [];
   if (level === undefined && kind === "page") notes.push("without a level: a table at levels below 3, a page at level 3");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The walk that a CD or an STE describes: granule, input size, start level, first table (IHI 0070 §3.4, §5.2, §5.4). */
-import { CD, STE, type Structure, fieldNamed, getField, hex } from "../../hw/index.ts";
+import { CD, STE, type SmmuConfig, type Structure, fieldNamed, getField, hex } from "../../hw/index.ts";
 import { stage2StartLevel } from "./values.ts";
 
 /** log2 of a translation granule. */
@@ -15,6 +15,8 @@ export interface WalkShape {
   /** Base of the first table, as the field has it. */
   readonly table: number;
   readonly bigEndian: boolean;
+  /** LPA2: descriptors of 4 and 16 KiB granules hold 52-bit addresses. */
+  readonly ds: boolean;
 }
 
 export function fieldOf(structure: Structure, words: Uint32Array, name: string): number {
@@ -25,7 +27,7 @@ const OUTPUT_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 52];
 const GRANULE_TEXT: Readonly<Record<Granule, string>> = { 12: "4 KiB", 14: "16 KiB", 16: "64 KiB" };
 
 /** The walk through TTB0 or TTB1, undefined if EPDx forbids it or the granule is reserved. */
-export function stage1Shape(cd: Uint32Array, half: 0 | 1): WalkShape | undefined {
+export function stage1Shape(cd: Uint32Array, half: 0 | 1, config: SmmuConfig): WalkShape | undefined {
   const tg = fieldOf(CD, cd, `TG${half}`);
   const granule = half === 0 ? ([12, 16, 14] as const)[tg] : ([undefined, 14, 12, 16] as const)[tg];
   if (granule === undefined || fieldOf(CD, cd, `EPD${half}`) === 1) return undefined;
@@ -37,14 +39,16 @@ export function stage1Shape(cd: Uint32Array, half: 0 | 1): WalkShape | undefined
     startLevel: 4 - Math.ceil((inputBits - granule) / (granule - 3)),
     table: fieldOf(CD, cd, `TTB${half}`) * 16,
     bigEndian: fieldOf(CD, cd, "ENDI") === 1,
+    ds: config.ds && granule !== 16 && fieldOf(CD, cd, "DS") === 1,
   };
 }
 
 /** The stage-2 walk, undefined if a field that shapes it is reserved. */
-export function stage2Shape(ste: Uint32Array): WalkShape | undefined {
+export function stage2Shape(ste: Uint32Array, config: SmmuConfig): WalkShape | undefined {
   const tg = fieldOf(STE, ste, "S2TG");
   const granule = ([12, 16, 14] as const)[tg];
-  const startLevel = stage2StartLevel(tg, fieldOf(STE, ste, "S2SL0"));
+  const ds = config.ds && granule !== 16 && fieldOf(STE, ste, "S2DS") === 1;
+  const startLevel = stage2StartLevel(tg, fieldOf(STE, ste, "S2SL0"), ds, fieldOf(STE, ste, "S2SL0_2"));
   if (granule === undefined || startLevel === undefined) return undefined;
   return {
     stage: 2,
@@ -53,13 +57,14 @@ export function stage2Shape(ste: Uint32Array): WalkShape | undefined {
     startLevel,
     table: fieldOf(STE, ste, "S2TTB") * 16,
     bigEndian: fieldOf(STE, ste, "S2ENDI") === 1,
+    ds,
   };
 }
 
 /** "48-bit input, 4 KiB granule, start level 0, output 44-bit, table 0x44011000". @param size code of IPS or S2PS */
 export function shapeText(shape: WalkShape, size: number): string {
-  const { inputBits, granule, startLevel, table } = shape;
+  const { inputBits, granule, startLevel, table, ds } = shape;
   const tables = 2 ** Math.max(0, inputBits - (granule + (3 - startLevel) * (granule - 3)) - (granule - 3));
   const first = tables > 16 ? "a first table of more than 16 tables" : tables > 1 ? `${tables} concatenated tables` : "table";
-  return `${inputBits}-bit input, ${GRANULE_TEXT[granule]} granule, start level ${startLevel}, ${OUTPUT_BITS[size]!}-bit output, ${first} at ${hex(table)}`;
+  return `${inputBits}-bit input, ${GRANULE_TEXT[granule]} granule${ds ? " with LPA2" : ""}, start level ${startLevel}, ${OUTPUT_BITS[size]!}-bit output, ${first} at ${hex(table)}`;
 }

@@ -55,7 +55,7 @@ function binary(value: number): string {
   return `0b${value.toString(2).padStart(3, "0")}`;
 }
 
-function steNotes(words: Uint32Array, s1: boolean, s2: boolean): string[] {
+function steNotes(words: Uint32Array, s1: boolean, s2: boolean, config: SmmuConfig): string[] {
   const field = (name: string): number => fieldOf(STE, words, name);
   const notes: string[] = [];
   if (s1) {
@@ -70,7 +70,7 @@ function steNotes(words: Uint32Array, s1: boolean, s2: boolean): string[] {
     notes.push(max === 0 ? `stage 1: one CD at ${pointer}` : `stage 1: ${counted(2 ** max, "CD")} in ${format} at ${pointer}`);
   }
   if (s2) {
-    const shape = stage2Shape(words);
+    const shape = stage2Shape(words, config);
     if (shape !== undefined) notes.push(`stage 2: ${shapeText(shape, field("S2PS"))}, VMID ${field("S2VMID")}`);
     if (field("S2R") === 0) notes.push("S2R is 0: stage-2 faults abort without an event");
   }
@@ -100,7 +100,7 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
     legal: objections.length === 0,
     event: "C_BAD_STE",
     objections,
-    notes: steNotes(words, s1, s2),
+    notes: steNotes(words, s1, s2, config),
     ignored: (_name, when) => (when === "always" || (valid && (applies[when] || (when === "s1off" && skips))) ? undefined : why),
   });
 }
@@ -114,7 +114,7 @@ const BEHIND_EPD = /^(?:T|TG|IR|OR|SH|TTB|HAD|E0PD|TBI)([01])(?:SZ)?$/;
 export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Array): Decoded {
   const objections = judgeCd(words, ste ?? stage1Ste(0), config);
   const valid = fieldOf(CD, words, "V") === 1;
-  const halves = ([0, 1] as const).map((half) => ({ half, shape: stage1Shape(words, half) }));
+  const halves = ([0, 1] as const).map((half) => ({ half, shape: stage1Shape(words, half, config) }));
   const on = halves.filter(({ shape }) => shape !== undefined).map(({ half }) => `TTB${half}`);
   const notes = halves.map(({ half, shape }) => {
     return shape === undefined ? `TTB${half}: no walks` : `TTB${half}: ${shapeText(shape, fieldOf(CD, words, "IPS"))}`;

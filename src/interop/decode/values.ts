@@ -15,16 +15,24 @@ const SHAREABILITY = ["Non-shareable", "reserved, as Non-shareable", "Outer Shar
 const SIZES = ["32-bit", "36-bit", "40-bit", "42-bit", "44-bit", "48-bit", "52-bit", "reserved (56-bit with D128)"];
 const OVERRIDE_PRIVILEGE = ["incoming", "reserved, as incoming", "unprivileged", "privileged"];
 const flag = (no: string, yes: string): Says => [no, yes];
+const DS = flag("48-bit addresses with 4 KiB and 16 KiB granules", "52-bit addresses with 4 KiB and 16 KiB granules (LPA2)");
 const powerOf2 =
   (unit: string): Says =>
   (value) =>
     `${2 ** value} ${unit}`;
 const bits = (value: number): string => `${value}-bit`;
 
-/** Level that stage 2 starts at, undefined for codes that need small tables. */
-export function stage2StartLevel(tg: number, sl0: number): number | undefined {
-  if (sl0 === 3 || tg === 3) return undefined;
-  return tg === 0 ? 2 - sl0 : 3 - sl0;
+/** Start levels of stage 2 by S2TG and {S2SL0_2, S2SL0}. */
+const START_LEVELS: readonly (readonly number[])[] = [
+  [2, 1, 0, 3, -1],
+  [3, 2, 1],
+  [3, 2, 1, 0],
+];
+
+/** Level that stage 2 starts at, undefined for reserved codes. @param ds S2DS in force */
+export function stage2StartLevel(tg: number, sl0: number, ds: boolean, sl2: number): number | undefined {
+  if (tg === 2 && sl0 === 3 && !ds) return undefined;
+  return START_LEVELS[tg]?.[sl0 + (tg === 0 && ds ? 4 * sl2 : 0)];
 }
 
 export const STE_CONFIGS: readonly string[] = [
@@ -58,7 +66,7 @@ const STE: Readonly<Record<string, Says>> = {
   INSTCFG: ["incoming", "reserved, as incoming", "data", "instruction"],
   S2T0SZ: (value) => `${64 - value}-bit IPA`,
   S2SL0: (value, field) => {
-    const level = stage2StartLevel(field("S2TG"), value);
+    const level = stage2StartLevel(field("S2TG"), value, field("S2DS") === 1, field("S2SL0_2"));
     return level === undefined ? "reserved" : `walks start at level ${level}`;
   },
   S2IR0: CACHEABILITY,
@@ -72,6 +80,7 @@ const STE: Readonly<Record<string, Says>> = {
   S2PTW: flag("walks may go through Device memory", "CD fetches and walks through Device memory: F_PERMISSION"),
   S2S: flag("stage-2 faults terminate", "stage-2 faults stall"),
   S2R: flag("stage-2 faults are not recorded", "stage-2 faults are recorded"),
+  S2DS: DS,
 };
 
 function allocation(value: number): string {
@@ -103,6 +112,7 @@ const CD: Readonly<Record<string, Says>> = {
   R: flag("stage-1 faults are not recorded", "stage-1 faults are recorded"),
   A: flag("faulting transactions: RAZ/WI", "faulting transactions: abort"),
   ASET: flag("ASID shared with PEs", "ASID private to the SMMU"),
+  DS,
   MAIR0: (value) => mairWordText(value, 0),
   MAIR1: (value) => mairWordText(value, 4),
 };

@@ -50,6 +50,8 @@ const STE_MATTERS = [
   "S2VMID",
   "S2T0SZ",
   "S2SL0",
+  "S2SL0_2",
+  "S2DS",
   "S2TG",
   "S2PS",
   "S2AFFD",
@@ -57,7 +59,23 @@ const STE_MATTERS = [
   "S2R",
   "S2TTB",
 ];
-const LEAF_MATTERS = ["AttrIndx", "MemAttr", "AP", "S2AP", "SH", "AF", "nG", "PXN", "UXN", "XN", "Contiguous", "OA[47:12]"];
+const LPA2_FIELDS = new Set(["S2SL0_2", "S2DS", "DS"]);
+const LEAF_MATTERS = [
+  "AttrIndx",
+  "MemAttr",
+  "AP",
+  "S2AP",
+  "SH",
+  "AF",
+  "nG",
+  "PXN",
+  "UXN",
+  "XN",
+  "Contiguous",
+  "OA[47:12]",
+  "OA[51:50]",
+  "OA[49:48]",
+];
 const TABLE_MATTERS = ["NextTable[47:12]", "APTable", "PXNTable", "UXNTable"];
 const cdMatters = (half: 0 | 1): string[] => [
   "V",
@@ -66,6 +84,7 @@ const cdMatters = (half: 0 | 1): string[] => [
   `EPD${half}`,
   `TBI${half}`,
   `TTB${half}`,
+  "DS",
   "IPS",
   "AFFD",
   "R",
@@ -104,7 +123,7 @@ export class StepReader {
         return this.#level1Stream(fetch);
       case "ste":
         this.#ste = fetch.words;
-        return this.#structure("STE", "3.3.1, 5.2", fetch, STE_MATTERS, () => decodeSte(fetch.words, this.#context.config), [
+        return this.#structure("STE", "3.3.1, 5.2", fetch, this.#shown(STE_MATTERS), () => decodeSte(fetch.words, this.#context.config), [
           this.#steRule(),
         ]);
       case "l1cd":
@@ -117,7 +136,7 @@ export class StepReader {
           "CD",
           "3.3.2, 5.4",
           fetch,
-          cdMatters(this.#half()),
+          this.#shown(cdMatters(this.#half())),
           () => decodeCd(fetch.words, this.#context.config, this.#ste),
           [`index ${hex(this.#context.index)} of the CD table`],
         );
@@ -137,6 +156,11 @@ export class StepReader {
       default:
         return { title: fetch.kind, section: "3.3", address: hex(fetch.address), decoded: undefined, fields: [], says: [] };
     }
+  }
+
+  /** Without fields that this SMMU has not got. */
+  #shown(names: readonly string[]): readonly string[] {
+    return this.#context.config.ds ? names : names.filter((name) => !LPA2_FIELDS.has(name));
   }
 
   #structure(
@@ -178,7 +202,7 @@ export class StepReader {
 
   #stage1(fetch: Fetch): ExplainStep {
     const half = this.#half();
-    const shape = this.#cd && stage1Shape(this.#cd, half);
+    const shape = this.#cd && stage1Shape(this.#cd, half, this.#context.config);
     if (!shape)
       return {
         title: "stage-1 descriptor",
@@ -195,7 +219,7 @@ export class StepReader {
   }
 
   #stage2(fetch: Fetch, purpose: string): ExplainStep {
-    const shape = this.#ste && stage2Shape(this.#ste);
+    const shape = this.#ste && stage2Shape(this.#ste, this.#context.config);
     if (!shape)
       return {
         title: "stage-2 descriptor",
@@ -212,9 +236,9 @@ export class StepReader {
   #descriptor(title: string, fetch: Fetch, shape: WalkShape, level: number, rules: readonly string[], size: number): ExplainStep {
     const { config } = this.#context;
     const words = shape.bigEndian ? swapped(fetch.words) : fetch.words;
-    const place: DescriptorPlace = { stage: shape.stage, level, granule: shape.granule };
+    const place: DescriptorPlace = { stage: shape.stage, level, granule: shape.granule, ds: shape.ds };
     const { kind } = descriptorKind(words, place, config.oas === 52);
-    const outputBits = Math.min([32, 36, 40, 42, 44, 48, 52, 52][size]!, config.oas, shape.granule === 16 ? 52 : 48);
+    const outputBits = Math.min([32, 36, 40, 42, 44, 48, 52, 52][size]!, config.oas, shape.granule === 16 || shape.ds ? 52 : 48);
     const output = descriptorAddress(words, place, kind === "table");
     const tooLarge = kind !== "invalid" && fetch.status === BusStatus.ok && output >= 2 ** outputBits;
     const says = tooLarge ? [...rules, `${hex(output)} is beyond the output size of ${outputBits} bits: F_ADDR_SIZE`] : rules;

@@ -33,19 +33,26 @@ function field(register: string, name: string, value: number): number {
   return getField([value], fieldNamed(fields, name));
 }
 
-/** What was not read is as in the profile "qemu"; what the model has not got (stalling, Secure state) is left out. */
+/** A stub that stalls and forgot STALL_MAX would never record a stall: one is the least (IHI 0070 §6.3.6). */
+function stalling(model: number, most: number): Pick<SmmuConfig, "stallModel" | "stallMax"> {
+  if (model === 0) return { stallModel: "both", stallMax: Math.max(1, most) };
+  return model === 2 ? { stallModel: "force", stallMax: Math.max(1, most) } : { stallModel: "terminate", stallMax: 0 };
+}
+
+/** What was not read is as in the profile "qemu"; what the model has not got (Secure state) is left out. */
 export function configOfFirmware(name: string, runs: readonly FirmwareRun[]): SmmuConfig {
   const seen = resetValues(runs);
   const usual = idRegisters(profiles.qemu);
   const idr = IDR.map((offset, number) => seen.get(offset) ?? usual[`SMMU_IDR${number}`] ?? 0);
   const base = configOfRecording(name, idr, seen.get(AIDR) ?? usual["SMMU_AIDR"] ?? 0);
-  const [zero = 0, one = 0] = idr;
+  const [zero = 0, one = 0, , , , five = 0] = idr;
   return {
     ...base,
     hyp: field("SMMU_IDR0", "Hyp", zero) === 1 && base.stage1 && base.stage2,
     msi: field("SMMU_IDR0", "MSI", zero) === 1,
     sev: field("SMMU_IDR0", "SEV", zero) === 1,
     twoLevelCd: field("SMMU_IDR0", "CD2L", zero) === 1,
+    ...stalling(field("SMMU_IDR0", "STALL_MODEL", zero), field("SMMU_IDR5", "STALL_MAX", five)),
     ssidSize: field("SMMU_IDR1", "SSIDSIZE", one),
     attrTypesOvr: field("SMMU_IDR1", "ATTR_TYPES_OVR", one) === 1,
     attrPermsOvr: field("SMMU_IDR1", "ATTR_PERMS_OVR", one) === 1,

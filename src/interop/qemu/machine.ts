@@ -100,7 +100,7 @@ export class Machine {
     const smmuOutputs = new Outputs(SMMU_OUTPUTS.length);
     const smmu = config && this.#addSmmu(config, smmuOutputs, diagnose);
     if (smmu) named.push({ path: "/machine/smmuv3", type: "arm-smmuv3", properties: smmuProperties(smmu), outputs: smmuOutputs });
-    const master = new Master(bus, smmu, this.notModelled);
+    const master = new Master(bus, smmu);
     const engine = new TestEngine(master, this.notModelled);
     bus.addWindow({ name: "SMMUv3TestEngine", base: VIRT.TEST_ENGINE, size: TEST_ENGINE_SIZE, device: engine, widths: [1, 2, 4, 8] });
     named.push({ path: "/machine/test-engine", type: "smmuv3-test-engine", properties: {} });

@@ -177,6 +177,34 @@ test("with an MSI frame the event queue's interrupt is a message", () => {
   expect(setup.machine.log.some((line) => line.includes("event 0x10 received:"))).toBe(true);
 });
 
+describe("a fault that stalls is answered by the event thread with an abort", () => {
+  const force: SmmuConfig = { ...profiles["linux-typical"], stallModel: "force" };
+  const canStall = { "dma-can-stall": true };
+  test.each([
+    ["dma-can-stall", profiles["linux-typical"], canStall],
+    ["an SMMU that always stalls", force, {}],
+    ["stage 2, dma-can-stall", S2_ONLY, canStall],
+  ] as const)("%s", (_what, config, clientProperties) => {
+    const setup = rig(config, { clientProperties });
+    const { machine, port, smmu } = setup;
+    const { dma } = mapPage(setup);
+    expect(port.write(dma, BYTES)).toBe(OK);
+    const ends: DmaStatus[] = [];
+    const onCompletion = (status: DmaStatus): void => void ends.push(status);
+    expect(port.write(dma + 0x1000, BYTES, { onCompletion })).toBe(DmaStatus.stalled);
+    expect(ends).toEqual([]);
+    machine.idle(1_000_000);
+    expect(ends).toEqual([ABORT]);
+    expect(smmu.translation.stalls.held).toEqual([]);
+    expect(machine.log.some((line) => line.endsWith(" stall stag: 0"))).toBe(true);
+  });
+
+  test("a device that may not stall has S1STALLD, and its faults terminate", () => {
+    const setup = rig(profiles["linux-typical"]);
+    expect(read(setup.port, 0x1234_5000)).toBe(ABORT);
+  });
+});
+
 test("a two-level CD table translates", () => {
   const setup = rig(profiles.max, { clientProperties: { "pasid-num-bits": 20 } });
   const { dma } = mapPage(setup);

@@ -13,6 +13,7 @@ import {
   SystemBus,
 } from "../../../src/hw/index.ts";
 import { Simulation, Trace, type TraceRecord } from "../../../src/sim/index.ts";
+import { StallingPort } from "./stalling-port.ts";
 
 export const BAR0 = 0x5000_0000;
 export const MSIX_BAR = 0x5010_0000;
@@ -89,7 +90,11 @@ export class NicMachine {
   level = false;
   readonly #out = new Uint32Array(2);
 
+  /** The way to memory, which tests can make stall. */
+  readonly port: StallingPort;
+
   constructor(options: Partial<E1000eOptions> = {}) {
+    this.port = new StallingPort(new DirectDmaPort(this.bus, "nic", this.trace));
     this.simulation = new Simulation();
     this.trace.setClock(() => this.simulation.now);
     this.trace.on("dma.access", ({ data, time }) => this.accesses.push({ ...data, time }));
@@ -112,7 +117,7 @@ export class NicMachine {
       ecamSize: 1 << 20,
       busCount: 1,
       memoryWindow: { base: 0x5000_0000, size: 0x100_0000 },
-      portFor: () => new DirectDmaPort(this.bus, "nic", this.trace),
+      portFor: () => this.port,
       trace: this.trace,
     });
     this.root.addFunction(0, 1, 0, this.nic);

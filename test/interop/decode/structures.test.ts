@@ -68,7 +68,25 @@ describe("STE (IHI 0070 §5.2)", () => {
   test("S2SL0 is a start level that depends on S2TG", () => {
     expect(field(decodeSte(buildSte(STAGE2), max), "S2SL0").says).toBe("walks start at level 0");
     expect(field(decodeSte(buildSte({ ...STAGE2, S2TG: 1 }), max), "S2SL0").says).toBe("walks start at level 1");
-    expect(field(decodeSte(buildSte({ ...STAGE2, S2SL0: 3 }), max), "S2SL0").says).toBe("reserved");
+    expect(field(decodeSte(buildSte({ ...STAGE2, S2SL0: 3 }), max), "S2SL0").says).toBe("walks start at level 3");
+    for (const S2TG of [1, 2]) expect(field(decodeSte(buildSte({ ...STAGE2, S2TG, S2SL0: 3 }), max), "S2SL0").says).toBe("reserved");
+  });
+
+  test("S2DS gives 4 KiB granules a level -1, by S2SL0_2, and 16 KiB granules a level 0", () => {
+    const says = (more: Record<string, number>): string | undefined =>
+      field(decodeSte(buildSte({ ...STAGE2, S2DS: 1, ...more }), max), "S2SL0").says;
+    expect(says({ S2SL0_2: 1, S2SL0: 0 })).toBe("walks start at level -1");
+    expect(says({ S2SL0_2: 1, S2SL0: 1 })).toBe("reserved");
+    expect(says({ S2TG: 2, S2SL0: 3 })).toBe("walks start at level 0");
+    expect(says({ S2TG: 1, S2SL0: 3 })).toBe("reserved");
+  });
+
+  test("a stage-2 walk with LPA2 is told in words; S2DS has no effect where IDR5.DS is 0", () => {
+    const words = buildSte({ ...STAGE2, S2DS: 1, S2SL0_2: 1, S2SL0: 0, S2T0SZ: 12, S2PS: 6 });
+    expect(decodeSte(words, max).notes).toContain(
+      "stage 2: 52-bit input, 4 KiB granule with LPA2, start level -1, 52-bit output, table at 0x80001000, VMID 5",
+    );
+    expect(decodeSte(words, { ...max, ds: false }).notes[0]).toContain("52-bit input, 4 KiB granule, start level 2");
   });
 
   test("concatenated first tables are named", () => {
@@ -179,6 +197,28 @@ describe("translation table descriptors (DDI 0487 D8.3)", () => {
   test("an Access flag of 0 is said, with the bit that makes it harmless", () => {
     expect(pte(leafDescriptor(1, 3, 12, 0, { af: 0 }), 1, 3).notes[0]).toContain("F_ACCESS unless CD.AFFD");
     expect(pte(leafDescriptor(2, 3, 12, 0, { af: 0 }), 2, 3).notes[0]).toContain("F_ACCESS unless STE.S2AFFD");
+  });
+
+  test("LPA2: bits [9:8] and [49:48] are address bits, there is no SH, and blocks have one level more", () => {
+    const at = (words: readonly [number, number], stage: 1 | 2, level: number, granule: 12 | 14): Decoded =>
+      decodePte(Uint32Array.from(words), { stage, level, granule, ds: true }, max);
+    for (const stage of [1, 2] as const) {
+      const page = at(leafDescriptor(stage, 3, 12, 0xd_0000_5000_0000, {}, true), stage, 3, 12);
+      expect(page.summary).toContain("page of 4 KiB at level 3, output 0xd000050000000");
+      expect(page.fields.map(({ name }) => name)).not.toContain("SH");
+      expect([field(page, "OA[51:50]").value, field(page, "OA[49:48]").value, field(page, "OA[47:12]").address]).toEqual([
+        "0x3",
+        "0x1",
+        "0xd000050000000",
+      ]);
+      expect(at(leafDescriptor(stage, 0, 12, 2 ** 50, {}, true), stage, 0, 12).summary).toContain("block of 512 GiB at level 0");
+      expect(at(leafDescriptor(stage, 1, 14, 2 ** 50, {}, true), stage, 1, 14).summary).toContain("block of 64 GiB at level 1");
+      expect(at(leafDescriptor(stage, 0, 14, 0, {}, true), stage, 0, 14).legal).toBe(false);
+      expect(at(tableDescriptor(2 ** 51 + 0x5000, 12, {}, true), stage, -1, 12).summary).toBe(
+        "table at level -1, next table 0x8000000005000",
+      );
+    }
+    expect(pte(leafDescriptor(1, 3, 12, 0x5000), 1, 3).fields.map(({ name }) => name)).not.toContain("OA[51:50]");
   });
 
   test("with 64 KiB granules bits [15:12] are address bits [51:48]", () => {

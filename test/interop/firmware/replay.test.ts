@@ -58,8 +58,11 @@ describe("SmmuDxe of Mu", () => {
     expect(rules(lostWrap)).toEqual(["134: prod-inconsistent"]);
     expect(lostWrap!.diagnostics[0]!.detail).toContain("CMDQ_PROD 0x1 is inconsistent with CMDQ_CONS 0x100");
   });
-  test("what the model answers otherwise about itself is told: stalling is not modelled, 16 StreamID bits need two levels", () => {
-    expect(mu.identification).toEqual([{ register: "SMMU_IDR0", ours: "0x000000000d44121b", theirs: "0x000000000044121b" }]);
+  test("what the model answers otherwise about itself is told: 16 StreamID bits need two levels, stalling needs STALL_MAX", () => {
+    expect(mu.identification).toEqual([
+      { register: "SMMU_IDR0", ours: "0x000000000c44121b", theirs: "0x000000000044121b" },
+      { register: "SMMU_IDR5", ours: "0x0000000000010075", theirs: "0x0000000000000075" },
+    ]);
   });
   test("its tables work: after Map and SetAttribute DMA of the first and the last stream reaches the page and its neighbour stays closed", () => {
     const runs = parseFirmware(MU);

@@ -8,7 +8,8 @@
  * at most 512 bytes (the initial Max_Read_Request_Size), not past the ring's end, not across 4 KiB.
  *
  * The datasheet does not say how many descriptors a fetch takes, nor how many fit: here as many as wait, up to those limits,
- * with the 64 places that the manual of the PCI/PCI-X family (§3.2.4) gives.
+ * with the 64 places that the manual of the PCI/PCI-X family (§3.2.4) gives. A fetch that an SMMU stalls is the only one until
+ * it has ended.
  */
 import { DmaStatus } from "../../memory/dma-port.ts";
 import type { ScheduledEvent } from "../../../sim/index.ts";
@@ -33,8 +34,10 @@ export interface OnChipOptions {
   readonly control: number;
   /** The unit is on: it may fetch ahead of need. */
   readonly enabled: () => boolean;
-  /** The read of descriptors ahead of need was aborted. */
+  /** The read of descriptors ahead of need, or one that stalled, was aborted. */
   readonly aborted: () => void;
+  /** Descriptors have come whose read had stalled. */
+  readonly arrived: () => void;
 }
 
 export class OnChipDescriptors {
@@ -45,6 +48,8 @@ export class OnChipDescriptors {
   /** Descriptors used and not given back; the ring's head still points to the first of them. */
   #used = 0;
   #event: ScheduledEvent | null = null;
+  /** Where a stalled fetch puts its descriptors. */
+  #stalled: Uint8Array | null = null;
 
   constructor(nic: NicCore, ring: Ring, options: OnChipOptions) {
     this.#nic = nic;
@@ -55,6 +60,11 @@ export class OnChipDescriptors {
   /** The next descriptor to use, if one is on the chip. */
   get next(): Uint8Array | undefined {
     return this.#unused[0];
+  }
+
+  /** A fetch is stalled: what it brings must come first. */
+  get waiting(): boolean {
+    return this.#stalled !== null;
   }
 
   /** Descriptors that are the hardware's and still in memory only. */
@@ -77,7 +87,7 @@ export class OnChipDescriptors {
     this.#ring.advance();
   }
 
-  /** Reads descriptors now, as many as one request takes. There must be some in memory. */
+  /** Reads descriptors now, as many as one request takes. There must be some in memory, and no fetch stalled. */
   fetch(): DmaStatus {
     const { size, head } = this.#ring;
     const from = (head + this.#used + this.#unused.length) % size;
@@ -86,11 +96,24 @@ export class OnChipDescriptors {
     const inPage = Math.floor((PAGE - (address % PAGE)) / DESCRIPTOR_BYTES);
     const count = Math.min(this.inMemory, room, size - from, inPage, REQUEST_BYTES / DESCRIPTOR_BYTES);
     const bytes = new Uint8Array(count * DESCRIPTOR_BYTES);
-    const status = this.#nic.dma.read(address, bytes);
-    if (status !== DmaStatus.abort && status !== DmaStatus.dropped) {
-      for (let i = 0; i < count; i++) this.#unused.push(bytes.slice(i * DESCRIPTOR_BYTES, (i + 1) * DESCRIPTOR_BYTES));
-    }
+    const status = this.#nic.dma.read(address, bytes, { onCompletion: (end) => this.#ended(bytes, end) });
+    if (status === DmaStatus.stalled) this.#stalled = bytes;
+    else this.#take(bytes, status);
     return status;
+  }
+
+  #take(bytes: Uint8Array, status: DmaStatus): void {
+    if (status === DmaStatus.abort || status === DmaStatus.dropped) return;
+    for (let at = 0; at < bytes.length; at += DESCRIPTOR_BYTES) this.#unused.push(bytes.slice(at, at + DESCRIPTOR_BYTES));
+  }
+
+  /** A stalled fetch has ended; it is nobody's if what it was for has been discarded. */
+  #ended(bytes: Uint8Array, status: DmaStatus): void {
+    if (this.#stalled !== bytes) return;
+    this.#stalled = null;
+    this.#take(bytes, status);
+    if (status === DmaStatus.abort) this.#options.aborted();
+    else this.#options.arrived();
   }
 
   /** Something has come that a fetch may have waited for: descriptors, thresholds, leave to access memory. */
@@ -109,13 +132,14 @@ export class OnChipDescriptors {
   discard(): void {
     this.#event?.cancel();
     this.#event = null;
+    this.#stalled = null;
     this.#unused = [];
     this.#used = 0;
   }
 
   #wanted(): boolean {
     const nic = this.#nic;
-    if (!this.#options.enabled() || !nic.mayAccess() || nic.dma.paused) return false;
+    if (this.waiting || !this.#options.enabled() || !nic.mayAccess() || nic.dma.paused) return false;
     const { inMemory } = this;
     if (inMemory === 0 || this.#used + this.#unused.length >= ON_CHIP_DESCRIPTORS) return false;
     const { prefetch, host } = thresholds(nic.get(this.#options.control));

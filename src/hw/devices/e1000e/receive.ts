@@ -10,9 +10,9 @@
  *
  * A write that ends in an abort goes unnoticed: PCI Express writes are posted and have no completion, so the engine goes on
  * with the next frame. A read of descriptors that ends in an abort is answered, with Unsupported Request; what the 82574 does
- * then is not documented, and here the engine stops until the controller is reset.
+ * then is not documented, and here the engine stops until the controller is reset. One that an SMMU stalls is waited for.
  */
-import { DmaStatus } from "../../memory/dma-port.ts";
+import { type DmaAttributes, DmaStatus } from "../../memory/dma-port.ts";
 import type { ScheduledEvent } from "../../../sim/index.ts";
 import { Ring, bufferAddress, putWord, word, type NicCore } from "./core.ts";
 import { OnChipDescriptors } from "./descriptors.ts";
@@ -46,6 +46,11 @@ export class ReceiveEngine {
   #done = 0;
   #event: ScheduledEvent | null = null;
   #starved = false;
+  readonly #posted: DmaAttributes = {
+    onCompletion: (status) => {
+      if (status === DmaStatus.abort) this.lostWrites++;
+    },
+  };
 
   constructor(nic: NicCore, options: ReceiveOptions) {
     this.#nic = nic;
@@ -55,6 +60,7 @@ export class ReceiveEngine {
       control: REG.RXDCTL,
       enabled: () => !this.#halted && (nic.get(REG.RCTL) & RCTL.EN) !== 0,
       aborted: () => this.#halt(),
+      arrived: () => this.kick(),
     });
     this.#writeBacks = new WriteBacks(nic, this.#onChip, (address, descriptor) => {
       this.#write(address, descriptor);
@@ -189,6 +195,7 @@ export class ReceiveEngine {
   #nextDescriptor(): Uint8Array | "lost" | undefined {
     const onChip = this.#onChip;
     if (onChip.next === undefined) {
+      if (onChip.waiting) return undefined;
       if (onChip.inMemory === 0) {
         if (!this.#starved) this.#nic.count(STAT.RNBC);
         this.#starved = true;
@@ -221,7 +228,7 @@ export class ReceiveEngine {
 
   /** A posted write: the device does not learn how it ended. */
   #write(address: number, bytes: Uint8Array): void {
-    if (this.#nic.dma.write(address, bytes) === DmaStatus.abort) this.lostWrites++;
+    if (this.#nic.dma.write(address, bytes, this.#posted) === DmaStatus.abort) this.lostWrites++;
   }
 
   /** RCTL.RDMTS: fewer than 1/2, 1/4 or 1/8 of the ring's descriptors are left. */

@@ -4,9 +4,10 @@
  * where the descriptor asks for it (RS). Legacy descriptors, and extended data descriptors without offloads. Descriptors are
  * fetched ahead by TXDCTL; each goes back when it is done with: WTHRESH and the transmit timers are not applied.
  *
- * An aborted read stops the engine until the controller is reset; an aborted write-back, a posted write, goes unnoticed.
+ * An aborted read stops the engine until the controller is reset; an aborted write-back, a posted write, goes unnoticed. While
+ * a read is stalled by an SMMU the engine waits for it.
  */
-import { DmaStatus } from "../../memory/dma-port.ts";
+import { type DmaAttributes, DmaStatus } from "../../memory/dma-port.ts";
 import type { NotModelledLog } from "../../errors.ts";
 import type { ScheduledEvent } from "../../../sim/index.ts";
 import { Ring, bufferAddress, putWord, word, type NicCore } from "./core.ts";
@@ -36,6 +37,14 @@ export class TransmitEngine {
   #halted = false;
   #pieces: Uint8Array[] = [];
   #event: ScheduledEvent | null = null;
+  /** The buffer that a stalled read is to fill. */
+  #stalled: Uint8Array | null = null;
+  /** For posted writes: the device does not learn how they end, but they are counted. */
+  readonly #posted: DmaAttributes = {
+    onCompletion: (status) => {
+      if (status === DmaStatus.abort) this.lostWrites++;
+    },
+  };
 
   constructor(nic: NicCore, options: TransmitOptions) {
     this.#nic = nic;
@@ -45,6 +54,7 @@ export class TransmitEngine {
       control: REG.TXDCTL,
       enabled: () => !this.#halted && (nic.get(REG.TCTL) & TCTL.EN) !== 0,
       aborted: () => this.#halt(),
+      arrived: () => this.kick(),
     });
   }
 
@@ -56,15 +66,21 @@ export class TransmitEngine {
   kick(): void {
     const nic = this.#nic;
     this.#onChip.prefetch();
-    if (this.#event || this.#halted || (nic.get(REG.TCTL) & TCTL.EN) === 0 || !nic.linkUp || this.#ring.available === 0) return;
+    if (this.#event || this.#halted || this.#waiting || (nic.get(REG.TCTL) & TCTL.EN) === 0 || !nic.linkUp || this.#ring.available === 0)
+      return;
     this.#event = nic.simulation.after(this.#options.descriptorNs, () => {
       this.#event = null;
       this.#next();
     });
   }
 
+  get #waiting(): boolean {
+    return this.#stalled !== null || this.#onChip.waiting;
+  }
+
   /** The ring's base, length or head was written: descriptors on the chip are void. */
   ringChanged(): void {
+    this.#stalled = null;
     this.#onChip.discard();
   }
 
@@ -73,6 +89,7 @@ export class TransmitEngine {
     this.#event?.cancel();
     this.#event = null;
     this.#pieces = [];
+    this.#stalled = null;
     this.#onChip.discard();
     this.#halted = false;
   }
@@ -85,11 +102,12 @@ export class TransmitEngine {
   #next(): void {
     const nic = this.#nic;
     if ((nic.get(REG.TCTL) & TCTL.EN) === 0 || this.#ring.available === 0 || !nic.mayAccess() || nic.dma.paused) return;
+    if (this.#waiting) return;
     // With bus mastering off a request goes nowhere: the descriptor's turn comes again when it is back.
     let status = this.#onChip.next === undefined ? this.#onChip.fetch() : DmaStatus.ok;
     const descriptor = this.#onChip.next;
     if (descriptor !== undefined) status = this.#take(descriptor);
-    if (status === DmaStatus.dropped) return;
+    if (status === DmaStatus.dropped || status === DmaStatus.stalled) return;
     if (status === DmaStatus.abort || descriptor === undefined) {
       this.#halt();
       return;
@@ -105,11 +123,30 @@ export class TransmitEngine {
     if (extended && (command & TX_COMMAND.CONTEXT_MASK) === 0) return DmaStatus.ok;
     if (extended && (command & SEGMENTATION) !== 0) this.#options.notModelled.note("82574 TCP segmentation (DCMD.TSE)");
     const bytes = new Uint8Array(command & (extended ? 0xf_ffff : 0xffff));
-    const status = bytes.length > 0 ? this.#nic.dma.read(bufferAddress(descriptor), bytes) : DmaStatus.ok;
+    const onCompletion = (end: DmaStatus): void => this.#ended(descriptor, bytes, end);
+    const status = bytes.length > 0 ? this.#nic.dma.read(bufferAddress(descriptor), bytes, { onCompletion }) : DmaStatus.ok;
     if (status === DmaStatus.abort || status === DmaStatus.dropped) return status;
-    this.#pieces.push(bytes);
-    if ((command & TX_COMMAND.EOP) !== 0) this.#send();
+    if (status === DmaStatus.stalled) this.#stalled = bytes;
+    else this.#add(descriptor, bytes);
     return status;
+  }
+
+  /** A stalled read of a buffer has ended; it is nobody's if the engine was reset or given another ring. */
+  #ended(descriptor: Uint8Array, bytes: Uint8Array, status: DmaStatus): void {
+    if (this.#stalled !== bytes) return;
+    this.#stalled = null;
+    if (status === DmaStatus.abort) {
+      this.#halt();
+    } else if (status !== DmaStatus.dropped) {
+      this.#add(descriptor, bytes);
+      this.#finish(descriptor);
+    }
+    this.kick();
+  }
+
+  #add(descriptor: Uint8Array, bytes: Uint8Array): void {
+    this.#pieces.push(bytes);
+    if ((word(descriptor, 8) & TX_COMMAND.EOP) !== 0) this.#send();
   }
 
   #send(): void {
@@ -133,7 +170,7 @@ export class TransmitEngine {
     const at = this.#onChip.use();
     if (reports) {
       putWord(descriptor, 12, word(descriptor, 12) | TX_STATUS_DD);
-      if (this.#nic.dma.write(at, descriptor) === DmaStatus.abort) this.lostWrites++;
+      if (this.#nic.dma.write(at, descriptor, this.#posted) === DmaStatus.abort) this.lostWrites++;
     }
     this.#onChip.giveBack();
     this.#nic.raise((reports ? CAUSE.TXDW : 0) | (this.#ring.available === 0 ? CAUSE.TXQE : 0));

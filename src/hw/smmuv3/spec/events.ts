@@ -26,6 +26,25 @@ export const EventNumber = {
 } as const;
 export type EventNumber = (typeof EventNumber)[keyof typeof EventNumber];
 
+/** Events that may be merged whatever STE.MEV says, for they can come before there is an STE (IHI 0070 §7.3.1). */
+export const eventsMergedWithoutSte: ReadonlySet<number> = new Set([
+  EventNumber.F_UUT,
+  EventNumber.C_BAD_STREAMID,
+  EventNumber.F_STE_FETCH,
+  EventNumber.C_BAD_STE,
+]);
+
+/** Events that are equal for merging although InputAddr[11:0] differ (IHI 0070 §7.3.8, §7.3.12 … §7.3.17). */
+export const eventsMergedByPage: ReadonlySet<number> = new Set([
+  EventNumber.F_TRANSL_FORBIDDEN,
+  EventNumber.F_WALK_EABT,
+  EventNumber.F_TRANSLATION,
+  EventNumber.F_ADDR_SIZE,
+  EventNumber.F_ACCESS,
+  EventNumber.F_PERMISSION,
+  EventNumber.F_TLB_CONFLICT,
+]);
+
 /** CLASS of a translation-related event: what was being translated (IHI 0070 §7.3.12). */
 export const FaultClass = { cd: 0, tt: 1, in: 2 } as const;
 export type FaultClass = (typeof FaultClass)[keyof typeof FaultClass];

@@ -45,6 +45,9 @@ export type RegisterGuard =
   | "RUN"
   | "DPT_WALK_EN";
 
+/** IDR1.TABLES_PRESET or IDR1.QUEUES_PRESET: where it is 1, software cannot write and the value is the implementation's. */
+export type RegisterPreset = "tables" | "queues";
+
 /** After a reset: a value; "unknown" or "impdef" as the architecture says; "id": constant, follows from the configuration. */
 export type FieldReset = number | "unknown" | "impdef" | "id";
 
@@ -52,6 +55,8 @@ export interface RegisterField extends Field {
   readonly reset: FieldReset;
   readonly needs?: readonly SmmuFeature[];
   readonly guard?: RegisterGuard;
+  /** As for registers. */
+  readonly preset?: RegisterPreset;
   /** Values and remarks. */
   readonly what?: string;
 }
@@ -67,6 +72,7 @@ export interface SmmuRegister {
   readonly section: string;
   readonly needs?: readonly SmmuFeature[];
   readonly guard?: RegisterGuard;
+  readonly preset?: RegisterPreset;
   /** `count` registers, `stride` bytes apart. */
   readonly stride?: number;
   readonly count?: number;

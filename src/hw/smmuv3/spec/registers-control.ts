@@ -76,6 +76,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 10,
         reset: "unknown",
         guard: "SMMUEN",
+        preset: "tables",
         what:
           "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when " +
           "TABLE_OC and TABLE_IC are both 0b00",
@@ -86,6 +87,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 8,
         reset: "unknown",
         guard: "SMMUEN",
+        preset: "tables",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
@@ -94,6 +96,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 6,
         reset: "unknown",
         guard: "SMMUEN",
+        preset: "tables",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
@@ -102,6 +105,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 4,
         reset: "unknown",
         guard: "any-queue",
+        preset: "queues",
         what:
           "0b00 Non-shareable, 0b01 reserved, as 0b00, 0b10 Outer Shareable, 0b11 Inner Shareable; acts as Outer Shareable when " +
           "QUEUE_OC and QUEUE_IC are both 0b00",
@@ -112,6 +116,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 2,
         reset: "unknown",
         guard: "any-queue",
+        preset: "queues",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
       {
@@ -120,6 +125,7 @@ export const controlRegisterTable: readonly SmmuRegister[] = [
         lo: 0,
         reset: "unknown",
         guard: "any-queue",
+        preset: "queues",
         what: "0b00 Non-cacheable, 0b01 Write-Back, 0b10 Write-Through, 0b11 reserved, as 0b00",
       },
     ],

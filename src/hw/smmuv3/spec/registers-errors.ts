@@ -184,6 +184,7 @@ export const errorRegisterTable: readonly SmmuRegister[] = [
     access: "RW",
     section: "§6.3.24",
     guard: "SMMUEN",
+    preset: "tables",
     fields: [
       { name: "RA", hi: 62, lo: 62, reset: "unknown", what: "0 no allocate hint, 1 allocate hint" },
       { name: "ADDR", hi: 55, lo: 6, reset: "unknown", what: "base PA; bits above OAS RES0; low bits forced to zero by alignment rule" },
@@ -197,6 +198,7 @@ export const errorRegisterTable: readonly SmmuRegister[] = [
     access: "RW",
     section: "§6.3.25",
     guard: "SMMUEN",
+    preset: "tables",
     fields: [
       { name: "FMT", hi: 17, lo: 16, reset: "unknown", needs: ["two-level"], what: "0b00 linear, 0b01 2-level, other reserved, as 0b00" },
       {

@@ -11,6 +11,7 @@ export const queueRegisterTable: readonly SmmuRegister[] = [
     access: "RW",
     section: "§6.3.26",
     guard: "CMDQEN",
+    preset: "queues",
     fields: [
       { name: "RA", hi: 62, lo: 62, reset: "unknown", what: "0 no allocate hint, 1 allocate hint" },
       { name: "ADDR", hi: 55, lo: 5, reset: "unknown", what: "base PA; bits above OAS RES0; low bits forced to zero by alignment rule" },
@@ -75,6 +76,7 @@ export const queueRegisterTable: readonly SmmuRegister[] = [
     access: "RW",
     section: "§6.3.29",
     guard: "EVENTQEN",
+    preset: "queues",
     fields: [
       { name: "WA", hi: 62, lo: 62, reset: "unknown", what: "0 no allocate hint, 1 allocate hint" },
       { name: "ADDR", hi: 55, lo: 5, reset: "unknown", what: "base PA; bits above OAS RES0; low bits forced to zero by alignment rule" },
@@ -148,6 +150,7 @@ export const queueRegisterTable: readonly SmmuRegister[] = [
     section: "§6.3.33",
     needs: ["pri"],
     guard: "PRIQEN",
+    preset: "queues",
     fields: [
       { name: "WA", hi: 62, lo: 62, reset: "unknown", what: "0 no allocate hint, 1 allocate hint" },
       { name: "ADDR", hi: 55, lo: 5, reset: "unknown", what: "base PA; bits above OAS RES0; low bits forced to zero by alignment rule" },

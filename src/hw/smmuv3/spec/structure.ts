@@ -15,6 +15,8 @@ export interface StructureField extends Field {
   readonly meaning: string;
   /** The feature that this field asks for and this model has not got: a value other than 0 is reported as not modelled. */
   readonly absent?: string;
+  /** Descriptors: the field is there only with LPA2 (true) or only without (false): 4 and 16 KiB granules, CD.DS or STE.S2DS 1. */
+  readonly lpa2?: boolean;
 }
 
 /** A structure in memory: little-endian 32-bit words, lowest first. */

@@ -71,13 +71,18 @@ const LEAF_LIMITS: Readonly<Record<keyof LeafFields, number>> = {
 };
 const TABLE_LIMITS: Readonly<Record<keyof TableFields, number>> = { apTable: 3, pxnTable: 1, uxnTable: 1 };
 
-/** The end of the addresses that descriptors can hold: 52 bits for 64 KiB granules, else 48. */
-export function outputEnd(granule: GranuleBits): number {
-  return granule === 16 ? 2 ** 52 : 2 ** 48;
+/** The end of the addresses that descriptors can hold: 52 bits for 64 KiB granules and with DS, else 48. */
+export function outputEnd(granule: GranuleBits, ds: boolean): number {
+  return granule === 16 || ds ? 2 ** 52 : 2 ** 48;
 }
 
 export function checkGranule(granule: GranuleBits): void {
   checkOneOf("PAGE_TABLE_OPTIONS", "granule, log2 of its bytes,", granule, [12, 14, 16]);
+}
+
+/** DS is an option of the granules that need it for 52-bit addresses. */
+export function checkDs(granule: GranuleBits, ds: boolean): void {
+  checkOneOf("PAGE_TABLE_OPTIONS", `ds with ${2 ** (granule - 10)} KiB granules`, ds, granule === 16 ? [false] : [false, true]);
 }
 
 export function checkStage(stage: 1 | 2): void {
@@ -85,9 +90,15 @@ export function checkStage(stage: 1 | 2): void {
 }
 
 /** A leaf without its address. @throws HostMisuseError for an unknown field or a value that does not fit */
-export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): DescriptorWords {
+export function leafBits(stage: 1 | 2, level: number, fields: LeafFields, ds: boolean): DescriptorWords {
   checkFields("LEAF_FIELDS", "fields of a leaf", fields, LEAF_LIMITS);
-  const { sh = 3, af = 1, contiguous = 0, dbm = 0, nT = 0 } = fields;
+  if (ds && fields.sh !== undefined) {
+    throw new HostMisuseError(
+      "LEAF_FIELDS",
+      "fields of a leaf: sh with ds, where the bits are of the address: the shareability is CD.SH0, CD.SH1 or STE.S2SH0",
+    );
+  }
+  const { sh = ds ? 0 : 3, af = 1, contiguous = 0, dbm = 0, nT = 0 } = fields;
   if (nT === 1 && level === 3) {
     throw new HostMisuseError(
       "LEAF_FIELDS",
@@ -115,15 +126,24 @@ export function leafBits(stage: 1 | 2, level: number, fields: LeafFields): Descr
 }
 
 /** The same with an address. @param address a multiple of the granule below {@link outputEnd} */
-export function withAddress([lo, hi]: DescriptorWords, address: number, granule: GranuleBits): DescriptorWords {
-  const high4 = granule === 16 ? Math.floor(address / 2 ** 48) << 12 : 0;
-  return [(lo | low32(address) | high4) >>> 0, (hi | (high32(address) & 0xffff)) >>> 0];
+export function withAddress([lo, hi]: DescriptorWords, address: number, granule: GranuleBits, ds: boolean): DescriptorWords {
+  const high4 = Math.floor(address / 2 ** 48);
+  const inLo = granule === 16 ? high4 << 12 : ds ? (high4 >> 2) << 8 : 0;
+  const inHi = ds ? (high4 & 3) << 16 : 0;
+  return [(lo | low32(address) | inLo) >>> 0, (hi | (high32(address) & 0xffff) | inHi) >>> 0];
+}
+
+/** The address in a table descriptor. */
+export function tableAddress([lo, hi]: DescriptorWords, granule: GranuleBits, ds: boolean): number {
+  const high4 = granule === 16 ? (lo >>> 12) & 15 : ds ? ((lo >>> 6) & 12) | ((hi >>> 16) & 3) : 0;
+  return high4 * 2 ** 48 + (hi & 0xffff) * 2 ** 32 + ((lo & -(2 ** granule)) >>> 0);
 }
 
 /**
  * A leaf descriptor of any level: where the architecture has no block, one that the SMMU takes as invalid.
  * @param level 0 to 3
- * @param output a multiple of the granule; for 64 KiB granules up to 52 bits, else up to 48
+ * @param output a multiple of the granule; for 64 KiB granules and with `ds` up to 52 bits, else up to 48
+ * @param ds a descriptor of LPA2 (CD.DS, STE.S2DS), 4 and 16 KiB granules only
  * @throws HostMisuseError for other values, an unknown field or a field's value that does not fit
  */
 export function leafDescriptor(
@@ -132,30 +152,33 @@ export function leafDescriptor(
   granule: GranuleBits,
   output: number,
   fields: LeafFields = {},
+  ds: boolean = false,
 ): DescriptorWords {
   checkStage(stage);
   checkInteger("MAP_LEVEL", "level of a descriptor", level, 0, 3);
-  checkAddress("output of a leaf", output, granule);
-  return withAddress(leafBits(stage, level, fields), output, granule);
+  checkAddress("output of a leaf", output, granule, ds);
+  return withAddress(leafBits(stage, level, fields, ds), output, granule, ds);
 }
 
 /**
  * A table descriptor.
  * @param table a multiple of the granule, within the same range as the output of a leaf
+ * @param ds as for a leaf
  * @throws HostMisuseError for other values, an unknown field or a field's value that does not fit
  */
-export function tableDescriptor(table: number, granule: GranuleBits, fields: TableFields = {}): DescriptorWords {
-  checkAddress("next-level table", table, granule);
+export function tableDescriptor(table: number, granule: GranuleBits, fields: TableFields = {}, ds: boolean = false): DescriptorWords {
+  checkAddress("next-level table", table, granule, ds);
   checkTableFields(fields);
   const hi = ((fields.pxnTable ?? 0) << 27) | ((fields.uxnTable ?? 0) << 28) | ((fields.apTable ?? 0) << 29);
-  return withAddress([3, hi], table, granule);
+  return withAddress([3, hi], table, granule, ds);
 }
 
 export function checkTableFields(fields: TableFields): void {
   checkFields("TABLE_FIELDS", "fields of table descriptors", fields, TABLE_LIMITS);
 }
 
-function checkAddress(what: string, address: number, granule: GranuleBits): void {
+function checkAddress(what: string, address: number, granule: GranuleBits, ds: boolean): void {
   checkGranule(granule);
-  checkInteger("MAP_RANGE", what, address, 0, outputEnd(granule) - 2 ** granule, 2 ** granule);
+  checkDs(granule, ds);
+  checkInteger("MAP_RANGE", what, address, 0, outputEnd(granule, ds) - 2 ** granule, 2 ** granule);
 }

@@ -11,7 +11,7 @@ function nameIn<T extends number>(what: string, table: Readonly<Record<string, T
   throw new HostMisuseError("UNKNOWN_VALUE", `${shown(value)} is no ${what}: it has to be ${alternatives(Object.values(table))}`);
 }
 
-/** "ok", "abort", "razWi", "dropped" or "held". @throws HostMisuseError for another number */
+/** "ok", "abort", "razWi", "dropped", "held" or "stalled". @throws HostMisuseError for another number */
 export function dmaStatusName(status: DmaStatus): string {
   return nameIn("DmaStatus", DmaStatus, status);
 }

@@ -6,6 +6,7 @@ import { type GranuleBits, levelShift, stage1StartLevel, strideOf } from "../add
 import { swapBytes } from "../descriptor.ts";
 import { checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "./checks.ts";
 import {
+  checkDs,
   checkGranule,
   checkStage,
   checkTableFields,
@@ -13,6 +14,7 @@ import {
   leafBits,
   type LeafFields,
   outputEnd,
+  tableAddress,
   tableDescriptor,
   type TableFields,
   withAddress,
@@ -27,25 +29,32 @@ export interface PageTableOptions {
   readonly stage: 1 | 2;
   /** log2 of the granule. */
   readonly granule: GranuleBits;
-  /** Bits of input address that the table translates: 25 to 48, with 64 KiB granules to 52. Default: 48. */
+  /**
+   * Bits of input address that the table translates: 16 to 48, with `ds` to 52, with 64 KiB granules 17 to 52. Fewer than 25 are
+   * for SMMUs with small tables (IDR3.STT). Default: 48.
+   */
   readonly inputBits?: number;
   /**
    * Stage 2 may start lower, with up to 16 concatenated tables. Default: as few levels as a single table needs, where the
-   * architecture has that start level.
+   * architecture has that start level; with `ds` that may be one that only an SMMU of 52-bit output addresses has.
    */
   readonly startLevel?: number;
   readonly bigEndian?: boolean;
+  /** 4 and 16 KiB granules: descriptors with 52-bit addresses (LPA2), for CD.DS or STE.S2DS 1. Default: false. */
+  readonly ds?: boolean;
 }
 
-const OPTIONS: readonly (keyof PageTableOptions)[] = ["memory", "arena", "stage", "granule", "inputBits", "startLevel", "bigEndian"];
+const OPTIONS: readonly (keyof PageTableOptions)[] = ["memory", "arena", "stage", "granule", "inputBits", "startLevel", "bigEndian", "ds"];
 const BAD_OPTION = "PAGE_TABLE_OPTIONS";
 
 /** The levels at which a walk may start, the usual one first. */
-function startLevels(stage: 1 | 2, granule: GranuleBits, inputBits: number): readonly number[] {
+function startLevels(stage: 1 | 2, granule: GranuleBits, inputBits: number, ds: boolean): readonly number[] {
   const usual = stage1StartLevel(granule, inputBits);
   if (stage === 1) return [usual];
-  // S2SL0 names three levels; there is at least one index bit, and at most 16 tables are concatenated.
-  const fits = (granule === 12 ? [0, 1, 2] : [1, 2, 3]).filter((level) => {
+  // S2SL0 has a lowest level; there is at least one index bit, and at most 16 tables are concatenated.
+  const lowest = (granule === 12 ? 0 : 1) - (ds ? 1 : 0);
+  const fits = [-1, 0, 1, 2, 3].filter((level) => {
+    if (level < lowest) return false;
     const indexBits = inputBits - levelShift(granule, level);
     return indexBits >= 1 && indexBits <= strideOf(granule) + 4;
   });
@@ -53,8 +62,9 @@ function startLevels(stage: 1 | 2, granule: GranuleBits, inputBits: number): rea
 }
 
 /** Levels that have leaves: pages, and blocks (those of level 1 with 64 KiB granules need 52-bit addresses). */
-function leafLevels(granule: GranuleBits, startLevel: number): readonly number[] {
-  return (granule === 14 ? [2, 3] : [1, 2, 3]).filter((level) => level >= startLevel);
+function leafLevels(granule: GranuleBits, startLevel: number, ds: boolean): readonly number[] {
+  const lowest = (granule === 14 ? 2 : 1) - (ds ? 1 : 0);
+  return [0, 1, 2, 3].filter((level) => level >= lowest && level >= startLevel);
 }
 
 export class PageTable {
@@ -63,6 +73,7 @@ export class PageTable {
   readonly inputBits: number;
   readonly startLevel: number;
   readonly bigEndian: boolean;
+  readonly ds: boolean;
   /** Address of the first table, as a TTB register or field holds it. */
   readonly base: number;
   readonly #memory: TableMemory;
@@ -71,13 +82,15 @@ export class PageTable {
   /** @throws HostMisuseError for an option out of its range, or if the arena is used up */
   constructor(options: PageTableOptions) {
     checkNames(BAD_OPTION, "options of a PageTable", options, OPTIONS);
-    const { memory, arena, stage, granule, inputBits = 48, bigEndian = false } = options;
+    const { memory, arena, stage, granule, inputBits = 48, bigEndian = false, ds = false } = options;
     checkPlaces(BAD_OPTION, "a PageTable", memory, arena);
     checkStage(stage);
     checkGranule(granule);
-    checkInteger(BAD_OPTION, `inputBits of a table with ${2 ** (granule - 10)} KiB granules`, inputBits, 25, granule === 16 ? 52 : 48);
+    checkDs(granule, ds);
+    const [fewest, most] = granule === 16 ? [17, 52] : [16, ds ? 52 : 48];
+    checkInteger(BAD_OPTION, `inputBits of a table with ${2 ** (granule - 10)} KiB granules`, inputBits, fewest, most);
     checkOneOf(BAD_OPTION, "bigEndian", bigEndian, [false, true]);
-    const levels = startLevels(stage, granule, inputBits);
+    const levels = startLevels(stage, granule, inputBits, ds);
     const { startLevel = levels[0]! } = options;
     checkOneOf(
       BAD_OPTION,
@@ -92,9 +105,10 @@ export class PageTable {
     this.inputBits = inputBits;
     this.startLevel = startLevel;
     this.bigEndian = bigEndian;
+    this.ds = ds;
     const entries = 2 ** (inputBits - levelShift(granule, startLevel));
     this.base = arena.take(Math.max(64, 8 * entries));
-    checkInteger("MAP_RANGE", "address of the first table", this.base, 0, outputEnd(granule) - 1);
+    checkInteger("MAP_RANGE", "address of the first table", this.base, 0, outputEnd(granule, ds) - 1);
   }
 
   /** Bytes that one leaf at `level` (0 to 3) maps. */
@@ -107,25 +121,25 @@ export class PageTable {
    * Maps `size` bytes with leaves of one level; levels above get tables as needed. Nothing is written if it throws for an
    * argument.
    * @param address in the half of the address space that the table translates, from 0 on
-   * @param output up to 48 bits, with 64 KiB granules up to 52
+   * @param output up to 48 bits, with 64 KiB granules or `ds` up to 52
    * @param size a multiple of the leaf's size, at least one leaf
    * @param level of the leaves, one that has pages or blocks. Default: 3
    * @throws HostMisuseError if addresses are out of range or not aligned to the leaves, for a level that has no leaves, for an
    *   unknown field or a field's value that does not fit, or if the arena is used up
    */
   map(address: number, output: number, size: number, fields: LeafFields = {}, level: number = 3, tables: TableFields = {}): void {
-    const { granule, startLevel } = this;
+    const { granule, startLevel, ds } = this;
     const place = `leaves of a table with ${2 ** (granule - 10)} KiB granules that starts at level ${startLevel}`;
-    checkOneOf("MAP_LEVEL", `level of ${place}`, level, leafLevels(granule, startLevel));
+    checkOneOf("MAP_LEVEL", `level of ${place}`, level, leafLevels(granule, startLevel, ds));
     this.#checkRange(address, output, size);
     const step = this.leafSize(level);
     if (address % step !== 0 || output % step !== 0 || size % step !== 0) {
       throw new HostMisuseError("MAP_ALIGNMENT", `${mapping(address, output, size)}: not aligned to leaves of ${hex(step)} bytes`);
     }
-    const bits = leafBits(this.stage, level, fields);
+    const bits = leafBits(this.stage, level, fields, ds);
     checkTableFields(tables);
     for (let done = 0; done < size; done += step) {
-      this.write(this.#entry(address + done, level, tables), withAddress(bits, output + done, granule));
+      this.write(this.#entry(address + done, level, tables), withAddress(bits, output + done, granule, ds));
     }
   }
 
@@ -144,11 +158,9 @@ export class PageTable {
           "from the start of their half on",
       );
     }
-    if (output + size > outputEnd(this.granule)) {
-      throw new HostMisuseError(
-        "MAP_RANGE",
-        `${mapping(address, output, size)}: descriptors hold output addresses below ${hex(outputEnd(this.granule))}`,
-      );
+    const largest = outputEnd(this.granule, this.ds);
+    if (output + size > largest) {
+      throw new HostMisuseError("MAP_RANGE", `${mapping(address, output, size)}: descriptors hold output addresses below ${hex(largest)}`);
     }
   }
 
@@ -179,13 +191,13 @@ export class PageTable {
     let table = this.base;
     for (let above = this.startLevel; above < level; above++) {
       const at = table + 8 * this.#index(address, above);
-      const [lo, hi] = this.read(at);
-      if ((lo & 3) === 3) {
-        table = (hi & 0xffff) * 2 ** 32 + ((lo & -(2 ** this.granule)) >>> 0) + (this.granule === 16 ? ((lo >>> 12) & 15) * 2 ** 48 : 0);
+      const found = this.read(at);
+      if ((found[0] & 3) === 3) {
+        table = tableAddress(found, this.granule, this.ds);
         continue;
       }
       table = this.#arena.take(2 ** this.granule);
-      this.write(at, tableDescriptor(table, this.granule, tables));
+      this.write(at, tableDescriptor(table, this.granule, tables, this.ds));
     }
     return table + 8 * this.#index(address, level);
   }

@@ -96,12 +96,14 @@ function checkTable(what: string, table: PageTable, stage: 1 | 2): void {
  */
 export function stage2Fields(table: PageTable): FieldValues {
   checkTable("the table of an STE", table, 2);
-  const { granule, startLevel, inputBits, base, bigEndian } = table;
+  const { granule, startLevel, inputBits, base, bigEndian, ds } = table;
   return {
     S2T0SZ: 64 - inputBits,
-    S2SL0: granule === 12 ? 2 - startLevel : 3 - startLevel,
+    // Levels 2, 1, 0, 3 and -1 with 4 KiB granules are codes 0 to 4, of which S2SL0 has the low two bits.
+    S2SL0: granule !== 12 ? 3 - startLevel : startLevel === 3 ? 3 : startLevel < 0 ? 0 : 2 - startLevel,
+    ...(ds ? { S2DS: 1, S2SL0_2: startLevel < 0 ? 1 : 0 } : {}),
     S2TG: TG0[granule],
-    S2PS: granule === 16 ? 6 : 5,
+    S2PS: granule === 16 || ds ? 6 : 5,
     S2IR0: 1,
     S2OR0: 1,
     S2SH0: 3,
@@ -120,7 +122,8 @@ export function buildCd(values: FieldValues): Uint32Array {
 /**
  * A CD over one or two stage-1 tables. Faults abort and are recorded; AttrIndx 0 is Normal Write-Back, 1 Device-nGnRE,
  * 2 Normal Non-cacheable. A missing half is disabled by EPDx.
- * @throws HostMisuseError unless the tables are PageTables of stage 1 of the same endianness
+ * @throws HostMisuseError unless the tables are PageTables of stage 1 of the same endianness and, with 4 and 16 KiB granules, of
+ *   the same `ds`
  */
 export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: PageTable }, values: FieldValues = {}): Uint32Array {
   if (tables instanceof PageTable)
@@ -135,12 +138,17 @@ export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: Pa
       `bigEndian is ${ttb0.bigEndian} of ttb0 and ${ttb1.bigEndian} of ttb1: CD.ENDI is one for both`,
     );
   }
+  const small = [ttb0, ttb1].filter((table) => table !== undefined && table.granule !== 16);
+  const ds = small[0]?.ds === true;
+  if (small.some((table) => table?.ds !== ds))
+    throw new HostMisuseError("WRONG_TABLE", `ds is ${ttb0?.ds} of ttb0 and ${ttb1?.ds} of ttb1: CD.DS is one for both`);
   return buildCd({
     V: 1,
     AA64: 1,
     A: 1,
     R: 1,
-    IPS: ttb0?.granule === 16 || ttb1?.granule === 16 ? 6 : 5,
+    IPS: ds || ttb0?.granule === 16 || ttb1?.granule === 16 ? 6 : 5,
+    ...(ds ? { DS: 1 } : {}),
     MAIR0: 0x0044_04ff,
     ENDI: (ttb0 ?? ttb1)?.bigEndian ? 1 : 0,
     ...(ttb0 === undefined ? { EPD0: 1 } : { T0SZ: 64 - ttb0.inputBits, TG0: TG0[ttb0.granule], TTB0: ttb0.base, IR0: 1, OR0: 1, SH0: 3 }),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * QEMU's edu device: a liveness register, a factorial, interrupts on demand, and DMA between memory and a buffer of its own,
- * which ends 100 ms of virtual time after it was started.
+ * which ends 100 ms of virtual time after it was started, or when software has answered a stall of it.
  */
-import type { MmioDevice, NotModelledLog } from "../../../hw/index.ts";
+import { DmaStatus, type MmioDevice, type NotModelledLog } from "../../../hw/index.ts";
 import type { ScheduledEvent, Simulation } from "../../../sim/index.ts";
 import type { Master } from "../master.ts";
 import { PlainFunction } from "./plain-function.ts";
@@ -57,6 +57,8 @@ export class Edu extends PlainFunction {
   #status = 0;
   #irqStatus = 0;
   #transfer: ScheduledEvent | undefined;
+  /** Counts resets: a transfer that stalled before the last one is not this device's any more. */
+  #resets = 0;
 
   constructor(options: EduOptions) {
     const device: MmioDevice = {
@@ -80,6 +82,7 @@ export class Edu extends PlainFunction {
 
   protected override resetDevice(): void {
     this.#transfer?.cancel();
+    this.#resets++;
     this.#buffer.fill(0);
     this.#dma.fill(0n);
     this.#liveness = 0;
@@ -156,25 +159,49 @@ export class Edu extends PlainFunction {
   }
 
   #finish(): void {
+    const resets = this.#resets;
+    const ended = (): void => {
+      if (this.#resets === resets) this.#finished();
+    };
+    if (this.#move((this.#dma[3]! & TO_MEMORY) !== 0n, ended) !== DmaStatus.stalled) ended();
+  }
+
+  #finished(): void {
     const command = this.#dma[3]!;
-    this.#move((command & TO_MEMORY) !== 0n);
     this.#dma[3] = command & ~RUN;
     if ((command & INTERRUPT) !== 0n) this.#setIrq(this.#irqStatus | IRQ_DMA);
   }
 
   /** Software is not told of a transfer that fails; only the SMMU may tell. */
-  #move(toMemory: boolean): void {
+  #move(toMemory: boolean, onCompletion: () => void): DmaStatus {
     const { dmaMask = 0xfff_ffffn, notModelled } = this.#options;
     const [source, destination, count] = this.#dma as [bigint, bigint, bigint];
     const start = (toMemory ? source : destination) - BUFFER_BASE;
     if (start < 0n || start + count > BUFFER_SIZE) {
       notModelled.note("edu: DMA outside its buffer, which moves nothing here");
-      return;
+      return DmaStatus.dropped;
     }
-    if (!this.busMaster) return;
+    if (!this.busMaster) return DmaStatus.dropped;
     const bytes = this.#buffer.subarray(Number(start), Number(start + count));
-    if (toMemory) this.writeMemory(destination & dmaMask, bytes);
-    else this.readMemory(source & dmaMask, bytes);
+    if (toMemory) return this.writeMemory(destination & dmaMask, bytes, { onCompletion });
+    return this.#readInto(bytes, source & dmaMask, onCompletion);
+  }
+
+  /** The buffer changes when the read has ended: one that stalls must not fill it after a reset. */
+  #readInto(bytes: Uint8Array, source: bigint, onCompletion: () => void): DmaStatus {
+    const resets = this.#resets;
+    const read = bytes.slice();
+    const take = (): void => {
+      if (this.#resets === resets) bytes.set(read);
+    };
+    const status = this.readMemory(source, read, {
+      onCompletion: () => {
+        take();
+        onCompletion();
+      },
+    });
+    if (status !== DmaStatus.stalled) take();
+    return status;
   }
 }
 

@@ -2,7 +2,8 @@
 /**
  * QEMU's iommu-testdev: writes a pattern through the SMMU to one address and reads it back past the SMMU from another.
  *
- * The DMA happens inside the read of TRIGGER. COMMAND.BME plays no part, as in QEMU.
+ * The DMA happens inside the read of TRIGGER; if it stalls, RESULT reads BUSY until software has answered the stall.
+ * COMMAND.BME plays no part, as in QEMU.
  */
 import { DmaStatus, type MmioDevice, type NotModelledLog } from "../../../hw/index.ts";
 import type { Master } from "../master.ts";
@@ -73,6 +74,8 @@ export class IommuTestdev extends PlainFunction {
   readonly #notModelled: NotModelledLog;
   #registers = resetValues();
   #armed = false;
+  /** The DMA that is under way; another one, or none, after a reset or another start. */
+  #run: object | undefined;
 
   constructor(master: Master, notModelled: NotModelledLog) {
     const device: MmioDevice = {
@@ -87,6 +90,7 @@ export class IommuTestdev extends PlainFunction {
   protected override resetDevice(): void {
     this.#registers = resetValues();
     this.#armed = false;
+    this.#run = undefined;
   }
 
   #read(offset: number): number {
@@ -111,14 +115,10 @@ export class IommuTestdev extends PlainFunction {
       return;
     }
     this.#armed = false; // First: the read-back may hit TRIGGER itself.
-    this.#registers.result = this.#run();
-  }
-
-  #run(): number {
     const { length, attributes } = this.#registers;
-    if (length === 0) return TESTDEV_RESULT.BAD_LENGTH;
-    if (!this.#attributesAgree(attributes)) return TESTDEV_RESULT.BAD_ATTRIBUTES;
-    return this.#writePattern() ?? this.#checkPattern();
+    if (length === 0) this.#registers.result = TESTDEV_RESULT.BAD_LENGTH;
+    else if (!this.#attributesAgree(attributes)) this.#registers.result = TESTDEV_RESULT.BAD_ATTRIBUTES;
+    else this.#writePattern({ ...this.#registers }, 0, (this.#run = {}));
   }
 
   #attributesAgree(attributes: number): boolean {
@@ -133,15 +133,25 @@ export class IommuTestdev extends PlainFunction {
     return true;
   }
 
-  /** @returns a result if the DMA is over */
-  #writePattern(): number | undefined {
-    const { gvaLow, gvaHigh, length } = this.#registers;
+  /** Writes from byte `start` on, as the registers were when the run began, and then checks: at once, or after a stall. */
+  #writePattern(request: Readonly<Record<Stored, number>>, start: number, run: object): void {
+    const { gvaLow, gvaHigh, length } = request;
     const to = address(gvaHigh, gvaLow);
-    for (let done = 0; done < length; done += CHUNK) {
+    for (let done = start; done < length; done += CHUNK) {
       const bytes = Uint8Array.from({ length: Math.min(CHUNK, length - done) }, (_, i) => PATTERN[i % 4]!);
-      if (this.writeMemory(BigInt.asUintN(64, to + BigInt(done)), bytes) === DmaStatus.abort) return TESTDEV_RESULT.WRITE_FAILED;
+      const onCompletion = (status: DmaStatus): void => {
+        if (this.#run !== run) return;
+        if (status === DmaStatus.abort) this.#registers.result = TESTDEV_RESULT.WRITE_FAILED;
+        else this.#writePattern(request, done + CHUNK, run);
+      };
+      const status = this.writeMemory(BigInt.asUintN(64, to + BigInt(done)), bytes, { onCompletion });
+      if (status === DmaStatus.stalled) return;
+      if (status === DmaStatus.abort) {
+        this.#registers.result = TESTDEV_RESULT.WRITE_FAILED;
+        return;
+      }
     }
-    return undefined;
+    this.#registers.result = this.#checkPattern();
   }
 
   #checkPattern(): number {

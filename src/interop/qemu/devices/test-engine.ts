@@ -4,7 +4,8 @@
  * SubstreamID and attributes of software's choice, that copies, fills or sums memory.
  *
  * The first 64 KiB hold the user frames, the second the privileged ones, frame n of each belonging together. Work is done
- * within the write of `cmd`, so software finds the frame halted at its next read.
+ * within the write of `cmd`, so software finds the frame halted at its next read; but a transaction that stalls holds its frame,
+ * whose `cmd` reads as written and which takes no writes until software has answered the stall.
  */
 import { type DmaAttributes, DmaStatus, type MmioDevice, type NotModelledLog } from "../../../hw/index.ts";
 import type { Master } from "../master.ts";
@@ -56,12 +57,17 @@ const PRIVILEGED = 0x100;
 const INSTRUCTION = 0x400;
 const U64_MAX = 2n ** 64n - 1n;
 
+/** A frame at work: yields where it waits for a transaction and is told how that ended. Returns what `cmd` reads then. */
+type Work<T> = Generator<undefined, T, DmaStatus>;
+
 export class TestEngine implements MmioDevice {
   readonly #master: Master;
   readonly #notModelled: NotModelledLog;
   readonly #words = new DataView(new ArrayBuffer(TEST_ENGINE_SIZE));
   /** While a frame works all registers are closed: its own transactions, which may hit them, change nothing. */
   #running = false;
+  /** The work of frames that wait for a stalled transaction, by the frame's offset. */
+  readonly #waiting = new Map<number, Work<number>>();
 
   constructor(master: Master, notModelled: NotModelledLog) {
     this.#master = master;
@@ -71,6 +77,7 @@ export class TestEngine implements MmioDevice {
 
   /** All frames halted, Non-secure, without a SubstreamID. */
   reset(): void {
+    this.#waiting.clear();
     for (let user = 0; user < PAGE_SIZE; user += 4) {
       const privileged = PAGE_SIZE + user;
       const offset = user % FRAME_SIZE;
@@ -90,6 +97,7 @@ export class TestEngine implements MmioDevice {
     if (this.#running) return;
     const inFrame = offset % FRAME_SIZE;
     const user = offset < PAGE_SIZE;
+    if (this.#waiting.has((offset % PAGE_SIZE) - inFrame)) return;
     if (user && inFrame < USER_FRAME.UCTRL) {
       if (width === 4) this.#command(offset, value);
     } else if (!user && inFrame < PRIVILEGED_FRAME.DOWNSTREAM_PORT) {
@@ -130,7 +138,8 @@ export class TestEngine implements MmioDevice {
       case ENGINE.MEMCPY:
       case ENGINE.RAND48:
       case ENGINE.SUM64:
-        this.#set32(frame, this.#configured(frame, command) ? this.#run(frame, command) : ENGINE.MISCONFIGURED);
+        this.#set32(frame, this.#configured(frame, command) ? command : ENGINE.MISCONFIGURED);
+        if (this.#get32(frame) === command) this.#goOn(frame, this.#run(frame, command), DmaStatus.ok);
         return;
       default:
         this.#set32(frame, ENGINE.MISCONFIGURED);
@@ -149,21 +158,30 @@ export class TestEngine implements MmioDevice {
     return port < PORTS && (substream === NO_SUBSTREAM || substream < 2 ** 20);
   }
 
-  /** @returns what `cmd` reads from now on */
-  #run(frame: number, command: number): number {
+  /** Lets a frame work until it is done or has to wait. @param status of the transaction that it waited for */
+  #goOn(frame: number, work: Work<number>, status: DmaStatus): void {
+    const nested = this.#running;
     this.#running = true;
+    this.#waiting.set(frame, work);
     try {
-      const aborted = this.#work(frame, command);
-      if (aborted !== undefined) this.#words.setBigUint64(frame + USER_FRAME.UDATA + 16, aborted, true);
-      this.#sendMsi(frame);
-      return aborted === undefined ? ENGINE.HALTED : ENGINE.ERROR;
+      const { done, value } = work.next(status);
+      if (!done) return;
+      this.#waiting.delete(frame);
+      this.#set32(frame, value);
     } finally {
-      this.#running = false;
+      this.#running = nested;
     }
   }
 
+  *#run(frame: number, command: number): Work<number> {
+    const aborted = yield* this.#work(frame, command);
+    if (aborted !== undefined) this.#words.setBigUint64(frame + USER_FRAME.UDATA + 16, aborted, true);
+    yield* this.#sendMsi(frame);
+    return aborted === undefined ? ENGINE.HALTED : ENGINE.ERROR;
+  }
+
   /** @returns the address of the transaction that was aborted, if one was */
-  #work(frame: number, command: number): bigint | undefined {
+  *#work(frame: number, command: number): Work<bigint | undefined> {
     const seed = this.#get32(frame + USER_FRAME.SEED);
     const begin = this.#get64(frame + USER_FRAME.BEGIN);
     const destination = command === ENGINE.MEMCPY ? this.#get64(frame + USER_FRAME.UDATA) : begin;
@@ -171,13 +189,13 @@ export class TestEngine implements MmioDevice {
     for (const { address, length } of this.#pieces(frame, seed)) {
       const bytes = new Uint8Array(length);
       if (command === ENGINE.RAND48) fillRandom(bytes, seed, address);
-      else if (!this.#transfer(frame, address, bytes, false)) return address;
+      else if (!(yield* this.#transfer(frame, address, bytes, false))) return address;
       if (command === ENGINE.SUM64) {
         sum += sum64(bytes);
         continue;
       }
       const target = BigInt.asUintN(64, destination + address - begin);
-      if (!this.#transfer(frame, target, bytes, true)) return target;
+      if (!(yield* this.#transfer(frame, target, bytes, true))) return target;
     }
     if (command === ENGINE.SUM64) this.#words.setBigUint64(frame + USER_FRAME.UDATA + 8, BigInt.asUintN(64, sum), true);
     return undefined;
@@ -204,10 +222,10 @@ export class TestEngine implements MmioDevice {
   }
 
   /** One counted transaction. @returns false if it was aborted */
-  #transfer(frame: number, address: bigint, bytes: Uint8Array, write: boolean): boolean {
+  *#transfer(frame: number, address: bigint, bytes: Uint8Array, write: boolean): Work<boolean> {
     const halves = this.#get32(frame + USER_FRAME.ATTRIBUTES);
     this.#count(frame + USER_FRAME.LAUNCHED);
-    const status = this.#access(frame, address, bytes, write, write ? halves >>> 16 : halves & 0xffff);
+    const status = yield* this.#access(frame, address, bytes, write, write ? halves >>> 16 : halves & 0xffff);
     this.#count(frame + USER_FRAME.RETURNED);
     return status !== DmaStatus.abort;
   }
@@ -216,25 +234,32 @@ export class TestEngine implements MmioDevice {
     this.#set32(offset, this.#get32(offset) + 1);
   }
 
-  #access(frame: number, address: bigint, bytes: Uint8Array, write: boolean, halfword: number): DmaStatus {
+  *#access(frame: number, address: bigint, bytes: Uint8Array, write: boolean, halfword: number): Work<DmaStatus> {
     const streamId = this.#get32(PAGE_SIZE + frame + PRIVILEGED_FRAME.STREAM_ID);
     const substream = this.#get32(PAGE_SIZE + frame + PRIVILEGED_FRAME.SUBSTREAM_ID);
+    const work = this.#waiting.get(frame);
     const attributes: DmaAttributes = {
+      // After a reset, or another command, nobody waits for it.
+      onCompletion: (status) => {
+        if (work !== undefined && this.#waiting.get(frame) === work) this.#goOn(frame, work, status);
+      },
       privileged: (halfword & PRIVILEGED) !== 0,
       instruction: (halfword & INSTRUCTION) !== 0,
       ...(substream === NO_SUBSTREAM ? {} : { substreamId: substream }),
     };
-    if (write) return this.#master.write(streamId, address, bytes, attributes);
-    return this.#master.read(streamId, address, bytes, attributes);
+    const status = write
+      ? this.#master.write(streamId, address, bytes, attributes)
+      : this.#master.read(streamId, address, bytes, attributes);
+    return status === DmaStatus.stalled ? yield : status;
   }
 
   /** The end of a command is announced if there is an address to announce it to. */
-  #sendMsi(frame: number): void {
+  *#sendMsi(frame: number): Work<void> {
     const address = this.#get64(frame + USER_FRAME.MSI_ADDRESS);
     if (address === 0n) return;
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, this.#get32(frame + USER_FRAME.MSI_DATA), true);
-    const status = this.#access(frame, address, bytes, true, this.#get32(frame + USER_FRAME.MSI_ATTR));
+    const status = yield* this.#access(frame, address, bytes, true, this.#get32(frame + USER_FRAME.MSI_ATTR));
     const control = this.#get32(frame + USER_FRAME.UCTRL) & ~UCTRL_MSI_ABORTED;
     this.#set32(frame + USER_FRAME.UCTRL, control | (status === DmaStatus.abort ? UCTRL_MSI_ABORTED : 0));
   }

@@ -93,6 +93,18 @@ export const commandCases: readonly Case[] = [
     },
   },
   {
+    rule: "command-reserved-bits",
+    what: "CMD_TLBI_NH_VA with a level hint and no granule",
+    wrong: (d) => {
+      running(d);
+      d.issue(buildCommand("CMD_TLBI_NH_VA", { TTL: 3 }), SYNC);
+    },
+    right: (d) => {
+      running(d);
+      d.issue(buildCommand("CMD_TLBI_NH_VA", { TTL: 3, TG: 1 }), SYNC);
+    },
+  },
+  {
     rule: "operand-out-of-range",
     what: "CMD_CFGI_STE for a StreamID beyond SIDSIZE",
     wrong: (d) => {
@@ -163,6 +175,38 @@ export const commandCases: readonly Case[] = [
       running(d);
       d.install(stage1Ste(RAM + 0x70_0100, { S1CDMax: 11, S1Fmt: 1, S1DSS: 2 }));
       d.dma();
+    },
+  },
+  {
+    rule: "stall-unanswered",
+    what: "a stall event is not answered",
+    wrong: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+    },
+    right: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }));
+    },
+  },
+  {
+    rule: "resume-unmatched",
+    what: "a stall event is answered twice",
+    wrong: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }), buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }));
+    },
+    right: (d) => {
+      running(d);
+      d.install(d.attachStalling());
+      d.dma();
+      d.dma();
+      d.issue(buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 0 }), buildCommand("CMD_RESUME", { StreamID: STREAM, STAG: 1 }));
     },
   },
   {

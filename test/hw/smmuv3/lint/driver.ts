@@ -147,6 +147,14 @@ export class Driver {
     return { ste: stage1Ste(cd, ste), cd };
   }
 
+  /** A stage-1 STE whose CD maps nothing and stalls. */
+  attachStalling(): Uint32Array {
+    const table = new PageTable({ memory: this.bus.memory, arena: this.arena, stage: 1, granule: 12 });
+    const cd = this.arena.take(64);
+    writeWords(this.bus.memory, cd, stage1Cd({ ttb0: table }, { ASID: 1, S: 1 }));
+    return stage1Ste(cd);
+  }
+
   table(pa: number = PA): PageTable {
     const table = new PageTable({ memory: this.bus.memory, arena: this.arena, stage: 1, granule: 12 });
     table.map(VA, pa, 0x1000);

@@ -83,6 +83,7 @@ export class Bench {
   /** Accesses of the SMMU itself, such as "cmdq read 0x40100000". */
   readonly accesses: string[] = [];
   wakeEvents = 0;
+  cachesEmpty = true;
   readonly #pair = new Uint32Array(2);
 
   constructor(config: SmmuConfig = profiles.max, choices: Partial<RegisterChoices> = {}) {
@@ -122,6 +123,7 @@ export class Bench {
         "s12Vmall",
         "s2Ipa",
       ]),
+      empty: () => this.cachesEmpty,
     });
     const registers = this.side.registers;
     const device: MmioDevice = {

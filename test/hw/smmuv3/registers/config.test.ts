@@ -4,6 +4,7 @@ import { HostMisuseError, NotModelledError, type SmmuConfig, idRegisters, profil
 import { Bench } from "./bench.ts";
 
 const { max, tiny } = profiles;
+const QUEUES = { cmdq: { base: 0, log2Size: 0 }, eventq: { base: 0, log2Size: 0 } };
 const IDENTIFICATION = [0xfd0, 0xfd4, 0xfd8, 0xfdc, 0xfe0, 0xfe4, 0xfe8, 0xfec, 0xff0, 0xff4, 0xff8, 0xffc];
 
 describe("profiles", () => {
@@ -58,7 +59,6 @@ describe("ID registers", () => {
     ["S2P", { stage2: false }, "SMMU_IDR0", 1 << 0],
     ["S1P", { stage1: false }, "SMMU_IDR0", 1 << 1],
     ["COHACC", { coherent: false }, "SMMU_IDR0", 1 << 4],
-    ["HTTU", { httu: 1 }, "SMMU_IDR0", 2 << 6],
     ["Hyp", { hyp: false }, "SMMU_IDR0", 1 << 9],
     ["ASID16", { asid16: false }, "SMMU_IDR0", 1 << 12],
     ["MSI", { msi: false }, "SMMU_IDR0", 1 << 13],
@@ -68,11 +68,19 @@ describe("ID registers", () => {
     ["TTENDIAN little", { ttEndian: "little" }, "SMMU_IDR0", 1 << 22],
     ["TTENDIAN big", { ttEndian: "big" }, "SMMU_IDR0", 3 << 21],
     ["TERM_MODEL", { termModel: true }, "SMMU_IDR0", 1 << 26],
+    ["STALL_MODEL terminate", { stallModel: "terminate" }, "SMMU_IDR0", 1 << 24],
+    ["STALL_MODEL force", { stallModel: "force" }, "SMMU_IDR0", 2 << 24],
     ["ST_LEVEL", { twoLevelStreamTable: false }, "SMMU_IDR0", 1 << 27],
     ["SIDSIZE", { sidSize: 0 }, "SMMU_IDR1", 32],
     ["SSIDSIZE", { ssidSize: 0 }, "SMMU_IDR1", 20 << 6],
     ["EVENTQS", { eventqLog2Max: 0 }, "SMMU_IDR1", 19 << 16],
     ["CMDQS", { cmdqLog2Max: 0 }, "SMMU_IDR1", 19 << 21],
+    ["DORMHINT", { dormhint: false }, "SMMU_IDR0", 1 << 8],
+    ["VMW", { vmw: false }, "SMMU_IDR0", 1 << 17],
+    ["HTTU", { httu: 0 }, "SMMU_IDR0", max.httu << 6],
+    ["TABLES_PRESET", { presets: { tables: { base: 0, config: 0, attributes: 0 } } }, "SMMU_IDR1", 1 << 30],
+    ["QUEUES_PRESET", { presets: { queues: { ...QUEUES, attributes: 0 } } }, "SMMU_IDR1", 1 << 29],
+    ["REL", { presets: { queues: { ...QUEUES, attributes: 0 }, relativeTo: 0 } }, "SMMU_IDR1", 3 << 28],
     ["ATTR_PERMS_OVR", { attrPermsOvr: false }, "SMMU_IDR1", 1 << 26],
     ["ATTR_TYPES_OVR", { attrTypesOvr: false }, "SMMU_IDR1", 1 << 27],
     ["HAD", { had: false }, "SMMU_IDR3", 1 << 2],
@@ -82,19 +90,22 @@ describe("ID registers", () => {
     ["BBML", { bbml: 0 }, "SMMU_IDR3", 2 << 11],
     ["E0PD", { e0pd: false }, "SMMU_IDR3", 1 << 13],
     ["PTWNNC", { ptwnnc: false }, "SMMU_IDR3", 1 << 14],
-    ["EPAN", { epan: false }, "SMMU_IDR3", 1 << 17],
-    ["S1PI", { s1pi: false }, "SMMU_IDR3", 1 << 18],
-    ["S2PI", { s2pi: false }, "SMMU_IDR3", 1 << 19],
-    ["THE", { the: false }, "SMMU_IDR3", 1 << 21],
-    ["S2PO", { s2po: false }, "SMMU_IDR3", 1 << 20],
-    ["MTEPERM", { mteperm: false }, "SMMU_IDR3", 1 << 22],
-    ["AIE", { aie: false }, "SMMU_IDR3", 1 << 23],
+    ["STT", { stt: !max.stt }, "SMMU_IDR3", 1 << 9],
+    ["EPAN", { epan: !max.epan }, "SMMU_IDR3", 1 << 17],
+    ["S1PI", { s1pi: !max.s1pi }, "SMMU_IDR3", 1 << 18],
+    ["S2PI", { s2pi: !max.s2pi }, "SMMU_IDR3", 1 << 19],
+    ["S2PO", { s2po: !max.s2po }, "SMMU_IDR3", 1 << 20],
+    ["THE", { the: !max.the }, "SMMU_IDR3", 1 << 21],
+    ["MTEPERM", { mteperm: !max.mteperm }, "SMMU_IDR3", 1 << 22],
+    ["AIE", { aie: !max.aie }, "SMMU_IDR3", 1 << 23],
+    ["DS", { ds: !max.ds }, "SMMU_IDR5", 1 << 7],
     ["GRAN4K", { gran4k: false }, "SMMU_IDR5", 1 << 4],
     ["GRAN16K", { gran16k: false }, "SMMU_IDR5", 1 << 5],
     ["GRAN64K", { gran64k: false }, "SMMU_IDR5", 1 << 6],
+    ["STALL_MAX", { stallMax: 1 }, "SMMU_IDR5", 0xfffe << 16],
     ["VAX", { vax: 48 }, "SMMU_IDR5", 1 << 10],
     ["OAS", { oas: 32 }, "SMMU_IDR5", 6],
-    ["ArchMinorRev", { version: 0 }, "SMMU_AIDR", 4],
+    ["ArchMinorRev", { version: 0 }, "SMMU_AIDR", max.version],
   ];
 
   test.each(cases)("IHI 0070 §6.3: %s is where the architecture has it, and changes nothing else", (_field, change, register, bits) => {
@@ -112,11 +123,8 @@ describe("ID registers", () => {
 
   test("IHI 0070 §6.3.1: what is not modelled is reported as absent", () => {
     const idr0 = idRegisters(max)["SMMU_IDR0"]!;
-    // RME_IMPL, ATSRECERR, VATOS, VMW, PRI, ATOS, NS1ATS, ATS, DORMHINT, BTM.
-    expect(
-      idr0 & ((1 << 30) | (1 << 23) | (1 << 20) | (1 << 17) | (1 << 16) | (1 << 15) | (1 << 11) | (1 << 10) | (1 << 8) | (1 << 5)),
-    ).toBe(0);
-    expect((idr0 >>> 24) & 3).toBe(1);
+    // RME_IMPL, VATOS, ATOS, BTM.
+    expect(idr0 & ((1 << 30) | (1 << 20) | (1 << 15) | (1 << 5))).toBe(0);
     expect((idr0 >>> 2) & 3).toBe(2);
   });
 });
@@ -137,28 +145,25 @@ describe("validateConfig", () => {
     ["v3.3 without RIL", { ril: false }, /RIL.*§6\.3\.4/],
     ["v3.3 with BBML 0", { bbml: 0 }, /BBML.*§6\.3\.4/],
     ["v3.3 without E0PD", { e0pd: false }, /E0PD.*§6\.3\.4/],
-    ["v3.0 with RIL", { version: 0, vax: 48, oas: 48, e0pd: false, ptwnnc: false, hyp: false }, /RIL.*§6\.3\.4/],
+    ["v3.0 with RIL", { version: 0, vax: 48, oas: 48, ds: false, e0pd: false, ptwnnc: false, hyp: false, xnx: false }, /RIL.*§6\.3\.4/],
     ["v3.1 with E0PD", { version: 1 }, /E0PD.*§6\.3\.4/],
     ["no granule", { gran4k: false, gran16k: false, gran64k: false, vax: 48, oas: 48 }, /granule.*§6\.3\.6/],
-    ["52-bit addresses without 64KB pages", { gran64k: false, oas: 48 }, /52-bit VAs.*§6\.3\.6/],
-    ["OAS 52 without 64KB pages", { gran64k: false, vax: 48 }, /OAS of 52.*§6\.3\.6/],
-    ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false }, /XNX.*§6\.3\.4/],
+    ["52-bit addresses without 64KB pages", { gran64k: false, oas: 48, ds: false }, /52-bit VAs.*§6\.3\.6/],
+    ["OAS 52 without 64KB pages", { gran64k: false, vax: 48, ds: false }, /OAS of 52.*§6\.3\.6/],
+    ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false, vmw: false }, /XNX.*§6\.3\.4/],
     ["seven PIDR bytes", { pidr: [0, 0, 0, 0, 0, 0, 0] }, /PIDR.*§6\.3\.170/],
     ["HTTU 4", { httu: 4 as 3 }, /HTTU.*§6\.3\.1/],
-    ["v3.2 with features of v3.4", { version: 2 }, /HTTU 0b11, EPAN, S1PI, .* are v3\.4 features.*§2\.8/],
+    ["v3.2 with features of v3.4", { version: 2, ds: false }, /EPAN, S1PI, .* are v3\.4 features.*§2\.9/],
     ["v3.4 without EPAN", { epan: false }, /EPAN == 1 is mandatory.*§6\.3\.4/],
     ["v3.4 without MTEPERM", { mteperm: false }, /MTEPERM == 1 is mandatory.*§6\.3\.4/],
     ["S1PI without stage 1", { stage1: false, hyp: false, had: false }, /S1PI.*§6\.3\.4/],
     ["AIE without stage 1", { stage1: false, hyp: false, had: false, s1pi: false, the: false }, /AIE.*§6\.3\.4/],
-    ["S2PI without stage 2", { stage2: false, hyp: false, xnx: false, ptwnnc: false, fwb: false }, /S2PI.*§6\.3\.4/],
     ["THE without S2PI", { s2pi: false, s2po: false }, /THE.*§6\.3\.4/],
-    ["THE without stage 1", { stage1: false, hyp: false, had: false, s1pi: false }, /THE.*§6\.3\.4/],
     ["S2PO without S2PI", { s2pi: false }, /S2PO.*§6\.3\.4/],
-    [
-      "MTEPERM without stage 2",
-      { stage2: false, hyp: false, xnx: false, ptwnnc: false, fwb: false, s2pi: false, s2po: false },
-      /MTEPERM.*§6\.3\.4/,
-    ],
+    ["stalls without STALL_MAX", { stallMax: 0 }, /STALL_MAX.*§6\.3\.6/],
+    ["forced stalls without STALL_MAX", { stallModel: "force", stallMax: 0 }, /STALL_MAX.*§6\.3\.6/],
+    ["STALL_MAX of 17 bits", { stallMax: 0x1_0000 }, /STALL_MAX.*§6\.3\.6/],
+    ["STALL_MAX where nothing stalls", { stallModel: "terminate" }, /STALL_MAX.*§6\.3\.6/],
     ["a negative time", { timing: { commandNs: -1, updateNs: 0 } }, /times/],
     ["half a cache entry", { caches: { ste: 0.5, cd: 1, tlb: 1, walk: 0, replacement: "round-robin" } }, /cache/],
   ];
@@ -171,9 +176,7 @@ describe("validateConfig", () => {
 
   const notModelled: readonly (readonly [string, Partial<SmmuConfig>])[] = [
     ["ATS", { ats: true }],
-    ["PRI", { pri: true }],
-    ["stalling", { stallModel: "both" }],
-    ["forced stalling", { stallModel: "force" }],
+    ["PRI", { ats: true, pri: true }],
     ["VMSAv8-32", { ttf: "both" }],
     ["Secure state", { beyond: { secure: true } }],
     ["ECMDQs", { beyond: { ecmdq: true } }],

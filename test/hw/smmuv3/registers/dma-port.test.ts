@@ -4,10 +4,10 @@ import {
   BusStatus,
   type DmaEvents,
   DmaStatus,
-  NotModelledError,
   Outcome,
   type SmmuEvents,
   SmmuDmaPort,
+  StalledTransaction,
   SystemBus,
   Transaction,
   Via,
@@ -21,6 +21,7 @@ const STREAM = 0x42;
 /** An SMMU that decides by the page of the input address. */
 class PageSmmu {
   readonly seen: string[] = [];
+  readonly stalled: StalledTransaction[] = [];
   readonly pages = new Map<number, { outcome: Outcome; physical?: number; via?: Via }>();
 
   translate(tx: Transaction): Outcome {
@@ -32,7 +33,16 @@ class PageSmmu {
     if (page === undefined) return Outcome.abort;
     tx.physical = (page.physical ?? 0) + (address % 4096);
     tx.via = page.via ?? Via.stage1;
+    if (page.outcome === Outcome.stalled) this.stalled.push((tx.stall = Object.assign(new StalledTransaction(), tx)));
     return page.outcome;
+  }
+
+  /** Ends the oldest stall: as another one, forwarded to `physical`, or with an answer. */
+  end(outcome: Outcome, physical: number = 0): void {
+    const held = this.stalled.shift()!;
+    held.physical = physical;
+    held.via = Via.stage1;
+    held.onEnd!(outcome, held);
   }
 }
 
@@ -118,10 +128,91 @@ describe("SmmuDmaPort", () => {
     expect(seen[0]).toMatchObject({ outcome: "translated", physical: 0x1000, bus: BusStatus.abort });
   });
 
-  test("a stalled transaction is refused as not modelled", () => {
-    const { smmu, port } = bench();
-    smmu.pages.set(1, { outcome: Outcome.stalled });
-    expect(() => port.write(0x1000, Uint8Array.of(1))).toThrow(NotModelledError);
+  describe("IHI 0070 §3.12.2: an access that stalls", () => {
+    const { forward, abort, razWi, stalled } = Outcome;
+    /** Pages 1 and 3 stall, page 2 is at the start of RAM. */
+    function stalling(): ReturnType<typeof bench> & { ends: DmaStatus[]; onCompletion: (status: DmaStatus) => void } {
+      const made = bench();
+      for (const page of [1, 3]) made.smmu.pages.set(page, { outcome: stalled });
+      made.smmu.pages.set(2, { outcome: forward, physical: RAM });
+      const ends: DmaStatus[] = [];
+      return { ...made, ends, onCompletion: (status) => void ends.push(status) };
+    }
+
+    test("a write is carried out when it is resumed, with the bytes that it had", () => {
+      const { smmu, bus, port, seen, ends, onCompletion } = stalling();
+      const bytes = Uint8Array.of(1, 2, 3, 4);
+      expect(port.write(0x1010, bytes, { onCompletion })).toBe(DmaStatus.stalled);
+      bytes.fill(9);
+      expect([ends, seen]).toEqual([[], []]);
+      smmu.end(forward, RAM + 0x10);
+      expect(ends).toEqual([DmaStatus.ok]);
+      expect([0, 1, 2, 3].map((at) => bus.memory.read8(RAM + 0x10 + at))).toEqual([1, 2, 3, 4]);
+      expect(seen).toMatchObject([{ address: 0x1010, physical: RAM + 0x10, write: true, outcome: "translated" }]);
+    });
+
+    test("a read fills its buffer when it is resumed", () => {
+      const { smmu, bus, port, ends, onCompletion } = stalling();
+      bus.memory.write32(RAM + 0x20, 0x0403_0201);
+      const out = new Uint8Array(4);
+      expect(port.read(0x1020, out, { onCompletion })).toBe(DmaStatus.stalled);
+      smmu.end(forward, RAM + 0x20);
+      expect([ends, [...out]]).toEqual([[DmaStatus.ok], [1, 2, 3, 4]]);
+    });
+
+    test.each([
+      [abort, DmaStatus.abort],
+      [razWi, DmaStatus.razWi],
+    ])("terminated with outcome %i it ends with status %i, a read in zeros", (outcome, status) => {
+      const { smmu, port, ends, onCompletion } = stalling();
+      const out = new Uint8Array(4).fill(0xee);
+      port.read(0x1000, out, { onCompletion });
+      smmu.end(outcome);
+      expect([ends, [...out]]).toEqual([[status], [0, 0, 0, 0]]);
+    });
+
+    test("what follows its part is issued after it, and may stall in its turn; the completion comes once, at the end", () => {
+      const { smmu, bus, port, ends, onCompletion } = stalling();
+      const bytes = Uint8Array.from({ length: 0x1010 }, (_, index) => index + 1);
+      expect(port.write(0x1ff8, bytes, { onCompletion })).toBe(DmaStatus.stalled);
+      bytes.fill(0);
+      expect(smmu.seen).toHaveLength(1);
+      smmu.end(forward, RAM + 0x5ff8);
+      expect(smmu.seen).toEqual([`${STREAM} -1 1ff8 w`, `${STREAM} -1 2000 w`, `${STREAM} -1 3000 w`]);
+      expect(ends).toEqual([]);
+      smmu.end(forward, RAM + 0x7000);
+      expect(ends).toEqual([DmaStatus.ok]);
+      expect([0x5ff8, 0, 0xfff, 0x7000, 0x7007].map((at) => bus.memory.read8(RAM + at))).toEqual([1, 9, 8, 9, 16]);
+    });
+
+    test("an abort ends it: what follows is not issued", () => {
+      const { smmu, port, ends, onCompletion } = stalling();
+      port.write(0x1ff8, new Uint8Array(16), { onCompletion });
+      smmu.end(abort);
+      expect([smmu.seen.length, ends]).toEqual([1, [DmaStatus.abort]]);
+    });
+
+    test("RAZ/WI of one part is the status of the whole", () => {
+      const { smmu, port, ends, onCompletion } = stalling();
+      port.write(0x1ff8, new Uint8Array(16), { onCompletion });
+      smmu.end(razWi);
+      expect([smmu.seen.length, ends]).toEqual([2, [DmaStatus.razWi]]);
+    });
+
+    test("other accesses of the port go on meanwhile, with attributes of their own", () => {
+      const { smmu, port, onCompletion } = stalling();
+      port.write(0x1ff8, new Uint8Array(16), { onCompletion, privileged: true, substreamId: 3 });
+      expect(port.read(0x2000, new Uint8Array(4))).toBe(DmaStatus.ok);
+      smmu.end(forward, RAM);
+      expect(smmu.seen).toEqual([`${STREAM} 3 1ff8 wp`, `${STREAM} -1 2000 r`, `${STREAM} 3 2000 wp`]);
+    });
+
+    test("whoever does not ask is not told", () => {
+      const { smmu, bus, port } = stalling();
+      expect(port.write(0x1000, Uint8Array.of(7))).toBe(DmaStatus.stalled);
+      smmu.end(forward, RAM);
+      expect(bus.memory.read8(RAM)).toBe(7);
+    });
   });
 });
 

@@ -15,11 +15,14 @@ describe("options of a PageTable", () => {
     ["a granule is a number", { granule: "12" }, ['"12"']],
     ["there are two stages", { stage: 3 }, ["stage", "3", "1 or 2"]],
     ["a stage has to be given", { stage: undefined }, ["stage", "undefined"]],
-    ["DDI 0487 D8.2: at most 48 bits with 4 KiB granules", { inputBits: 49 }, ["inputBits", "49", "25 to 48"]],
-    ["DDI 0487 D8.2: at most 48 bits with 16 KiB granules", { granule: 14, inputBits: 52 }, ["inputBits", "25 to 48"]],
-    ["DDI 0487 D8.2: at most 52 bits with 64 KiB granules", { granule: 16, inputBits: 70 }, ["inputBits", "70", "25 to 52"]],
-    ["IHI 0070 §5.4.1: TxSZ is at most 39, so that a table translates at least 25 bits", { inputBits: 24 }, ["25 to 48"]],
-    ["4 input bits are too few", { inputBits: 4 }, ["25 to 48"]],
+    ["DDI 0487 D8.2: at most 48 bits with 4 KiB granules", { inputBits: 49 }, ["inputBits", "49", "16 to 48"]],
+    ["DDI 0487 D8.2: at most 52 bits with LPA2", { inputBits: 53, ds: true }, ["inputBits", "53", "16 to 52"]],
+    ["IHI 0070 §5.2: S2DS is RES0 with 64 KiB granules", { granule: 16, ds: true }, ["ds with 64 KiB granules", "true"]],
+    ["ds is true or false", { ds: 1 }, ["ds with 4 KiB granules", "1"]],
+    ["DDI 0487 D8.2: at most 48 bits with 16 KiB granules", { granule: 14, inputBits: 52 }, ["inputBits", "16 to 48"]],
+    ["DDI 0487 D8.2: at most 52 bits with 64 KiB granules", { granule: 16, inputBits: 70 }, ["inputBits", "70", "17 to 52"]],
+    ["IHI 0070 §5.4.1: TxSZ is at most 48, so that a table translates at least 16 bits", { inputBits: 15 }, ["16 to 48"]],
+    ["IHI 0070 §5.4.1: TxSZ is at most 47 with 64 KiB granules", { granule: 16, inputBits: 16 }, ["17 to 52"]],
     ["input bits are a whole number", { inputBits: 39.5 }, ["39.5"]],
     ["DDI 0487 D8.2: TxSZ alone decides where stage 1 starts", { inputBits: 39, startLevel: 0 }, ["startLevel", "has to be 1"]],
     [
@@ -118,6 +121,19 @@ describe("DDI 0487 D8.3: levels that have leaves", () => {
       });
     }
   }
+  for (const [granule, has] of [
+    [12, [0, 1, 2, 3]],
+    [14, [1, 2, 3]],
+  ] as const) {
+    test(`${2 ** (granule - 10)} KiB granules with ds have one level of leaves more`, () => {
+      for (const level of [-1, 0, 1, 2, 3]) {
+        const pages = table({ granule, inputBits: 52, ds: true });
+        const map = (): void => pages.map(0, 0, 2 ** (granule + (3 - level) * (granule - 3)), {}, level);
+        if (has.some((one) => one === level)) map();
+        else expect(map).toThrow(misuse("MAP_LEVEL", "level"));
+      }
+    });
+  }
   test("no leaf above the start level: a table of 30 bits starts at level 2", () => {
     expect(() => table({ inputBits: 30 }).map(0, 0, 2 ** 30, {}, 1)).toThrow(misuse("MAP_LEVEL", "2 or 3"));
   });
@@ -166,6 +182,14 @@ describe("fields of descriptors", () => {
       expect(() => table().map(0, 0, 0x1000, {}, 3, fields)).toThrow(misuse("TABLE_FIELDS", Object.keys(fields)[0]!));
       expect(() => tableDescriptor(BASE, 12, fields)).toThrow(misuse("TABLE_FIELDS", Object.keys(fields)[0]!));
     }
+  });
+  test("IHI 0070 §5.4 DS: with ds the bits of sh are of the address, and CD or STE give the shareability", () => {
+    expect(() => table({ ds: true }).map(0, 0, 0x1000, { sh: 3 })).toThrow(misuse("LEAF_FIELDS", "sh with ds", "CD.SH0"));
+    expect(() => leafDescriptor(2, 3, 12, 0, { sh: 0 }, true)).toThrow(misuse("LEAF_FIELDS", "sh with ds", "STE.S2SH0"));
+    expect(leafDescriptor(1, 3, 12, 0xd_0000_0000_0000, {}, true)).toEqual([0x300 | 0x400 | 0x800 | 0x40 | 3, 0x1_0000]);
+    expect(tableDescriptor(0x6_0000_0000_0000, 14, {}, true)).toEqual([0x100 | 3, 0x2_0000]);
+    expect(() => leafDescriptor(1, 3, 12, 2 ** 52, {}, true)).toThrow(misuse("MAP_RANGE", "0x1000"));
+    expect(() => leafDescriptor(1, 3, 16, 0, {}, true)).toThrow(misuse("PAGE_TABLE_OPTIONS", "ds with 64 KiB granules"));
   });
   test("addresses in descriptors are multiples of the granule, in the range that it can hold", () => {
     for (const output of [0x800, -0x1000, 2 ** 48, Number.NaN, "0"] as Untyped[]) {

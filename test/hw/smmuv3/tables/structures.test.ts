@@ -72,6 +72,13 @@ describe("STE and CD", () => {
     const big = new PageTable({ ...places(), stage: 1, granule: 12, bigEndian: true });
     expect(() => stage1Cd({ ttb0: one, ttb1: big })).toThrow(misuse("WRONG_TABLE", "ENDI"));
   });
+  test("IHI 0070 §5.4: one DS serves both tables of a CD, but for 64 KiB granules, which do not heed it", () => {
+    const large = new PageTable({ ...places(), stage: 1, granule: 12, ds: true });
+    const wide = new PageTable({ ...places(), stage: 1, granule: 16 });
+    expect(() => stage1Cd({ ttb0: one, ttb1: large })).toThrow(misuse("WRONG_TABLE", "ds is false of ttb0 and true of ttb1", "CD.DS"));
+    expect((stage1Cd({ ttb0: wide, ttb1: large })[5]! >>> 26) & 1).toBe(1);
+    expect((stage1Cd({ ttb0: wide, ttb1: one })[5]! >>> 26) & 1).toBe(0);
+  });
   test("IHI 0070 §5.1, §5.3: level-1 descriptors point to multiples of 64 and of 4096", () => {
     expect([...l1std(0x1_8000_0040, 7)]).toEqual([0x8000_0047, 1]);
     expect([...l1cd(0x1_8000_1000)]).toEqual([0x8000_1001, 1]);

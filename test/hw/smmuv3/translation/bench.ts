@@ -66,6 +66,7 @@ export class Bench {
   cr1 = 0;
   /** RECINVSID. */
   cr2 = 2;
+  vmidWildcard = 0;
   strtabBase = 0;
   strtabBaseCfg = 0;
   /** SMMU_S2PII by entry. */
@@ -86,6 +87,8 @@ export class Bench {
         gbpa: () => this.gbpa,
         cr1: () => this.cr1,
         cr2: () => this.cr2,
+        tableAttributes: () => 0,
+        vmidWildcard: () => this.vmidWildcard,
         strtabBase: () => this.strtabBase,
         strtabBaseCfg: () => this.strtabBaseCfg,
         s2pii: (index) => this.s2pii[index]!,
@@ -95,6 +98,7 @@ export class Bench {
           if (this.queueOpen) this.records.push(words.slice());
           return this.queueOpen;
         },
+        writable: () => this.queueOpen,
       },
       host: this.#host(),
       trace: this.trace,

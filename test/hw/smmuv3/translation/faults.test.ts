@@ -90,8 +90,8 @@ describe("IHI 0070 §7.3.22: the first of several faults", () => {
     expect(bench.result(0, { sid: 1 })).toBe("F_STE_FETCH");
   });
   test("C_BAD_STE before C_BAD_SUBSTREAMID", () => {
-    const bench = new Bench();
-    bench.streams.write(1, stage1Ste(0x4100_0000, { S1STALLD: 1 }));
+    const bench = new Bench({ ssidSize: 8 });
+    bench.streams.write(1, stage1Ste(0x4100_0000, { S1CDMax: 9 }));
     expect(bench.result(0, { sid: 1, ssid: 7 })).toBe("C_BAD_STE");
   });
   test("C_BAD_SUBSTREAMID before F_STREAM_DISABLED and the CD", () => {

@@ -7,7 +7,16 @@ import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 
-const granules = fc.constantFrom(12 as const, 14 as const, 16 as const);
+/** Granules, and whether descriptors are those of LPA2. */
+const formats = fc.constantFrom(
+  ...([12, 14, 16] as const).map((granule) => ({ granule, ds: false })),
+  ...([12, 14] as const).map((granule) => ({ granule, ds: true })),
+);
+
+/** Outputs of tables that can hold them lie above 2^48. */
+function far(table: PageTable): number {
+  return table.ds ? 0xb * 2 ** 48 : 0;
+}
 
 /** Non-overlapping leaves: slot i of a grid of level-2 leaves holds either one level-2 leaf or level-3 leaves. */
 interface Mapping {
@@ -29,12 +38,13 @@ function fill(table: PageTable, all: readonly Mapping[], base: number): Map<numb
   const block = table.leafSize(2);
   for (const { slot, block: isBlock, page: index, output, ap } of all) {
     const at = slot * block;
+    const high = far(table);
     const fields = { ap: table.stage === 1 ? ap : ap === 1 ? 3 : 1 };
-    if (isBlock) table.map(at, output * block, block, fields, 2);
-    else table.map(at + index * page, base + output * page, page, fields);
+    if (isBlock) table.map(at, high + output * block, block, fields, 2);
+    else table.map(at + index * page, high + base + output * page, page, fields);
     for (let offset = 0; offset < (isBlock ? block : page); offset += page) {
       const from = isBlock ? at + offset : at + index * page;
-      pages.set(from / page, { output: isBlock ? output * block + offset : base + output * page, writable: ap === 1 });
+      pages.set(from / page, { output: high + (isBlock ? output * block + offset : base + output * page), writable: ap === 1 });
     }
   }
   return pages;
@@ -47,9 +57,9 @@ const accesses = fc.array(fc.record({ slot: fc.nat(16), page: fc.nat(4), offset:
 
 test("stage 1: any access goes where the table's own arithmetic says, with a TLB of any size", () => {
   fc.assert(
-    fc.property(granules, mappings, accesses, fc.constantFrom(0, 1, 3, 64), (granule, all, list, tlb) => {
-      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: 0, replacement: "round-robin" } });
-      const table = bench.pageTable(1, granule);
+    fc.property(formats, mappings, accesses, fc.constantFrom(0, 1, 3, 64), ({ granule, ds }, all, list, tlb) => {
+      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: tlb, replacement: "round-robin" } });
+      const table = bench.pageTable(1, granule, { ds });
       const pages = fill(table, all, 0x5000_0000);
       bench.stage1(0, table);
       for (const { slot, page, offset, write } of list) {
@@ -65,24 +75,24 @@ test("stage 1: any access goes where the table's own arithmetic says, with a TLB
 
 test("nested: both stages composed, whatever their granules", () => {
   fc.assert(
-    fc.property(granules, granules, mappings, mappings, accesses, fc.constantFrom(0, 5, 64), (g1, g2, first, second, list, tlb) => {
-      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: 0, replacement: "round-robin" } });
-      const s1 = bench.pageTable(1, g1);
+    fc.property(formats, formats, mappings, mappings, accesses, fc.constantFrom(0, 5, 64), (f1, f2, first, second, list, tlb) => {
+      const bench = new Bench({ caches: { ste: 4, cd: 4, tlb, walk: tlb, replacement: "round-robin" } });
+      const s1 = bench.pageTable(1, f1.granule);
       const ipaBase = 0x4000_0000;
       const stage1 = fill(
         s1,
         first.filter(({ block }) => !block),
         0x10_0000_0000,
       );
-      const s2 = new PageTable({ memory: bench.bus.memory, arena: bench.arena, stage: 2, granule: g2, inputBits: 42 });
+      const s2 = new PageTable({ memory: bench.bus.memory, arena: bench.arena, stage: 2, ...f2, inputBits: 42 });
       s2.map(ipaBase, ipaBase, s2.leafSize(2), {}, 2);
       // Second-stage mappings lie where stage 1 points.
       const page2 = s2.leafSize(3);
       const stage2 = new Map<number, { output: number; writable: boolean }>();
       for (const { slot, page, output, ap } of second) {
         const ipa = 0x10_0000_0000 + (slot * 4 + page) * page2;
-        s2.map(ipa, 0x5000_0000 + output * page2, page2, { ap: ap === 1 ? 3 : 1 });
-        stage2.set(ipa / page2, { output: 0x5000_0000 + output * page2, writable: ap === 1 });
+        s2.map(ipa, far(s2) + 0x5000_0000 + output * page2, page2, { ap: ap === 1 ? 3 : 1 });
+        stage2.set(ipa / page2, { output: far(s2) + 0x5000_0000 + output * page2, writable: ap === 1 });
       }
       bench.streams.write(0, nestedSte(bench.placeCd(stage1Cd({ ttb0: s1 })), s2));
       for (const { slot, page, offset, write } of list) {
@@ -113,7 +123,7 @@ test("TLBI ranges overlap as 64-bit arithmetic says", () => {
       fc.integer({ min: 12, max: 43 }),
       fc.nat(3),
       fc.nat(31),
-      fc.nat(31),
+      fc.nat(39),
       fc.boolean(),
       (hi, lo, ehi, elo, size, tg, num, scale, near) => {
         const range = new TlbiRange().set({ hi, lo, leaf: true, tg, ttl: 0, num, scale }, false);

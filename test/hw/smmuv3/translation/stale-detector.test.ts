@@ -68,6 +68,27 @@ describe("translations", () => {
     bench.go(VA);
     expect(uses[0]?.missing).toBe("CMD_TLBI_NH_VA VMID 3 ASID 7 address 0x0000001234567000 Leaf 0");
   });
+  for (const ds of [false, true]) {
+    test(`LPA2 ${ds ? "on" : "off"}: bits [9:8] of a table descriptor and [49:48] of any ${ds ? "are addresses" : "do not count"}`, () => {
+      for (const [level, lo, hi] of [
+        [2, 0x100, 0],
+        [2, 0, 0x1_0000],
+        [3, 0, 0x2_0000],
+      ] as const) {
+        const bench = new Bench({}, { detector: true });
+        const table = bench.pageTable(1, 12, { ds });
+        table.map(VA, PA, 0x1000);
+        bench.stage1(0, table);
+        bench.go(VA);
+        const { uses } = watch(bench);
+        const entry = table.entryAddress(VA, level);
+        const [before, above] = table.read(entry);
+        table.write(entry, [before ^ lo, above ^ hi]);
+        bench.go(VA);
+        expect(uses).toHaveLength(ds ? 1 : 0);
+      }
+    });
+  }
   test("a global page needs CMD_TLBI_NH_VAA", () => {
     const { bench, uses, table } = stage1({}, { nG: 0 });
     table.unmap(VA);

@@ -315,17 +315,6 @@ describe("range invalidation and hints (§4.4.1.1)", () => {
     expect(bench.result(0x4000_0000)).toBe("F_TRANSLATION");
   });
 
-  test("16 KiB granule, TTL 1 is reserved without LPA2 and acts as 0", () => {
-    const bench = new Bench();
-    const table = bench.pageTable(1, 14);
-    table.map(0x1_0000, OLD, 0x4000);
-    bench.stage1(0, table, { ASID: 1 }, { S2VMID: 1 });
-    bench.go(0x1_0000);
-    table.unmap(0x1_0000);
-    bench.translator.tlbMaintenance.nhVa(1, 1, at(0x1_0000, { tg: 2, ttl: 1, num: 1 }));
-    expect(bench.result(0x1_0000)).toBe("F_TRANSLATION");
-  });
-
   test("a TTB1 range that runs beyond the top does not wrap to TTB0", () => {
     const bench = new Bench();
     const ttb0 = bench.pageTable(1);

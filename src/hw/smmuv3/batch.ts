@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/** Many addresses of one stream, translated in one call: descriptor lists, scatter-gather, the pages of a long transfer. */
+import { Outcome, type StalledTransaction, Transaction } from "./ports.ts";
+
+/**
+ * A list of addresses with room for the answers, to be used again and again. Set the inputs, call `Smmu.translateBatch`, read the
+ * answers: one for each of the first `count` addresses, each as if it had been asked alone and in this order.
+ */
+export class TranslationBatch {
+  // Inputs, as in Transaction.
+  streamId = 0;
+  substreamId = -1;
+  write = false;
+  instruction = false;
+  privileged = false;
+  /** Addresses to translate, 0 … capacity. */
+  count = 0;
+  readonly addressHi: Uint32Array;
+  readonly addressLo: Uint32Array;
+  // Answers.
+  readonly outcome: Uint8Array;
+  /** Physical addresses; 0 where the outcome is not "forward". */
+  readonly physical: Float64Array;
+  /** What waits where the outcome is "stalled", by index: set `onEnd` there to learn how it ends. */
+  readonly stalls: Map<number, StalledTransaction> = new Map<number, StalledTransaction>();
+  readonly #tx = new Transaction();
+
+  /** @param capacity addresses, 1 or more */
+  constructor(capacity: number) {
+    this.addressHi = new Uint32Array(capacity);
+    this.addressLo = new Uint32Array(capacity);
+    this.outcome = new Uint8Array(capacity);
+    this.physical = new Float64Array(capacity);
+  }
+
+  /** Puts an address below 2^53 in place `index`. */
+  setAddress(index: number, address: number): void {
+    this.addressHi[index] = Math.floor(address / 0x1_0000_0000);
+    this.addressLo[index] = address >>> 0;
+  }
+
+  /** Asks `translate` for each address. @returns how many were forwarded */
+  run(translate: (tx: Transaction) => Outcome): number {
+    const tx = this.#tx;
+    tx.streamId = this.streamId;
+    tx.substreamId = this.substreamId;
+    tx.write = this.write;
+    tx.instruction = this.instruction;
+    tx.privileged = this.privileged;
+    this.stalls.clear();
+    let forwarded = 0;
+    for (let i = 0; i < this.count; i++) {
+      tx.addressHi = this.addressHi[i]!;
+      tx.addressLo = this.addressLo[i]!;
+      const outcome = translate(tx);
+      this.outcome[i] = outcome;
+      this.physical[i] = tx.physical;
+      if (outcome === Outcome.forward) forwarded++;
+      else if (tx.stall !== null) this.stalls.set(i, tx.stall);
+    }
+    return forwarded;
+  }
+}

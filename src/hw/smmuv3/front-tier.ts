@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The front tier: answers of the TLB for single 4 KiB pages, found in a few loads. It decides nothing. A line is a copy of
+ * what the caches behind it would answer, and it goes whenever they could answer otherwise; it may go at any other time, too.
+ *
+ *     StreamID, SubstreamID  ->  view  ->  class  ->  line
+ *
+ * A view is one stream as the configuration cache has it. A class is one way to look translations up: the contexts of the TLB
+ * and what the STE and CD do to each access. Lines carry the number of their class, so that a class with another number has
+ * lost all its lines at once. All of it lies in typed arrays; a hit allocates nothing.
+ */
+import type { TagContext } from "./tagged-cache.ts";
+import { asetOfKey } from "./tlb-tags.ts";
+
+/** Lines of four words: VA[31:12] and a part of the class's number; VA[55:32] and the rest; PA[31:12] and rights; PA[51:32] and attributes. */
+const LINE_WORDS = 4;
+const FEWEST_LINES = 256;
+const MOST_LINES = 0x2_0000;
+/** Views of one StreamID, told apart by the low bits of the SubstreamID. */
+const VIEW_WAYS = 4;
+const VIEWS = 0x4000;
+const MOST_CLASSES = 0x4000;
+/** Numbers of classes have 20 bits; 0 is none. */
+const LAST_NUMBER = 0xf_ffff;
+const NO_STREAM = -2;
+
+/** Rights of a line: one bit for each kind of access, at {@link rightOf}. */
+export function rightOf(write: boolean, instruction: boolean, privileged: boolean): number {
+  const kind = write ? 1 : instruction ? 2 : 0;
+  return 1 << (privileged ? kind + 3 : kind);
+}
+
+/** One way to look translations up. */
+export interface FrontClass {
+  /** Its place in the arrays; -1 once it is gone. */
+  index: number;
+  /** What the STE and CD do to an access, as a number. */
+  readonly signature: number;
+  readonly global: TagContext;
+}
+
+export class FrontTier {
+  readonly #lineCount: number;
+  readonly #viewStream = new Int32Array(VIEWS).fill(NO_STREAM);
+  readonly #viewSubstream = new Int32Array(VIEWS).fill(NO_STREAM);
+  readonly #viewClass = new Int32Array(VIEWS);
+  readonly #number = new Int32Array(MOST_CLASSES);
+  #classes: FrontClass[] = [];
+  #lastNumber = 0;
+  /** Made when the first line comes. */
+  #lines: Int32Array;
+  #mask = 0;
+
+  /** @param entries of the TLB behind it */
+  constructor(entries: number) {
+    this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
+    this.#lines = new Int32Array(LINE_WORDS);
+  }
+
+  /** The words of the lines; {@link find} gives places in it. */
+  get lines(): Int32Array {
+    return this.#lines;
+  }
+
+  /**
+   * @param right a bit of {@link rightOf}
+   * @returns the place of a line that answers, or -1: ask the caches
+   */
+  find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
+    const view = ((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1);
+    if (this.#viewStream[view] !== (streamId | 0) || this.#viewSubstream[view] !== substreamId) return -1;
+    const number = this.#number[this.#viewClass[view]!]!;
+    const lines = this.#lines;
+    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
+    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
+    return (lines[at + 2]! & right) === 0 ? -1 : at;
+  }
+
+  /**
+   * Keeps an answer for one page.
+   * @param own,global contexts whose entries it may come from; the same twice where there is one
+   * @param signature what the STE and CD do to an access: equal numbers for what is the same
+   * @param rights bits of {@link rightOf} that the caches would grant without any effect but the answer, and 6 bits above
+   *   them to be given back as they are
+   * @param attributes 12 bits to be given back as they are
+   */
+  keep(
+    streamId: number,
+    substreamId: number,
+    own: TagContext,
+    global: TagContext,
+    signature: number,
+    hi: number,
+    lo: number,
+    rights: number,
+    physical: number,
+    attributes: number,
+  ): void {
+    if ((hi << 8) >> 8 !== (hi | 0)) return;
+    if (this.#mask === 0) {
+      this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
+      this.#mask = this.#lineCount - 1;
+    }
+    const { index } = this.#classOf(own, global, signature);
+    const view = ((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1);
+    this.#viewStream[view] = streamId | 0;
+    this.#viewSubstream[view] = substreamId;
+    this.#viewClass[view] = index;
+    const number = this.#number[index]!;
+    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
+    const lines = this.#lines;
+    lines[at] = firstWord(number, lo);
+    lines[at + 1] = secondWord(number, hi);
+    lines[at + 2] = (physical & ~0xfff) | rights;
+    lines[at + 3] = Math.floor(physical / 2 ** 32) | (attributes << 20);
+  }
+
+  #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
+    const known = own.front.find((member) => member.signature === signature && member.global === global && member.index >= 0);
+    if (known !== undefined) return known;
+    if (this.#classes.length === MOST_CLASSES) this.clear();
+    for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
+    const made: FrontClass = { index: this.#classes.length, signature, global };
+    this.#classes.push(made);
+    this.#number[made.index] = this.#nextNumber();
+    own.front.push(made);
+    if (global !== own) global.front.push(made);
+    return made;
+  }
+
+  #nextNumber(): number {
+    if (this.#lastNumber === LAST_NUMBER) {
+      this.#lines.fill(0);
+      this.#lastNumber = 0;
+      for (let index = 0; index < this.#classes.length; index++) this.#number[index] = ++this.#lastNumber;
+    }
+    return ++this.#lastNumber;
+  }
+
+  // What the caches say.
+
+  /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
+  entryGone(context: TagContext, size: number, hi: number, lo: number): void {
+    for (const { index } of context.front) if (index >= 0) this.#drop(index, size, hi, lo);
+  }
+
+  /**
+   * One entry was put into a context. Those who look for global entries of another ASET behind it find it first from now on;
+   * for those of its own ASET there was nothing before.
+   */
+  entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
+    for (const { index, global } of context.front)
+      if (index >= 0 && global !== context && asetOfKey(global.key) !== aset) this.#drop(index, size, hi, lo);
+  }
+
+  #drop(index: number, size: number, hi: number, lo: number): void {
+    if (size > 12) {
+      this.#number[index] = this.#nextNumber();
+      return;
+    }
+    const number = this.#number[index]!;
+    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
+    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at + 1] !== secondWord(number, hi)) return;
+    // No class has the number 0.
+    this.#lines[at] = 0;
+    this.#lines[at + 1] = 0;
+  }
+
+  /** All entries of a context are gone. */
+  contextGone(context: TagContext): void {
+    for (const { index } of context.front) if (index >= 0) this.#number[index] = this.#nextNumber();
+  }
+
+  /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */
+  streamGone(streamId: number): void {
+    const first = (streamId * VIEW_WAYS) & (VIEWS - 1);
+    for (let view = first; view < first + VIEW_WAYS; view++)
+      if (this.#viewStream[view] === (streamId | 0)) this.#viewStream[view] = NO_STREAM;
+  }
+
+  /** Nothing is known any more: registers have changed, or the caches were reset. */
+  clear(): void {
+    this.#viewStream.fill(NO_STREAM);
+    this.#viewSubstream.fill(NO_STREAM);
+    for (const member of this.#classes) member.index = -1;
+    this.#classes = [];
+    this.#lastNumber = 0;
+    this.#lines.fill(0);
+  }
+}
+
+function isGone({ index }: FrontClass): boolean {
+  return index < 0;
+}
+
+function hashOf(number: number, hi: number, lo: number): number {
+  return (lo >>> 12) ^ Math.imul(number, 0x9e37_79b1) ^ (hi << 4);
+}
+
+function firstWord(number: number, lo: number): number {
+  return (lo & ~0xfff) | (number & 0xfff);
+}
+
+function secondWord(number: number, hi: number): number {
+  return (hi & 0xff_ffff) | ((number >>> 12) << 24);
+}
