@@ -4,6 +4,7 @@ import { type SmmuConfig, decodeEvent, hex, profiles } from "../../hw/index.ts";
 import { eventStory } from "../decode/event-story.ts";
 import { decodeCommand } from "../decode/messages.ts";
 import { wordsText } from "../decode/decoded.ts";
+import { isImplementationDefinedEvent } from "../decode/implementation-defined.ts";
 import { Assembler } from "./assemble.ts";
 import { likelyCauses } from "./causes.ts";
 import { MESSAGES } from "./messages.ts";
@@ -146,7 +147,7 @@ function eventFinding(group: Group, event: EventFound): DmesgFinding {
   const subject = subjectOf({ ...event, client }, group.addresses, group.count);
   const causes = event.named ? likelyCauses(subject) : [];
   const identified = event.known > 0 || event.client !== undefined;
-  const kind = number >= 0xe0 && number <= 0xef ? "IMPLEMENTATION DEFINED event" : "reserved event";
+  const kind = isImplementationDefinedEvent(number) ? "IMPLEMENTATION DEFINED event" : "reserved event";
   const title = name === "reserved" ? `${kind} ${hex(number, 2)}` : `${name} (event ${hex(number, 2)}): ${meaning}`;
   const withSubstream = subject.substream && fields["SubstreamID"] !== undefined;
   return {
