@@ -182,7 +182,7 @@ describe("output", () => {
     expect(piped.code).toBe(named.code);
     expect(piped.stdout.replaceAll(" run - ", ` run ${scenario} `)).toBe(named.stdout);
     const bad = await start("bash", ["-c", `echo "title: 3" | "${process.execPath}" "${program}" run -`]);
-    expect([bad.code, bad.stderr]).toEqual([2, expect.stringMatching(/^quiesce: standard input: /)]);
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringMatching(/^quiesce: standard input:1:8: /)]);
   });
 
   test("regs --json is one document with its schema, offsets in hexadecimal", async () => {
