@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /**
  * QEMU's edu device: a liveness register, a factorial, interrupts on demand, and DMA between memory and a buffer of its own,
- * which ends 100 ms of virtual time after it was started.
+ * which ends 100 ms of virtual time after it was started. Where MSI is enabled an interrupt is a write to memory under the
+ * device's StreamID, and goes through the SMMU as its DMA does.
  */
 import type { MmioDevice, NotModelledLog } from "../../../hw/index.ts";
 import type { ScheduledEvent, Simulation } from "../../../sim/index.ts";
 import type { Master } from "../master.ts";
+import { MsiCapability } from "./msi-capability.ts";
 import { PlainFunction } from "./plain-function.ts";
 
 /** Register offsets in BAR0. Those from DMA_SOURCE on are 64 bits wide. */
@@ -56,6 +58,9 @@ export class Edu extends PlainFunction {
   #factorial = 0;
   #status = 0;
   #irqStatus = 0;
+  /** The level of INTA, before COMMAND.INTX_DISABLE. */
+  #line = false;
+  readonly #msi: MsiCapability;
   #transfer: ScheduledEvent | undefined;
 
   constructor(options: EduOptions) {
@@ -76,6 +81,7 @@ export class Edu extends PlainFunction {
       master: options.master,
     });
     this.#options = options;
+    this.#msi = new MsiCapability(this.config);
   }
 
   protected override resetDevice(): void {
@@ -85,16 +91,36 @@ export class Edu extends PlainFunction {
     this.#liveness = 0;
     this.#factorial = 0;
     this.#status = 0;
-    this.#setIrq(0);
+    this.#irqStatus = 0;
+    this.#setLine(false);
   }
 
   protected override configChanged(): void {
-    this.#setIrq(this.#irqStatus);
+    this.#msi.settle();
+    // A function that signals by messages lets go of its line (PCI Local Bus 3.0 §6.8.3.3).
+    this.#setLine(this.#line && !this.#msi.enabled);
   }
 
-  #setIrq(status: number): void {
-    this.#irqStatus = status >>> 0;
-    this.#options.interrupt(status !== 0 && this.intxAllowed);
+  #setLine(asserted: boolean): void {
+    this.#line = asserted;
+    this.#options.interrupt(asserted && this.intxAllowed);
+  }
+
+  /** Each time that a bit is raised while some are set is a message, or keeps the line asserted. */
+  #raise(bits: number): void {
+    this.#irqStatus = (this.#irqStatus | bits) >>> 0;
+    if (this.#irqStatus === 0) return;
+    if (!this.#msi.enabled) {
+      this.#setLine(true);
+    } else if (this.busMaster) {
+      const { address, bytes } = this.#msi.message();
+      this.writeMemory(address, bytes);
+    }
+  }
+
+  #lower(bits: number): void {
+    this.#irqStatus = (this.#irqStatus & ~bits) >>> 0;
+    if (this.#irqStatus === 0 && !this.#msi.enabled) this.#setLine(false);
   }
 
   #read(offset: number): number {
@@ -127,16 +153,16 @@ export class Edu extends PlainFunction {
         return;
       case EDU.FACTORIAL:
         this.#factorial = factorial32(value);
-        if ((this.#status & STATUS_IRQ_FACTORIAL) !== 0) this.#setIrq(this.#irqStatus | IRQ_FACTORIAL);
+        if ((this.#status & STATUS_IRQ_FACTORIAL) !== 0) this.#raise(IRQ_FACTORIAL);
         return;
       case EDU.STATUS:
         this.#status = value & STATUS_IRQ_FACTORIAL;
         return;
       case EDU.IRQ_RAISE:
-        this.#setIrq(this.#irqStatus | value);
+        this.#raise(value);
         return;
       case EDU.IRQ_ACK:
-        this.#setIrq(this.#irqStatus & ~value);
+        this.#lower(value);
         return;
       default:
         this.#writeDma(offset, BigInt(value));
@@ -159,7 +185,7 @@ export class Edu extends PlainFunction {
     const command = this.#dma[3]!;
     this.#move((command & TO_MEMORY) !== 0n);
     this.#dma[3] = command & ~RUN;
-    if ((command & INTERRUPT) !== 0n) this.#setIrq(this.#irqStatus | IRQ_DMA);
+    if ((command & INTERRUPT) !== 0n) this.#raise(IRQ_DMA);
   }
 
   /** Software is not told of a transfer that fails; only the SMMU may tell. */
