@@ -25,6 +25,9 @@ export const EDU = {
   DMA_COMMAND: 0x98,
 } as const;
 
+/** Bits of memory addresses that count unless dma_mask says otherwise. */
+export const EDU_DMA_MASK = 0xfff_ffffn;
+
 const ID = 0x0100_00ed;
 const STATUS_IRQ_FACTORIAL = 0x80;
 const IRQ_FACTORIAL = 0x1;
@@ -190,7 +193,7 @@ export class Edu extends PlainFunction {
 
   /** Software is not told of a transfer that fails; only the SMMU may tell. */
   #move(toMemory: boolean): void {
-    const { dmaMask = 0xfff_ffffn, notModelled } = this.#options;
+    const { dmaMask = EDU_DMA_MASK, notModelled } = this.#options;
     const [source, destination, count] = this.#dma as [bigint, bigint, bigint];
     const start = (toMemory ? source : destination) - BUFFER_BASE;
     if (start < 0n || start + count > BUFFER_SIZE) {
