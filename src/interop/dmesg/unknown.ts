@@ -3,9 +3,9 @@
 import type { LogLine } from "../decode/log-line.ts";
 import type { DmesgReport } from "./types.ts";
 
-/** Lines of a healthy boot, and headlines whose next line is explained. */
+/** Lines of a healthy boot, headlines whose next line is explained, and parameters that have the driver's name. */
 const SILENT =
-  /^\s*(?:allocated \d+ entries for |option (?:mask )?|Adding to iommu group|Removing from iommu group|unexpected PRI request received:|Registered PMU @|found companion CMDQV device)/;
+  /^\s*(?:.*command line|allocated \d+ entries for |option (?:mask )?|Adding to iommu group|Removing from iommu group|unexpected PRI request received:|Registered PMU @|found companion CMDQV device)/;
 
 const KINDS_SHOWN = 8;
 const TEXT_LENGTH = 160;

@@ -23,7 +23,7 @@ function findingLines({ line, difference, deviation }: FirmwareFinding, paint: P
 function runLines(run: FirmwareRunReport, paint: Paint): string[] {
   const { title, line, records, equal, wrong, diagnostics, findings, notModelled } = run;
   return [
-    ...hanging("", `${title} (line ${line})`).map((text) => paint("bold", text)),
+    ...hanging("", title === "" ? `line ${line}` : `${title} (line ${line})`).map((text) => paint("bold", text)),
     `  ${records} access${records === 1 ? "" : "es"}: ${counted(equal, "comparison")} equal, ${wrong} unexplained`,
     ...diagnostics
       .flatMap((found) => hanging(`  line ${found.line}: `, `${found.detail} (${plain(found.section)}; ${found.rule})`))

@@ -131,6 +131,7 @@ describe("what is not understood is said", () => {
 
   test("a healthy boot has nothing unknown", () => {
     const report = analyse(
+      "[    0.0] Kernel command line: root=/dev/vda arm-smmu-v3.disable_msipolling=1",
       line("option mask 0x0"),
       line("ias 44-bit, oas 44-bit (features 0x00088705)"),
       line("allocated 65536 entries for cmdq"),
