@@ -91,7 +91,8 @@ export class QemuMachine {
       ["-global", "driver=cortex-a57-arm-cpu,property=start-powered-off,value=on"],
       ["-qtest", `unix:${path}`, "-qtest-log", "none", ...devices],
     ];
-    this.#child = spawn(program, [...first, ...args.flat()], { stdio: ["ignore", "ignore", "pipe"] });
+    // A group of its own: Ctrl-C at a terminal is for the script, which then stops it, with what a wrapper may have started.
+    this.#child = spawn(program, [...first, ...args.flat()], { stdio: ["ignore", "ignore", "pipe"], detached: true });
     this.#child.stderr.on("data", (data) => (this.#diagnostics = (this.#diagnostics + data).slice(-2000)));
     const ended = new Promise((_resolve, reject) => {
       this.#child.once("error", reject);
@@ -116,8 +117,17 @@ export class QemuMachine {
   stop() {
     this.#end(new QemuEnded("QEMU was stopped"));
     this.#socket?.destroy();
-    this.#child?.kill();
+    this.#kill();
     if (this.#folder) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #kill() {
+    if (this.#child?.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, "SIGTERM");
+    } catch {
+      // It has gone already.
+    }
   }
 
   #end(error) {

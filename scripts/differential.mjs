@@ -15,7 +15,9 @@ const USAGE = `usage: node scripts/differential.mjs [options]
   --qemu COMMAND  default qemu-system-aarch64; further arguments after blanks
   --no-shrink     print failing programs as they are
   --no-build      use dist/ as it is
-  --json          one JSON document on standard output`;
+  --json          one JSON document on standard output
+exit: 0 nothing unexplained, 1 something is, 2 bad usage, 3 internal error,
+4 nothing was compared, 130 interrupted (the partial result is printed)`;
 
 function fail(message, code) {
   process.stderr.write(`differential: ${message}\n`);
@@ -60,13 +62,20 @@ function options() {
   }
 }
 
-/** The version as a number such as 7.2; undefined if the command cannot be started. */
+/** The version as a number such as 7.2; or why there is none. */
 function versionOf(command) {
-  const [program, ...first] = command.split(" ").filter((word) => word !== "");
+  const [program = "", ...first] = command.split(" ").filter((word) => word !== "");
   const { stdout, error } = spawnSync(program, [...first, "--version"], { encoding: "utf8" });
-  const found = error ? undefined : /version (\d+)\.(\d+)/.exec(stdout);
-  return found ? Number(`${found[1]}.${found[2]}`) : undefined;
+  if (error) return { failure: `"${command}" cannot be started (${error.code ?? error.message}; Debian: apt-get install qemu-system-arm)` };
+  const found = /QEMU emulator version (\d+)\.(\d+)/.exec(stdout);
+  if (!found) return { failure: `"${command}" can be started, but is no QEMU: it does not answer --version as one` };
+  return { version: Number(`${found[1]}.${found[2]}`) };
 }
+
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Set by a signal: what runs is given up, and what is known so far is printed. */
+const interruption = { signal: undefined };
 
 /** A QEMU per format of the Stream table, since it keeps to the first one that it was shown; each begins when it is needed. */
 class Laboratory {
@@ -129,12 +138,14 @@ function symptom({ ended, findings, ours }) {
   return findings.filter(({ deviation }) => deviation === undefined).map(({ difference }) => difference.what);
 }
 
+/** @returns what is simplest so far if a signal comes */
 async function simplest(laboratory, program, result, { Shrinker }) {
   const wanted = new Set(symptom(result));
   const shrinker = new Shrinker(program);
   let best = result;
   for (let next = shrinker.next(); next; next = shrinker.next()) {
     const tried = await laboratory.compare(next);
+    if (interruption.signal) break;
     const fails = symptom(tried).some((what) => wanted.has(what));
     if (fails) best = tried;
     shrinker.report(fails);
@@ -160,17 +171,22 @@ function textOf(difference) {
 
 async function main() {
   const wanted = options();
-  const version = versionOf(wanted.qemu);
+  const { version, failure } = versionOf(wanted.qemu);
   if (version === undefined) {
-    process.stderr.write(
-      `differential: NOTHING WAS COMPARED: "${wanted.qemu}" cannot be started (Debian: apt-get install qemu-system-arm)\n`,
-    );
+    process.stderr.write(`differential: NOTHING WAS COMPARED: ${failure}\n`);
     if (wanted.json) process.stdout.write(`${JSON.stringify({ schema: "quiesce/differential@1", compared: false })}\n`);
-    return 0;
+    return 4;
   }
   if (wanted.build) setUp();
   const library = await import(pathToFileURL(join(root, "dist", "interop", "index.js")).href);
   const laboratory = new Laboratory(library, wanted.qemu, version);
+  // However this ends, no QEMU and no folder of its sockets stays behind.
+  process.on("exit", () => laboratory.close());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => {
+      interruption.signal = signal;
+      laboratory.close();
+    });
   const report = {
     schema: "quiesce/differential@1",
     compared: true,
@@ -193,6 +209,7 @@ async function main() {
       if (process.stderr.isTTY) process.stderr.write(`\rprogram ${number} of ${end}`);
       const program = library.generateProgram(library.programSeed(wanted.seed, number), laboratory.config, version < 8);
       const result = await laboratory.compare(program);
+      if (interruption.signal) break;
       report.programs++;
       report.equal += result.equal;
       report.wrong += result.wrong;
@@ -210,18 +227,28 @@ async function main() {
         print(`  step ${step}: ${textOf(difference)}${deviation ? ` [${deviation.id}]` : ""}`);
       print(`  replay: ${replay}`);
     }
+  } catch (error) {
+    // A QEMU that was stopped in the middle of something is what a signal asks for.
+    if (!interruption.signal) throw error;
   } finally {
     laboratory.close();
   }
+  report.compared = report.programs > 0;
+  report.interrupted = interruption.signal !== undefined;
   if (process.stderr.isTTY) process.stderr.write("\r");
   if (wanted.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (report.interrupted) print(`interrupted: what follows is of the programs until then`);
   print(
-    `QEMU ${version}: ${report.programs} programs, ${report.equal} comparisons equal, ${report.wrong} differences unexplained, ${report.staleUses} stale uses, QEMU ended by itself ${report.ended} times`,
+    `QEMU ${version}: ${counted(report.programs, "program")}, ${counted(report.equal, "comparison")} equal, ${counted(report.wrong, "difference")} unexplained, ${counted(report.staleUses, "stale use")}, QEMU ended by itself ${counted(report.ended, "time")}`,
   );
   for (const [id, times] of Object.entries(report.deviations).sort(([a], [b]) => (a < b ? -1 : 1))) {
     print(`  ${String(times).padStart(6)}  ${id}: ${library.qemuDeviations.find((deviation) => deviation.id === id).title}`);
   }
-  return report.failures.length > 0 ? 1 : 0;
+  if (report.interrupted) return 130;
+  if (report.failures.length > 0) return 1;
+  if (report.compared) return 0;
+  process.stderr.write("differential: NOTHING WAS COMPARED: no program was asked for\n");
+  return 4;
 }
 
 // A reader that has seen enough is no failure.

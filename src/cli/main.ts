@@ -9,9 +9,10 @@ import { matrixCommand } from "./commands/matrix.ts";
 import { regsCommand } from "./commands/regs.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
+import { printable } from "../interop/index.ts";
 import { ExitCode, OutputError, UsageError } from "./exit.ts";
 import { endOnFailedOutput } from "./terminal.ts";
-import { COMMANDS, checkOnce, checkWords, examples, explainUsage } from "./usage.ts";
+import { COMMANDS, checkOnce, checkWords, examples, explainUsage, withoutSeparator } from "./usage.ts";
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -19,7 +20,7 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  const words = hideBin(process.argv);
+  const words = withoutSeparator(hideBin(process.argv));
   checkWords(words);
   await yargs(words)
     .scriptName("quiesce")
@@ -39,6 +40,8 @@ async function main(): Promise<void> {
         ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
       ),
     )
+    // Words behind -- are words, and a word of 64 bits is no number of JavaScript.
+    .parserConfiguration({ "parse-positional-numbers": false })
     .strict()
     .check(checkOnce)
     .version(version())
@@ -53,10 +56,19 @@ async function main(): Promise<void> {
     .parseAsync();
 }
 
+const LONGEST_WORD = 120;
+const LONGEST_LINE = 2000;
+
+/** A message may quote what was given: long words are cut (paths are not), and no terminal obeys what is in it. */
+function echoed(line: string): string {
+  const short = line.replace(/[^\s/]+/g, (word) => (word.length > LONGEST_WORD ? `${word.slice(0, 40)}…` : word));
+  return printable(short.length > LONGEST_LINE ? `${short.slice(0, LONGEST_LINE)}…` : short);
+}
+
 /** Every failure becomes lines on standard error and an exit code. */
 function end(error: unknown): void {
   if (error instanceof UsageError || error instanceof OutputError) {
-    const lines = error.message.split("\n").map((line) => `quiesce: ${line}\n`);
+    const lines = error.message.split("\n").map((line) => `quiesce: ${echoed(line)}\n`);
     process.stderr.write(lines.join(""));
     process.exitCode = error instanceof UsageError ? ExitCode.usage : ExitCode.internal;
     return;

@@ -32,9 +32,12 @@ It connects to the sockets named; somebody else listens on them.
   -object monitor-qmp,id=ID,chardev=ID, or -mon chardev=ID,mode=control,
   or -qmp unix:PATH             where a QMP client is
   -machine virt[,iommu=smmuv3|none][,x-smmu-profile=NAME] | none
-                                default: virt,iommu=smmuv3; NAME is one of
+                                default: virt,iommu=smmuv3; virt alone has no
+                                SMMU, as in QEMU, unless a profile is named.
+                                NAME is one of
                                 ${profileNames.join(", ")}
-                                (default: ${DEFAULT_PROFILE})
+                                (default: ${DEFAULT_PROFILE}, the fullest; qemu has the ID
+                                registers of QEMU's own SMMU)
   -m SIZE                       RAM, in MiB or with a suffix; default: 512
   -device iommu-testdev[,addr=SLOT]
   -device edu[,dma_mask=MASK][,addr=SLOT]

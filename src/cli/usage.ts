@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** What is wrong with a command line, in this program's own words; and the examples of its help. */
+import { quoted } from "../interop/index.ts";
 import { nearest } from "../lab/index.ts";
 import { UsageError } from "./exit.ts";
 
@@ -19,7 +20,7 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 function unknownCommand(word: string, known: readonly string[], what: string): UsageError {
   const meant = nearest(word, known);
   const hint = meant === undefined ? "; possible" : `, did you mean ${meant}? Possible`;
-  return new UsageError(`${what} "${word}"${hint}: ${known.join(", ")}`);
+  return new UsageError(`${what} ${quoted(word)}${hint}: ${known.join(", ")}`);
 }
 
 /** Mistakes that the parser would let pass or would name badly. @throws UsageError */
@@ -30,7 +31,7 @@ export function checkWords(words: readonly string[]): void {
     const before = words[index - 1];
     if (word === "") throw new UsageError(before?.startsWith("--") ? `${before}: the value is empty` : "an argument is empty");
     if (FLAGS.includes(name) && value !== undefined && value !== "true" && value !== "false")
-      throw new UsageError(`--${name} takes no value, "${value}" was given`);
+      throw new UsageError(`--${name} takes no value, ${quoted(value)} was given`);
     if (value === "") throw new UsageError(`--${name}: the value is empty`);
   }
   const [first, second] = words;
@@ -39,6 +40,13 @@ export function checkWords(words: readonly string[]): void {
   if (inner === undefined) throw unknownCommand(first, Object.keys(COMMANDS), "unknown command");
   if (inner.length > 0 && second !== undefined && !second.startsWith("-") && !inner.includes(second))
     throw unknownCommand(second, inner, `${first} knows no`);
+}
+
+/** The same without a `--` that protects nothing: the parser gives what is behind it to no command. */
+export function withoutSeparator(words: readonly string[]): string[] {
+  const at = words.indexOf("--");
+  const needed = at >= 0 && words.slice(at + 1).some((word) => word.startsWith("-") && word !== "-");
+  return needed ? [...words] : words.filter((_word, index) => index !== at);
 }
 
 /** Lets through options that were given once. @throws UsageError */

@@ -19,6 +19,7 @@ export * from "./differential/script.ts";
 export { Shrinker } from "./differential/shrink.ts";
 export { configOfRecording } from "./replay/profile.ts";
 export * from "./decode/words.ts";
+export { printable, quoted } from "./decode/quoted.ts";
 export * from "./decode/decoded.ts";
 export * from "./decode/structures.ts";
 export * from "./decode/descriptor.ts";

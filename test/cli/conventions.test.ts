@@ -9,13 +9,13 @@ const oneLine = /^quiesce: [^\n]+\n$/;
 
 describe("help and version", () => {
   test.each([[[]], [["matrix"]], [["run"]], [["regs"]]])(
-    "quiesce %j --help has two examples, goes to standard output and ends 0",
+    "quiesce %j --help has examples, goes to standard output and ends 0",
     async (words) => {
       const { code, stdout, stderr } = await quiesce([...words, "--help"]);
       expect(code).toBe(0);
       expect(stderr).toBe("");
       const examples = stdout.slice(stdout.indexOf("Examples:"));
-      expect(examples.match(/^ {2}quiesce /gm)).toHaveLength(2);
+      expect(examples.match(/^ {2}quiesce /gm)!.length).toBeGreaterThanOrEqual(2);
     },
   );
 
@@ -85,7 +85,7 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
     ["an option without its value", ["run", "--seed"], "--seed needs a value"],
     ["an option twice", ["matrix", "--seed", "1", "--seed", "2"], "--seed is given 2 times"],
     ["a flag with a value", ["regs", "--json=maybe"], '--json takes no value, "maybe" was given'],
-    ["what must be there", ["explain"], "--recording and --record are missing"],
+    ["what must be there", ["explain"], "name a --recording or a --state, one of them"],
     [
       "a value that is no choice",
       ["run", "--cell", "x", "--log-level", "loud"],
@@ -158,6 +158,31 @@ describe("output", () => {
   test("FORCE_COLOR asks for colour, NO_COLOR wins over it", async () => {
     expect((await quiesce(["regs", "CR0"], { env: { FORCE_COLOR: "1" } })).stdout).toContain("\u001b[");
     expect((await quiesce(["regs", "CR0"], { env: { FORCE_COLOR: "1", NO_COLOR: "1" } })).stdout).not.toContain("\u001b");
+  });
+
+  test("regs fits 80 columns, with and without fields", async () => {
+    for (const words of [["regs"], ["regs", "CMDQ"], ["regs", "IDR"], ["regs", "GERROR"]]) {
+      const { stdout } = await quiesce(words);
+      expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    }
+  });
+
+  test("regs finds a register by its offset as decode reg does", async () => {
+    const { code, stdout } = await quiesce(["regs", "0x24"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^0x00024 +32 {2}RO {2}SMMU_CR0ACK /);
+    expect(stdout).not.toContain("SMMU_CR0 ");
+  });
+
+  test("a scenario may come from standard input, or be named behind --", async () => {
+    const scenario = "scenarios/kexec-bypass-trace.yaml";
+    const named = await quiesce(["run", scenario]);
+    expect((await quiesce(["run", "--", scenario])).stdout).toBe(named.stdout);
+    const piped = await start("bash", ["-c", `"${process.execPath}" "${program}" run - <${scenario}`]);
+    expect(piped.code).toBe(named.code);
+    expect(piped.stdout.replaceAll(" run - ", ` run ${scenario} `)).toBe(named.stdout);
+    const bad = await start("bash", ["-c", `echo "title: 3" | "${process.execPath}" "${program}" run -`]);
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringMatching(/^quiesce: standard input:1:8: /)]);
   });
 
   test("regs --json is one document with its schema, offsets in hexadecimal", async () => {

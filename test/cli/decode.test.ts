@@ -62,6 +62,66 @@ describe("words", () => {
     expect(quiesce(["decode", "cd", "--ste", "0x4401200b 0xd6 0 0 0 0 0 0", ...cd]).stdout).not.toContain("judged under a plain");
   });
 
+  test("words behind -- are words, all 64 bits of them, also those that look like options", () => {
+    const words = ["0x4401200b", "0xd6", "0", "0", "0", "0", "0", "0xffffffffffffffff"];
+    const { stdout } = quiesce(["decode", "ste", ...words]);
+    expect(quiesce(["decode", "ste", "--", ...words]).stdout).toBe(stdout);
+    expect(quiesce(["decode", "ste", words[0]!, "--", ...words.slice(1)]).stdout).toBe(stdout);
+    expect(quiesce(["decode", "reg", "--", "CR0", "0xd"]).stdout).toMatch(/^SMMU_CR0 /);
+    expect(quiesce(["decode", "pte", "--", "-1"])).toMatchObject({ status: 2, stderr: expect.stringContaining('"-1" is not') as string });
+  });
+
+  test("a structure's own bytes on standard input", () => {
+    const bytes = Buffer.alloc(64);
+    bytes.writeBigUInt64LE(0x4401_200bn, 0);
+    bytes.writeBigUInt64LE(0xd6n, 8);
+    const asWords = quiesce(["decode", "ste", "0x4401200b", "0xd6", "0", "0", "0", "0", "0", "0"]);
+    expect(quiesce(["decode", "ste"], bytes).stdout).toBe(asWords.stdout);
+    expect(quiesce(["decode", "reg", "CR0"], Buffer.of(0xd, 0, 0, 0)).stdout).toMatch(/^SMMU_CR0 /);
+    expect(quiesce(["decode", "ste"], bytes.subarray(1))).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/63 bytes of binary data were given; the structure has 64/) as string,
+    });
+  });
+
+  test("standard input without an end is refused after 1 MiB", () => {
+    expect(quiesce(["decode", "ste"], "0 ".repeat(2 ** 20))).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("1 MiB") as string,
+    });
+  });
+
+  test("what a message echoes is cut and printable", () => {
+    for (const args of [
+      ["decode", "event", "z".repeat(5000)],
+      ["decode", "z".repeat(5000)],
+      ["z".repeat(5000)],
+      ["decode", "reg", "z".repeat(5000), "0"],
+      ["regs", "z".repeat(5000)],
+      ["run", "--cell", "z".repeat(5000)],
+    ]) {
+      const { status, stderr } = quiesce(args);
+      expect([status, stderr.length < 400, stderr.includes("z".repeat(40)), stderr.includes("z".repeat(41))]).toEqual([
+        2,
+        true,
+        true,
+        false,
+      ]);
+    }
+    // oxlint-disable-next-line no-control-regex
+    expect(quiesce(["decode", "event", "\u001b[2Jzz", "\u0007"]).stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  });
+
+  test("the examples of decode's help are legal and fit together", () => {
+    for (const kind of ["ste", "cd", "cmd", "l1std", "l1cd"]) {
+      const help = quiesce(["decode", kind, "--help"]).stdout;
+      const [, example = ""] = /Examples:\n {2}quiesce (.*)/.exec(help)!;
+      expect(quiesce(example.split(" ")).stdout.split("\n")[0]).toMatch(/ {2}legal$/);
+    }
+    const help = quiesce(["--help"]).stdout.replace(/\s+/g, " ");
+    expect(help).toContain("l1std, l1cd");
+  });
+
   const mistakes: readonly (readonly [name: string, args: readonly string[], message: RegExp])[] = [
     [
       "a word that is none, with its number and column",
@@ -69,7 +129,7 @@ describe("words", () => {
       /^quiesce: word 2, column 1: "0xzz" is not a hexadecimal number\n$/,
     ],
     ["too few words", ["event", "0x10", "0"], /^quiesce: word 2, column 1: 2 words were given; a structure of 32 bytes/],
-    ["an unknown register", ["reg", "CR9", "0"], /^quiesce: no register is called CR9/],
+    ["an unknown register", ["reg", "CR9", "0"], /^quiesce: no register is called "CR9"/],
     ["a value wider than the register", ["reg", "CR0", "0x100000000"], /^quiesce: SMMU_CR0 has 32 bits/],
     ["an unknown profile", ["ste", "--profile", "big", "0"], /^quiesce: /],
     ["a level that is none", ["pte", "0x1", "--level", "7"], /^quiesce: --level is -1 to 3\n$/],
@@ -131,6 +191,18 @@ describe("console logs", () => {
       status: 0,
       stdout: "2 lines, nothing about an SMMUv3 that needs explaining\n",
     });
+  });
+
+  test("UTF-16 as PowerShell writes it, with its line ends of two bytes each", () => {
+    const { stdout } = quiesce(["decode", "dmesg"], Buffer.from(`\ufeff${LOG.replaceAll("\n", "\r\n")}`, "utf16le"));
+    expect(stdout).toBe(quiesce(["decode", "dmesg"], LOG).stdout);
+  });
+
+  test("lines that are not understood are shown instead of an all-clear", () => {
+    const { status, stdout } = quiesce(["decode", "dmesg"], "[    1.0] arm-smmu-v3 a.smmu: the frobnicator is askew\n");
+    expect(status).toBe(0);
+    expect(stdout).toContain("1 line about an SMMUv3 that is not known here");
+    expect(stdout).toContain("the frobnicator is askew");
   });
 
   test("a file that is not there: one line, exit 2", () => {

@@ -8,6 +8,14 @@ import { FIXTURES, quiesce, widest } from "./tool.ts";
 
 const EDU = join(FIXTURES, "q100-l612-4k-edu-faults.ndjson.gz");
 
+test("a recording of firmware holds no translations, and that is said", () => {
+  const file = join(import.meta.dirname, "../interop/firmware/recordings/client-mmio-tfa.txt");
+  expect(quiesce(["explain", "--recording", file, "--record", "1"])).toMatchObject({
+    status: 2,
+    stderr: `quiesce: ${file}: a recording of firmware holds register accesses and no translations; quiesce replay compares it\n`,
+  });
+});
+
 describe("quiesce explain of a state that a run saved", () => {
   const folder = mkdtempSync(join(tmpdir(), "quiesce-"));
   const file = join(folder, "state.gz");

@@ -17,14 +17,19 @@ import {
   decodedText,
   findRegister,
   parseWords,
+  printable,
+  quoted,
+  wordsOfBytes,
 } from "../../interop/index.ts";
+import { readStandardInput, textOf } from "../bytes.ts";
 import { UsageError } from "../exit.ts";
-import { readText } from "../input.ts";
 import { painter, print, printJson } from "../terminal.ts";
 import { COMMANDS, examples } from "../usage.ts";
 import { dmesgCommand } from "./dmesg.ts";
 
 interface DecodeArguments {
+  /** The command's own words, and those behind `--`. */
+  readonly _: readonly (string | number)[];
   readonly words: readonly string[] | undefined;
   readonly profile: string;
   readonly json: boolean;
@@ -52,7 +57,7 @@ const GRANULES: Readonly<Record<string, DescriptorPlace["granule"]>> = { "4k": 1
 function placeOf({ stage, level, granule = "4k", ds = false }: DecodeArguments): DescriptorPlace {
   if (stage !== 1 && stage !== 2) throw new UsageError("--stage is 1 or 2");
   const known = GRANULES[granule.toLowerCase()];
-  if (known === undefined) throw new UsageError(`--granule ${granule}: granules are 4k, 16k and 64k`);
+  if (known === undefined) throw new UsageError(`--granule ${printable(granule)}: granules are 4k, 16k and 64k`);
   if (level !== undefined && !(Number.isInteger(level) && level >= -1 && level <= 3)) throw new UsageError("--level is -1 to 3");
   return { stage, level, granule: known, ds };
 }
@@ -63,7 +68,7 @@ const KINDS: readonly Kind[] = [
     name: "cd",
     describe: "Context Descriptor, 64 bytes",
     bytes: 64,
-    example: "0x2e20480003510 0x44011000 0 0xffffffff04ff44ff 0 0 0 0",
+    example: "0x2e204c0003510 0x44011000 0 0xffffffff04ff44ff 0 0 0 0",
     options: (yargs) => yargs.option("ste", { type: "string", describe: "the STE above it, for the judgement", requiresArg: true }),
     decode: (words, config, { ste }) => decodeCd(words, config, ste === undefined ? undefined : parse(ste, 64, "--ste")),
   },
@@ -100,25 +105,37 @@ const KINDS: readonly Kind[] = [
 
 /** @param origin names an option in messages; undefined: the words themselves */
 function parse(text: string, bytes: number, origin?: string, byWord: boolean = false): Uint32Array {
+  return inPlace(() => parseWords(text, bytes), origin, byWord ? "word" : "line");
+}
+
+/** Carries `read` out; what it cannot read becomes one line that names the place. */
+function inPlace(read: () => Uint32Array, origin: string | undefined, unit: "word" | "line"): Uint32Array {
   try {
-    return parseWords(text, bytes);
+    return read();
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const place = byWord ? `word ${error.line}, column ${error.column}` : `line ${error.line}, column ${error.column}`;
-    throw new UsageError(`${origin === undefined ? "" : `${origin}: `}${place}: ${error.message}`);
+    throw new UsageError(`${origin === undefined ? "" : `${origin}: `}${unit} ${error.line}, column ${error.column}: ${error.message}`);
   }
 }
 
-/** The words of the arguments, or those of standard input. */
-async function wordsOf(words: readonly string[], bytes: number): Promise<Uint32Array> {
-  if (words.length === 0 || (words.length === 1 && words[0] === "-")) return parse(await readText(undefined), bytes, "standard input");
+/** The words of the arguments, or those of standard input: text, or the structure's own bytes. */
+async function wordsOf({ words = [], _: rest }: DecodeArguments, bytes: number): Promise<Uint32Array> {
+  const given = [...words, ...rest.slice(2).map(String)];
+  if (given.length === 0 || (given.length === 1 && (given[0] === "-" || given[0] === ""))) {
+    const input = await readStandardInput();
+    const text = textOf(input);
+    if (text !== undefined) return parse(text, bytes, "standard input");
+    // A 32-bit register takes half of the room that registers are given.
+    const padded = bytes === 8 && input.length === 4 ? Uint8Array.of(...input, 0, 0, 0, 0) : input;
+    return inPlace(() => wordsOfBytes(padded, bytes), "standard input", "line");
+  }
   // Arguments are words, not lines of a dump; one argument may be a whole dump.
-  return parse(words.join("\n"), bytes, undefined, words.length > 1);
+  return parse(given.join("\n"), bytes, undefined, given.length > 1);
 }
 
 function configOf(profile: string): SmmuConfig {
   const config = profiles[profile];
-  if (config === undefined) throw new UsageError(`--profile ${profile}: profiles are ${Object.keys(profiles).join(", ")}`);
+  if (config === undefined) throw new UsageError(`--profile ${printable(profile)}: profiles are ${Object.keys(profiles).join(", ")}`);
   return config;
 }
 
@@ -129,8 +146,8 @@ function show(kind: string, decoded: Decoded, { json, all, profile }: DecodeArgu
 
 async function decodeRegisterValue(argv: DecodeArguments): Promise<void> {
   const register = findRegister(argv.name!);
-  if (register === undefined) throw new UsageError(`no register is called ${argv.name}; quiesce regs lists them`);
-  const words = await wordsOf(argv.words ?? [], 8);
+  if (register === undefined) throw new UsageError(`no register is called ${quoted(argv.name!)}; quiesce regs lists them`);
+  const words = await wordsOf(argv, 8);
   if (register.width === 32 && words[1] !== 0) throw new UsageError(`${register.name} has 32 bits; the value has more`);
   show("reg", decodeRegister(register, words), argv);
 }
@@ -158,9 +175,13 @@ function kindCommand(kind: Kind): CommandModule<object, DecodeArguments> {
     describe: kind.describe,
     builder: (yargs) =>
       typed(common(kind.options?.(yargs) ?? yargs))
-        .positional("words", { type: "string", array: true, describe: "words or bytes in any usual shape; none, or -: standard input" })
+        .positional("words", {
+          type: "string",
+          array: true,
+          describe: "words or bytes in any usual shape; none, or -: standard input, also binary",
+        })
         .epilogue(examples([`quiesce decode ${kind.name} ${kind.example}`])),
-    handler: async (argv) => show(kind.name, kind.decode(await wordsOf(argv.words ?? [], kind.bytes), configOf(argv.profile), argv), argv),
+    handler: async (argv) => show(kind.name, kind.decode(await wordsOf(argv, kind.bytes), configOf(argv.profile), argv), argv),
   };
 }
 
@@ -177,7 +198,7 @@ const registerCommand: CommandModule<object, DecodeArguments> = {
 
 export const decodeCommandModule: CommandModule = {
   command: "decode",
-  describe: "explain raw words (ste, cd, cmd, event, pte, reg) or a console log (dmesg)",
+  describe: "explain raw words (ste, cd, cmd, event, pte, l1std, l1cd, reg) or a console log (dmesg)",
   builder: (yargs) => {
     for (const kind of KINDS) yargs.command(kindCommand(kind));
     return yargs

@@ -2,7 +2,15 @@
 /** `quiesce explain`: one translation, of a recording or of a saved state, step by step. */
 import type { Argv, CommandModule } from "yargs";
 import { type MachineState, StateError, nearest, parseState } from "../../lab/index.ts";
-import { ExplainError, Explainer, type Explanation, explainDocument, explainState, explainText } from "../../interop/index.ts";
+import {
+  ExplainError,
+  Explainer,
+  type Explanation,
+  explainDocument,
+  explainState,
+  explainText,
+  isFirmwareRecording,
+} from "../../interop/index.ts";
 import { UsageError } from "../exit.ts";
 import { inputName, readLines, readText } from "../input.ts";
 import { RecordingLines, onRecording } from "../recordings.ts";
@@ -23,6 +31,8 @@ interface ExplainArguments {
 }
 
 const PROGRESS_EVERY = 1024;
+/** Lines of the beginning by which a recording is recognised. */
+const HEAD = 64;
 
 async function fromRecording(recording: string, record: number | undefined): Promise<Explanation> {
   if (record === undefined || !Number.isSafeInteger(record) || record < 0)
@@ -31,9 +41,25 @@ async function fromRecording(recording: string, record: number | undefined): Pro
   let lines: RecordingLines | undefined;
   let explainer: Explainer | undefined;
   try {
+    const head: string[] = [];
     for await (const line of readLines(recording)) {
       if (lines === undefined) {
-        lines = new RecordingLines(recording, line);
+        // Text instead of a header: if it is a firmware driver's, say so and not what is wrong with it as JSON.
+        if (
+          !line
+            .trimStart()
+            .replace(/^\ufeff/, "")
+            .startsWith("{") &&
+          head.push(line) < HEAD
+        ) {
+          if (isFirmwareRecording(head))
+            throw new UsageError(
+              `${inputName(recording)}: a recording of firmware holds register accesses and no translations; quiesce replay compares it`,
+            );
+          continue;
+        }
+        const [first = line] = head;
+        lines = new RecordingLines(recording, first);
         explainer = new Explainer(lines.header, record);
         continue;
       }
@@ -41,6 +67,7 @@ async function fromRecording(recording: string, record: number | undefined): Pro
       if (onRecording(recording, lines.lines, () => explainer!.apply(next))) break;
       if (next.n % PROGRESS_EVERY === 0) progress.update(`record ${next.n} of ${record}`);
     }
+    if (explainer === undefined && head.length > 0) lines = new RecordingLines(recording, head[0]!);
     if (explainer === undefined) throw new UsageError(`${inputName(recording)}: is empty`);
     return explainer.explanation;
   } finally {

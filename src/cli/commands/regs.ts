@@ -4,6 +4,7 @@ import type { Argv, CommandModule } from "yargs";
 import { has, hex, implementedFeatures, profiles, type SmmuFeature, type SmmuRegister, smmuRegisters } from "../../hw/index.ts";
 import { wrap } from "../../lab/index.ts";
 import { UsageError } from "../exit.ts";
+import { findRegister, quoted } from "../../interop/index.ts";
 import { painter, print, printJson } from "../terminal.ts";
 import { examples } from "../usage.ts";
 
@@ -12,8 +13,10 @@ interface RegsArguments {
   readonly json: boolean;
 }
 
-/** Registers whose name contains the text, by the specification's names. */
+/** Registers whose name contains the text, by the specification's names; or the one at an offset with 0x. */
 function chosen(text: string | undefined): SmmuRegister[] {
+  const placed = text !== undefined && /^0x/i.test(text) ? findRegister(text) : undefined;
+  if (placed) return [placed];
   const wanted = text?.toUpperCase().replace(/^SMMU_/, "");
   const found = smmuRegisters.filter(
     ({ name }) =>
@@ -23,7 +26,7 @@ function chosen(text: string | undefined): SmmuRegister[] {
         .replace(/^SMMU_/, "")
         .includes(wanted),
   );
-  if (found.length === 0) throw new UsageError(`no register is named ${text}; try quiesce regs without a name`);
+  if (found.length === 0) throw new UsageError(`no register is named ${quoted(text ?? "")}; try quiesce regs without a name`);
   return found;
 }
 
@@ -43,7 +46,10 @@ function lines(register: SmmuRegister, withFields: boolean): string {
   const paint = painter();
   const head = `${place(register).padEnd(15)}${String(register.width)}  ${register.access}  ${paint("bold", register.name)}  ${paint("dim", `IHI 0070 ${register.section}`)}`;
   const absent = absence(register.needs);
-  if (!withFields || absent !== "") return `${head}${absent === "" ? "" : `  ${paint("dim", absent)}`}\n`;
+  // Beside the name if a terminal of 80 columns has room for it, else below.
+  const plain = `${place(register).padEnd(15)}64  RW  ${register.name}  IHI 0070 ${register.section}  ${absent}`;
+  const before = plain.length > 80 ? `\n${" ".repeat(23)}` : "  ";
+  if (!withFields || absent !== "") return `${head}${absent === "" ? "" : `${before}${paint("dim", absent)}`}\n`;
   const fields = register.fields.map(({ name, hi, lo, reset, what, needs }) => {
     const bits = hi === lo ? `[${hi}]` : `[${hi}:${lo}]`;
     if (absence(needs) !== "") return paint("dim", `    ${bits.padEnd(9)}${name.padEnd(20)}${absence(needs)}`) + "\n";
@@ -65,7 +71,7 @@ export const regsCommand: CommandModule<object, RegsArguments> = {
   describe: "the SMMU's register map as modelled; with a name, fields too",
   builder: (yargs: Argv<object>): Argv<RegsArguments> =>
     yargs
-      .positional("name", { type: "string", describe: "part of a register's name" })
+      .positional("name", { type: "string", describe: "part of a register's name, or its offset with 0x" })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .epilogue(examples(["quiesce regs", "every register with its offset"], ["quiesce regs CR0", "the fields of CR0 and CR0ACK"])),
   handler: regs,

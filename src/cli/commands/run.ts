@@ -23,6 +23,7 @@ import {
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
 import { prepareFolder, readInput, writeFiles } from "../files.ts";
+import { inputName, readText } from "../input.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
 import { chosenSeed } from "../seed.ts";
@@ -41,7 +42,7 @@ interface RunArguments {
 }
 
 /** The scenario that was asked for, and the words that ask for it again. */
-function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string } {
+async function chosenScenario(argv: RunArguments): Promise<{ scenario: Scenario; words: string }> {
   if ((argv.scenario === undefined) === (argv.cell === undefined)) throw new UsageError("name a scenario file or a --cell, one of them");
   if (argv.cell !== undefined) {
     const key = parseCell(argv.cell);
@@ -53,9 +54,11 @@ function chosenScenario(argv: RunArguments): { scenario: Scenario; words: string
     return { scenario: onLayout(cellScenario(key), layout), words: `--cell ${argv.cell} --layout ${layout}` };
   }
   if (argv.layout !== undefined) throw new UsageError("--layout goes with --cell; a scenario says where its RAM lies");
-  const file = argv.scenario!;
+  // The parser makes an empty text of a "-" that stands alone.
+  const file = argv.scenario === "" ? "-" : argv.scenario!;
+  const text = file === "-" ? await readText(file) : readInput(file);
   try {
-    return { scenario: parseScenario(readInput(file), file), words: shellWord(file) };
+    return { scenario: parseScenario(text, inputName(file)), words: shellWord(file) };
   } catch (error) {
     if (error instanceof ScenarioError) throw new UsageError(error.message);
     throw error;
@@ -85,9 +88,9 @@ function saveState(file: string, state: MachineState | undefined, { at }: RunArg
   process.stderr.write(`saved ${file}\n`);
 }
 
-function run(argv: RunArguments): void {
+async function run(argv: RunArguments): Promise<void> {
   const seed = chosenSeed(argv.seed);
-  const { scenario, words } = chosenScenario(argv);
+  const { scenario, words } = await chosenScenario(argv);
   const file = argv["save-state"];
   const saveAtMs = momentOf(argv);
   if (file !== undefined) prepareFolder(dirname(file), [basename(file)]);
@@ -115,7 +118,7 @@ export const runCommand: CommandModule<object, RunArguments> = {
   describe: "run one scenario file, or one cell of the matrix",
   builder: (yargs: Argv<object>): Argv<RunArguments> =>
     yargs
-      .positional("scenario", { type: "string", describe: "a scenario file (YAML)" })
+      .positional("scenario", { type: "string", describe: "a scenario file (YAML); -: standard input" })
       .option("cell", { type: "string", describe: "a cell: SMMU-POLICY/CLIENT/HOOK/WAY-DOWN", requiresArg: true })
       .option("layout", {
         type: "string",

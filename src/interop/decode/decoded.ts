@@ -109,14 +109,22 @@ export function decodeFields(
   });
 }
 
+/** Who writes the bits that no field covers, and so what it means if they are not zero. */
+export type WrittenBy = "software" | "smmu";
+
+const STRAY: Readonly<Record<WrittenBy, string>> = {
+  software: "ignored here; software must write them as zero",
+  smmu: "the SMMU writes them, and as zero in this version of the architecture: a later version, or not what it was taken for",
+};
+
 /** Bits that no field covers and that are not zero. */
-export function strayBits(words: Uint32Array, fields: readonly Field[]): string[] {
+export function strayBits(words: Uint32Array, fields: readonly Field[], by: WrittenBy = "software"): string[] {
   const stray: string[] = [];
   for (let bit = 0; bit < 32 * words.length; bit++) {
     if (((words[bit >> 5]! >>> (bit & 31)) & 1) === 1 && !fields.some(({ hi, lo }) => bit >= lo && bit <= hi)) stray.push(String(bit));
   }
   if (stray.length === 0) return [];
-  return [`reserved bits are not zero: ${stray.join(", ")} (ignored here; software must write them as zero)`];
+  return [`reserved bits are not zero: ${stray.join(", ")} (${STRAY[by]})`];
 }
 
 /** Words as 64-bit numbers. */

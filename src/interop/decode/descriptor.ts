@@ -90,6 +90,9 @@ export function decodePte(words: Uint32Array, place: DescriptorPlace, config: Sm
   return {
     ...result,
     name: `stage-${stage} descriptor`,
-    fields: result.fields.filter(({ name }) => granule === 16 || !name.endsWith("[51:48]")).map(withOutput),
+    // In a page bit 16 is the address's.
+    fields: result.fields
+      .filter(({ name }) => (granule === 16 || !name.endsWith("[51:48]")) && !(name === "nT" && kind === "page"))
+      .map(withOutput),
   };
 }

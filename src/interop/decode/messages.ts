@@ -15,6 +15,8 @@ import {
 } from "../../hw/index.ts";
 import { type Decoded, type DecodedField, decodeFields, sizeText, strayBits, wordsText } from "./decoded.ts";
 import { eventStory } from "./event-story.ts";
+import { isImplementationDefinedEvent } from "./implementation-defined.ts";
+import { registerNotes } from "./register-notes.ts";
 
 const OPCODE = { name: "Opcode", hi: 7, lo: 0, what: "which command" };
 
@@ -74,8 +76,31 @@ function joinInputAddress(fields: readonly DecodedField[], words: Uint32Array): 
   });
 }
 
+/** A record that only its implementation can read, but for what all records have in common (IHI 0070 §7.3.21). */
+function decodeImplementationDefined(words: Uint32Array): Decoded {
+  const rows = [
+    { name: "EventType", hi: 7, lo: 0, meaning: "event number" },
+    { name: "StreamID", hi: 63, lo: 32, meaning: "StreamID, where the event is about a stream" },
+    { name: "IMPDEF", hi: 31, lo: 8, meaning: "IMPLEMENTATION DEFINED" },
+    ...[64, 128, 192].map((lo) => ({ name: "IMPDEF", hi: lo + 63, lo, meaning: "IMPLEMENTATION DEFINED" })),
+  ];
+  const number = words[0]! & 0xff;
+  return {
+    name: "IMPDEF_EVENT",
+    summary: `IMPLEMENTATION DEFINED event ${hex(number, 2)}, StreamID ${hex(words[1]!)}`,
+    section: "7.3.21",
+    words: wordsText(words),
+    fields: decodeFields("event", words, rows, []),
+    legal: undefined,
+    event: undefined,
+    objections: [],
+    notes: ["what it means is in the manual of this SMMU; software that does not know it should take it as not fatal"],
+  };
+}
+
 /** @param words 8 words */
 export function decodeEventRecord(words: Uint32Array): Decoded {
+  if (isImplementationDefinedEvent(words[0]! & 0xff)) return decodeImplementationDefined(words);
   const spec = EVENTS.find(({ number }) => number === (words[0]! & 0xff));
   const fields = spec?.fields ?? [{ name: "EventType", hi: 7, lo: 0, meaning: "reserved" }];
   return {
@@ -90,7 +115,8 @@ export function decodeEventRecord(words: Uint32Array): Decoded {
     legal: spec === undefined ? false : undefined,
     event: undefined,
     objections: [],
-    notes: [...eventStory(words), ...strayBits(words, fields)],
+    // Of a reserved event no bits are known.
+    notes: [...eventStory(words), ...(spec === undefined ? [] : strayBits(words, fields, "smmu"))],
   };
 }
 
@@ -106,6 +132,8 @@ export function decodeRegister(register: SmmuRegister, words: Uint32Array): Deco
   const fields = decodeFields("register", words, register.fields, []);
   const set = fields.filter(({ hi, lo, value }) => hi === lo && value === "0x1").map(({ name }) => name);
   const flags = set.length === 0 ? "" : `; set: ${set.join(", ")}`;
+  const notes = registerNotes(register, words);
+  const allOnes = words[0] === 0xffff_ffff && (register.width === 32 || words[1] === 0xffff_ffff);
   const needs = register.needs === undefined ? [] : [`exists only with ${register.needs.join(", ")}`];
   return {
     name: register.name,
@@ -116,6 +144,6 @@ export function decodeRegister(register: SmmuRegister, words: Uint32Array): Deco
     legal: undefined,
     event: undefined,
     objections: [],
-    notes: [...needs, ...strayBits(words, register.fields)],
+    notes: [...needs, ...notes, ...(allOnes ? [] : strayBits(words, register.fields, register.access === "RO" ? "smmu" : "software"))],
   };
 }

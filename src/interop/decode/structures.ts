@@ -14,7 +14,8 @@ import {
   judgeSte,
   stage1Ste,
 } from "../../hw/index.ts";
-import { type Decoded, counted, decodeFields, strayBits, wordsText } from "./decoded.ts";
+import { type Decoded, bigField, counted, decodeFields, sizeText, strayBits, wordsText } from "./decoded.ts";
+import { implementationDefined } from "./implementation-defined.ts";
 import { fieldOf, shapeText, stage1Shape, stage2Shape } from "./shape.ts";
 import { STE_CONFIGS } from "./values.ts";
 
@@ -33,12 +34,15 @@ interface Findings {
 /** A structure by its table of fields. */
 export function decodeStructure(structure: Structure, words: Uint32Array, found: Findings): Decoded {
   const { summary, legal, event, objections, notes, ignored } = found;
+  const free = implementationDefined(structure.name);
+  const fields = free.length === 0 ? structure.fields : [...structure.fields, ...free].sort((a, b) => a.lo - b.lo);
   return {
     name: structure.name,
     summary: legal ? summary : `${summary}: ${event}`,
     section: structure.section,
     words: wordsText(words),
-    fields: decodeFields(structure.name, words, structure.fields, objections, (field) => {
+    fields: decodeFields(structure.name, words, fields, objections, (field) => {
+      if (free.includes(field)) return bigField(words, field) === 0n ? "IMPLEMENTATION DEFINED" : undefined;
       const row = fieldNamed(structure.fields, field.name);
       if (row.absent !== undefined) return `needs ${row.absent}, which is not modelled`;
       if (row.applies === "ignored") return "not looked at by this model";
@@ -47,7 +51,7 @@ export function decodeStructure(structure: Structure, words: Uint32Array, found:
     legal,
     event: legal ? undefined : event,
     objections,
-    notes: [...notes, ...strayBits(words, structure.fields)],
+    notes: [...notes, ...strayBits(words, fields)],
   };
 }
 
@@ -66,7 +70,7 @@ function steNotes(words: Uint32Array, s1: boolean, s2: boolean, config: SmmuConf
       "a two-level table with 64 KiB leaves",
       "a table of a reserved format",
     ][field("S1Fmt")]!;
-    const max = field("S1CDMax");
+    const max = config.ssidSize > 0 ? field("S1CDMax") : 0;
     notes.push(max === 0 ? `stage 1: one CD at ${pointer}` : `stage 1: ${counted(2 ** max, "CD")} in ${format} at ${pointer}`);
   }
   if (s2) {
@@ -75,6 +79,12 @@ function steNotes(words: Uint32Array, s1: boolean, s2: boolean, config: SmmuConf
     if (field("S2R") === 0) notes.push("S2R is 0: stage-2 faults abort without an event");
   }
   return notes;
+}
+
+/** Why S1Fmt and S1DSS do not count (IHI 0070 §5.2); undefined if they do. */
+function whyNoSubstreams(words: Uint32Array, config: SmmuConfig): string | undefined {
+  if (config.ssidSize === 0) return "IDR1.SSIDSIZE is 0 in this profile";
+  return fieldOf(STE, words, "S1CDMax") === 0 ? "S1CDMax is 0" : undefined;
 }
 
 /** @param words 16 words */
@@ -93,7 +103,8 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
     s1only: s1 && !s2,
     s1off: !s1,
   };
-  const skips = s1 && fieldOf(STE, words, "S1CDMax") !== 0 && fieldOf(STE, words, "S1DSS") === 1;
+  const noSubstreams = whyNoSubstreams(words, config);
+  const skips = s1 && noSubstreams === undefined && fieldOf(STE, words, "S1DSS") === 1;
   const why = valid ? `Config is ${STE_CONFIGS[mode]!}` : "V is 0";
   return decodeStructure(STE, words, {
     summary: valid ? `Config ${binary(mode)}, ${STE_CONFIGS[mode]!}` : "invalid",
@@ -101,7 +112,11 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
     event: "C_BAD_STE",
     objections,
     notes: steNotes(words, s1, s2, config),
-    ignored: (_name, when) => (when === "always" || (valid && (applies[when] || (when === "s1off" && skips))) ? undefined : why),
+    ignored: (name, when) => {
+      if (when !== "always" && !(valid && (applies[when] || (when === "s1off" && skips)))) return why;
+      if (name === "S1CDMax") return config.ssidSize === 0 ? noSubstreams : undefined;
+      return name === "S1Fmt" || name === "S1DSS" ? noSubstreams : undefined;
+    },
   });
 }
 
@@ -117,7 +132,9 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
   const halves = ([0, 1] as const).map((half) => ({ half, shape: stage1Shape(words, half, config) }));
   const on = halves.filter(({ shape }) => shape !== undefined).map(({ half }) => `TTB${half}`);
   const notes = halves.map(({ half, shape }) => {
-    return shape === undefined ? `TTB${half}: no walks` : `TTB${half}: ${shapeText(shape, fieldOf(CD, words, "IPS"))}`;
+    if (shape !== undefined) return `TTB${half}: ${shapeText(shape, fieldOf(CD, words, "IPS"))}`;
+    if (fieldOf(CD, words, `EPD${half}`) === 1) return `TTB${half}: no walks (EPD${half} is 1)`;
+    return `TTB${half}: EPD${half} is 0 and TG${half} is reserved, which is ILLEGAL; where TTB${half} is not used, EPD${half} must be 1`;
   });
   if (fieldOf(CD, words, "R") === 0 && fieldOf(CD, words, "S") === 0) notes.push("R is 0: stage-1 faults leave no event");
   if (!ste) notes.push("judged under a plain stage-1 STE; give the STE for a judgement under it");
@@ -137,12 +154,24 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
   });
 }
 
+/** The SMMU aligns the level-2 array to its size (IHI 0070 §5.1). */
+function arrayNotes(pointer: number, size: number): string[] {
+  const low = pointer % size;
+  const place = `the array is at ${hex(pointer - low)}, ${sizeText(size)}`;
+  if (low === 0) return [place];
+  return [
+    place,
+    `warning: L2Ptr is not aligned to the array's size; the SMMU takes its low bits as zero, so that it does not use ${hex(pointer)}`,
+  ];
+}
+
 /** Level-1 Stream table descriptor. @param words 2 words */
 export function decodeL1std(words: Uint32Array): Decoded {
   const span = fieldOf(L1STD, words, "Span");
   const legal = span !== 0 && span <= 11;
   const summary = legal ? `level-2 array of ${counted(2 ** (span - 1), "STE")}` : "no level-2 array";
-  return decodeStructure(L1STD, words, { summary, legal, event: "C_BAD_STREAMID", objections: [], notes: [] });
+  const notes = legal ? arrayNotes(fieldOf(L1STD, words, "L2Ptr") * 64, 64 * 2 ** (span - 1)) : [];
+  return decodeStructure(L1STD, words, { summary, legal, event: "C_BAD_STREAMID", objections: [], notes });
 }
 
 /** Level-1 Context descriptor. @param words 2 words */

@@ -8,7 +8,7 @@ export const WIDTH = 80;
 /** Lines of `text` behind `prefix`, later ones indented as deep. */
 export function hanging(prefix: string, text: string, width: number = WIDTH): string[] {
   const [first = "", ...rest] = wrap(text, Math.max(20, width - prefix.length));
-  return [prefix + first, ...rest.map((line) => " ".repeat(prefix.length) + line)];
+  return [(prefix + first).trimEnd(), ...rest.map((line) => " ".repeat(prefix.length) + line)];
 }
 
 /** "[63:32]" or "[5]". */
@@ -18,7 +18,7 @@ export function bitsText({ hi, lo }: DecodedField): string {
 
 /** Where a section is to be found. */
 export function sectionText(section: string): string {
-  return section.startsWith("DDI") ? section : `IHI 0070 §${section}`;
+  return section.startsWith("DDI") ? section : `IHI 0070 §${section.replace(/^§/, "")}`;
 }
 
 /** What stands behind the value: the address, what the value means or what the field is; in brackets what is not so. */

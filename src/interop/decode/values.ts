@@ -11,6 +11,8 @@ export type FieldReader = (name: string) => number;
 type Says = readonly (string | undefined)[] | ((value: number, field: FieldReader) => string | undefined);
 
 const CACHEABILITY = ["Non-cacheable", "Write-Back, read- and write-allocate", "Write-Through", "Write-Back, no write-allocate"];
+/** Of CD fetches: nothing is written there, so that only read allocation differs (IHI 0070 §5.2). */
+const CD_CACHEABILITY = ["Non-cacheable", "Write-Back, Read-Allocate", "Write-Through, Read-Allocate", "Write-Back, no Read-Allocate"];
 const SHAREABILITY = ["Non-shareable", "reserved, as Non-shareable", "Outer Shareable", "Inner Shareable"];
 const SIZES = ["32-bit", "36-bit", "40-bit", "42-bit", "44-bit", "48-bit", "52-bit", "reserved (56-bit with D128)"];
 const OVERRIDE_PRIVILEGE = ["incoming", "reserved, as incoming", "unprivileged", "privileged"];
@@ -52,15 +54,15 @@ const STE: Readonly<Record<string, Says>> = {
   S1Fmt: ["linear CD table", "two levels, 4 KiB leaves", "two levels, 64 KiB leaves", "reserved"],
   S1CDMax: (value) => (value === 0 ? "one CD, no substreams" : `${2 ** value} CDs`),
   S1DSS: ["without SubstreamID: F_STREAM_DISABLED", "without SubstreamID: skip stage 1", "without SubstreamID: use CD 0", "reserved, as 0"],
-  S1CIR: CACHEABILITY,
-  S1COR: CACHEABILITY,
+  S1CIR: CD_CACHEABILITY,
+  S1COR: CD_CACHEABILITY,
   S1CSH: SHAREABILITY,
   S1STALLD: flag("stage 1 may stall", "stage 1 must not stall"),
   EATS: ["no ATS", "full ATS", "split-stage ATS", "full ATS with DPT"],
   STRW: ["NS-EL1", "reserved", "EL2, or EL2-E2H if CR2.E2H", "reserved"],
-  MemAttr: memAttrText,
+  MemAttr: overrideText,
   MTCFG: flag("incoming memory type", "memory type of MemAttr"),
-  ALLOCCFG: (value) => (value < 8 ? "incoming" : ["no", "transient"][value & 1]! + allocation(value)),
+  ALLOCCFG: (value) => (value < 8 ? "incoming" : allocation(value)),
   SHCFG: ["Non-shareable", "incoming", "Outer Shareable", "Inner Shareable"],
   PRIVCFG: OVERRIDE_PRIVILEGE,
   INSTCFG: ["incoming", "reserved, as incoming", "data", "instruction"],
@@ -83,8 +85,15 @@ const STE: Readonly<Record<string, Says>> = {
   S2DS: DS,
 };
 
+/** 0b1RWT: a bit that is 1 sets its hint (IHI 0070 §5.2). */
 function allocation(value: number): string {
-  return ["-allocate", " write-allocate", " read-allocate", " read- and write-allocate"][(value >> 1) & 3]!;
+  const hint = (bit: number, name: string): string => `${(value & bit) === 0 ? (name === "transient" ? "not " : "no ") : ""}${name}`;
+  return [hint(4, "read-allocate"), hint(2, "write-allocate"), hint(1, "transient")].join(", ");
+}
+
+/** STE.MemAttr and MSI attributes: their reserved codes have a meaning (IHI 0070 §5.2). */
+function overrideText(value: number): string {
+  return value === 4 || value === 8 || value === 12 ? "reserved, as Device-nGnRnE" : memAttrText(value);
 }
 
 const half = (n: 0 | 1): Readonly<Record<string, Says>> => ({
@@ -162,7 +171,12 @@ const REGISTER: Readonly<Record<string, Says>> = {
   SIDSIZE: (value) => `StreamIDs of ${value} bits`,
   SSIDSIZE: (value) => (value === 0 ? "no SubstreamIDs" : `SubstreamIDs of ${value} bits`),
   OAS: (value) => bits([32, 36, 40, 42, 44, 48, 52, 56][value] ?? 0),
-  MemAttr: memAttrText,
+  MemAttr: overrideText,
+  OVFLG: flag(
+    "as OVACKFLG: no overflow; else an overflow that is not acknowledged",
+    "unlike OVACKFLG 0: an overflow that is not acknowledged",
+  ),
+  OVACKFLG: flag("acknowledges OVFLG 0", "acknowledges OVFLG 1"),
 };
 
 const TABLES: Readonly<Record<string, Readonly<Record<string, Says>>>> = {
@@ -191,7 +205,8 @@ function matches(code: string, value: number): boolean {
 export function fromList(text: string, value: number): string | undefined {
   const entries = [...text.matchAll(ENTRY)];
   const index = entries.findIndex((entry) => matches(entry[1]!, value));
-  if (index < 0) return undefined;
+  // "…, other reserved, as 0b000": what is not listed.
+  if (index < 0) return entries.length > 1 ? /[,;] others?:? (reserved(?:, as [^,;]*)?|[^,;]*)/.exec(text)?.[1]?.trim() : undefined;
   const end = entries[index + 1]?.index ?? text.length;
   const entry = entries[index]!;
   return text

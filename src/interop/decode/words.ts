@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
  * Raw words as people paste them: 64- or 32-bit words with or without 0x, bytes, dumps with an address in front and text
- * behind (hexdump, xxd, od, gdb, crash, U-Boot), lines of a kernel log, one long run of digits.
+ * behind (hexdump, xxd, od, gdb, crash, U-Boot), lines of a kernel log, one long run of digits. The structure's own bytes are
+ * the business of {@link wordsOfBytes}.
  */
 import { readLogLine } from "./log-line.ts";
+import { quoted } from "./quoted.ts";
 
 /** Input that cannot be understood, with the place. Lines and columns count from 1. */
 export class DecodeError extends Error {
@@ -31,21 +33,29 @@ const DUMP_ADDRESS: readonly RegExp[] = [
   // xxd, U-Boot, crash, print_hex_dump, gdb (which may name a symbol).
   /^\s*(?:\S+ )?(?:0x)?[0-9a-fA-F]{4,16}(?: <[^>]*>)?:\s+/,
   // hexdump and od: an address of seven or eight digits without a colon, then bytes or halfwords.
-  /^\s*[0-9a-fA-F]{7,8}\s+(?=[0-9a-fA-F]{2}(?:[0-9a-fA-F]{2})?\s)/,
+  /^\s*[0-9a-fA-F]{7,8}\s+(?=[0-9a-fA-F]{2}(?:[0-9a-fA-F]{2})?(?:\s|$))/,
+  // od -A x (six digits) and od (seven, octal): also words of 32 or 64 bits, which are never that short.
+  /^[0-9a-fA-F]{6,7}\s+(?=(?:[0-9a-fA-F]{2}|[0-9a-fA-F]{4}|[0-9a-fA-F]{8}|[0-9a-fA-F]{16})(?:\s|$))/,
 ];
 /** `hexdump` without -C and `od -x` print halfwords as numbers; xxd prints the same width as bytes. */
-const HALFWORD_DUMP = /^\s*[0-9a-fA-F]{7}\s+[0-9a-fA-F]{4}(?:\s|$)/;
+const HALFWORD_DUMP = /^\s*[0-9a-fA-F]{6,7}\s+[0-9a-fA-F]{4}(?:\s|$)/;
 /** Where a dump ends: an address alone. */
-const DUMP_END = /^\s*[0-9a-fA-F]{7,8}\s*$/;
-/** The characters of hexdump -C, and those of the other dumps behind two blanks or more. */
-const DUMP_TEXT: readonly RegExp[] = [/\s*\|.*\|\s*$/, /\s{2,}\S.{0,31}$/];
+const DUMP_END = /^\s*[0-9a-fA-F]{6,8}\s*$/;
+/** What is typed at the prompt of a debugger, above its answer. */
+const PROMPT = /^\s*(?:crash\d*>|\(gdb\)|gdb\$|=>)\s*[a-z]/;
+/** The characters of hexdump -C and of od -z, and those of the other dumps behind two blanks or more. */
+const DUMP_TEXT: readonly RegExp[] = [/\s*(?:\|.*\||>.*<)\s*$/, /\s{2,}\S.{0,31}$/];
 /** Lines of a kernel log that announce or repeat a record in words. */
 const ANNOUNCEMENTS =
   /^(?:event 0x[0-9a-f]+ received:|event: \w+ client:|(?:un)?priv (?:data|inst) |skipping command in error state:|CMDQ error)/;
 
+/** No tool writes longer lines; the patterns above are not for what is longer. */
+const LONGEST_DUMP_LINE = 1000;
+
 const HEX = /^[0-9a-fA-F]+$/;
 
 function cutDumpText(line: string): string {
+  if (line.length > LONGEST_DUMP_LINE) return line;
   const cut = line.replace(DUMP_TEXT[0]!, "");
   return cut === line && !/^[\s0-9a-fA-Fx]*$/.test(line) ? line.replace(DUMP_TEXT[1]!, "") : cut;
 }
@@ -69,7 +79,7 @@ class Reader {
       this.repeat = { before: this.tokens.length, tokens: this.#lastLine };
       return;
     }
-    if (this.#inDump && DUMP_END.test(whole)) return;
+    if (PROMPT.test(whole) || (this.#inDump && DUMP_END.test(whole))) return;
     const dump = DUMP_ADDRESS.map((pattern) => pattern.exec(whole)).find((match) => match !== null);
     const log = readLogLine(whole);
     if (ANNOUNCEMENTS.test(log.message.trim())) return;
@@ -94,7 +104,7 @@ class Reader {
       const column = from + match.index + 1;
       const plain = match[0].replaceAll("_", "").replace(/(?:u?ll|ul|n)$/i, "");
       const digits = plain.replace(/^0[xX]/, "");
-      if (!HEX.test(digits)) throw new DecodeError(line, column, `"${match[0]}" is not a hexadecimal number`);
+      if (!HEX.test(digits)) throw new DecodeError(line, column, `${quoted(match[0])} is not a hexadecimal number`);
       this.tokens.push({ digits: halfwords ? asBytes(digits) : digits, prefixed: plain !== digits, line, column });
     }
     this.#lastLine = this.tokens.length - before;
@@ -122,7 +132,7 @@ function fromBytes(digits: string): Uint32Array {
 
 function fits(tokens: readonly Token[], digits: number): void {
   const long = tokens.find((token) => token.digits.length > digits);
-  if (long) throw new DecodeError(long.line, long.column, `${long.digits} has more than ${4 * digits} bits`);
+  if (long) throw new DecodeError(long.line, long.column, `${quoted(long.digits)} has more than ${4 * digits} bits`);
 }
 
 /**
@@ -162,4 +172,16 @@ export function parseWords(text: string, size: number): Uint32Array {
     last.column,
     `${count} given; a structure of ${size} bytes is ${size / 8} word${size === 8 ? "" : "s"} of 64 bits, ${size / 4} of 32 bits, or ${size} bytes`,
   );
+}
+
+/**
+ * A structure's own bytes, as memory has them.
+ * @param size bytes that the structure has
+ * @throws DecodeError if they are more or fewer
+ */
+export function wordsOfBytes(bytes: Uint8Array, size: number): Uint32Array {
+  if (bytes.length !== size) throw new DecodeError(1, 1, `${bytes.length} bytes of binary data were given; the structure has ${size}`);
+  const words = new Uint32Array(size / 4);
+  for (const [i, byte] of bytes.entries()) words[i >> 2]! |= byte << (8 * (i & 3));
+  return words;
 }

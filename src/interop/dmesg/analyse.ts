@@ -4,6 +4,7 @@ import { type SmmuConfig, decodeEvent, hex, profiles } from "../../hw/index.ts";
 import { eventStory } from "../decode/event-story.ts";
 import { decodeCommand } from "../decode/messages.ts";
 import { wordsText } from "../decode/decoded.ts";
+import { isImplementationDefinedEvent } from "../decode/implementation-defined.ts";
 import { Assembler } from "./assemble.ts";
 import { likelyCauses } from "./causes.ts";
 import { MESSAGES } from "./messages.ts";
@@ -28,13 +29,21 @@ function keyOf(found: Found): string {
     case "event": {
       const { number, fields } = decodeEvent(found.words);
       const parts = ["StreamID", "SubstreamID", "RnW", "InD", "PnU", "S2", "CLASS", "Stall", "FetchAddr"].map((name) => fields[name] ?? "");
-      return `event ${place} ${number} ${parts.join(" ")} ${Math.min(found.known, 2)}`;
+      const said = `${found.named} ${found.said.access} ${found.said.address} ${found.known > 0 || found.client !== undefined}`;
+      return `event ${place} ${number} ${parts.join(" ")} ${said}`;
     }
     case "command":
       return `command ${place} ${found.words.join(" ")}`;
     case "message":
       return `message ${place} ${found.id} ${found.id === "sync-timeout" || found.id === "pri" ? "" : Object.values(found.groups).join(" ")}`;
   }
+}
+
+/** What an event is called: by its name, by its number where it has none. */
+function labelOf({ words, named }: EventFound): string {
+  const { name, number } = decodeEvent(words);
+  if (!named) return "UNKNOWN";
+  return name === "reserved" ? hex(number, 2) : name;
 }
 
 function clientOf({ found, client }: Group): string | undefined {
@@ -69,6 +78,7 @@ export class Dmesg {
       findings: groups.map((group) => this.#finding(group)),
       streams: summaries(groups),
       suppressed: this.#assembler.suppressed,
+      unknown: this.#assembler.unknown.summary(),
     };
   }
 
@@ -101,7 +111,10 @@ export class Dmesg {
   }
 }
 
-type Common = Pick<DmesgFinding, "count" | "device" | "time" | "lines" | "boot" | "stream" | "access" | "addresses" | "words" | "doubts">;
+type Common = Pick<
+  DmesgFinding,
+  "count" | "device" | "time" | "lines" | "boot" | "stream" | "access" | "addresses" | "fetch" | "words" | "doubts"
+>;
 
 function common({ found, count, lastLine, doubts }: Group): Common {
   return {
@@ -113,6 +126,7 @@ function common({ found, count, lastLine, doubts }: Group): Common {
     stream: undefined,
     access: undefined,
     addresses: undefined,
+    fetch: undefined,
     words: [],
     doubts: [...doubts].slice(0, 8),
   };
@@ -131,23 +145,25 @@ function eventFinding(group: Group, event: EventFound): DmesgFinding {
   const { number, name, meaning, fields } = decodeEvent(event.words);
   const client = clientOf(group);
   const subject = subjectOf({ ...event, client }, group.addresses, group.count);
-  const causes = likelyCauses(subject);
+  const causes = event.named ? likelyCauses(subject) : [];
   const identified = event.known > 0 || event.client !== undefined;
-  const known = number >= 0xe0 && number <= 0xef ? "IMPLEMENTATION DEFINED event" : "reserved event";
+  const kind = isImplementationDefinedEvent(number) ? "IMPLEMENTATION DEFINED event" : "reserved event";
+  const title = name === "reserved" ? `${kind} ${hex(number, 2)}` : `${name} (event ${hex(number, 2)}): ${meaning}`;
   const withSubstream = subject.substream && fields["SubstreamID"] !== undefined;
   return {
     ...common(group),
-    id: name === "reserved" ? hex(number, 2) : name,
+    id: labelOf(event),
     severity: "error",
     from: "arm_smmu_evtq_thread",
-    title: name === "reserved" ? `${known} ${hex(number, 2)}` : `${name} (event ${hex(number, 2)}): ${meaning}`,
+    title: event.named ? title : "an event that the kernel calls UNKNOWN; its number is in the words, which the log lacks",
     stream: identified
       ? { streamId: hex(event.words[1]!), substreamId: withSubstream ? hex(fields["SubstreamID"]!) : undefined, client }
       : undefined,
     access: subject.complete ? accessText(fields) : undefined,
     addresses: group.addresses.summary(),
+    fetch: subject.fetch === undefined ? undefined : `0x${subject.fetch.toString(16)}`,
     words: event.known === 0 ? [] : wordsText(event.words).slice(0, event.known),
-    story: subject.complete || fields["S2"] === undefined ? eventStory(event.words) : [],
+    story: event.named && (subject.complete || fields["S2"] === undefined) ? eventStory(event.words) : [],
     causes: causes.map((cause) => ({ id: cause.id, text: cause.text(subject), reference: cause.reference })),
     next: [...new Set(causes.flatMap(({ next }) => (next === undefined ? [] : [next])))].slice(0, 3),
   };
@@ -186,11 +202,11 @@ function messageFinding(group: Group, found: MessageFound): DmesgFinding {
     ...common(group),
     id: row.id,
     severity: row.severity,
-    title: row.title,
-    from: row.from,
+    title: typeof row.title === "string" ? row.title : row.title(found.groups, found),
+    from: typeof row.from === "string" ? row.from : row.from(found.groups, found),
     story: row.story(found.groups, found),
     causes: row.causes?.(found.groups, found) ?? [],
-    next: row.next ?? [],
+    next: typeof row.next === "function" ? row.next(found.groups, found) : (row.next ?? []),
   };
 }
 
@@ -222,8 +238,7 @@ function summaries(groups: readonly Group[]): StreamSummary[] {
     };
     streams.set(key, stream);
     stream.client ??= clientOf(group);
-    const { name, number } = decodeEvent(found.words);
-    const label = name === "reserved" ? hex(number, 2) : name;
+    const label = labelOf(found);
     stream.events[label] = (stream.events[label] ?? 0) + group.count;
     const range = group.addresses.summary();
     if (range === undefined) continue;

@@ -2,12 +2,14 @@
 /**
  * From lines to records. Linux prints a record as a headline and four words on lines of their own, each with the device's
  * name; other lines may stand between them. Two SMMUs are told apart by their names, two CPUs by the caller if the kernel
- * prints it. On one CPU the error interrupt may cut in on the event thread: then the youngest open block gets the words.
+ * prints it. On one CPU the error interrupt may cut in on the event thread: then the youngest open block gets the words. Two
+ * records printed into each other are told apart where their words allow it; where not, only what is certain is kept.
  */
 import { EVENTS, EventNumber, fieldNamed, setField } from "../../hw/index.ts";
 import { type LogLine, readLogLine } from "../decode/log-line.ts";
 import { History, secondsOf } from "./history.ts";
 import { matchMessage } from "./messages.ts";
+import { Unknown, isSilent } from "./unknown.ts";
 import type { CommandFound, EventFound, Found, Place } from "./types.ts";
 
 const EVENT = /^\s*event 0x([0-9a-f]{1,2}) received:/;
@@ -22,6 +24,8 @@ const SUPPRESSED = /arm_smmu\w*: (\d+) callbacks suppressed/;
 
 const CLASSES = ["CD fetch", "Stage 1 translation table fetch", "Input address caused fault", "Reserved"];
 
+const WORDS = { event: 4, command: 2 } as const;
+
 /** A headline that waits for its words. */
 interface Block {
   readonly key: string;
@@ -30,8 +34,26 @@ interface Block {
   readonly announced: number;
   readonly words: bigint[];
   readonly place: Omit<Place, "lastLine">;
+  /** An equal headline that came before this one had its words, after so many of them. */
+  twin: { readonly place: Omit<Place, "lastLine">; readonly after: number } | undefined;
   lastLine: number;
   doubts: string[];
+}
+
+const MIXED = "two equal headlines and their words are printed into each other";
+
+/** Two records printed into each other, as far as it is certain which word is whose. */
+function untangle(
+  words: readonly bigint[],
+  announced: number,
+): { readonly first: bigint[]; readonly second: bigint[]; readonly sure: boolean } {
+  // Twice the same record: each word goes to the one that lacks it.
+  const [first, second]: [bigint[], bigint[]] = [[], []];
+  for (const word of words) (second.length < first.length && word === first[second.length] ? second : first).push(word);
+  if (first.length === 4 && second.length === 4) return { first, second, sure: true };
+  const begins = words.flatMap((word, i) => (Number(word & 0xffn) === announced ? [i] : []));
+  if (begins.length === 2 && begins[0] === 0 && begins[1] === 4) return { first: words.slice(0, 4), second: words.slice(4), sure: true };
+  return { first: words.slice(0, 1), second: begins.length === 2 ? [words[begins[1]!]!] : [], sure: false };
 }
 
 function toWords(values: readonly bigint[], count: number): Uint32Array {
@@ -49,6 +71,8 @@ type OpenEvent = { -readonly [K in keyof EventFound]: EventFound[K] };
 export class Assembler {
   readonly history: History = new History();
   suppressed = 0;
+  /** Lines that name an SMMUv3 and were not understood. */
+  readonly unknown: Unknown = new Unknown();
   readonly #emit: (found: Found) => void;
   #line = 0;
   #blocks: Block[] = [];
@@ -68,13 +92,16 @@ export class Assembler {
     this.#line++;
     const line = readLogLine(text);
     const device = line.device ?? "";
-    this.history.note(line.message, line.device, line.time !== undefined);
+    this.history.note(line.message, line.device, line.stamped);
     const suppressed = SUPPRESSED.exec(text);
     if (suppressed) this.suppressed += Number(suppressed[1]);
     if (this.#word(line, device) || this.#headline(line, device) || this.#sentence(line, device)) return;
-    if (line.device === undefined) return;
-    const found = matchMessage(line.message, isSmmu(line));
-    if (!found) return;
+    const found = matchMessage(line.message, line.device === undefined ? "none" : isSmmu(line) ? "smmu" : "client");
+    if (!found) {
+      if (!suppressed && (isSmmuV3(line) || /\barm-smmu-v3\b|tegra241.cmdqv/i.test(line.message)) && !isSilent(line))
+        this.unknown.note(this.#line, line);
+      return;
+    }
     this.#note(found.row.id, found.groups, device, line.time);
     this.#emit({
       ...this.#place(line, device),
@@ -114,20 +141,23 @@ export class Assembler {
       return queue !== null;
     }
     const what = event ? "event" : "command";
+    const announced = event ? Number.parseInt(event[1]!, 16) : 0;
     const key = `${device} ${line.caller ?? ""}`;
-    const cut = this.#blocks.filter((block) => block.key === key && block.what === what);
-    for (const block of cut) this.#close(block, "the next one begins before its last word");
-    this.#blocks = this.#blocks.filter((block) => !cut.includes(block));
-    this.#blocks.push({
-      key,
-      what,
-      announced: event ? Number.parseInt(event[1]!, 16) : 0,
-      words: [],
-      place: this.#place(line, device),
-      lastLine: this.#line,
-      doubts: [],
-    });
+    const place = this.#place(line, device);
+    const open = this.#blocks.filter((block) => block.key === key && block.what === what);
+    const [only] = open;
+    if (what === "event" && open.length === 1 && only!.announced === announced && only!.twin === undefined) {
+      only!.twin = { place, after: only!.words.length };
+      return true;
+    }
+    this.#closeAll(open, "the next one begins before its last word");
+    this.#blocks.push({ key, what, announced, words: [], place, twin: undefined, lastLine: this.#line, doubts: [] });
     return true;
+  }
+
+  #closeAll(blocks: readonly Block[], cut: string | undefined): void {
+    this.#blocks = this.#blocks.filter((block) => !blocks.includes(block));
+    for (const block of blocks) this.#close(block, cut);
   }
 
   #word(line: LogLine, device: string): boolean {
@@ -138,23 +168,47 @@ export class Assembler {
     if (!block) return false;
     if (this.#blocks.some((open) => open !== block && open.key === key)) block.doubts.push("it was printed in the middle of another one");
     if (!match) {
-      this.#blocks = this.#blocks.filter((open) => open !== block);
-      this.#close(block, `line ${this.#line} has only a part of a word`);
+      this.#closeAll([block], `line ${this.#line} has only a part of a word`);
       return true;
     }
     block.words.push(BigInt(`0x${match[1]!}`));
     block.lastLine = this.#line;
-    if (block.words.length === (block.what === "event" ? 4 : 2)) {
-      this.#blocks = this.#blocks.filter((open) => open !== block);
-      this.#close(block, undefined);
-    }
+    if (block.words.length === WORDS[block.what] * (block.twin === undefined ? 1 : 2)) this.#closeAll([block], undefined);
     return true;
   }
 
   #close(block: Block, cut: string | undefined): void {
-    const { what, words, place, announced, lastLine } = block;
+    const { twin, words, announced } = block;
+    if (twin === undefined) return this.#record(block, cut);
+    if (words.length === 8) {
+      const { first, second, sure } = untangle(words, announced);
+      const doubts = [...block.doubts, MIXED];
+      this.#record({ ...block, words: first, doubts }, sure ? undefined : "the rest cannot be told apart");
+      this.#record({ ...block, place: twin.place, words: second, doubts }, sure ? undefined : "the rest cannot be told apart");
+      return;
+    }
+    // The second headline was no twin: the first record is cut short, and the rest of the words are the second one's.
+    const rest = words.slice(twin.after);
+    this.#record(
+      { ...block, words: words.slice(0, twin.after), lastLine: twin.place.firstLine - 1 },
+      "the next one begins before its last word",
+    );
+    if (rest.length > 4)
+      this.#record(
+        { ...block, place: twin.place, words: rest.slice(0, 1), doubts: [...block.doubts, MIXED] },
+        "the rest cannot be told apart",
+      );
+    else this.#record({ ...block, place: twin.place, words: rest }, rest.length === 4 ? undefined : cut);
+  }
+
+  #record(block: Block, cut: string | undefined): void {
+    const { what, words: all, place, announced, lastLine } = block;
     const doubts = [...new Set(block.doubts)];
-    const total = what === "event" ? 4 : 2;
+    const total = WORDS[what];
+    // No record has its first word twice.
+    const repeated = what === "event" && all.length > 1 && all[0] === all[1];
+    if (repeated) doubts.push("the first word comes twice: two records are printed into each other, and only that word is certain");
+    const words = repeated ? all.slice(0, 1) : all;
     if (cut !== undefined) doubts.push(`cut short: ${words.length} of ${total} words, ${cut}`);
     if (what === "command") {
       const command: CommandFound = { ...place, lastLine, what, words: toWords(words, 4), known: words.length, doubts };
@@ -165,7 +219,8 @@ export class Assembler {
     if (words.length > 0 && (record[0]! & 0xff) !== announced)
       doubts.push("the first word is of another event than the headline: the words of two messages are mixed");
     if (words.length === 0) record[0] = announced;
-    this.#keep({ ...place, lastLine, what, words: record, known: words.length, client: undefined, doubts });
+    const said = { address: words.length > 2, access: words.length > 1, fetch: words.length > 3 };
+    this.#keep({ ...place, lastLine, what, words: record, known: words.length, said, named: true, client: undefined, doubts });
   }
 
   /** Holds an event back for its sentences. */
@@ -179,6 +234,11 @@ export class Assembler {
     const sentence = SENTENCE.exec(line.message);
     const access = ACCESS.exec(line.message);
     if (!sentence && !access) return false;
+    const key = `${device} ${line.caller ?? ""}`;
+    this.#closeAll(
+      this.#blocks.filter((block) => block.key === key && block.what === "event"),
+      "Linux's sentence about it comes before its last word",
+    );
     if (sentence) this.#subject(sentence, line, device);
     if (access) this.#access(access, device);
     return true;
@@ -188,24 +248,40 @@ export class Assembler {
   #subject([, name = "", client, sid, ssid, iova, ipa, fetch]: RegExpExecArray, line: LogLine, device: string): void {
     const recent = this.#recent.get(device);
     const spec = EVENTS.find((event) => event.name === name);
+    const said = new Uint32Array(8);
+    said[0] = spec?.number ?? 0;
+    said[1] = Number(sid);
+    if (Number(ssid) !== 0) said[0] |= 0x800 | (Number(ssid) << 12);
+    if (iova !== undefined) said.set(toWords([BigInt(iova), BigInt(ipa ?? "0")], 4), 4);
+    if (fetch !== undefined) said.set(toWords([BigInt(fetch)], 2), 6);
     if (
       recent &&
       recent.client === undefined &&
       (recent.words[0]! & 0xff) === (spec?.number ?? recent.words[0]! & 0xff) &&
-      recent.words[1] === Number(sid)
+      (recent.known === 0 || recent.words[1] === Number(sid))
     ) {
+      // What the record lacks, its sentence may have.
+      if (recent.known === 0) recent.words.set([(recent.words[0]! & 0xff) | (said[0] & ~0xff), said[1]]);
+      if (recent.known < 3 && iova !== undefined) recent.words.set(said.subarray(4), 4);
+      if (recent.known < 4 && fetch !== undefined) recent.words.set(said.subarray(6), 6);
+      recent.said.address ||= iova !== undefined;
+      recent.said.fetch ||= fetch !== undefined;
       recent.client = client;
       recent.lastLine = this.#line;
       return;
     }
-    const words = new Uint32Array(8);
-    words[0] = spec?.number ?? 0;
-    words[1] = Number(sid);
-    if (Number(ssid) !== 0) words[0] |= 0x800 | (Number(ssid) << 12);
-    if (iova !== undefined) words.set(toWords([BigInt(iova), BigInt(ipa ?? "0")], 4), 4);
-    if (fetch !== undefined) words.set(toWords([BigInt(fetch)], 2), 6);
     const doubts = ["only Linux's sentence about it is here, not its words"];
-    this.#keep({ ...this.#place(line, device), lastLine: this.#line, what: "event", words, known: 0, client, doubts });
+    this.#keep({
+      ...this.#place(line, device),
+      lastLine: this.#line,
+      what: "event",
+      words: said,
+      known: 0,
+      said: { address: iova !== undefined, access: false, fetch: fetch !== undefined },
+      named: spec !== undefined,
+      client,
+      doubts,
+    });
   }
 
   /** 'unpriv data write s1 "…" stag: …': the second word in a sentence. */
@@ -214,6 +290,7 @@ export class Assembler {
     if (!recent) return;
     recent.lastLine = this.#line;
     if (recent.known > 1) return;
+    recent.said.access = true;
     const { fields } = EVENTS.find(({ number }) => number === EventNumber.F_PERMISSION)!;
     const set = (name: string, value: number): void => setField(recent.words, fieldNamed(fields, name), value);
     set("PnU", un === undefined ? 1 : 0);
@@ -229,4 +306,9 @@ export class Assembler {
 
 function isSmmu({ driver = "", device = "" }: LogLine): boolean {
   return /smmu/i.test(driver) || /smmu|iommu/i.test(device);
+}
+
+/** True for a line of the driver of SMMUv3, or about a device that is one by its name. */
+function isSmmuV3({ driver = "", device = "" }: LogLine): boolean {
+  return driver.startsWith("arm-smmu-v3") || /smmu-?v3/i.test(device);
 }

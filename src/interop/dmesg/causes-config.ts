@@ -8,8 +8,7 @@ const E = EventNumber;
 
 const linearTable = ({ boot, device }: Subject): boolean =>
   ((boot.probes.get(device)?.features ?? FEAT_2_LVL_STRTAB) & FEAT_2_LVL_STRTAB) === 0;
-const fetchAddress = ({ fields }: Subject): number => fields["FetchAddr"] ?? 0;
-const fetchOutside = (s: Subject): boolean => s.boot.ram.length > 0 && !inRam(s, BigInt(fetchAddress(s)));
+const fetchOutside = (s: Subject): boolean => s.fetch !== undefined && s.boot.ram.length > 0 && !inRam(s, s.fetch);
 
 export const CONFIGURATION_CAUSES: readonly Cause[] = [
   {
@@ -66,7 +65,7 @@ export const CONFIGURATION_CAUSES: readonly Cause[] = [
     weight: 81,
     when: fetchOutside,
     text: (s) =>
-      `the structure's address 0x${fetchAddress(s).toString(16)} is not in RAM: the pointer to it is nonsense (overwritten table, or a structure of an earlier kernel)`,
+      `the structure's address 0x${s.fetch!.toString(16)} is not in RAM: the pointer to it is nonsense (overwritten table, or a structure of an earlier kernel)`,
     next: "the structure above it, which holds the pointer",
     reference: "IHI 0070 §7.3.4, §7.3.10, §7.3.12",
   },

@@ -189,7 +189,7 @@ const CAUSES: readonly Cause[] = [
   {
     id: "prefetch",
     events: [F_TRANSLATION],
-    weight: 58,
+    weight: 44,
     when: (s) =>
       own(s) &&
       s.complete &&
@@ -204,7 +204,7 @@ const CAUSES: readonly Cause[] = [
   {
     id: "maybe-physical",
     events: [F_TRANSLATION],
-    weight: 46,
+    weight: 48,
     when: (s) =>
       own(s) && s.boot.ram.length === 0 && at(s, (address) => address >= 0x4000_0000n && address < 1n << 40n && !whereLinuxMaps(address)),
     text: () =>

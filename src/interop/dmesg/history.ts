@@ -10,6 +10,7 @@ function newBoot(index: number, how: Boot["how"]): Boot {
     commandErrors: new Map(),
     goingDown: undefined,
     ram: [],
+    version: undefined,
     cmdqEntries: new Map(),
     probes: new Map(),
     attached: new Set(),
@@ -21,7 +22,8 @@ function newBoot(index: number, how: Boot["how"]): Boot {
 /** Lines that begin a way down. */
 const WAY_DOWN =
   /(?:kexec_core: Starting new kernel|Starting crashdump kernel|reboot: (?:Restarting system|Power down|System halted)|sysrq: (?:Resetting|Emergency|Power Off)|systemd-shutdown|Kernel panic - not syncing)/;
-const FIRST_LINE = /Booting Linux on physical CPU|^Linux version \d/;
+const FIRST_LINE = /Booting Linux on physical CPU|^\s*Linux version \d/;
+const VERSION = /\bLinux version (\d+)\.(\d+)/;
 const MEMORY_NODE = /node\s+\d+: \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]/;
 const GROUP = /Adding to iommu group \d+/;
 
@@ -47,6 +49,8 @@ export class History {
     if (first || stamped) this.#running = true;
     const boot = this.#boot;
     if (WAY_DOWN.test(message)) boot.goingDown = message.trim();
+    const version = VERSION.exec(message);
+    if (version) boot.version = [Number(version[1]), Number(version[2])];
     const node = MEMORY_NODE.exec(message);
     if (node) boot.ram.push({ first: BigInt(`0x${node[1]!}`), last: BigInt(`0x${node[2]!}`) });
     if (GROUP.test(message) && device !== undefined) boot.attached.add(device);
@@ -64,6 +68,12 @@ export class History {
       /crashdump|panic/.test(goingDown) ? "crash" : /kexec/.test(goingDown) ? "kexec" : goingDown === "" ? "unknown" : "cold",
     );
   }
+}
+
+/** Whether the kernel is of this version or later; undefined if the log does not say. */
+export function isAtLeast({ version }: Boot, major: number, minor: number): boolean | undefined {
+  if (version === undefined) return undefined;
+  return version[0] > major || (version[0] === major && version[1] >= minor);
 }
 
 /** Seconds since the boot; undefined for wall-clock time. */

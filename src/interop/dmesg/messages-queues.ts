@@ -2,7 +2,8 @@
 /** What Linux says of the queues, of commands in error, and of global errors. */
 import { fieldNamed, getField, hex, smmuRegisters } from "../../hw/index.ts";
 import { counted } from "../decode/decoded.ts";
-import { type Groups, type MessageRow, cause } from "./message-row.ts";
+import { isAtLeast } from "./history.ts";
+import { type Groups, type MessageRow, cause, pollLimit } from "./message-row.ts";
 import type { CauseFound, MessageFound } from "./types.ts";
 
 const CERRORS: Readonly<Record<number, string>> = {
@@ -18,8 +19,33 @@ function indexOf(text: string | undefined): { readonly index: number; readonly e
   return { index: value & 0xf_ffff, error: (value >>> 24) & 0x7f };
 }
 
+const ALL_ONES = 0xffff_ffff;
+const ONES_TEXT = "all ones: registers that nobody answers for read so, as those of an SMMU without clock or power";
+
+/** Registers that read all ones, or all zeros where zeros cannot be: the SMMU itself is not there. */
+function absent({ at, prod, cons }: Groups): "ones" | "zeros" | undefined {
+  if (prod === undefined || cons === undefined) return undefined;
+  if (Number(cons) === ALL_ONES || Number(prod) === ALL_ONES) return "ones";
+  return Number(cons) === 0 && Number(prod) === 0 && Number(at) !== 0 ? "zeros" : undefined;
+}
+
+const POWER = cause(
+  "no-power",
+  "the SMMU has lost clock or power, or sits in reset: its power domain was switched off, or its clock, while clients still unmap",
+  "arm_smmu_cmdq_issue_cmdlist",
+);
+
 /** How far the queue got, from a CMD_SYNC timeout. */
-function queueStory({ at, prod, cons }: Groups, { boot, device }: MessageFound): string[] {
+function queueStory(groups: Groups, { boot, device }: MessageFound): string[] {
+  const { at, prod, cons } = groups;
+  const gone = absent(groups);
+  if (gone !== undefined)
+    return [
+      "the driver waited 1 s for a CMD_SYNC",
+      gone === "ones"
+        ? `CMDQ_PROD or CMDQ_CONS is ${ONES_TEXT}`
+        : "CMDQ_PROD and CMDQ_CONS are both 0, although commands had been issued: the registers were reset",
+    ];
   if (prod === undefined || cons === undefined)
     return ["the driver waited 1 s for a CMD_SYNC (this kernel does not print the queue's state)"];
   const hardware = indexOf(cons);
@@ -40,10 +66,12 @@ function queueStory({ at, prod, cons }: Groups, { boot, device }: MessageFound):
   return story;
 }
 
-function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: MessageFound): CauseFound[] {
-  const causes: CauseFound[] = [];
-  const error = indexOf(cons).error;
-  const drained = prod !== undefined && indexOf(prod).index === indexOf(cons).index;
+function syncCauses(groups: Groups, { goingDown, boot, device }: MessageFound): CauseFound[] {
+  const { prod, cons } = groups;
+  const gone = absent(groups) !== undefined;
+  const causes: CauseFound[] = gone ? [POWER] : [];
+  const error = gone ? 0 : indexOf(cons).error;
+  const drained = !gone && prod !== undefined && indexOf(prod).index === indexOf(cons).index;
   if (error === 3)
     causes.push(
       cause(
@@ -61,7 +89,7 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
       ),
     );
   const before = boot.commandErrors.get(device);
-  if (error === 0 && before !== undefined && !drained)
+  if (error === 0 && before !== undefined && !drained && !gone)
     causes.push(
       cause(
         "earlier-error",
@@ -77,7 +105,7 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
         "arm_smmu_device_shutdown, arm_smmu_device_disable",
       ),
     );
-  if (prod !== undefined && indexOf(cons).index === 0 && indexOf(prod).index !== 0) {
+  if (!gone && prod !== undefined && indexOf(cons).index === 0 && indexOf(prod).index !== 0) {
     causes.push(
       cause(
         "reset",
@@ -96,7 +124,7 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
     );
   if (boot.takenOver.has(device))
     causes.push(cause("taken-over", "the SMMU was running when this kernel took it over", "arm_smmu_device_reset"));
-  if (!drained)
+  if (!drained && !gone)
     causes.push(
       cause(
         "stuck",
@@ -110,6 +138,7 @@ function syncCauses({ prod, cons }: Groups, { goingDown, boot, device }: Message
 function gerrorBits({ gerror }: Groups): string[] {
   const register = smmuRegisters.find(({ name }) => name === "SMMU_GERROR")!;
   const value = Number(gerror);
+  if (value === ALL_ONES) return [`GERROR is ${ONES_TEXT}`];
   const active = register.fields.filter((field) => getField([value], fieldNamed(register.fields, field.name)) === 1);
   return active.map(({ name, what }) => `${name}: ${what ?? ""}`);
 }
@@ -147,8 +176,8 @@ export const QUEUE_MESSAGES: readonly MessageRow[] = [
     id: "cmdq-timeout",
     pattern: /CMDQ timeout/,
     severity: "error",
-    title: "the Command queue stayed full for 1 s",
-    from: "arm_smmu_cmdq_poll_until_not_full",
+    title: (_groups, { boot }) => `the Command queue stayed full for ${pollLimit(boot)}`,
+    from: (_groups, { boot }) => (isAtLeast(boot, 5, 4) === false ? "arm_smmu_cmdq_insert_cmd" : "arm_smmu_cmdq_issue_cmdlist"),
     story: () => ["no command was consumed while the driver waited for a free slot; it tries again for ever"],
     causes: syncCauses,
   },
@@ -203,11 +232,14 @@ export const QUEUE_MESSAGES: readonly MessageRow[] = [
     title: "command error",
     from: "arm_smmu_cmdq_skip_err",
     story: ({ cons }) => {
+      if (Number(cons) === ALL_ONES) return [`CMDQ_CONS is ${ONES_TEXT}`];
       const { index, error } = indexOf(cons);
-      return [`at index ${hex(index)} of the Command queue: ${CERRORS[error] ?? `reserved code ${hex(error)}`}`];
+      const place = `at index ${hex(index)} of the Command queue: ${CERRORS[error] ?? `reserved code ${hex(error)}`}`;
+      return error === 3 ? [place, "the driver leaves the CMD_SYNC in the queue and lets the SMMU take it up again"] : [place];
     },
     causes: ({ cons }) => {
       const { error } = indexOf(cons);
+      if (Number(cons) === ALL_ONES) return [POWER];
       if (error === 3)
         return [
           cause(
@@ -226,7 +258,14 @@ export const QUEUE_MESSAGES: readonly MessageRow[] = [
         cause("unsupported", "the command needs a feature that this SMMU has not got, or has a reserved operand", "IHI 0070 §4.1.3"),
       ];
     },
-    next: ["the command itself, in the lines that follow"],
+    // Only a command that is skipped is printed: for the other codes the driver returns before that.
+    next: ({ cons }) => {
+      const { error } = indexOf(cons);
+      if (Number(cons) === ALL_ONES) return [];
+      if (error === 2) return ["CMDQ_BASE and whether its memory is there: the driver prints no command for this error"];
+      if (error === 3) return ["which device's ATC was invalidated: the driver prints no command for this error"];
+      return error === 0 ? [] : ["the command itself, in the lines that follow"];
+    },
   },
   {
     id: "cmd-retry",
@@ -238,11 +277,11 @@ export const QUEUE_MESSAGES: readonly MessageRow[] = [
   },
   {
     id: "overflow",
-    pattern: /(?<queue>EVTQ|PRIQ) overflow detected/,
+    pattern: /EVTQ overflow detected/,
     severity: "error",
-    title: "queue overflow: records are lost",
+    title: "Event queue overflow: records are lost",
     from: "arm_smmu_evtq_thread",
-    story: ({ queue }) => [`${queue} was full when the SMMU had more to write: faults came faster than the driver's thread took them out`],
+    story: () => ["EVTQ was full when the SMMU had more to write: faults came faster than the driver's thread took them out"],
     causes: (_groups, { boot, device }) => [
       ...(boot.takenOver.has(device)
         ? [
@@ -256,6 +295,20 @@ export const QUEUE_MESSAGES: readonly MessageRow[] = [
       cause("storm", "a device repeats faulting accesses without end: scan-out, a ring that is polled, retries", "IHI 0070 §7.4"),
     ],
     next: ["the StreamID of the events before: quiesce that device first"],
+  },
+  {
+    id: "pri-overflow",
+    pattern: /PRIQ overflow detected/,
+    severity: "error",
+    title: "PRI queue overflow: page requests are lost",
+    from: "arm_smmu_priq_thread",
+    story: () => [
+      "PRIQ was full when page requests of PCIe devices came in: the SMMU answers those that it drops by itself, as far as they can be answered, and the driver never sees them",
+    ],
+    causes: () => [
+      cause("page-request-storm", "a device sends page requests faster than the driver's thread answers them", "IHI 0070 §8.1"),
+    ],
+    next: ["the StreamIDs of page requests before; the number of page requests that the device may have outstanding (its PRI capability)"],
   },
   {
     id: "pri",

@@ -6,16 +6,17 @@ import { SETUP_MESSAGES } from "./messages-setup.ts";
 
 export const MESSAGES: readonly MessageRow[] = [...QUEUE_MESSAGES, ...SETUP_MESSAGES];
 
-const OF_CLIENTS = MESSAGES.filter(({ ofClient }) => ofClient);
-const OF_SMMUS = MESSAGES.filter(({ ofClient }) => !ofClient);
+/** Which device a line names in front of its message. */
+export type Names = "smmu" | "client" | "none";
 
 /**
  * The row and the groups of a message. The patterns are plain English: they count only where the line names the right device.
- * @param smmu the line names an SMMU; else it names another device
+ * An SMMU may be called like anything, so a client's message counts for it too.
  */
-export function matchMessage(message: string, smmu: boolean): { readonly row: MessageRow; readonly groups: Groups } | undefined {
-  for (const row of smmu ? OF_SMMUS : OF_CLIENTS) {
-    const match = row.pattern.exec(message);
+export function matchMessage(message: string, names: Names): { readonly row: MessageRow; readonly groups: Groups } | undefined {
+  for (const row of MESSAGES) {
+    const counts = row.ofNobody === true || (names === "client" ? row.ofClient === true : names === "smmu");
+    const match = counts ? row.pattern.exec(message) : null;
     if (match) return { row, groups: { ...match.groups } };
   }
   return undefined;

@@ -69,6 +69,8 @@ export interface Subject {
   readonly class: number;
   readonly substream: boolean;
   readonly address: bigint | undefined;
+  /** Address of the structure whose fetch failed, if the event has one and the log says it. */
+  readonly fetch: bigint | undefined;
   readonly addresses: Addresses;
   readonly count: number;
   readonly client: string | undefined;
@@ -91,18 +93,19 @@ function sinceTakeover({ boot, device, time }: EventFound): number | undefined {
 
 export function subjectOf(event: EventFound, addresses: Addresses, count: number): Subject {
   const { number, fields, inputAddress } = decodeEvent(event.words);
+  const { FetchAddr } = fields;
   return {
     number,
     fields,
-    // A sentence of Linux says as much as the words.
-    complete: event.known >= 2 || (event.known === 0 && event.client !== undefined),
+    complete: event.said.access,
     write: fields["RnW"] === 0,
     instruction: fields["InD"] === 1,
     privileged: fields["PnU"] === 1,
     stage2: fields["S2"] === 1,
     class: fields["CLASS"] ?? 2,
     substream: fields["SSV"] === 1 || number === 0x08,
-    address: inputAddress === undefined || (event.known > 0 && event.known < 3) ? undefined : BigInt(inputAddress),
+    address: inputAddress === undefined || !event.said.address ? undefined : BigInt(inputAddress),
+    fetch: FetchAddr === undefined || !event.said.fetch ? undefined : BigInt(FetchAddr),
     addresses,
     count,
     client: event.client,

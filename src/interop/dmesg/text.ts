@@ -13,21 +13,27 @@ export function requesterText(streamId: number): string {
   return `${bus}:${((streamId >>> 3) & 31).toString(16).padStart(2, "0")}.${streamId & 7}`;
 }
 
+function bracketed(text: string): string {
+  return /^\(.*\)$/.test(text) ? text : `(${text})`;
+}
+
 function addressText({ first, lowest, highest, distinct, pattern }: AddressSummary): string {
   if (distinct === 1) return `address ${first}`;
   const order = pattern === "rising" ? "rising" : "scattered";
   return `${distinct} addresses from ${lowest} to ${highest}, ${order}, the first ${first}`;
 }
 
-function subjectText({ stream, access, addresses }: DmesgFinding): string {
+function subjectText({ stream, access, addresses, fetch }: DmesgFinding): string {
   const parts: string[] = [];
   if (stream) {
     const substream = stream.substreamId === undefined ? "" : ` SubstreamID ${stream.substreamId}`;
     const client = stream.client ?? `as a PCIe requester ID ${requesterText(Number(stream.streamId))}`;
-    parts.push(`StreamID ${stream.streamId}${substream} (${client})`);
+    // "(unassigned sid)" brings its own brackets.
+    parts.push(`StreamID ${stream.streamId}${substream} ${bracketed(client)}`);
   }
   if (access !== undefined) parts.push(access);
   if (addresses) parts.push(addressText(addresses));
+  if (fetch !== undefined) parts.push(`structure at ${fetch}`);
   return parts.join(", ");
 }
 
@@ -64,16 +70,31 @@ function streamLines(streams: readonly StreamSummary[], paint: Paint): string[] 
       .map(([name, count]) => `${count} ${name}`)
       .join(", ");
     const range = lowest === undefined ? "" : lowest === highest ? ` at ${lowest}` : ` at ${lowest} to ${highest}`;
-    const who = [client, device].filter((name) => name !== undefined && name !== "").join(", ");
+    const plain = client?.replace(/^\((.*)\)$/, "$1");
+    const who = [plain, device].filter((name) => name !== undefined && name !== "").join(", ");
     return hanging(`  ${streamId.padEnd(10)} `, `${what}${range}${who === "" ? "" : ` (${who})`}`);
   });
   return [paint("bold", "by StreamID"), ...rows];
 }
 
+/** Lines that nobody here knows: they may be what matters, so they are shown. */
+function unknownLines({ count, kinds, first }: DmesgReport["unknown"], paint: Paint): string[] {
+  if (count === 0) return [];
+  const more = kinds - first.length;
+  return [
+    ...hanging("", `${counted(count, "line")} about an SMMUv3 that ${count === 1 ? "is" : "are"} not known here:`).map((line) =>
+      paint("stray", line),
+    ),
+    ...first.flatMap(({ line, count: times, text }) => hanging(`  line ${line}: `, `${text}${times === 1 ? "" : ` (${times} times)`}`)),
+    ...(more > 0 ? [`  and ${more} more ${more === 1 ? "kind" : "kinds"}`] : []),
+  ];
+}
+
 /** @param contextOf lines of the log to show with a finding. Default: none */
 export function dmesgText(report: DmesgReport, paint: Paint, contextOf: (finding: DmesgFinding) => readonly string[] = () => []): string {
-  const { findings, streams, suppressed, lines, boots } = report;
-  if (findings.length === 0) return `${counted(lines, "line")}, nothing about an SMMUv3 that needs explaining\n`;
+  const { findings, streams, suppressed, unknown, lines, boots } = report;
+  if (findings.length === 0 && unknown.count === 0 && suppressed === 0)
+    return `${counted(lines, "line")}, nothing about an SMMUv3 that needs explaining\n`;
   const swallowed =
     suppressed === 0
       ? []
@@ -82,6 +103,7 @@ export function dmesgText(report: DmesgReport, paint: Paint, contextOf: (finding
   const blocks = [
     ...findings.map((finding) => findingLines(finding, contextOf(finding), paint)),
     ...swallowed,
+    unknownLines(unknown, paint),
     streamLines(streams, paint),
     [paint("dim", `${counted(lines, "line")}${kernels}, ${counted(findings.length, "finding")}`)],
   ];

@@ -17,6 +17,8 @@ export interface Boot {
   readonly ram: { readonly first: bigint; readonly last: bigint }[];
   /** Entries of the Command queue by SMMU. */
   readonly cmdqEntries: Map<string, number>;
+  /** Version of the kernel as its first lines say it: 6.12 is [6, 12]. */
+  version: readonly [number, number] | undefined;
   /** Bits of ias and oas, and features, by SMMU. */
   readonly probes: Map<string, { readonly ias: number; readonly oas: number; readonly features: number }>;
   /** Client devices that joined an IOMMU group. */
@@ -46,6 +48,10 @@ export interface EventFound extends Place {
   readonly words: Uint32Array;
   /** How many of the four 64-bit words the log has. */
   readonly known: number;
+  /** What the log says of it, by words or by sentences. */
+  readonly said: { address: boolean; access: boolean; fetch: boolean };
+  /** False: a sentence calls it UNKNOWN, so that its number is not known. */
+  readonly named: boolean;
   /** The client's name, "(unassigned sid)", or undefined on kernels that do not say. */
   readonly client: string | undefined;
   /** What is odd about the block. */
@@ -101,6 +107,8 @@ export interface DmesgFinding {
   readonly stream: { readonly streamId: string; readonly substreamId: string | undefined; readonly client: string | undefined } | undefined;
   readonly access: string | undefined;
   readonly addresses: AddressSummary | undefined;
+  /** Address of the structure whose fetch failed. */
+  readonly fetch: string | undefined;
   /** 64-bit words as logged, of the first occurrence. */
   readonly words: readonly string[];
   readonly story: readonly string[];
@@ -128,4 +136,10 @@ export interface DmesgReport {
   readonly streams: readonly StreamSummary[];
   /** Messages that the kernel's rate limit swallowed. */
   readonly suppressed: number;
+  /** Lines that name an SMMUv3 and that nobody here knows; the first of each kind, with how many there are. */
+  readonly unknown: {
+    readonly count: number;
+    readonly kinds: number;
+    readonly first: readonly { readonly line: number; readonly count: number; readonly text: string }[];
+  };
 }

@@ -23,8 +23,8 @@ function findingLines({ line, difference, deviation }: FirmwareFinding, paint: P
 function runLines(run: FirmwareRunReport, paint: Paint): string[] {
   const { title, line, records, equal, wrong, diagnostics, findings, notModelled } = run;
   return [
-    ...hanging("", `${title} (line ${line})`).map((text) => paint("bold", text)),
-    `  ${records} accesses: ${equal} comparisons equal, ${wrong} unexplained`,
+    ...hanging("", title === "" ? `line ${line}` : `${title} (line ${line})`).map((text) => paint("bold", text)),
+    `  ${records} access${records === 1 ? "" : "es"}: ${counted(equal, "comparison")} equal, ${wrong} unexplained`,
     ...diagnostics
       .flatMap((found) => hanging(`  line ${found.line}: `, `${found.detail} (${plain(found.section)}; ${found.rule})`))
       .map((text) => paint("stray", text)),
@@ -38,8 +38,8 @@ export function firmwareText(report: FirmwareReport, paint: Paint): string {
   const known = stubDeviations.filter(({ id }) => deviations[id] !== undefined);
   const blocks = [
     [
-      ...hanging("", scenario).map((text) => paint("bold", text)),
-      `${counted(records, "record")}, ${equal} comparisons equal, ${wrong} unexplained`,
+      ...(scenario === "" ? [] : hanging("", scenario).map((text) => paint("bold", text))),
+      `${counted(records, "record")}, ${counted(equal, "comparison")} equal, ${wrong} unexplained`,
     ],
     known.flatMap((deviation) => {
       const first = findings.find(({ deviation: found }) => found?.id === deviation.id);

@@ -141,7 +141,7 @@ export function replayText(report: ReplayReport, paint: Paint, end?: string): st
       paint("bold", scenario),
       ...hanging(
         "",
-        `${counted(records, "record")}: ${equal} comparisons equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`,
+        `${counted(records, "record")}: ${counted(equal, "comparison")} equal, ${deviating} where the recorded SMMU deviates, ${wrong} unexplained`,
       ),
       ...(end === undefined ? [] : [paint("stray", end)]),
     ],

@@ -20,7 +20,7 @@ import {
 import { Simulation, Trace, silentTrace } from "../../sim/index.ts";
 import { ClientMemory } from "./client-memory.ts";
 import { explain } from "./diagnostics.ts";
-import { Edu } from "./devices/edu.ts";
+import { EDU_DMA_MASK, Edu } from "./devices/edu.ts";
 import { HostBridge } from "./devices/host-bridge.ts";
 import { IommuTestdev } from "./devices/iommu-testdev.ts";
 import { TEST_ENGINE_SIZE, TestEngine } from "./devices/test-engine.ts";
@@ -79,6 +79,8 @@ export class Machine {
   readonly memory: ClientMemory;
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly devices: readonly NamedDevice[];
+  /** QEMU's name of the machine's type. */
+  readonly type: "virt-machine" | "none-machine";
   readonly #bus = new SystemBus(52);
   /** In the order of a reset: masters before the SMMU. */
   readonly #resettable: { reset(): void }[] = [];
@@ -89,6 +91,7 @@ export class Machine {
    */
   constructor(request: MachineRequest, diagnose?: (line: string) => void) {
     this.memory = new ClientMemory(this.#bus);
+    this.type = `${request.kind}-machine`;
     this.devices = request.kind === "none" ? [] : this.#buildVirt(request, diagnose);
   }
 
@@ -103,10 +106,14 @@ export class Machine {
     const master = new Master(bus, smmu);
     const engine = new TestEngine(master, this.notModelled);
     bus.addWindow({ name: "SMMUv3TestEngine", base: VIRT.TEST_ENGINE, size: TEST_ENGINE_SIZE, device: engine, widths: [1, 2, 4, 8] });
-    named.push({ path: "/machine/test-engine", type: "smmuv3-test-engine", properties: {} });
+    named.push({ path: "/machine/test-engine", type: "smmuv3-test-engine", properties: PLUGGED });
     const intx = new Outputs(INTX_OUTPUTS);
     const { root, functions } = this.#addPci(devices, master, intx);
-    named.push({ path: "/machine/gpex", type: "gpex-pcihost", properties: {}, outputs: intx }, ...functions);
+    named.push(
+      { path: "/machine/gpex", type: "gpex-pcihost", properties: PLUGGED, outputs: intx },
+      { path: PCI_BUS, type: "PCIE", properties: { realized: true } },
+      ...functions,
+    );
     this.#resettable.push(root, engine);
     if (smmu) this.#resettable.push(smmu);
     return named;
@@ -156,7 +163,9 @@ export class Machine {
         intx.set(pin, sources.size > 0);
       };
       root.addFunction(0, devfn >> 3, devfn & 7, this.#makeFunction(model, master, dmaMask, interrupt));
-      functions.push({ path: `/machine/peripheral-anon/device[${functions.length}]`, type: model, properties: { addr: devfn } });
+      const mask = model === "edu" ? { dma_mask: Number(dmaMask ?? EDU_DMA_MASK) } : {};
+      const properties = { ...PLUGGED, parent_bus: PCI_BUS, addr: devfn, ...mask };
+      functions.push({ path: `/machine/peripheral-anon/device[${functions.length}]`, type: model, properties });
     }
     return { root, functions };
   }
@@ -195,9 +204,26 @@ export class Machine {
   }
 }
 
+/** Where the devices' path says that their bus is. */
+const PCI_BUS = "/machine/gpex/pcie.0";
+const PLUGGED = { realized: true, hotplugged: false, hotpluggable: false } as const;
+
 function smmuProperties({ config, size }: Smmu): NamedDevice["properties"] {
   const stage = config.stage1 && config.stage2 ? "nested" : config.stage1 ? "1" : "2";
-  return { realized: true, stage, "x-smmu-profile": config.name, "x-smmu-size": size };
+  const { ats, ril, oas, ssidSize } = config;
+  return {
+    ...PLUGGED,
+    "primary-bus": PCI_BUS,
+    stage,
+    // Ours is never accelerated by a host's.
+    accel: false,
+    ats,
+    ril,
+    oas,
+    ssidsize: ssidSize,
+    "x-smmu-profile": config.name,
+    "x-smmu-size": size,
+  };
 }
 
 function firstFreeDevice(taken: ReadonlySet<number>): number {

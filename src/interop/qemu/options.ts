@@ -132,10 +132,11 @@ function machineRequest({ machine, devices, ramSize }: Draft): MachineRequest {
   const type = machine.get("type") ?? "virt";
   if (type === "none") return { kind: "none", smmu: undefined, ramSize, devices: [] };
   if (!/^virt(-[0-9]+\.[0-9]+)?$/.test(type)) fail(`-machine ${type}: not a machine here; there are virt and none`);
-  const iommu = machine.get("iommu") ?? (machine.has("type") ? "none" : "smmuv3");
-  if (iommu !== "smmuv3" && iommu !== "none") fail(`-machine virt,iommu=${iommu}: iommu is smmuv3 or none`);
   const profile = machine.get("x-smmu-profile");
-  if (profile !== undefined && iommu === "none") fail(`-machine virt,x-smmu-profile=${profile}: needs iommu=smmuv3`);
+  // As in QEMU virt alone has no SMMU; who names a profile wants one.
+  const iommu = machine.get("iommu") ?? (machine.has("type") && profile === undefined ? "none" : "smmuv3");
+  if (iommu !== "smmuv3" && iommu !== "none") fail(`-machine virt,iommu=${iommu}: iommu is smmuv3 or none`);
+  if (profile !== undefined && iommu === "none") fail(`-machine virt,iommu=none,x-smmu-profile=${profile}: a profile needs iommu=smmuv3`);
   const smmu = smmuProfile(profile ?? DEFAULT_PROFILE);
   if (!smmu) return fail(`-machine virt,x-smmu-profile=${profile}: not a profile; there are ${profileNames.join(", ")}`);
   return { kind: "virt", smmu: iommu === "smmuv3" ? smmu : undefined, ramSize, devices };

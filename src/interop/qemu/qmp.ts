@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** As much of the QEMU Machine Protocol as a test client asks for: one JSON object to the line. */
 import { LineSplitter } from "./lines.ts";
-import type { Machine, NamedDevice } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import { ObjectTree, type TreeObject } from "./object-tree.ts";
 
 /** The QEMU whose behaviour this face has. */
 const VERSION = { qemu: { micro: 50, minor: 1, major: 11 }, package: "quiesce" } as const;
@@ -44,6 +45,7 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
 
 export class QmpServer {
   readonly #machine: Machine;
+  readonly #tree: ObjectTree;
   readonly #send: (line: string) => void;
   readonly #quit: () => void;
   readonly #lines = new LineSplitter((line) => this.#line(line));
@@ -55,6 +57,7 @@ export class QmpServer {
    */
   constructor(machine: Machine, send: (line: string) => void, quit: () => void) {
     this.#machine = machine;
+    this.#tree = new ObjectTree(machine);
     this.#send = send;
     this.#quit = quit;
   }
@@ -133,24 +136,21 @@ export class QmpServer {
     return { timestamp, event, data: { guest: false, reason } };
   }
 
-  #device(path: string): NamedDevice {
-    const device = this.#machine.find(path);
-    if (!device) throw new QmpError("DeviceNotFound", `Device '${path}' not found`);
-    return device;
+  #object(path: string): TreeObject {
+    const object = this.#tree.find(path);
+    if (!object) throw new QmpError("DeviceNotFound", `Device '${path}' not found`);
+    return object;
   }
 
   #property(path: string, property: string): Json {
-    const { type, properties } = this.#device(path);
-    const value = property === "type" ? type : properties[property];
-    if (value === undefined) throw new QmpError("GenericError", `Property '${type}.${property}' not found`);
+    const object = this.#object(path);
+    const value = this.#tree.property(object, property);
+    if (value === undefined) throw new QmpError("GenericError", `Property '${object.type}.${property}' not found`);
     return value;
   }
 
-  /** Children below /machine, properties below a device. */
   #list(path: string): Json {
-    if (path === "/machine")
-      return this.#machine.devices.map((device) => ({ name: device.path.slice("/machine/".length), type: `child<${device.type}>` }));
-    return ["type", ...Object.keys(this.#device(path).properties)].map((name) => ({ name, type: jsonType(this.#property(path, name)) }));
+    return this.#tree.members(this.#object(path)).map(({ name, type }) => ({ name, type }));
   }
 }
 
@@ -173,10 +173,6 @@ function text(given: JsonObject, name: string): string {
   const value = given[name];
   if (typeof value !== "string") throw new QmpError("GenericError", `Parameter '${name}' is missing`);
   return value;
-}
-
-function jsonType(value: Json): string {
-  return typeof value === "boolean" ? "bool" : typeof value === "number" ? "uint64" : "string";
 }
 
 function machineInfo(name: string, alias?: string): JsonObject {

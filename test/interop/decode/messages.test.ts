@@ -77,6 +77,26 @@ describe("event records (IHI 0070 §7.3)", () => {
   });
 });
 
+describe("events that the architecture leaves open", () => {
+  test("0xe0 to 0xef are IMPLEMENTATION DEFINED, with a StreamID, and not illegal (IHI 0070 §7.3.21)", () => {
+    for (const number of [0xe0, 0xe7, 0xef]) {
+      const decoded = event(`0x00000020000000${number.toString(16)}`, "0x1", "0x2", "0x3");
+      expect(decoded).toMatchObject({ name: "IMPDEF_EVENT", section: "7.3.21", legal: undefined });
+      expect(field(decoded, "StreamID").value).toBe("0x20");
+      expect(decoded.notes.join()).not.toMatch(/reserved|must write/);
+    }
+    expect(event("0xdf", "0", "0", "0").name).toBe("reserved event");
+    expect(event("0xf0", "0", "0", "0").name).toBe("reserved event");
+  });
+
+  test("what the SMMU writes, software need not write as zero: stray bits of records and of read-only registers", () => {
+    expect(event("0x0000002000000202", "0", "0", "0").notes.join()).toMatch(/reserved bits are not zero: 9 \(the SMMU writes them/);
+    const gerror = decodeRegister(findRegister("GERROR")!, Uint32Array.of(0x1ff, 0)).notes.join();
+    expect(gerror).toMatch(/reserved bits are not zero: 1 \(the SMMU writes them/);
+    expect(decodeRegister(findRegister("CR0")!, Uint32Array.of(0x8000_0000, 0)).notes.join()).toContain("software must write them as zero");
+  });
+});
+
 describe("commands (IHI 0070 §4)", () => {
   test("every command is found by its opcode", () => {
     for (const { name } of smmuCommands) expect(decodeCommand(buildCommand(name), profiles.max).name).toBe(name);
@@ -130,6 +150,32 @@ describe("registers (IHI 0070 §6.3)", () => {
     expect(field(decode("CMDQ_BASE", "0x4000000043a00010"), "ADDR").address).toBe("0x43a00000");
   });
 
+  test("a value that a list does not name is what the list says of the others (CR0.VMW = 7, IHI 0070 §6.3.9)", () => {
+    expect(field(decode("CR0", "0x1c0"), "VMW").says).toBe("reserved, as 0b000");
+  });
+
+  test("OVFLG has a meaning (IHI 0070 §7.4)", () => {
+    expect(field(decode("EVENTQ_PROD", "0x80000003"), "OVFLG").says).toContain("overflow that is not acknowledged");
+    expect(field(decode("EVENTQ_CONS", "0x0"), "OVACKFLG").says).toContain("acknowledges");
+  });
+
+  test.each([
+    ["CMDQ_BASE", "0x4000000080009108", "0x80009000", "4 KiB"],
+    ["EVENTQ_BASE", "0x4000000080009108", "0x80008000", "8 KiB"],
+    ["CMDQ_BASE", "0x80009020", "0x80009020", "16 bytes"],
+  ])("%s %s: the base that counts is aligned to the queue's size (IHI 0070 §6.3.26, §6.3.29)", (name, value, base, size) => {
+    const { notes } = decode(name, value);
+    expect(notes[0]).toMatch(new RegExp(`effective base ${base}: .*${size}`));
+    expect(notes.some((note) => note.startsWith("warning: ADDR is not aligned"))).toBe(base === "0x80009000" || base === "0x80008000");
+  });
+
+  test("all ones, and zeros where no SMMU has them, are nobody's answer", () => {
+    expect(decode("IDR0", "0xffffffff").notes.join()).toMatch(/all ones.*clock or power/);
+    expect(decode("CMDQ_BASE", "0xffffffffffffffff").notes.join()).toMatch(/all ones/);
+    expect(decode("IDR1", "0x0").notes.join()).toMatch(/all zeros.*clock or power/);
+    expect(decode("CR0", "0x0").notes).toEqual([]);
+  });
+
   test("every register decodes any value", () => {
     for (const register of smmuRegisters) {
       for (const words of [Uint32Array.of(0, 0), Uint32Array.of(0xffff_ffff, register.width === 64 ? 0xffff_ffff : 0)]) {
@@ -140,6 +186,17 @@ describe("registers (IHI 0070 §6.3)", () => {
 });
 
 describe("text", () => {
+  test("a section has one mark", () => {
+    const text = decodedText(decodeCommand(Uint32Array.of(0x3046, 0, 0, 0), profiles.max), plain);
+    expect(text).toContain("(IHI 0070 §4.7.3)");
+    expect(text).not.toContain("§§");
+  });
+
+  test("no line ends in blanks", () => {
+    for (const { opcode } of smmuCommands)
+      expect(decodedText(decodeCommand(Uint32Array.of(opcode, 0, 0, 0), profiles.max), plain, { all: true })).not.toMatch(/ \n/);
+  });
+
   test("no line is longer than 80 columns, whatever is decoded", () => {
     const ones = new Uint32Array(16).fill(0xffff_ffff);
     const decoded = [

@@ -104,6 +104,51 @@ describe("STE (IHI 0070 §5.2)", () => {
     expect(decodeSte(buildSte(STAGE2), tiny).objections.map(({ id }) => id)).toContain("S2P");
   });
 
+  test("ALLOCCFG is 0b1RWT: a bit that is 1 sets its hint", () => {
+    const says = (ALLOCCFG: number): string | undefined => field(decodeSte(bypassSte({ ALLOCCFG }), max), "ALLOCCFG").says;
+    expect(says(0b0111)).toBe("incoming");
+    expect(says(0b1000)).toBe("no read-allocate, no write-allocate, not transient");
+    expect(says(0b1100)).toBe("read-allocate, no write-allocate, not transient");
+    expect(says(0b1010)).toBe("no read-allocate, write-allocate, not transient");
+    expect(says(0b1111)).toBe("read-allocate, write-allocate, transient");
+  });
+
+  test("S1CIR and S1COR tell of read allocation only", () => {
+    const says = [0, 1, 2, 3].map((S1CIR) => field(decodeSte(stage1Ste(0, { S1CIR, S1COR: S1CIR }), max), "S1CIR").says);
+    expect(says).toEqual(["Non-cacheable", "Write-Back, Read-Allocate", "Write-Through, Read-Allocate", "Write-Back, no Read-Allocate"]);
+    expect(field(decodeSte(stage1Ste(0, { S1COR: 3 }), max), "S1COR").says).toBe("Write-Back, no Read-Allocate");
+  });
+
+  test("the reserved codes of MemAttr behave as Device-nGnRnE", () => {
+    for (const MemAttr of [4, 8, 12])
+      expect(field(decodeSte(bypassSte({ MTCFG: 1, MemAttr }), max), "MemAttr").says).toBe("reserved, as Device-nGnRnE");
+    expect(field(decodeSte(bypassSte({ MTCFG: 1, MemAttr: 5 }), max), "MemAttr").says).toBe("Normal Non-cacheable");
+  });
+
+  test("without SubstreamIDs S1CDMax, S1Fmt and S1DSS are IGNORED, with S1CDMax 0 the two others", () => {
+    const ignored = (decoded: Decoded): (string | undefined)[] => ["S1CDMax", "S1Fmt", "S1DSS"].map((name) => field(decoded, name).ignored);
+    const words = stage1Ste(0, { S1CDMax: 4, S1DSS: 2 });
+    expect(ignored(decodeSte(words, max))).toEqual([undefined, undefined, undefined]);
+    expect(ignored(decodeSte(stage1Ste(0), max))).toEqual([undefined, "S1CDMax is 0", "S1CDMax is 0"]);
+    for (const reason of ignored(decodeSte(words, profiles["qemu"]!))) expect(reason).toContain("SSIDSIZE is 0");
+    expect(decodeSte(words, profiles["qemu"]!).notes).toContain("stage 1: one CD at 0x0");
+  });
+
+  test("IMPLEMENTATION DEFINED fields are not reserved bits", () => {
+    const words = stage1Ste(0);
+    words[3]! |= 1 << 20; // 116
+    words[4]! |= 1 << 16; // 144
+    words[8]! |= 1; // 256
+    const { notes, fields } = decodeSte(words, max);
+    expect(notes.join()).not.toContain("reserved bits");
+    expect(fields.filter(({ name }) => name === "IMPDEF").map(({ hi, lo, value, ignored }) => [hi, lo, value, ignored])).toEqual([
+      [127, 116, "0x1", undefined],
+      [159, 144, "0x1", undefined],
+      [271, 256, "0x1", undefined],
+    ]);
+    expect(field(decodeSte(stage1Ste(0), max), "IMPDEF").ignored).toBe("IMPLEMENTATION DEFINED");
+  });
+
   test("reserved bits that are not zero are named", () => {
     const words = stage1Ste(0);
     words[1]! |= 1 << 24;
@@ -148,6 +193,20 @@ describe("CD (IHI 0070 §5.4)", () => {
     expect(judged.notes.join()).not.toContain("plain stage-1 STE");
   });
 
+  test("bits [351:320] are IMPLEMENTATION DEFINED, not reserved", () => {
+    const words = LINUX.slice();
+    words[10] = 0x8000_0001;
+    expect(decodeCd(words, max).notes.join()).not.toContain("reserved bits");
+    expect(field(decodeCd(words, max), "IMPDEF")).toMatchObject({ hi: 351, lo: 320, value: "0x80000001" });
+  });
+
+  test("a half without a granule is not one without walks: only EPDx says that", () => {
+    const open = LINUX.slice();
+    open[0]! &= ~(1 << 30);
+    expect(decodeCd(open, max).notes.join()).toMatch(/TTB1: EPD1 is 0 and TG1 is reserved, which is ILLEGAL/);
+    expect(decodeCd(LINUX, max).notes).toContain("TTB1: no walks (EPD1 is 1)");
+  });
+
   test("R 0 and S 0 is said: faults leave no event", () => {
     expect(decodeCd(buildCd({ V: 1, AA64: 1, A: 1, EPD0: 1, EPD1: 1 }), max).notes).toContain("R is 0: stage-1 faults leave no event");
   });
@@ -160,6 +219,13 @@ describe("level-1 descriptors (IHI 0070 §5.1, §5.3)", () => {
     expect(decodeL1std(l1std(0x1000, 12))).toMatchObject({ legal: false, event: "C_BAD_STREAMID" });
   });
 
+  test("L2Ptr counts as aligned to the array's size, and that is said where it is not", () => {
+    const { notes } = decodeL1std(Uint32Array.of(0x6b26_010b, 0));
+    expect(notes[0]).toBe("the array is at 0x6b260000, 64 KiB");
+    expect(notes[1]).toMatch(/warning: L2Ptr is not aligned.*0x6b260100/);
+    expect(decodeL1std(l1std(0x6b26_0000, 9)).notes).toEqual(["the array is at 0x6b260000, 16 KiB"]);
+  });
+
   test("an invalid L1CD is C_BAD_SUBSTREAMID", () => {
     expect(decodeL1cd(l1cd(0x9000))).toMatchObject({ legal: true });
     expect(decodeL1cd(new Uint32Array(2))).toMatchObject({ legal: false, event: "C_BAD_SUBSTREAMID" });
@@ -169,6 +235,12 @@ describe("level-1 descriptors (IHI 0070 §5.1, §5.3)", () => {
 describe("translation table descriptors (DDI 0487 D8.3)", () => {
   const pte = (words: readonly [number, number], stage: 1 | 2, level: number | undefined, granule: 12 | 14 | 16 = 12): Decoded =>
     decodePte(Uint32Array.from(words), { stage, level, granule }, max);
+
+  test("bit 16 is nT in a block and part of the address in a page", () => {
+    const names = (level: number, type: number): string[] => pte([0x4501_0740 | type, 0], 1, level).fields.map(({ name }) => name);
+    expect(names(3, 3)).not.toContain("nT");
+    expect(names(2, 1)).toContain("nT");
+  });
 
   test("bits [1:0] = 0b11 are a table below level 3 and a page at level 3", () => {
     const words = tableDescriptor(0x4503_3000, 12);

@@ -2,7 +2,7 @@
 /** Words as people paste them: every shape gives the same structure, and what is no word is named with its place. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DecodeError, parseWords } from "../../../src/interop/index.ts";
+import { DecodeError, parseWords, wordsOfBytes } from "../../../src/interop/index.ts";
 
 /** An event record as eight 32-bit words. */
 const EVENT = Uint32Array.of(0x10, 0x2100, 0, 0x200, 0x0800_0040, 0, 0, 0);
@@ -49,6 +49,36 @@ const shapes: readonly (readonly [name: string, text: string])[] = [
       "> Jan 02 03:04:05 host kernel: arm-smmu-v3 arm-smmu-v3.1.auto:         0x0000000008000040\n" +
       "> Jan 02 03:04:05 host kernel: arm-smmu-v3 arm-smmu-v3.1.auto:         0x0000000000000000\n",
   ],
+  ["od -A x -t x8", "000000 0000210000000010 0000020000000000\n000010 0000000008000040 0000000000000000\n000020\n"],
+  ["od -t x8", "0000000 0000210000000010 0000020000000000\n0000020 0000000008000040 0000000000000000\n0000040\n"],
+  ["od -A x -t x4", "000000 00000010 00002100 00000000 00000200\n000010 08000040 00000000 00000000 00000000\n000020\n"],
+  ["od -t x4", "0000000 00000010 00002100 00000000 00000200\n0000020 08000040 00000000 00000000 00000000\n0000040\n"],
+  ["od -x", "0000000 0010 0000 2100 0000 0000 0000 0200 0000\n0000020 0040 0800 0000 0000 0000 0000 0000 0000\n0000040\n"],
+  ["od -A x -x", "000000 0010 0000 2100 0000 0000 0000 0200 0000\n000010 0040 0800 0000 0000 0000 0000 0000 0000\n000020\n"],
+  [
+    "od -t x1",
+    "0000000 10 00 00 00 00 21 00 00 00 00 00 00 00 02 00 00\n0000020 40 00 00 08 00 00 00 00 00 00 00 00 00 00 00 00\n0000040\n",
+  ],
+  [
+    "od -A x -t x1z",
+    "000000 10 00 00 00 00 21 00 00 00 00 00 00 00 02 00 00  >.....!..........<\n" +
+      "000010 40 00 00 08 00 00 00 00 00 00 00 00 00 00 00 00  >@...............<\n000020\n",
+  ],
+  ["od -A n -t x8", " 0000210000000010 0000020000000000\n 0000000008000040 0000000000000000\n"],
+  [
+    "crash with its prompt",
+    "crash> rd -64 ffff000012345000 4\nffff000012345000:  0000210000000010 0000020000000000   .....!..........\n" +
+      "ffff000012345010:  0000000008000040 0000000000000000   @...............\n",
+  ],
+  ["gdb with its prompt", "(gdb) x/4gx 0x6b260000\n0x6b260000:\t0x0000210000000010\t0x0000020000000000\n0x6b260010:\t0x8000040\t0x0\n"],
+  [
+    "U-Boot with its prompt",
+    "=> md.q 6b260000 4\n6b260000: 0000210000000010 0000020000000000\n6b260010: 0000000008000040 0000000000000000\n",
+  ],
+  [
+    "a log of dmesg -H",
+    ["210000000010", "20000000000", "8000040", "0"].map((word) => `[  +0.000004] arm-smmu-v3 a.smmu: \t0x${word}`).join("\n"),
+  ],
   ["lines that end like on Windows", "0x210000000010\r\n0x20000000000\r\n0x8000040\r\n0x0\r\n"],
 ];
 
@@ -62,6 +92,17 @@ describe("shapes", () => {
       "00000000  0b 20 01 44 00 00 00 00  d6 00 00 00 00 00 00 00  |. .D............|\n" +
       "00000010  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n*\n00000040\n";
     expect([...parseWords(dump, 64)]).toEqual([...STE]);
+  });
+
+  test("a star of od stands for repeated lines", () => {
+    const dump = "0000000 000000004401200b 00000000000000d6\n0000020 0000000000000000 0000000000000000\n*\n0000100\n";
+    expect([...parseWords(dump, 64)]).toEqual([...STE]);
+  });
+
+  test("the structure's own bytes are little-endian; more or fewer are refused", () => {
+    const bytes = Uint8Array.of(0x10, 0, 0, 0, 0, 0x21, 0, 0x80);
+    expect([...wordsOfBytes(bytes, 8)]).toEqual([0x10, 0x8000_2100]);
+    expect(() => wordsOfBytes(bytes, 64)).toThrow(/8 bytes of binary data were given; the structure has 64/);
   });
 
   test("one 64-bit word of 16 digits is a number, not bytes", () => {
@@ -89,6 +130,9 @@ describe("what is no word is named with its place", () => {
     ["a word on a later line", "0x10\n0x11 0xgg", 2, 6, /"0xgg"/],
     ["too few words", "0x10 0x11", 1, 6, /2 words were given; a structure of 32 bytes is 4 words of 64 bits, 8 of 32 bits, or 32 bytes/],
     ["a number of more than 64 bits", "0x10 0x20 0x123456789abcdef01 0", 1, 11, /more than 64 bits/],
+    ["a long word, which is cut", "z".repeat(5000), 1, 1, /^"z{40}…" is not a hexadecimal number$/],
+    ["a word with an escape sequence, which is not obeyed", "0x\u009b2Jzz", 1, 1, /^"0x\\x9b2Jzz"/],
+    ["a long number, which is cut", `0x10 0x20 0x${"1".repeat(500)} 0`, 1, 11, /^"1{40}…" has more than 64 bits$/],
     ["half a structure in padded 32-bit words", "00000010 00002100 00000000 00000200", 1, 28, /4 words were given/],
     ["a bad word behind a log's prefix", "[    1.0] arm-smmu-v3 a.smmu: \t0xqq", 1, 32, /"0xqq"/],
   ];

@@ -81,7 +81,13 @@ describe("arm_smmu_dump_event since 6.13: sentences behind the words", () => {
 
   test("a fetch fault's sentence has the address of the structure", () => {
     const report = analyse(line("event: F_STE_FETCH client: (unassigned sid) sid: 0x8 ssid: 0x0 fetch_addr: 0x10000000"));
-    expect(only(report, "F_STE_FETCH").stream?.client).toBe("(unassigned sid)");
+    expect(only(report, "F_STE_FETCH")).toMatchObject({ stream: { client: "(unassigned sid)" }, fetch: "0x10000000" });
+  });
+
+  test("a fetch fault's words have it too", () => {
+    const report = analyse(rawEvent([0x8_0000_0003n, 0n, 0n, 0x1000_0000n]));
+    expect(only(report, "F_STE_FETCH")).toMatchObject({ stream: { streamId: "0x8" }, fetch: "0x10000000" });
+    expect(only(analyse(rawEvent([0x8_0000_0003n, 0n])), "F_STE_FETCH").fetch).toBeUndefined();
   });
 
   test("stage 2, table walk, stall: all of the second sentence is read", () => {
@@ -102,10 +108,78 @@ describe("what is torn", () => {
     expect(found.doubts).toEqual(["line 1: cut short: 1 of 4 words, the log ends before its last word"]);
   });
 
-  test("a headline without a word is an event of which only the number is known", () => {
-    const found = only(analyse(faultLines().slice(0, 1)), "F_TRANSLATION");
-    expect(found.stream).toBeUndefined();
+  test("a headline without a word is an event of which only the number is known: no address, no cause in one", () => {
+    const report = analyse(faultLines().slice(0, 1));
+    const found = only(report, "F_TRANSLATION");
+    expect(found).toMatchObject({ stream: undefined, access: undefined, addresses: undefined, words: [] });
     expect(found.doubts.join()).toContain("0 of 4 words");
+    expect(found.causes.map(({ id }) => id)).not.toContain("null-address");
+    expect(report.streams).toEqual([]);
+  });
+
+  test("a headline whose words are lost but whose sentences are there is one record, told by the sentences", () => {
+    const report = analyse(
+      faultLines().slice(0, 1),
+      line("event: F_TRANSLATION client: nvme sid: 0x20 ssid: 0x0 iova: 0x12340 ipa: 0x0"),
+      line('unpriv data read s1 "Input address caused fault" stag: 0x0'),
+    );
+    expect(only(report, "F_TRANSLATION")).toMatchObject({
+      count: 1,
+      stream: { streamId: "0x20", client: "nvme" },
+      access: "read, data, unprivileged",
+      addresses: { first: "0x12340" },
+    });
+  });
+
+  test("a sentence without its second half says nothing of the direction", () => {
+    const report = analyse(line("event: F_TRANSLATION client: nvme sid: 0x20 ssid: 0x0 iova: 0x12340 ipa: 0x0"));
+    expect(only(report, "F_TRANSLATION").access).toBeUndefined();
+  });
+
+  test("a lone sentence about an UNKNOWN event names no number", () => {
+    const found = only(analyse(line("event: UNKNOWN client: nvme sid: 0x20 ssid: 0x0")), "UNKNOWN");
+    expect(found.title).not.toMatch(/0x00|reserved/);
+    expect(found.stream).toMatchObject({ streamId: "0x20", client: "nvme" });
+  });
+
+  test("behind the words the number of an UNKNOWN event is theirs", () => {
+    const report = analyse(rawEvent([0x20_0000_00e3n, 0n, 0n, 0n]), line("event: UNKNOWN client: nvme sid: 0x20 ssid: 0x0"));
+    expect(report.findings.map(({ id, stream }) => [id, stream?.client])).toEqual([["0xe3", "nvme"]]);
+  });
+
+  const two = (a: readonly string[], b: readonly string[]): string[] => a.flatMap((text, i) => [text, b[i]!]);
+
+  test("a record printed twice, line by line, is two equal records", () => {
+    const lines = faultLines({ sid: 0x2100, address: 0x5000_1230n });
+    const found = only(analyse(two(lines, lines)), "F_TRANSLATION");
+    expect(found).toMatchObject({ count: 2, stream: { streamId: "0x2100" }, addresses: { distinct: 1, first: "0x50001230" } });
+  });
+
+  test("two equal records with a lag of a line or two are two equal records", () => {
+    const [h = "", a = "", b = "", c = "", d = ""] = faultLines({ sid: 0x2100, address: 0x5000_1230n });
+    for (const order of [
+      [h, a, h, a, b, b, c, c, d, d],
+      [h, a, b, h, a, c, b, d, c, d],
+      [h, h, a, b, c, d, a, b, c, d],
+    ]) {
+      expect(only(analyse(order), "F_TRANSLATION")).toMatchObject({ count: 2, addresses: { distinct: 1, first: "0x50001230" } });
+    }
+  });
+
+  test("two different records printed into each other: only what is certain is told", () => {
+    const report = analyse(two(faultLines({ sid: 0xa, address: 0x1000n }), faultLines({ sid: 0xb, address: 0x2000n })));
+    expect(report.findings.map(({ stream, addresses, words }) => [stream?.streamId, addresses, words.length])).toEqual([
+      ["0xa", undefined, 1],
+      ["0xb", undefined, 1],
+    ]);
+    expect(report.findings[0]!.doubts.join()).toContain("printed into each other");
+  });
+
+  test("a first word that comes twice in one block gives the mixture away", () => {
+    const [, a = "", b = "", c = ""] = faultLines();
+    const found = only(analyse(line("event 0x10 received:"), a, a, b, c), "F_TRANSLATION");
+    expect(found).toMatchObject({ addresses: undefined, words: [expect.any(String)] });
+    expect(found.doubts.join()).toContain("the first word comes twice");
   });
 
   test("the next headline of the same SMMU ends a record that has not all its words", () => {

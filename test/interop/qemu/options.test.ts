@@ -36,6 +36,7 @@ describe("spellings", () => {
 
   test("of repeated -machine the later value of a key counts", () => {
     expect(machine("-machine virt,iommu=smmuv3 -machine x-smmu-profile=tiny").smmu?.name).toBe("tiny");
+    expect(machine("-machine virt,x-smmu-profile=tiny").smmu?.name).toBe("tiny");
     expect(machine("-M virt,iommu=smmuv3 -machine virt,iommu=none").smmu).toBeUndefined();
   });
 
@@ -97,7 +98,8 @@ describe("bad values end in one line that names them", () => {
     ["-qtest stdio -machine virt,iommu=vtd", /iommu=vtd/],
     ["-qtest stdio -machine virt,iommu=smmuv3,x-smmu-profile=huge", /profile=huge: not a profile; there are .*tiny/],
     ["-qtest stdio -machine virt,x-smmu-profile=toString,iommu=smmuv3", /not a profile/],
-    ["-qtest stdio -machine virt,x-smmu-profile=tiny", /needs iommu=smmuv3/],
+    ["-qtest stdio -machine virt,iommu=none,x-smmu-profile=tiny", /a profile needs iommu=smmuv3/],
+    ["-qtest stdio -machine virt,x-smmu-profile=bogus", /profile=bogus: not a profile; there are .*tiny/],
     ["-qtest stdio -m lots", /-m lots: not a size/],
     ["-qtest stdio -m 0", /-m 0/],
     ["-qtest stdio -m 1024G", /-m 1024G/],

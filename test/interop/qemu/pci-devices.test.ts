@@ -222,6 +222,87 @@ describe("edu", () => {
     expect(qtest.machine.notModelled.counts.size).toBe(1);
   });
 
+  describe("MSI: one vector, 64-bit address, at 0x40, as QEMU 7.2 answers the same accesses", () => {
+    const CONFIG = ECAM + 8 * 4096;
+    const bytes = (qtest: QtestClient): string => qtest.reply(`read ${hex(CONFIG + 0x40)} 0x20`);
+    /** A machine without an SMMU in the way, MSI enabled. */
+    function armed(address: bigint, data: number, command: number = 6): QtestClient {
+      const qtest = new QtestClient("-machine", "virt", "-device", "edu");
+      place(qtest, 8, EDU_BAR, command);
+      program(qtest, address, data);
+      return qtest;
+    }
+    function program(qtest: QtestClient, address: bigint, data: number): void {
+      qtest.writel(CONFIG + 0x44, Number(address & 0xffff_ffffn));
+      qtest.writel(CONFIG + 0x48, Number(address >> 32n));
+      qtest.writel(CONFIG + 0x4c, data);
+      qtest.writel(CONFIG + 0x40, 0x0001_0000);
+    }
+
+    test("the capability is the only one; its writable bits are enable, vectors, address and 16 bits of data", () => {
+      const qtest = ready();
+      expect(qtest.readl(CONFIG + 0x34)).toBe(0x40);
+      expect(qtest.readl(CONFIG + 0x04) >>> 16).toBe(0x10);
+      expect(bytes(qtest)).toBe(`OK 0x05008000${"00".repeat(28)}`);
+      for (const offset of [0x40, 0x44, 0x48, 0x4c, 0x50]) qtest.writel(CONFIG + offset, 0xffff_ffff);
+      expect(bytes(qtest)).toBe(`OK 0x05008100fcffffffffffffffffff${"00".repeat(18)}`);
+      qtest.writel(CONFIG + 0x40, 0x0070_0000);
+      expect(qtest.readl(CONFIG + 0x40)).toBe(0x00f0_0005);
+    });
+
+    test("an interrupt is a write of the data, upper half 0; the line stays low", () => {
+      const qtest = armed(0x4000_1000n, 0x1234_abcd);
+      qtest.reply("memset 0x40001000 8 0x55");
+      qtest.reply("irq_intercept_out /machine/gpex sysbus-irq");
+      expect(qtest.lines(`writel ${hex(EDU_BAR + EDU.IRQ_RAISE)} 1`)).toEqual(["OK"]);
+      expect(qtest.reply("read 0x40001000 8")).toBe("OK 0xcdab000055555555");
+      expect(reg(qtest, EDU.IRQ_STATUS)).toBe(1);
+    });
+
+    test("each raise is a message of its own, also of a bit that is set already", () => {
+      const qtest = armed(0x4000_1000n, 7);
+      qtest.writel(EDU_BAR + EDU.IRQ_RAISE, 1);
+      qtest.writel(0x4000_1000, 0);
+      qtest.writel(EDU_BAR + EDU.IRQ_RAISE, 1);
+      expect(qtest.readl(0x4000_1000)).toBe(7);
+    });
+
+    test("the end of a DMA is a message too", () => {
+      const qtest = armed(0x4000_1000n, 7);
+      start(qtest, 0x4000_0000n, BUFFER, 4n, 5n);
+      qtest.reply("clock_step");
+      expect(qtest.readl(0x4000_1000)).toBe(7);
+    });
+
+    test("without COMMAND.BME there is no message", () => {
+      const qtest = armed(0x4000_1000n, 7, 2);
+      qtest.writel(EDU_BAR + EDU.IRQ_RAISE, 1);
+      expect(qtest.readl(0x4000_1000)).toBe(0);
+    });
+
+    test("enabling MSI lets go of the line; a reset disables it", () => {
+      const qtest = ready();
+      qtest.reply("irq_intercept_out /machine/gpex sysbus-irq");
+      qtest.lines(`writel ${hex(EDU_BAR + EDU.IRQ_RAISE)} 1`);
+      expect(qtest.lines(`writel ${hex(CONFIG + 0x40)} 0x10000`)).toEqual(["IRQ lower 1", "OK"]);
+      qtest.machine.reset();
+      expect(bytes(qtest)).toBe(`OK 0x05008000${"00".repeat(28)}`);
+    });
+
+    test("behind the SMMU the message is a write of the device's stream: mapped it arrives, unmapped it leaves a record", () => {
+      const qtest = ready(DMA_MASK);
+      for (const { command, reply } of translation("s1-only", 8)) expect(qtest.reply(command)).toBe(reply);
+      program(qtest, BigInt(IOVA - (IOVA % 4096)), 0x22);
+      qtest.writel(EDU_BAR + EDU.IRQ_RAISE, 1);
+      expect(qtest.readl(TARGET - (TARGET % 4096))).toBe(0x22);
+      expect(qtest.readl(SMMU + 0x100a8)).toBe(0);
+      program(qtest, 0x0800_0040n, 0x22);
+      qtest.writel(EDU_BAR + EDU.IRQ_RAISE, 1);
+      expect(qtest.readl(SMMU + 0x100a8)).toBe(1);
+      expect([0, 8, 16].map((offset) => qtest.readq(EVENT_QUEUE + offset))).toEqual([0x8_0000_0010n, 0x200_0000_0000n, 0x0800_0040n]);
+    });
+  });
+
   test("behind the SMMU: what is mapped arrives, what is not leaves a record", () => {
     const qtest = ready(DMA_MASK);
     for (const { command, reply } of translation("s1-only", 8)) expect(qtest.reply(command)).toBe(reply);

@@ -114,14 +114,49 @@ describe("queries", () => {
     expect(monitor.execute("qom-get", { path: "/machine/none", property: "type" })).toEqual([error("DeviceNotFound")]);
   });
 
-  test("qom-list /machine names the children with their types", () => {
-    const [answer] = negotiated("-device", "edu").execute("qom-list", { path: "/machine" }) as [{ return: unknown }];
-    expect(answer.return).toEqual(
+  test("properties that clients of QEMU ask for", () => {
+    const monitor = negotiated("-machine", "virt,iommu=smmuv3,x-smmu-profile=qemu", "-device", "edu");
+    const get = (path: string, property: string): unknown =>
+      (monitor.execute("qom-get", { path, property })[0] as { return?: unknown }).return;
+    expect(get("/machine/smmuv3", "primary-bus")).toBe("/machine/gpex/pcie.0");
+    expect(get("/machine/smmuv3", "accel")).toBe(false);
+    expect(get("/machine/smmuv3", "ssidsize")).toBe(0);
+    expect(get("/machine/smmuv3", "realized")).toBe(true);
+    expect(get("/machine", "type")).toBe("virt-machine");
+    expect(get("/machine", "iommu")).toBe("smmuv3");
+    expect(get("/machine/peripheral-anon/device[0]", "dma_mask")).toBe(0xfff_ffff);
+    expect(get("/machine/peripheral-anon/device[0]", "parent_bus")).toBe("/machine/gpex/pcie.0");
+    expect(get("/machine", "peripheral-anon")).toBe("/machine/peripheral-anon");
+  });
+
+  const members = (path: string): { name: string; type: string }[] => {
+    const [answer] = negotiated("-device", "edu").execute("qom-list", { path }) as [{ return: { name: string; type: string }[] }];
+    return answer.return;
+  };
+
+  test("qom-list walks the tree from the root to a device", () => {
+    expect(members("/")).toEqual(expect.arrayContaining([{ name: "machine", type: "child<virt-machine>" }]));
+    expect(members("/machine")).toEqual(
       expect.arrayContaining([
         { name: "smmuv3", type: "child<arm-smmuv3>" },
-        { name: "peripheral-anon/device[0]", type: "child<edu>" },
+        { name: "peripheral-anon", type: "child<container>" },
+        { name: "unattached", type: "child<container>" },
+        { name: "iommu", type: "string" },
       ]),
     );
+    expect(members("/machine/peripheral-anon")).toEqual([
+      { name: "type", type: "string" },
+      { name: "device[0]", type: "child<edu>" },
+    ]);
+    expect(members("/machine/peripheral-anon/device[0]")).toEqual(expect.arrayContaining([{ name: "parent_bus", type: "link<bus>" }]));
+    expect(members("/machine/smmuv3")).toEqual(expect.arrayContaining([{ name: "primary-bus", type: "link<PCI>" }]));
+    expect(members("/machine/peripheral")).toEqual([{ name: "type", type: "string" }]);
+    expect(members("machine/peripheral-anon/")).toEqual(members("/machine/peripheral-anon"));
+  });
+
+  test("a path that leads nowhere is no device", () => {
+    for (const path of ["/nowhere", "/machine/peripheral-anon/device[7]", "/machine/x/y"])
+      expect(negotiated().execute("qom-list", { path })).toEqual([error("DeviceNotFound")]);
   });
 });
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /**
  * QEMU's edu device: a liveness register, a factorial, interrupts on demand, and DMA between memory and a buffer of its own,
- * which ends 100 ms of virtual time after it was started, or when software has answered a stall of it.
+ * which ends 100 ms of virtual time after it was started, or when software has answered a stall of it. Where MSI is enabled an
+ * interrupt is a write to memory under the device's StreamID, and goes through the SMMU as its DMA does.
  */
 import { DmaStatus, type MmioDevice, type NotModelledLog } from "../../../hw/index.ts";
 import type { ScheduledEvent, Simulation } from "../../../sim/index.ts";
 import type { Master } from "../master.ts";
+import { MsiCapability } from "./msi-capability.ts";
 import { PlainFunction } from "./plain-function.ts";
 
 /** Register offsets in BAR0. Those from DMA_SOURCE on are 64 bits wide. */
@@ -22,6 +24,9 @@ export const EDU = {
   DMA_COUNT: 0x90,
   DMA_COMMAND: 0x98,
 } as const;
+
+/** Bits of memory addresses that count unless dma_mask says otherwise. */
+export const EDU_DMA_MASK = 0xfff_ffffn;
 
 const ID = 0x0100_00ed;
 const STATUS_IRQ_FACTORIAL = 0x80;
@@ -56,6 +61,9 @@ export class Edu extends PlainFunction {
   #factorial = 0;
   #status = 0;
   #irqStatus = 0;
+  /** The level of INTA, before COMMAND.INTX_DISABLE. */
+  #line = false;
+  readonly #msi: MsiCapability;
   #transfer: ScheduledEvent | undefined;
   /** Counts resets: a transfer that stalled before the last one is not this device's any more. */
   #resets = 0;
@@ -78,6 +86,7 @@ export class Edu extends PlainFunction {
       master: options.master,
     });
     this.#options = options;
+    this.#msi = new MsiCapability(this.config);
   }
 
   protected override resetDevice(): void {
@@ -88,16 +97,36 @@ export class Edu extends PlainFunction {
     this.#liveness = 0;
     this.#factorial = 0;
     this.#status = 0;
-    this.#setIrq(0);
+    this.#irqStatus = 0;
+    this.#setLine(false);
   }
 
   protected override configChanged(): void {
-    this.#setIrq(this.#irqStatus);
+    this.#msi.settle();
+    // A function that signals by messages lets go of its line (PCI Local Bus 3.0 §6.8.3.3).
+    this.#setLine(this.#line && !this.#msi.enabled);
   }
 
-  #setIrq(status: number): void {
-    this.#irqStatus = status >>> 0;
-    this.#options.interrupt(status !== 0 && this.intxAllowed);
+  #setLine(asserted: boolean): void {
+    this.#line = asserted;
+    this.#options.interrupt(asserted && this.intxAllowed);
+  }
+
+  /** Each time that a bit is raised while some are set is a message, or keeps the line asserted. */
+  #raise(bits: number): void {
+    this.#irqStatus = (this.#irqStatus | bits) >>> 0;
+    if (this.#irqStatus === 0) return;
+    if (!this.#msi.enabled) {
+      this.#setLine(true);
+    } else if (this.busMaster) {
+      const { address, bytes } = this.#msi.message();
+      this.writeMemory(address, bytes);
+    }
+  }
+
+  #lower(bits: number): void {
+    this.#irqStatus = (this.#irqStatus & ~bits) >>> 0;
+    if (this.#irqStatus === 0 && !this.#msi.enabled) this.#setLine(false);
   }
 
   #read(offset: number): number {
@@ -130,16 +159,16 @@ export class Edu extends PlainFunction {
         return;
       case EDU.FACTORIAL:
         this.#factorial = factorial32(value);
-        if ((this.#status & STATUS_IRQ_FACTORIAL) !== 0) this.#setIrq(this.#irqStatus | IRQ_FACTORIAL);
+        if ((this.#status & STATUS_IRQ_FACTORIAL) !== 0) this.#raise(IRQ_FACTORIAL);
         return;
       case EDU.STATUS:
         this.#status = value & STATUS_IRQ_FACTORIAL;
         return;
       case EDU.IRQ_RAISE:
-        this.#setIrq(this.#irqStatus | value);
+        this.#raise(value);
         return;
       case EDU.IRQ_ACK:
-        this.#setIrq(this.#irqStatus & ~value);
+        this.#lower(value);
         return;
       default:
         this.#writeDma(offset, BigInt(value));
@@ -169,12 +198,12 @@ export class Edu extends PlainFunction {
   #finished(): void {
     const command = this.#dma[3]!;
     this.#dma[3] = command & ~RUN;
-    if ((command & INTERRUPT) !== 0n) this.#setIrq(this.#irqStatus | IRQ_DMA);
+    if ((command & INTERRUPT) !== 0n) this.#raise(IRQ_DMA);
   }
 
   /** Software is not told of a transfer that fails; only the SMMU may tell. */
   #move(toMemory: boolean, onCompletion: () => void): DmaStatus {
-    const { dmaMask = 0xfff_ffffn, notModelled } = this.#options;
+    const { dmaMask = EDU_DMA_MASK, notModelled } = this.#options;
     const [source, destination, count] = this.#dma as [bigint, bigint, bigint];
     const start = (toMemory ? source : destination) - BUFFER_BASE;
     if (start < 0n || start + count > BUFFER_SIZE) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** A conventional PCI function as QEMU's small test devices are: a type 0 header without any capability. */
+/** A conventional PCI function as QEMU's small test devices are: a type 0 header without the capabilities of PCI Express. */
 import { type BarSpec, type DmaAttributes, type DmaEvents, type DmaStatus, PciFunction } from "../../../hw/index.ts";
 import { silentTrace } from "../../../sim/index.ts";
 import type { Master } from "../master.ts";
