@@ -22,7 +22,9 @@ const VIEWS = 0x4000;
 const MOST_CLASSES = 0x4000;
 /** Numbers of classes have 20 bits; 0 is none. */
 const LAST_NUMBER = 0xf_ffff;
-const NO_STREAM = -2;
+const VIEW_WORDS = 4;
+/** No SubstreamID is that; -1 is none. */
+const NO_SUBSTREAM = -2;
 
 /** Rights of a line: one bit for each kind of access, at {@link rightOf}. */
 export function rightOf(write: boolean, instruction: boolean, privileged: boolean): number {
@@ -32,8 +34,10 @@ export function rightOf(write: boolean, instruction: boolean, privileged: boolea
 
 /** One way to look translations up. */
 export interface FrontClass {
-  /** Its place in the arrays; -1 once it is gone. */
-  index: number;
+  /** What its lines carry; 0 once it is gone. */
+  number: number;
+  /** Places of the views that use it, or did. */
+  readonly views: number[];
   /** What the STE and CD do to an access, as a number. */
   readonly signature: number;
   readonly global: TagContext;
@@ -41,10 +45,8 @@ export interface FrontClass {
 
 export class FrontTier {
   readonly #lineCount: number;
-  readonly #viewStream = new Int32Array(VIEWS).fill(NO_STREAM);
-  readonly #viewSubstream = new Int32Array(VIEWS).fill(NO_STREAM);
-  readonly #viewClass = new Int32Array(VIEWS);
-  readonly #number = new Int32Array(MOST_CLASSES);
+  /** Four words: StreamID, SubstreamID, number of the class, and what the number does to the place of a line. */
+  readonly #views = new Int32Array(VIEW_WORDS * VIEWS);
   #classes: FrontClass[] = [];
   #lastNumber = 0;
   /** Made when the first line comes. */
@@ -55,6 +57,7 @@ export class FrontTier {
   constructor(entries: number) {
     this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
     this.#lines = new Int32Array(LINE_WORDS);
+    this.#forgetViews();
   }
 
   /** The words of the lines; {@link find} gives places in it. */
@@ -67,11 +70,12 @@ export class FrontTier {
    * @returns the place of a line that answers, or -1: ask the caches
    */
   find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
-    const view = ((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1);
-    if (this.#viewStream[view] !== (streamId | 0) || this.#viewSubstream[view] !== substreamId) return -1;
-    const number = this.#number[this.#viewClass[view]!]!;
+    const view = viewOf(streamId, substreamId);
+    const views = this.#views;
+    if (views[view] !== (streamId | 0) || views[view + 1] !== substreamId) return -1;
+    const number = views[view + 2]!;
     const lines = this.#lines;
-    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
+    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view + 3]!) & this.#mask);
     if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
     return (lines[at + 2]! & right) === 0 ? -1 : at;
   }
@@ -101,12 +105,13 @@ export class FrontTier {
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = this.#lineCount - 1;
     }
-    const { index } = this.#classOf(own, global, signature);
-    const view = ((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1);
-    this.#viewStream[view] = streamId | 0;
-    this.#viewSubstream[view] = substreamId;
-    this.#viewClass[view] = index;
-    const number = this.#number[index]!;
+    const { number, views } = this.#classOf(own, global, signature);
+    const view = viewOf(streamId, substreamId);
+    if (!views.includes(view)) views.push(view);
+    this.#views[view] = streamId;
+    this.#views[view + 1] = substreamId;
+    this.#views[view + 2] = number;
+    this.#views[view + 3] = seedOf(number);
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
     const lines = this.#lines;
     lines[at] = firstWord(number, lo);
@@ -116,13 +121,11 @@ export class FrontTier {
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
-    const known = own.front.find((member) => member.signature === signature && member.global === global && member.index >= 0);
-    if (known !== undefined) return known;
+    for (const known of own.front) if (known.signature === signature && known.global === global && known.number > 0) return known;
     if (this.#classes.length === MOST_CLASSES) this.clear();
     for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
-    const made: FrontClass = { index: this.#classes.length, signature, global };
+    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global };
     this.#classes.push(made);
-    this.#number[made.index] = this.#nextNumber();
     own.front.push(made);
     if (global !== own) global.front.push(made);
     return made;
@@ -132,16 +135,31 @@ export class FrontTier {
     if (this.#lastNumber === LAST_NUMBER) {
       this.#lines.fill(0);
       this.#lastNumber = 0;
-      for (let index = 0; index < this.#classes.length; index++) this.#number[index] = ++this.#lastNumber;
+      for (const member of this.#classes) this.#renumber(member, ++this.#lastNumber);
     }
     return ++this.#lastNumber;
+  }
+
+  /** All lines of a class are lost; its views find those to come. */
+  #renumber(member: FrontClass, next: number): void {
+    const old = member.number;
+    member.number = next;
+    let kept = 0;
+    for (const view of member.views) {
+      // A view that has gone to another stream is no longer this class's.
+      if (this.#views[view + 2] !== old) continue;
+      this.#views[view + 2] = next;
+      this.#views[view + 3] = seedOf(next);
+      member.views[kept++] = view;
+    }
+    member.views.length = kept;
   }
 
   // What the caches say.
 
   /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
   entryGone(context: TagContext, size: number, hi: number, lo: number): void {
-    for (const { index } of context.front) if (index >= 0) this.#drop(index, size, hi, lo);
+    for (const member of context.front) this.#drop(member, size, hi, lo);
   }
 
   /**
@@ -149,16 +167,17 @@ export class FrontTier {
    * for those of its own ASET there was nothing before.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    for (const { index, global } of context.front)
-      if (index >= 0 && global !== context && asetOfKey(global.key) !== aset) this.#drop(index, size, hi, lo);
+    for (const member of context.front)
+      if (member.global !== context && asetOfKey(member.global.key) !== aset) this.#drop(member, size, hi, lo);
   }
 
-  #drop(index: number, size: number, hi: number, lo: number): void {
+  #drop(member: FrontClass, size: number, hi: number, lo: number): void {
+    const { number } = member;
+    if (isGone(member)) return;
     if (size > 12) {
-      this.#number[index] = this.#nextNumber();
+      this.#renumber(member, this.#nextNumber());
       return;
     }
-    const number = this.#number[index]!;
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
     if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at + 1] !== secondWord(number, hi)) return;
     // No class has the number 0.
@@ -168,33 +187,47 @@ export class FrontTier {
 
   /** All entries of a context are gone. */
   contextGone(context: TagContext): void {
-    for (const { index } of context.front) if (index >= 0) this.#number[index] = this.#nextNumber();
+    for (const member of context.front) if (!isGone(member)) this.#renumber(member, this.#nextNumber());
   }
 
   /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */
   streamGone(streamId: number): void {
-    const first = (streamId * VIEW_WAYS) & (VIEWS - 1);
-    for (let view = first; view < first + VIEW_WAYS; view++)
-      if (this.#viewStream[view] === (streamId | 0)) this.#viewStream[view] = NO_STREAM;
+    const first = viewOf(streamId, 0);
+    for (let view = first; view < first + VIEW_WORDS * VIEW_WAYS; view += VIEW_WORDS)
+      if (this.#views[view] === (streamId | 0)) this.#views[view + 1] = NO_SUBSTREAM;
   }
 
   /** Nothing is known any more: registers have changed, or the caches were reset. */
   clear(): void {
-    this.#viewStream.fill(NO_STREAM);
-    this.#viewSubstream.fill(NO_STREAM);
-    for (const member of this.#classes) member.index = -1;
+    if (this.#classes.length === 0) return;
+    for (const member of this.#classes) member.number = 0;
     this.#classes = [];
     this.#lastNumber = 0;
+    this.#forgetViews();
     this.#lines.fill(0);
+  }
+
+  #forgetViews(): void {
+    this.#views.fill(NO_SUBSTREAM);
   }
 }
 
-function isGone({ index }: FrontClass): boolean {
-  return index < 0;
+/** Where the view of a stream lies. */
+function viewOf(streamId: number, substreamId: number): number {
+  return VIEW_WORDS * (((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1));
+}
+
+/** What a class's number does to the place of its lines. */
+function seedOf(number: number): number {
+  return Math.imul(number, 0x9e37_79b1);
+}
+
+function isGone({ number }: FrontClass): boolean {
+  return number === 0;
 }
 
 function hashOf(number: number, hi: number, lo: number): number {
-  return (lo >>> 12) ^ Math.imul(number, 0x9e37_79b1) ^ (hi << 4);
+  return (lo >>> 12) ^ (hi << 4) ^ seedOf(number);
 }
 
 function firstWord(number: number, lo: number): number {

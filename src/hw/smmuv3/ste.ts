@@ -2,7 +2,7 @@
 /** An STE as fetched: its words, whether it is legal, and what the translation needs of it (IHI 0070 §5.2). */
 import { getField } from "../bits/fields.ts";
 import type { NotModelledLog } from "../errors.ts";
-import { NO_OVERRIDES, type TypeOverrides } from "./attributes.ts";
+import { NO_OVERRIDES, overriddenShareability, overriddenType, type TypeOverrides } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import { StreamWorld } from "./ports.ts";
 import { STE } from "./spec/ste.ts";
@@ -30,6 +30,9 @@ export interface Ste {
   /** Index bits of a leaf CD table; 0: the table is linear. */
   readonly cdLeafBits: number;
   readonly overrides: TypeOverrides;
+  /** Memory type and shareability of transactions after the overrides. */
+  readonly incomingType: number;
+  readonly incomingShareability: number;
   /** PRIVCFG and INSTCFG in force. */
   readonly privCfg: number;
   readonly instCfg: number;
@@ -39,6 +42,7 @@ export interface Ste {
 export function decodeSte(words: Uint32Array, address: number, config: SmmuConfig, e2h: boolean): Ste {
   const fields = new SteFields(words);
   const broken = brokenSteRule(fields, config);
+  const overrides = config.attrTypesOvr ? fields : NO_OVERRIDES;
   const on = broken === undefined && (fields.Config & 4) !== 0;
   return {
     words,
@@ -52,7 +56,9 @@ export function decodeSte(words: Uint32Array, address: number, config: SmmuConfi
     vmid: vmidInUse(fields, config) ? fields.S2VMID : 0,
     cdMax: config.ssidSize === 0 ? 0 : fields.S1CDMax,
     cdLeafBits: cdLeafBits(fields, config),
-    overrides: config.attrTypesOvr ? fields : NO_OVERRIDES,
+    overrides,
+    incomingType: overriddenType(overrides),
+    incomingShareability: overriddenShareability(overrides),
     privCfg: config.attrPermsOvr ? fields.PRIVCFG : 0,
     instCfg: config.attrPermsOvr ? fields.INSTCFG : 0,
   };

@@ -75,6 +75,11 @@ export class VaLookup {
     this.aset = aset;
   }
 
+  /** The context of an entry, as the last lookup found it. */
+  context(global: boolean): TagContext | undefined {
+    return global || this.world === StreamWorld.nsEl2 ? this.global : this.own;
+  }
+
   /** @param global in a StreamWorld without ASIDs every entry counts as global */
   tags(global: boolean): Tags {
     const { world, nested, vmid, asid, aset } = this;

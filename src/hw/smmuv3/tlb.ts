@@ -94,11 +94,15 @@ export class Tlb extends TaggedCache {
     }
   }
 
-  /** Keeps a translation. @returns its slot, or -1 if it is not kept */
-  insert(entry: TlbEntry): number {
+  /**
+   * Keeps a translation.
+   * @param known the context of its tags, if it is at hand
+   * @returns its slot, or -1 if it is not kept
+   */
+  insert(entry: TlbEntry, known?: TagContext): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;
     const { size, granule, level } = entry;
-    const context = this.#context(entry);
+    const context = known === undefined || known.retired ? this.#context(entry) : known;
     const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
     if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
     const scale = POW2[size]!;

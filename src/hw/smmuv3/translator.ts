@@ -29,7 +29,7 @@ import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts
 import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
 import { FrontTier, rightOf } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
-import { allowedByStage1, needOfStage1, needOfStage2, WRITES1 } from "./permissions.ts";
+import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import { Origin, Stage2 } from "./stage2.ts";
@@ -67,14 +67,35 @@ const ABORT_AND_RECORD: FaultModel = { abort: true, record: true, stall: false }
 const ABORT_SILENTLY: FaultModel = { abort: true, record: false, stall: false };
 const STALL: FaultModel = { abort: true, record: true, stall: true };
 
-const EITHER: readonly boolean[] = [false, true];
 /** How a line of the front tier names the way. */
 const VIA_OF_LINE: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested];
+const LINE_OF_VIA: Uint8Array = Uint8Array.from({ length: 6 }, (_, via) => Math.max(0, VIA_OF_LINE.indexOf(via as Via)));
+/** Rights of {@link rightOf} that concern writes, unprivileged accesses, and accesses as data, instructions and writes by privilege. */
+const WRITE_RIGHTS = 0b010_010;
+const PRIVILEGED_RIGHTS = 0b111_000;
+
+/**
+ * What an entry grants to each kind of access as it comes, as {@link rightOf} has it. Perm1 has the same order.
+ * @param unprivileged E0PD lets unprivileged accesses through
+ */
+function rightsOf(ste: Ste, entry: TlbEntry, via: Via, unprivileged: boolean): number {
+  const { stage2 } = entry;
+  const second = (stage2 & 7) | ((stage2 & 3) << 3) | ((stage2 & Perm2.privExecute) << 2);
+  let granted = via === Via.stage2 ? second : via === Via.stage1 ? entry.stage1 : entry.stage1 & second;
+  if (entry.clean !== 0) granted &= ~WRITE_RIGHTS;
+  if (!unprivileged) granted &= PRIVILEGED_RIGHTS;
+  // PRIVCFG and INSTCFG: each kind is judged as what it becomes.
+  if (ste.privCfg === 2) granted = (granted & 7) | ((granted & 7) << 3);
+  else if (ste.privCfg === 3) granted = (granted & PRIVILEGED_RIGHTS) | (granted >> 3);
+  if (ste.instCfg === 2) granted = (granted & ~0b100_100) | ((granted & 0b001_001) << 2);
+  else if (ste.instCfg === 3) granted = (granted & ~0b001_001) | ((granted & 0b100_100) >> 2);
+  return granted;
+}
 
 /** All that an STE and a CD do to an access besides the translation itself. */
 function signatureOf(ste: Ste, unprivileged: boolean): number {
-  const { privCfg, instCfg, overrides } = ste;
-  const type = overriddenType(overrides) | (overriddenShareability(overrides) << 8);
+  const { privCfg, instCfg, incomingType, incomingShareability } = ste;
+  const type = incomingType | (incomingShareability << 8);
   return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
 }
 
@@ -275,8 +296,8 @@ export class Translator {
       return this.#fail(tx, ste, ABORT_AND_RECORD);
     const { memAttr, forcedWriteBack, shareability2 } = stage2.entry;
     tx.physical = stage2.physical;
-    const type = combineStage2Type(overriddenType(ste.overrides), memAttr, forcedWriteBack);
-    const outcome = this.#forward(tx, Via.stage2, type, combineShareability(overriddenShareability(ste.overrides), shareability2));
+    const type = combineStage2Type(ste.incomingType, memAttr, forcedWriteBack);
+    const outcome = this.#forward(tx, Via.stage2, type, combineShareability(ste.incomingShareability, shareability2));
     if (stage2.slot >= 0 && this.configCache.findSte(tx.streamId) === stream) {
       const { entries } = ste.stage2.lookup;
       if (entries !== undefined) this.#remember(tx, ste, stage2.entry, true, entries, entries);
@@ -323,7 +344,7 @@ export class Translator {
     }
     // 6.8, 8
     tx.physical = entry.pa;
-    let type = combineInputHints(entry.type, overriddenType(ste.overrides));
+    let type = combineInputHints(entry.type, ste.incomingType);
     let shareability = entry.shareability;
     if (nested) {
       type = combineStage2Type(type, entry.memAttr, entry.forcedWriteBack);
@@ -347,21 +368,8 @@ export class Translator {
     const front = this.#front;
     // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
     if (front === undefined || ste.stage2?.overlay !== undefined) return;
-    let rights = 0;
-    for (const incomingPrivilege of EITHER) {
-      for (const write of EITHER) {
-        for (const incomingInstruction of EITHER) {
-          if (write && (incomingInstruction || entry.clean !== 0)) continue;
-          const privileged = overridden(ste.privCfg, incomingPrivilege);
-          const instruction = !write && overridden(ste.instCfg, incomingInstruction);
-          if (!privileged && !unprivileged) continue;
-          if (ste.stage1 && tx.via !== Via.stage2 && (entry.stage1 & needOfStage1(write, instruction, privileged)) === 0) continue;
-          if (tx.via !== Via.stage1 && (entry.stage2 & needOfStage2(write, instruction, privileged)) === 0) continue;
-          rights |= rightOf(write, incomingInstruction, incomingPrivilege);
-        }
-      }
-    }
-    const attributes = tx.attributes | (tx.shareability << 8) | (VIA_OF_LINE.indexOf(tx.via) << 10);
+    const rights = rightsOf(ste, entry, tx.via, unprivileged);
+    const attributes = tx.attributes | (tx.shareability << 8) | (LINE_OF_VIA[tx.via]! << 10);
     front.keep(
       tx.streamId,
       tx.substreamId,
@@ -414,7 +422,7 @@ export class Translator {
     entry.aset = cd.aset;
     entry.hi = hi;
     entry.lo = lo;
-    const slot = this.tlb.insert(entry);
+    const slot = this.tlb.insert(entry, cd.lookup.context(entry.global));
     if (slot >= 0) this.#detector?.keep(slot, 0, ste.stage2?.table ?? -1, table1);
     return slot;
   }
