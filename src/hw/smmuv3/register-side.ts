@@ -91,10 +91,6 @@ export class RegisterSide {
     this.registers.reset();
   }
 
-  get serviceFailed(): boolean {
-    return this.#errors.serviceFailed;
-  }
-
   /** Enters Service Failure Mode. */
   failService(): void {
     this.#errors.failService();

@@ -101,7 +101,7 @@ export class Smmu implements MmioDevice {
    * `tx.stall.onEnd`.
    */
   translate(tx: Transaction): Outcome {
-    return this.#side.serviceFailed ? this.translation.refuse(tx) : this.translation.translate(tx);
+    return this.translation.translate(tx);
   }
 
   /**
@@ -118,6 +118,7 @@ export class Smmu implements MmioDevice {
    */
   failService(): void {
     this.#side.failService();
+    this.translation.failService();
   }
 
   // Register accesses. Offsets count from page 0.

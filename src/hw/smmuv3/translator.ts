@@ -118,6 +118,7 @@ export class Translator {
   readonly stalls: Stalls;
   readonly #config: SmmuConfig;
   readonly #fixedOutput: boolean;
+  #failed = false;
   readonly #registers: RegisterView;
   readonly #detector: StaleDetector | undefined;
   readonly #fault = new Fault();
@@ -165,7 +166,14 @@ export class Translator {
     this.configCache.reset();
     this.tlb.reset();
     this.walks.reset();
+    this.#failed = false;
     this.stalls.terminateAll();
+  }
+
+  /** Service Failure Mode: from now on everything is refused, until a reset. */
+  failService(): void {
+    this.#failed = true;
+    this.#front?.clear();
   }
 
   /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
@@ -190,12 +198,23 @@ export class Translator {
     tx.attributes = (high >>> 20) & 0xff;
     tx.shareability = (high >>> 28) & 3;
     tx.stall = null;
-    this.#outputPermissions(tx, overridden((low >>> 6) & 3, privileged), !write && overridden((low >>> 8) & 3, instruction));
+    const overrides = (low >>> 6) & 15;
+    // Out of line: what is rare would make what is common slower.
+    if (overrides !== 0) return this.#outputOfLine(tx, overrides);
+    const fixed = this.#fixedOutput;
+    tx.outputInstruction = instruction && !write && !fixed;
+    tx.outputPrivileged = privileged || fixed;
     return Outcome.forward;
   }
 
-  /** Aborts a transaction without looking at it. */
-  refuse(tx: Transaction): Outcome {
+  /** INST and PRIV of a line whose STE overrides them. @param overrides PRIVCFG and INSTCFG */
+  #outputOfLine(tx: Transaction, overrides: number): Outcome {
+    this.#outputPermissions(tx, overridden(overrides & 3, tx.privileged), !tx.write && overridden(overrides >> 2, tx.instruction));
+    return Outcome.forward;
+  }
+
+  /** Sets the outputs of a transaction that aborts. */
+  #refuse(tx: Transaction): void {
     tx.physical = 0;
     tx.via = Via.none;
     tx.event = 0;
@@ -205,11 +224,11 @@ export class Translator {
     tx.outputInstruction = false;
     tx.outputPrivileged = false;
     tx.stall = null;
-    return Outcome.abort;
   }
 
   #translate(tx: Transaction): Outcome {
-    this.refuse(tx);
+    this.#refuse(tx);
+    if (this.#failed) return Outcome.abort;
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
