@@ -82,12 +82,19 @@ const SWALLOWED: ReadonlyMap<number, (config: SmmuConfig) => boolean> = new Map(
   ...[0x44, 0x45].map((opcode) => [opcode, ({ stallModel }: SmmuConfig) => stallModel === "terminate"] as const),
 ]);
 
+/** Replays tell where a command stood, and the one that was refused with the others; programs tell what was consumed. */
+const HAS_PLACE = /@/;
+
 /** The command at which our queue stops with CERROR_ILL although theirs goes on: words 0 to 3. */
 function refused(d: Difference): number[] | undefined {
-  if (d.what !== "commands" || d.ours.at(-1) !== "error 1" || d.theirs.length < d.ours.length) return undefined;
+  if (d.what !== "commands" || d.ours.at(-1) !== "error 1") return undefined;
+  const at = d.ours.length - (HAS_PLACE.test(d.ours.at(-2) ?? "") ? 2 : 1);
   // Up to there the two have to have consumed the same.
   if (d.ours.slice(0, -1).some((command, index) => command !== d.theirs[index])) return undefined;
-  return d.theirs[d.ours.length - 1]!.split(" ").map((word) => Number.parseInt(word, 16));
+  return d.theirs[at]
+    ?.split(" ")
+    .slice(0, 4)
+    .map((word) => Number.parseInt(word, 16));
 }
 
 /** Leaves that stage 1 does not have, by granule and level: log2 of their bytes. */

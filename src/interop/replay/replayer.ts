@@ -26,6 +26,7 @@ import { Simulation, Trace } from "../../sim/index.ts";
 import { answerOf } from "./answer.ts";
 import { deviationOf } from "./qemu-deviations.ts";
 import { type Difference, type DifferenceContext, type DueEvent, type StateRegister, sameAnswer } from "./difference.ts";
+import { type Command, CONS_ERR, commandText, errorText, sameBytes, sameCommand, sameList, toWords } from "./effects.ts";
 import { Probe } from "./probe.ts";
 import { configOfRecording } from "./profile.ts";
 import type { Finding, ReplayObserver, ReplayReport } from "./report.ts";
@@ -50,7 +51,6 @@ const EVENTQ_BASE = 0xa0;
 const EVENTQ_PROD = 0x100a8;
 const EVENTQ_CONS = 0x100ac;
 const OVFLG = 0x8000_0000;
-const CONS_ERR = 0x7f00_0000;
 const EVENTQEN = 4;
 const RECORD_BYTES = 32;
 /** After a reset (IHI 0070 §6.3). */
@@ -59,12 +59,6 @@ const RESET_STATE: StateAfter = { cons: 0, eprod: 0, gerr: 0, cr0ack: 0 };
 const LINES: Readonly<Record<SmmuLine, string>> = { eventq: "evtq", priq: "priq", "cmdq-sync": "sync", gerror: "gerror" };
 
 type Request = Extract<TraceRecord, { t: "x" }>;
-
-interface Command {
-  readonly cons: number;
-  readonly address: number;
-  readonly words: Uint32Array;
-}
 
 const KEPT = 5;
 
@@ -536,41 +530,4 @@ function count<K>(map: Map<K, number>, key: K): number {
   const next = (map.get(key) ?? 0) + 1;
   map.set(key, next);
   return next;
-}
-
-function toWords(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(bytes.length / 4);
-  for (let i = 0; i < bytes.length; i++) words[i >> 2]! |= bytes[i]! << (8 * (i & 3));
-  return words;
-}
-
-function errorText(code: number): string {
-  return `error ${code}`;
-}
-
-/** Words as the differential test writes them, then where they stood. */
-function commandText(words: Uint32Array, address: number, cons: number): string {
-  const texts = [...words].map((word) => word.toString(16).padStart(8, "0"));
-  return `${texts.join(" ")} @0x${address.toString(16)} cons 0x${(cons >>> 0).toString(16)}`;
-}
-
-/** @param ours a command, or the code of an error */
-function sameCommand(ours: Command | number, theirs: Extract<Effect, { kind: "command" | "command-error" }>): boolean {
-  if (typeof ours === "number") return theirs.kind === "command-error" && theirs.code === ours;
-  return (
-    theirs.kind === "command" &&
-    ours.address === theirs.address &&
-    (ours.cons & ~CONS_ERR) === (theirs.cons & ~CONS_ERR) &&
-    sameBytes(ours.words, theirs.bytes)
-  );
-}
-
-function sameBytes(words: Uint32Array, bytes: Uint8Array): boolean {
-  if (bytes.length !== 4 * words.length) return false;
-  for (let i = 0; i < bytes.length; i++) if (((words[i >> 2]! >>> (8 * (i & 3))) & 0xff) !== bytes[i]) return false;
-  return true;
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
 }

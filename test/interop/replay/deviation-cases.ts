@@ -192,6 +192,18 @@ const others: readonly DeviationCase[] = [
     };
   }),
   {
+    id: "unsupported-commands",
+    what: "TLBI_EL2_ALL in a recording, which has places",
+    difference: commands([`${words(0x20, 0, 0, 0)} @0x1000 cons 0x0`, "error 1"], [`${words(0x20, 0, 0, 0)} @0x1000 cons 0x0`]),
+    context: contextOf(write, undefined),
+    not: {
+      "another place": {
+        d: commands([`${words(0x20, 0, 0, 0)} @0x1010 cons 0x0`, "error 1"], [`${words(0x20, 0, 0, 0)} @0x1000 cons 0x0`]),
+      },
+      "a legal command": { d: commands([`${words(4, 0, 0, 0)} @0x1000 cons 0x0`, "error 1"], [`${words(4, 0, 0, 0)} @0x1000 cons 0x0`]) },
+    },
+  },
+  {
     id: "sync-cs-reserved",
     what: "CS 3",
     difference: commands(["error 1"], [words(0x3046, 0, 0, 0)]),
