@@ -3,97 +3,20 @@
  * The recording of a real driver at a real SMMU, one JSON object a line (format smmuv3-trace/1): register accesses,
  * translation requests, and all that each of them caused. This file turns lines into records and says where a line is bad.
  */
+import {
+  type CacheHits,
+  type Effect,
+  type MemoryImage,
+  type RecordedOperation,
+  type Permission,
+  type RecordingHeader,
+  type StateAfter,
+  type TraceRecord,
+  type TranslationAnswer,
+  physicalText,
+} from "./records.ts";
 
-/** Memory that the operation may need, as it is at that moment. */
-export interface MemoryImage {
-  readonly address: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What the recorded SMMU did during an operation. */
-export type Effect =
-  | { readonly kind: "command"; readonly cons: number; readonly address: number; readonly bytes: Uint8Array }
-  | { readonly kind: "command-error"; readonly code: number }
-  | { readonly kind: "event-record"; readonly address: number; readonly bytes: Uint8Array }
-  /** An event was due; `fate` says what became of it. */
-  | { readonly kind: "event-due"; readonly event: number; readonly sid: number; readonly fate: string }
-  | { readonly kind: "interrupt"; readonly line: string }
-  /** A read by the SMMU that was answered with an abort. */
-  | { readonly kind: "abort"; readonly address: number; readonly size: number };
-
-/** Registers after an operation, given when one of them changed. */
-export interface StateAfter {
-  readonly cons: number;
-  readonly eprod: number;
-  readonly gerr: number;
-  readonly cr0ack: number;
-}
-
-/** How a translation request ended. */
-export interface TranslationAnswer {
-  readonly status: "ok" | "bypass" | "disabled" | "abort" | "fault";
-  /** Hexadecimal, since a bypass passes on all 64 bits. */
-  readonly physical?: string;
-  /** Of a translation: the bytes that one entry maps, less 1. */
-  readonly mask?: number;
-  /** Of a translation: what the entry allows. */
-  readonly perm?: Permission;
-  readonly event?: number;
-  /** CD.R or STE.S2R keep the event from being recorded. */
-  readonly keptBack?: boolean;
-}
-
-export type Permission = "" | "r" | "w" | "rw";
-
-/** What the recorded SMMU's caches had for a request. */
-export interface CacheHits {
-  readonly config: boolean;
-  readonly tlb: boolean;
-}
-
-interface Operation {
-  readonly n: number;
-  readonly memory: readonly MemoryImage[];
-  readonly effects: readonly Effect[];
-  readonly state: StateAfter | undefined;
-}
-
-export type TraceRecord =
-  | { readonly t: "reset"; readonly n: number; readonly idr: readonly number[]; readonly iidr: number; readonly aidr: number }
-  | { readonly t: "r"; readonly n: number; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number }
-  | ({ readonly t: "w"; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number } & Operation)
-  | ({
-      readonly t: "x";
-      readonly sid: number;
-      readonly addressHi: number;
-      readonly addressLo: number;
-      readonly write: boolean;
-      readonly answer: TranslationAnswer;
-      /** The answer of the same request from memory alone, where that differs from the answer. */
-      readonly uncached: TranslationAnswer | undefined;
-      /** Undefined: not recorded. */
-      readonly hits: CacheHits | undefined;
-      /** What the recorder's own model says the architecture wants, where that differs from the answer. */
-      readonly architecture: TranslationAnswer | undefined;
-      /** Why, in the recorder's words: "tlbhit-noperm", "noevent", "arch". */
-      readonly deviation: string | undefined;
-      /** What was changed under the driver for this request; empty if nothing was. */
-      readonly injected: string;
-      /** Stages that the stream's STE enables: bit 0 stage 1, bit 1 stage 2. */
-      readonly stages: number;
-    } & Operation)
-  /** All caches were dropped. */
-  | { readonly t: "inv"; readonly n: number };
-
-export interface RecordingHeader {
-  readonly format: string;
-  readonly scenario: string;
-  readonly what: string;
-  readonly qemu: string;
-  readonly kernel: string;
-  readonly mmioBase: number;
-  readonly counts: Readonly<Record<string, number>>;
-}
+export * from "./records.ts";
 
 /** A line that is not what the format says. */
 export class RecordingError extends Error {
@@ -133,11 +56,6 @@ const REGISTER_SPACE = 0x2_0000;
 /** Bytes of an STE or a CD. */
 const LARGEST_FETCH = 64;
 const ADDRESS_LIMIT = 2 ** 52;
-
-/** A physical address as answers carry it. */
-export function physicalText(hi: number, lo: number): string {
-  return hi === 0 ? `0x${lo.toString(16)}` : `0x${hi.toString(16)}${lo.toString(16).padStart(8, "0")}`;
-}
 
 /**
  * The lines that make up most of a recording: register reads, and requests that were answered without an event. Reading
@@ -347,7 +265,7 @@ export class RecordingReader {
     return { offset, size: size as 4 | 8, lo, hi };
   }
 
-  #operation(object: Json, n: number): Operation {
+  #operation(object: Json, n: number): RecordedOperation {
     const { st, m, fx } = object;
     return {
       n,
@@ -431,7 +349,7 @@ export class RecordingReader {
     return object[key] === undefined ? undefined : this.#string(object, key);
   }
 
-  #translation(object: Json): Omit<Extract<TraceRecord, { t: "x" }>, keyof Operation | "t"> {
+  #translation(object: Json): Omit<Extract<TraceRecord, { t: "x" }>, keyof RecordedOperation | "t"> {
     const { hi, lo } = this.#halves(object["iova"], "iova");
     const flag = object["f"];
     if (flag !== "r" && flag !== "w") this.#fail(`a request of the unknown kind ${JSON.stringify(flag)}`);
