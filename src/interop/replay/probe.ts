@@ -69,7 +69,7 @@ export class Probe {
     this.#translator = new Translator({
       config: { ...smmu.config, caches: { ...smmu.config.caches, ste: 0, cd: 0, tlb: 0, walk: 0 } },
       registers: smmu.registers,
-      events: { record: () => true },
+      events: { record: () => true, writable: () => true },
       host: { ...host, load: (kind, address, out, count) => this.#load(host, kind, address, out, count) },
       trace: silentTrace(),
       notModelled: new NotModelledLog(),
