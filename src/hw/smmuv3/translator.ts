@@ -161,7 +161,7 @@ export class Translator {
     return via === Via.stage2 ? this.#stage2.entry : this.#entry;
   }
 
-  /** True if that mapping also serves data accesses of this kind, with the privilege that the transaction was seen with. */
+  /** True if its permissions, dirty state apart, also allow data accesses of this kind with the privilege that was seen. */
   allows(via: Via, write: boolean): boolean {
     const { stage1, stage2 } = this.mapping(via);
     const { privileged } = this.#access;

@@ -5,6 +5,7 @@
  * answer that another SMMU gave by leaving a check out can be foretold to the bit.
  */
 import {
+  BusStatus,
   CD,
   L1STD,
   NotModelledLog,
@@ -70,7 +71,8 @@ export class Probe {
       config: { ...smmu.config, caches: { ...smmu.config.caches, ste: 0, cd: 0, tlb: 0, walk: 0 } },
       registers: smmu.registers,
       events: { record: () => true, writable: () => true },
-      host: { ...host, load: (kind, address, out, count) => this.#load(host, kind, address, out, count) },
+      // Nothing that a supposed walk writes comes to memory.
+      host: { ...host, load: (kind, address, out, count) => this.#load(host, kind, address, out, count), store: () => BusStatus.ok },
       trace: silentTrace(),
       notModelled: new NotModelledLog(),
       detector: false,
