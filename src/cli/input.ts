@@ -59,17 +59,20 @@ function failure(path: string | undefined, line: number, error: unknown): UsageE
  */
 export async function* readLines(path: string | undefined, signal?: AbortSignal): AsyncGenerator<string> {
   let count = 0;
+  let stop = (): void => {};
   try {
     const input = await openInput(path);
     const lines = createInterface({ input, crlfDelay: Infinity });
     // Closing ends the loop below; destroying lets go of the file.
-    const stop = (): void => {
+    stop = () => {
       lines.close();
       input.destroy();
     };
     signal?.addEventListener("abort", stop, { once: true });
     let failed: unknown;
     input.on("error", (error) => (failed = error));
+    // The reader hands errors of its input on, also after whoever takes the lines has had enough of them.
+    lines.on("error", () => {});
     for await (const line of lines) {
       if (signal?.aborted) break;
       count++;
@@ -78,6 +81,9 @@ export async function* readLines(path: string | undefined, signal?: AbortSignal)
     if (failed !== undefined && !signal?.aborted) throw failed;
   } catch (error) {
     throw failure(path, count, error);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    stop();
   }
 }
 

@@ -4,7 +4,7 @@ export * from "./replay/recording.ts";
 export * from "./replay/difference.ts";
 export * from "./replay/report.ts";
 export * from "./replay/replayer.ts";
-export { qemuDeviations } from "./replay/qemu-deviations.ts";
+export { deviationOf, qemuDeviations } from "./replay/qemu-deviations.ts";
 export { type FirmwareRun, type FirmwareStep, type RunKind, isFirmwareRecording, parseFirmware } from "./firmware/format.ts";
 export { FirmwareMachine } from "./firmware/machine.ts";
 export { configOfFirmware } from "./firmware/profile.ts";

@@ -71,6 +71,12 @@ describe("a recording that says something else", () => {
 
 describe("a file that cannot be replayed: one line that names file and place, exit 2", () => {
   const packed = (): Buffer => Buffer.from(gzipSync(lines.join("\n")));
+  /** The first request is without something. */
+  const without = (key: string): string => {
+    const at = lines.findIndex((line) => line.includes('"t":"x"'));
+    const { [key]: _gone, ...rest } = JSON.parse(lines[at]!) as Record<string, unknown>;
+    return lines.with(at, JSON.stringify(rest)).join("\n");
+  };
   const cases: readonly (readonly [name: string, content: (() => string | Uint8Array) | undefined, message: RegExp])[] = [
     ["not there", undefined, /no such file/],
     ["empty", () => "", /no recording/],
@@ -83,9 +89,15 @@ describe("a file that cannot be replayed: one line that names file and place, ex
     ["a line that is cut", () => [...lines.slice(0, 9), lines[9]!.slice(0, 20)].join("\n"), /line 10: is not JSON \(cut short\?\)/],
     ["records missing at the end", () => lines.slice(0, 100).join("\n"), /after line 100: the recording is cut short: 99 of \d+ records/],
     ["a record missing in the middle", () => lines.toSpliced(50, 1).join("\n"), /line 51: record 49 was expected, 50 is there/],
-    ["a record of an unknown type", () => lines.with(5, '{"n":4,"t":"zz"}').join("\n"), /line 6: record 4 is of the unknown type "zz"/],
+    ["a record of an unknown type", () => lines.with(5, '{"n":4,"t":"zz"}').join("\n"), /line 6: record 4: is of the unknown type "zz"/],
     ["a packed file that is cut short", () => packed().subarray(0, packed().length / 2), /packed file is cut short/],
     ["a packed file that is corrupt", () => packed().fill(0xff, 200, 300), /packed file is corrupt|is not JSON/],
+    ["a request without its answer", () => without("r"), /line \d+: record \d+: "r" is not a JSON object/],
+    [
+      "a state that is null",
+      () => lines.map((line) => line.replace(/"st":\{[^}]*\}/, '"st":null')).join("\n"),
+      /record \d+: "st" is not a JSON object/,
+    ],
     [
       "ID registers that the architecture does not allow",
       () => lines.with(1, lines[1]!.replace(/"idr":\["0x[0-9a-f]+"/, '"idr":["0x0"')).join("\n"),
@@ -101,6 +113,21 @@ describe("a file that cannot be replayed: one line that names file and place, ex
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(stderr).toContain(path);
     expect(stderr).toMatch(message);
+  });
+
+  // Whatever the flipped byte makes of it: the line that cannot be read comes first, then the reader finds the checksum wrong.
+  test.each([300, 2000, 2700, 3400, 4100])("byte %d of a packed file flipped: one line from replay and from explain", (at) => {
+    const bytes = readFileSync(SMALL);
+    bytes[at]! ^= 0xff;
+    const path = file(`flipped-${at}.gz`, bytes);
+    for (const words of [
+      ["replay", path],
+      ["explain", "--recording", path, "--record", "463"],
+    ]) {
+      const { status, stdout, stderr } = quiesce(words);
+      expect({ status, stdout, lines: stderr.trimEnd().split("\n").length }, stderr).toEqual({ status: 2, stdout: "", lines: 1 });
+      expect(stderr).toContain(path);
+    }
   });
 
   test("a folder", () => {

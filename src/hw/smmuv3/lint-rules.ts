@@ -75,6 +75,20 @@ export const lintRules = [
     section: "§3.21.3",
     text: "more than one doubleword of a valid CD is changed without making it invalid first",
   },
+  { id: "l1std-span-reserved", section: "§5.1", text: "Span of an L1STD is reserved: more than 11, or more than SPLIT + 1" },
+  { id: "l1std-alignment", section: "§5.1", text: "L2Ptr of an L1STD is not aligned to the size of its array: its low bits count as 0" },
+  {
+    id: "l1std-is-ste",
+    section: "§5.1",
+    text: "an L1STD has Span 1 and L2Ptr 0, as the first word of an STE that was written into the level-1 table",
+  },
+  // Translation tables.
+  {
+    id: "table-leaf-bits",
+    section: "§3.4",
+    text: "a table descriptor carries the Access flag and attributes of a leaf, which count for nothing there",
+  },
+  { id: "table-reserved-bits", section: "§3.4", text: "reserved bits of a table descriptor are 1" },
 ] as const;
 
 /** Ids of {@link lintRules}. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
+import type { TraceSink } from "../../sim/index.ts";
 import { high32, low32, POW2 } from "../bits/hex.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
@@ -9,10 +10,11 @@ import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
 import { Perm2, stage2Permissions, WRITES2 } from "./permissions.ts";
 import { STAGE2_CODES } from "./indirection.ts";
-import type { RegisterView, SmmuHost } from "./ports.ts";
+import type { RegisterView, SmmuEvents, SmmuHost } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
+import { TableLint } from "./table-lint.ts";
 import { Clean, IPA_ENTRY, type Tlb, TlbEntry } from "./tlb.ts";
 import type { WalkCache } from "./walk-cache.ts";
 import { Step } from "./trail.ts";
@@ -25,6 +27,7 @@ export interface Stage2Deps {
   readonly walks: WalkCache;
   readonly fault: Fault;
   readonly detector: StaleDetector | undefined;
+  readonly trace: TraceSink<SmmuEvents>;
 }
 
 /** What stage 1 says of an address that it hands to stage 2, for translation hardening. */
@@ -52,9 +55,11 @@ export class Stage2 {
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
   readonly #updates = new DescriptorUpdates();
+  readonly #tables: TableLint;
 
   constructor(deps: Stage2Deps) {
     this.#deps = deps;
+    this.#tables = new TableLint(deps.trace);
     this.entry.kind = IPA_ENTRY;
   }
 
@@ -216,6 +221,7 @@ export class Stage2 {
       );
       if (isLeaf) return this.#leaf(stage2, ipa, purpose, level, output, address);
       if (stage2.tableAccess) this.#updates.access(address, descriptor, -1);
+      this.#tables.check(descriptor, 2, granule, wide, stage2.indirect, address);
       table = output;
       // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
       if (stage2.tableAccess && !descriptor.accessFlag) continue;

@@ -114,7 +114,22 @@ export class StreamTable {
     }
     const entry: Level1Entry = { id: 0, index, leafBits: format.split, address, words, assured: false };
     if (choices.cacheInvalidLevel1 || (words[0]! & 31) !== 0) cache.keepLevel1(entry);
+    this.#lintLevel1(entry);
     return entry;
+  }
+
+  #lintLevel1({ words, address, leafBits }: Level1Entry): void {
+    const span = words[0]! & 31;
+    if (span === 0) return;
+    const pointer = join64(words[1]! & 0x00ff_ffff, words[0]! & ~0x3f);
+    const what = (): string => `the L1STD at ${hex(address)}`;
+    if (span > SPAN_MAX || span > leafBits + 1) {
+      this.#lintTo("l1std-span-reserved", () => `${what()} has Span ${span}, SPLIT is ${leafBits}: it counts as no array`);
+    } else if (span === 1 && pointer === 0) {
+      this.#lintTo("l1std-is-ste", () => `${what()} has Span 1 and L2Ptr 0`);
+    } else if (pointer % (64 * 2 ** (span - 1)) !== 0) {
+      this.#lintTo("l1std-alignment", () => `${what()}: L2Ptr ${hex(pointer)} is not aligned to ${hex(64 * 2 ** (span - 1))} bytes`);
+    }
   }
 
   #second(format: StreamTableFormat, streamId: number, level1: Level1Entry): SteEntry | undefined {

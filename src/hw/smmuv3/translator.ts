@@ -181,6 +181,23 @@ export class Translator {
     this.#front?.clear();
   }
 
+  /**
+   * The mapping through which the last forwarded transaction went; its tags may be those of an earlier one. For translators
+   * without a front tier, which answers without looking at mappings: those with a detector, or without caches.
+   * @param via as that transaction says: a stage, or both
+   */
+  mapping(via: Via): TlbEntry {
+    return via === Via.stage2 ? this.#stage2.entry : this.#entry;
+  }
+
+  /** True if its permissions, dirty state apart, also allow data accesses of this kind with the privilege that was seen. */
+  allows(via: Via, write: boolean): boolean {
+    const { stage1, stage2 } = this.mapping(via);
+    const { privileged } = this.#access;
+    const byStage1 = via === Via.stage2 || (stage1 & needOfStage1(write, false, privileged)) !== 0;
+    return byStage1 && (via === Via.stage1 || (stage2 & needOfStage2(write, false, privileged)) !== 0);
+  }
+
   /** Takes a transaction of a client device and sets the outputs of `tx`. */
   translate(tx: Transaction): Outcome {
     const front = this.#front;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
+import type { TraceSink } from "../../sim/index.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
@@ -7,10 +8,11 @@ import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
 import type { Fault } from "./faults.ts";
 import { allowedByStage1, Perm2, stage1Permissions, TableLimit, WRITES1 } from "./permissions.ts";
-import { type SmmuHost, StreamWorld } from "./ports.ts";
+import { type SmmuEvents, type SmmuHost, StreamWorld } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
 import { Origin, type Stage2 } from "./stage2.ts";
 import type { StaleDetector } from "./stale-detector.ts";
+import { TableLint } from "./table-lint.ts";
 import { Clean, type TlbEntry } from "./tlb.ts";
 import { Step } from "./trail.ts";
 import type { WalkCache } from "./walk-cache.ts";
@@ -22,6 +24,7 @@ export interface Stage1WalkerDeps {
   readonly walks: WalkCache;
   readonly fault: Fault;
   readonly detector: StaleDetector | undefined;
+  readonly trace: TraceSink<SmmuEvents>;
 }
 
 /** Answers of the update that are no address. */
@@ -39,12 +42,14 @@ export class Stage1Walker {
   readonly #deps: Stage1WalkerDeps;
   readonly #descriptor = new Descriptor();
   readonly #updates = new DescriptorUpdates();
+  readonly #tables: TableLint;
   #limits = 0;
   /** The last walk is an assured translation as far as it has come (§3.27.2). */
   #assured = false;
 
   constructor(deps: Stage1WalkerDeps) {
     this.#deps = deps;
+    this.#tables = new TableLint(deps.trace);
   }
 
   /** What stage 2 is told of the output of the last walk. */
@@ -144,6 +149,7 @@ export class Stage1Walker {
       if (cd.protectedBit) detector?.trail.mark(Step.hardened);
       if (cd.tableAccess) this.#updates.access(address, descriptor, -1);
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
+      this.#tables.check(descriptor, 1, granule, wide, true, physical);
       table = output;
       // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
       if (cd.tableAccess && !descriptor.accessFlag) continue;

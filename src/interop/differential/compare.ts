@@ -2,9 +2,11 @@
 /** Compares what the model and another SMMU did with one script, and files each difference. */
 import { Outcome, type SmmuConfig, hex64 } from "../../hw/index.ts";
 import { type Deviation, type Difference, type DifferenceContext, sameAnswer } from "../replay/difference.ts";
-import { qemuDeviations } from "../replay/qemu-deviations.ts";
+import type { Probe } from "../replay/probe.ts";
+import { deviationOf } from "../replay/qemu-deviations.ts";
 import type { TraceRecord, TranslationAnswer } from "../replay/recording.ts";
-import type { ModelRun } from "./model.ts";
+import { type ModelRun, probeBefore } from "./model.ts";
+import { DATA_BASE, DATA_SIZE } from "./program.ts";
 import { type AccessOperation, EVENTQ_LOG2, type Observation, type Script } from "./script.ts";
 
 const GERROR = 0x60;
@@ -43,6 +45,7 @@ class Comparer {
   readonly #other: OtherSmmu;
   readonly #findings: DifferentialFinding[] = [];
   #equal = 0;
+  #probed: { readonly at: number; readonly probe: Probe } | undefined;
   /** Bits of GERROR, and of GERRORN, that only one of the two has toggled. */
   #gerror = 0;
   /** Event records that the model has written beyond theirs. */
@@ -78,9 +81,30 @@ class Comparer {
       return;
     }
     const { qemu, config } = this.#other;
-    const context: DifferenceContext = { record, qemu, answer, oas: config.oas, eventPending: false, eventqFull: false };
-    const deviation = qemuDeviations.find((candidate) => candidate.applies(difference, context));
+    const request = (): Extract<TraceRecord, { t: "x" }> => {
+      if (record.t !== "x") throw new RangeError(`operation ${at} is no access`);
+      return record;
+    };
+    const context: DifferenceContext = {
+      record,
+      qemu,
+      config,
+      idr: undefined,
+      answer,
+      eventPending: false,
+      eventqFull: false,
+      visible: (physical) => Number(physical) >= DATA_BASE && Number(physical) < DATA_BASE + DATA_SIZE,
+      suppose: (supposed) => this.#probe(at).answer(request(), supposed),
+      lastDescriptor: (supposed) => this.#probe(at).lastDescriptor(request(), supposed),
+    };
+    const deviation = deviationOf(difference, context);
     this.#findings.push({ step: this.#script.steps[at]!, difference, deviation });
+  }
+
+  /** The model once more, as it stood before an operation. */
+  #probe(at: number): Probe {
+    if (this.#probed?.at !== at) this.#probed = { at, probe: probeBefore(this.#script, at, this.#other.config) };
+    return this.#probed.probe;
   }
 
   #access(ours: Extract<Observation, { what: "access" }>, theirs: Extract<Observation, { what: "access" }>): void {
@@ -181,6 +205,8 @@ function requestOf(n: number, operation: AccessOperation, answer: TranslationAns
     addressLo,
     write,
     answer,
+    uncached: undefined,
+    hits: undefined,
     architecture: undefined,
     deviation: undefined,
     injected: facts,

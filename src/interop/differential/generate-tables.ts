@@ -76,8 +76,11 @@ function mappedOutput(dice: Dice, shift: number, stage2: TablePlan): number {
   return inside - (inside % 2 ** shift);
 }
 
-/** @param stage2 the table that takes the outputs of this one, for a nested stream */
-export function stage1Table(dice: Dice, config: SmmuConfig, stage2: TablePlan | undefined): TablePlan {
+/**
+ * @param stage2 the table that takes the outputs of this one, for a nested stream
+ * @param globals how many leaves of a hundred are global, and so serve all ASIDs of their VMID
+ */
+export function stage1Table(dice: Dice, config: SmmuConfig, stage2: TablePlan | undefined, globals: number): TablePlan {
   const granule = granuleOf(dice, config);
   const inputBits = dice.weighted([
     [40, 48],
@@ -101,8 +104,7 @@ export function stage1Table(dice: Dice, config: SmmuConfig, stage2: TablePlan | 
       output: stage2 === undefined ? dataOutput(dice, shift) : mappedOutput(dice, shift, stage2),
       ap: dice.weighted(AP1),
       af: dice.chance(92) ? 1 : 0,
-      // A global leaf serves all ASIDs of its VMID: only where each stream has a VMID may streams have tables of their own.
-      nG: config.stage2 && dice.chance(10) ? 0 : 1,
+      nG: dice.chance(globals) ? 0 : 1,
       apTable: dice.chance(85) ? 0 : 1 + dice.below(3),
       ...oddKind(dice, level),
     });

@@ -101,6 +101,7 @@ class Generator {
   readonly #dice: Dice;
   readonly #config: SmmuConfig;
   readonly #narrow: boolean;
+  #globals = 0;
   readonly #streams: StreamPlan[] = [];
   readonly #steps: Step[] = [];
 
@@ -113,7 +114,10 @@ class Generator {
   program(): Program {
     const dice = this.#dice;
     const streamTable = this.#streamTable();
-    for (const sid of STREAM_IDS) if (this.#streams.length === 0 || dice.chance(40)) this.#streams.push(this.#stream(sid));
+    const sids = STREAM_IDS.filter((_, index) => index === 0 || dice.chance(40));
+    // A global leaf serves all ASIDs of its VMID: streams may have tables of their own where each has a VMID, or none has company.
+    this.#globals = sids.length === 1 ? 30 : this.#config.stage2 ? 10 : 0;
+    for (const sid of sids) this.#streams.push(this.#stream(sid));
     for (let wanted = 3 + dice.below(10); wanted > 0; wanted--) this.#step();
     return {
       streamTable,
@@ -176,11 +180,11 @@ class Generator {
     const dice = this.#dice;
     const upper = this.#narrow ? 4 : 25;
     const both = dice.chance(upper);
-    const ttb0 = both || !dice.chance(upper) ? stage1Table(dice, this.#config, stage2) : undefined;
+    const ttb0 = both || !dice.chance(upper) ? stage1Table(dice, this.#config, stage2, this.#globals) : undefined;
     return ttb0 === undefined
-      ? { ttb1: stage1Table(dice, this.#config, stage2) }
+      ? { ttb1: stage1Table(dice, this.#config, stage2, this.#globals) }
       : both
-        ? { ttb0, ttb1: stage1Table(dice, this.#config, stage2) }
+        ? { ttb0, ttb1: stage1Table(dice, this.#config, stage2, this.#globals) }
         : { ttb0 };
   }
 

@@ -7,6 +7,7 @@ import {
   Smmu,
   type SmmuConfig,
   type SmmuEvents,
+  type SmmuHost,
   SystemBus,
   Transaction,
   createSmmuHost,
@@ -14,6 +15,7 @@ import {
   writeWords,
 } from "../../hw/index.ts";
 import { Simulation, Trace } from "../../sim/index.ts";
+import { Probe } from "../replay/probe.ts";
 import { CMDQ_BASE, EVENTQ_BASE, RAM_BASE, RAM_SIZE } from "./program.ts";
 import { type AccessOperation, EVENTQ_LOG2, type Observation, type Operation, type Script, tagOf } from "./script.ts";
 
@@ -47,6 +49,7 @@ export interface ModelRun {
 
 class ModelRunner {
   readonly smmu: Smmu;
+  readonly host: SmmuHost;
   readonly #bus: SystemBus;
   readonly #simulation = new Simulation();
   readonly #tx = new Transaction();
@@ -64,12 +67,12 @@ class ModelRunner {
     const trace = new Trace<SmmuEvents>();
     trace.on("smmu.stale-use", () => this.#staleUses++);
     trace.on("smmu.lint", ({ data }) => this.#lint.set(data.rule, (this.#lint.get(data.rule) ?? 0) + 1));
-    const host = createSmmuHost({ simulation: this.#simulation, bus: this.#bus, trace });
-    this.smmu = new Smmu(config, host, { trace, notModelled: new NotModelledLog(), detector: true });
+    this.host = createSmmuHost({ simulation: this.#simulation, bus: this.#bus, trace });
+    this.smmu = new Smmu(config, this.host, { trace, notModelled: new NotModelledLog(), detector: true });
   }
 
   run(script: Script): ModelRun {
-    script.operations.forEach((operation, at) => this.#operation(operation, at));
+    script.operations.forEach((operation, at) => this.carryOut(operation, at));
     for (const access of script.accesses) {
       const at = script.operations.indexOf(access);
       const observation = this.#observations.find((candidate) => candidate.at === at);
@@ -83,7 +86,7 @@ class ModelRunner {
     return candidates.find((address) => this.#bus.memory.read32(address) === wanted);
   }
 
-  #operation(operation: Operation, at: number): void {
+  carryOut(operation: Operation, at: number): void {
     switch (operation.op) {
       case "clear":
         return; // Its memory begins with zeros.
@@ -169,6 +172,13 @@ class ModelRunner {
     this.#set(EVENTQ_CONS, prod);
     return records;
   }
+}
+
+/** @returns what memory and registers say just before one operation of a script */
+export function probeBefore(script: Script, at: number, config: SmmuConfig): Probe {
+  const runner = new ModelRunner(config);
+  script.operations.slice(0, at).forEach((operation, index) => runner.carryOut(operation, index));
+  return new Probe(runner.smmu, runner.host);
 }
 
 /** Runs a script on an SMMU of this configuration, fresh from reset. */

@@ -2,13 +2,23 @@
 /** Replays and explanations as JSON documents: 64-bit values and words are hexadecimal strings. */
 import { hex, hex64 } from "../../hw/index.ts";
 import { wordsText } from "../decode/decoded.ts";
-import type { Difference } from "../replay/difference.ts";
+import type { Difference, DueEvent } from "../replay/difference.ts";
 import type { TranslationAnswer } from "../replay/recording.ts";
 import type { Finding, ReplayReport } from "../replay/report.ts";
 import type { Explanation } from "./types.ts";
 
-function answerDocument({ status, physical, event }: TranslationAnswer): object {
-  return { status, ...(physical === undefined ? {} : { physical }), ...(event === undefined ? {} : { event: hex(event, 2) }) };
+function answerDocument({ status, physical, mask, perm, event }: TranslationAnswer): object {
+  return {
+    status,
+    ...(physical === undefined ? {} : { physical }),
+    ...(mask === undefined ? {} : { mask: hex(mask) }),
+    ...(perm === undefined ? {} : { perm }),
+    ...(event === undefined ? {} : { event: hex(event, 2) }),
+  };
+}
+
+function dueDocument(due: DueEvent | undefined): object | null {
+  return due === undefined ? null : { ...due, event: hex(due.event, 2), sid: hex(due.sid) };
 }
 
 export function differenceDocument(difference: Difference): object {
@@ -23,7 +33,12 @@ export function differenceDocument(difference: Difference): object {
         ours: difference.ours ? wordsText(difference.ours) : null,
         theirs: difference.theirs ? wordsText(difference.theirs) : null,
       };
+    case "event-address":
+      return { what: difference.what, ours: hex(difference.ours), theirs: hex(difference.theirs) };
+    case "event-due":
+      return { what: difference.what, ours: dueDocument(difference.ours), theirs: dueDocument(difference.theirs) };
     case "translation":
+    case "uncached":
       return { what: difference.what, ours: answerDocument(difference.ours), theirs: answerDocument(difference.theirs) };
     default:
       return difference;

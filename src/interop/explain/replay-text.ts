@@ -6,17 +6,22 @@ import { type Decoded, counted } from "../decode/decoded.ts";
 import { decodeEventRecord, decodeRegister } from "../decode/messages.ts";
 import { parseWords } from "../decode/words.ts";
 import { hanging, sectionText } from "../decode/text.ts";
-import type { Deviation, Difference } from "../replay/difference.ts";
+import type { Deviation, Difference, DueEvent } from "../replay/difference.ts";
 import { qemuDeviations } from "../replay/qemu-deviations.ts";
 import type { TranslationAnswer } from "../replay/recording.ts";
 import type { Finding, ReplayReport } from "../replay/report.ts";
 
 const EVENT_FIELDS_SHOWN = 6;
 
-export function answerText({ status, physical, event }: TranslationAnswer): string {
+function entryText({ mask, perm }: TranslationAnswer): string {
+  return mask === undefined ? "" : `, an entry of ${hex(mask + 1)} bytes that allows ${perm === "" ? "nothing" : perm}`;
+}
+
+export function answerText(answer: TranslationAnswer): string {
+  const { status, physical, event } = answer;
   switch (status) {
     case "ok":
-      return `translated to ${physical}`;
+      return `translated to ${physical}${entryText(answer)}`;
     case "bypass":
       return `bypassed by the STE to ${physical}`;
     case "disabled":
@@ -80,6 +85,19 @@ function list(texts: readonly string[]): string {
   return texts.length === 0 ? "none" : texts.join(", ");
 }
 
+const FATES: Readonly<Record<string, string>> = {
+  ok: "recorded",
+  "evtq-full": "lost, the queue is full",
+  "evtq-off": "lost, the queue is off",
+  none: "not recorded",
+};
+
+function dueText(due: DueEvent | undefined): string {
+  if (due === undefined) return "none";
+  const what = due.event === 0 ? "an event" : eventName(due.event);
+  return `${what} of StreamID ${hex(due.sid)}, ${FATES[due.fate] ?? due.fate}`;
+}
+
 /** What differs, in lines: the model's first, then the recording's. */
 export function describeDifference(difference: Difference): string[] {
   switch (difference.what) {
@@ -96,10 +114,16 @@ export function describeDifference(difference: Difference): string[] {
       return [`commands consumed: ${list(difference.ours)}`, `recorded: ${list(difference.theirs)}`];
     case "event":
       return eventDifference(difference.ours, difference.theirs);
+    case "event-address":
+      return [`event record written to ${hex(difference.ours)}, recorded ${hex(difference.theirs)}`];
+    case "event-due":
+      return [`event: ${dueText(difference.ours)}`, `recorded: ${dueText(difference.theirs)}`];
     case "interrupts":
       return [`interrupts: ${list(difference.ours)}, recorded ${list(difference.theirs)}`];
     case "translation":
       return [`translation: ${answerText(difference.ours)}`, `recorded: ${answerText(difference.theirs)}`];
+    case "uncached":
+      return [`translation without caches: ${answerText(difference.ours)}`, `recorded: ${answerText(difference.theirs)}`];
   }
 }
 

@@ -3,79 +3,20 @@
  * The recording of a real driver at a real SMMU, one JSON object a line (format smmuv3-trace/1): register accesses,
  * translation requests, and all that each of them caused. This file turns lines into records and says where a line is bad.
  */
+import {
+  type CacheHits,
+  type Effect,
+  type MemoryImage,
+  type RecordedOperation,
+  type Permission,
+  type RecordingHeader,
+  type StateAfter,
+  type TraceRecord,
+  type TranslationAnswer,
+  physicalText,
+} from "./records.ts";
 
-/** Memory that the operation may need, as it is at that moment. */
-export interface MemoryImage {
-  readonly address: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What the recorded SMMU did during an operation. */
-export type Effect =
-  | { readonly kind: "command"; readonly cons: number; readonly address: number; readonly bytes: Uint8Array }
-  | { readonly kind: "command-error"; readonly code: number }
-  | { readonly kind: "event-record"; readonly address: number; readonly bytes: Uint8Array }
-  /** An event was due; `fate` says what became of it. */
-  | { readonly kind: "event-due"; readonly event: number; readonly fate: string }
-  | { readonly kind: "interrupt"; readonly line: string }
-  /** A read by the SMMU that was answered with an abort. */
-  | { readonly kind: "abort"; readonly address: number; readonly size: number };
-
-/** Registers after an operation, given when one of them changed. */
-export interface StateAfter {
-  readonly cons: number;
-  readonly eprod: number;
-  readonly gerr: number;
-  readonly cr0ack: number;
-}
-
-/** How a translation request ended. */
-export interface TranslationAnswer {
-  readonly status: "ok" | "bypass" | "disabled" | "abort" | "fault";
-  /** Hexadecimal, since a bypass passes on all 64 bits. */
-  readonly physical?: string;
-  readonly event?: number;
-}
-
-interface Operation {
-  readonly n: number;
-  readonly memory: readonly MemoryImage[];
-  readonly effects: readonly Effect[];
-  readonly state: StateAfter | undefined;
-}
-
-export type TraceRecord =
-  | { readonly t: "reset"; readonly n: number; readonly idr: readonly number[]; readonly iidr: number; readonly aidr: number }
-  | { readonly t: "r"; readonly n: number; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number }
-  | ({ readonly t: "w"; readonly offset: number; readonly size: 4 | 8; readonly lo: number; readonly hi: number } & Operation)
-  | ({
-      readonly t: "x";
-      readonly sid: number;
-      readonly addressHi: number;
-      readonly addressLo: number;
-      readonly write: boolean;
-      readonly answer: TranslationAnswer;
-      /** What the recorder's own model says the architecture wants, where that differs from the answer. */
-      readonly architecture: TranslationAnswer | undefined;
-      /** Why, in the recorder's words: "tlbhit-noperm", "noevent", "arch". */
-      readonly deviation: string | undefined;
-      /** What was changed under the driver for this request; empty if nothing was. */
-      readonly injected: string;
-      /** Stages that the stream's STE enables: bit 0 stage 1, bit 1 stage 2. */
-      readonly stages: number;
-    } & Operation)
-  /** All caches were dropped. */
-  | { readonly t: "inv"; readonly n: number };
-
-export interface RecordingHeader {
-  readonly format: string;
-  readonly scenario: string;
-  readonly what: string;
-  readonly qemu: string;
-  readonly kernel: string;
-  readonly mmioBase: number;
-  readonly counts: Readonly<Record<string, number>>;
-}
+export * from "./records.ts";
 
 /** A line that is not what the format says. */
 export class RecordingError extends Error {
@@ -100,11 +41,21 @@ const DIGITS: Int32Array = Int32Array.from({ length: 0x1_0000 }, (_, code) => {
   return Number.isNaN(value) ? -1 : value;
 });
 const NONE: readonly never[] = [];
-
-/** A physical address as answers carry it. */
-export function physicalText(hi: number, lo: number): string {
-  return hi === 0 ? `0x${lo.toString(16)}` : `0x${hi.toString(16)}${lo.toString(16).padStart(8, "0")}`;
-}
+const HITS = {
+  none: { config: false, tlb: false },
+  config: { config: true, tlb: false },
+  tlb: { config: false, tlb: true },
+  both: { config: true, tlb: true },
+} as const;
+const ID_REGISTERS = 6;
+const FATES: readonly string[] = ["ok", "evtq-full", "evtq-off", "none"];
+const INTERRUPTS: readonly string[] = ["evtq", "gerror", "sync", "priq"];
+const PERMISSIONS: readonly string[] = ["", "r", "w", "rw"];
+/** Page 0 and page 1. */
+const REGISTER_SPACE = 0x2_0000;
+/** Bytes of an STE or a CD. */
+const LARGEST_FETCH = 64;
+const ADDRESS_LIMIT = 2 ** 52;
 
 /**
  * The lines that make up most of a recording: register reads, and requests that were answered without an event. Reading
@@ -112,12 +63,14 @@ export function physicalText(hi: number, lo: number): string {
  */
 const PLAIN_READ = /^\{"n":(\d+),"t":"r","o":"(0x[0-9a-f]+)","s":4,"v":"(0x[0-9a-f]{1,8})"\}$/;
 const PLAIN_REQUEST =
-  /^\{"n":(\d+),"t":"x","sid":(\d+),"iova":"(0x[0-9a-f]{1,16})","f":"([rw])","r":\{"s":"ok","pa":"(0x[0-9a-f]{1,13})","mask":"0x[0-9a-f]+","perm":"[rw]+"\}(?:,"m":\[\["P","(0x[0-9a-f]{1,13})","([0-9a-f]{16})"\]\])?,"h":\[-?\d,-?\d\],"sg":([0-3])(?:,"asid":\d+)?(?:,"vmid":\d+)?(?:,"q":"[LSDP]*")?\}$/;
+  /^\{"n":(\d+),"t":"x","sid":(\d{1,8}),"iova":"(0x[0-9a-f]{1,16})","f":"([rw])","r":\{"s":"ok","pa":"(0x[0-9a-f]{1,13})","mask":"(0x[0-9a-f]{1,12})","perm":"(r|w|rw)"\}(?:,"m":\[\["P","(0x[0-9a-f]{1,12})","([0-9a-f]{16})"\]\])?,"h":\[([01]),(-?[012])\],"sg":([0-3])(?:,"asid":\d+)?(?:,"vmid":\d+)?(?:,"q":"[LSDP]*")?\}$/;
 
 /** Reads one recording line by line: the header first, then records in order. */
 export class RecordingReader {
   #line = 0;
   #next = 0;
+  /** The record that is being read, once its number is known to be right. */
+  #record: number | undefined;
 
   /** Lines read so far. */
   get lines(): number {
@@ -142,8 +95,14 @@ export class RecordingReader {
       qemu: this.#string(object, "qemu"),
       kernel: this.#string(object, "kernel"),
       mmioBase: this.#number(object["mmio_base"], "mmio_base"),
-      counts: (object["counts"] ?? {}) as Record<string, number>,
+      counts: this.#counts(object["counts"]),
     };
+  }
+
+  #counts(value: unknown): Record<string, number> {
+    if (value === undefined) return {};
+    const counts = this.#json(value) ?? this.#fail('"counts" is not a JSON object');
+    return Object.fromEntries(Object.entries(counts).map(([key, count]) => [key, this.#number(count, "counts")]));
   }
 
   /** @throws RecordingError */
@@ -154,12 +113,13 @@ export class RecordingReader {
   #plainRecord(line: string): TraceRecord | undefined {
     const read = PLAIN_READ.exec(line);
     if (read !== null) {
-      if (!this.#follows(Number(read[1]))) return undefined;
-      return { t: "r", n: this.#next++, offset: Number(read[2]), size: 4, hi: 0, lo: Number(read[3]) };
+      const offset = Number(read[2]);
+      if ((offset & 3) !== 0 || offset >= REGISTER_SPACE || !this.#follows(Number(read[1]))) return undefined;
+      return { t: "r", n: this.#next++, offset, size: 4, hi: 0, lo: Number(read[3]) };
     }
     const request = PLAIN_REQUEST.exec(line);
     if (request === null || !this.#follows(Number(request[1]))) return undefined;
-    const [, , sid, iova, flag, physical, address, bytes, stages] = request;
+    const [, , sid, iova, flag, physical, mask, perm, address, bytes, config, tlb, stages] = request;
     const { hi, lo } = this.#halves(iova, "iova");
     return {
       t: "x",
@@ -171,7 +131,9 @@ export class RecordingReader {
       addressHi: hi,
       addressLo: lo,
       write: flag === "w",
-      answer: { status: "ok", physical: physical! },
+      answer: { status: "ok", physical: physical!, mask: Number(mask), perm: perm as Permission },
+      uncached: undefined,
+      hits: config === "1" ? (tlb === "1" ? HITS.both : HITS.config) : tlb === "1" ? HITS.tlb : HITS.none,
       architecture: undefined,
       deviation: undefined,
       injected: "",
@@ -190,15 +152,15 @@ export class RecordingReader {
     const object = this.#object(line);
     const n = object["n"];
     if (n !== this.#next) this.#fail(`record ${this.#next} was expected, ${JSON.stringify(n)} is there`);
-    this.#next++;
+    this.#record = this.#next++;
     switch (object["t"]) {
       case "reset":
         return {
           t: "reset",
           n,
-          idr: this.#array(object["idr"], "idr").map((value) => this.#number(value, "idr")),
-          iidr: this.#number(object["iidr"], "iidr"),
-          aidr: this.#number(object["aidr"], "aidr"),
+          idr: this.#idr(object["idr"]),
+          iidr: this.#register(object["iidr"], "iidr"),
+          aidr: this.#register(object["aidr"], "aidr"),
         };
       case "r":
         return { t: "r", n, ...this.#access(object) };
@@ -209,24 +171,28 @@ export class RecordingReader {
       case "inv":
         return { t: "inv", n };
       default:
-        return this.#fail(`record ${n} is of the unknown type ${JSON.stringify(object["t"])}`);
+        return this.#fail(`is of the unknown type ${JSON.stringify(object["t"])}`);
     }
   }
 
   #fail(message: string): never {
-    throw new RecordingError(this.#line, message);
+    throw new RecordingError(this.#line, this.#record === undefined ? message : `record ${this.#record}: ${message}`);
   }
 
   #object(line: string): Json {
     this.#line++;
+    this.#record = undefined;
     let value: unknown;
     try {
       value = JSON.parse(line);
     } catch {
       this.#fail(line.length === 0 ? "is empty" : "is not JSON (cut short?)");
     }
-    if (typeof value !== "object" || value === null || Array.isArray(value)) this.#fail("is not a JSON object");
-    return value as Json;
+    return this.#json(value) ?? this.#fail("is not a JSON object");
+  }
+
+  #json(value: unknown): Json | undefined {
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
   }
 
   #string(object: Json, key: string): string {
@@ -240,10 +206,29 @@ export class RecordingReader {
 
   /** A number, or a hexadecimal string of a value below 2^53. */
   #number(value: unknown, key: string): number {
-    const number = typeof value === "string" ? Number(value) : value;
+    const number = typeof value === "string" && value.startsWith("0x") ? Number(value) : value;
     if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0)
       this.#fail(`"${key}" is not a number: ${JSON.stringify(value)}`);
     return number as number;
+  }
+
+  /** A number of 32 bits. */
+  #register(value: unknown, key: string): number {
+    const number = this.#number(value, key);
+    return number < 2 ** 32 ? number : this.#fail(`"${key}" has more than 32 bits: ${JSON.stringify(value)}`);
+  }
+
+  #idr(value: unknown): readonly number[] {
+    const registers = this.#array(value, "idr");
+    if (registers.length !== ID_REGISTERS) this.#fail(`"idr" is not IDR0 to IDR${ID_REGISTERS - 1}`);
+    return registers.map((register) => this.#register(register, "idr"));
+  }
+
+  /** A physical address at which `size` bytes lie. */
+  #address(value: unknown, key: string, size: number): number {
+    const address = this.#number(value, key);
+    if (address + size > ADDRESS_LIMIT) this.#fail(`"${key}": ${JSON.stringify(value)} is no physical address`);
+    return address;
   }
 
   /** The halves of a 64-bit value in hexadecimal. */
@@ -258,7 +243,8 @@ export class RecordingReader {
   }
 
   #bytes(value: unknown, key: string): Uint8Array {
-    if (typeof value !== "string" || value.length % 2 !== 0) return this.#fail(`"${key}" is not bytes in hexadecimal`);
+    if (typeof value !== "string" || value.length === 0 || value.length % 2 !== 0)
+      return this.#fail(`"${key}" is not bytes in hexadecimal`);
     const bytes = new Uint8Array(value.length / 2);
     for (let i = 0; i < bytes.length; i++) {
       const byte = (DIGITS[value.charCodeAt(2 * i)]! << 4) | DIGITS[value.charCodeAt(2 * i + 1)]!;
@@ -271,84 +257,116 @@ export class RecordingReader {
   #access(object: Json): { offset: number; size: 4 | 8; lo: number; hi: number } {
     const size = object["s"];
     if (size !== 4 && size !== 8) this.#fail(`an access of ${JSON.stringify(size)} bytes`);
-    return { offset: this.#number(object["o"], "o"), size: size as 4 | 8, ...this.#halves(object["v"], "v") };
+    const offset = this.#number(object["o"], "o");
+    if (offset % (size as number) !== 0 || offset >= REGISTER_SPACE)
+      this.#fail(`"o": ${JSON.stringify(object["o"])} is no offset of a register`);
+    const { lo, hi } = this.#halves(object["v"], "v");
+    if (size === 4 && hi !== 0) this.#fail(`"v" has more than 32 bits: ${JSON.stringify(object["v"])}`);
+    return { offset, size: size as 4 | 8, lo, hi };
   }
 
-  #operation(object: Json, n: number): Operation {
-    const state = object["st"] as Json | undefined;
+  #operation(object: Json, n: number): RecordedOperation {
+    const { st, m, fx } = object;
     return {
       n,
-      memory: object["m"] === undefined ? NONE : this.#array(object["m"], "m").map((entry) => this.#image(this.#array(entry, "m"))),
-      effects: object["fx"] === undefined ? NONE : this.#array(object["fx"], "fx").map((entry) => this.#effect(this.#array(entry, "fx"))),
-      state: state && {
-        cons: this.#number(state["cons"], "cons"),
-        eprod: this.#number(state["eprod"], "eprod"),
-        gerr: this.#number(state["gerr"], "gerr"),
-        cr0ack: this.#number(state["cr0ack"], "cr0ack"),
-      },
+      memory: m === undefined ? NONE : this.#array(m, "m").map((entry) => this.#image(this.#array(entry, "m"))),
+      effects: fx === undefined ? NONE : this.#array(fx, "fx").map((entry) => this.#effect(this.#array(entry, "fx"))),
+      state: st === undefined ? undefined : this.#state(this.#json(st) ?? this.#fail('"st" is not a JSON object')),
     };
   }
 
-  #image(entry: readonly unknown[]): MemoryImage {
-    return { address: this.#number(entry[1], "m"), bytes: this.#bytes(entry[2], "m") };
+  #state(state: Json): StateAfter {
+    return {
+      cons: this.#register(state["cons"], "cons"),
+      eprod: this.#register(state["eprod"], "eprod"),
+      gerr: this.#register(state["gerr"], "gerr"),
+      cr0ack: this.#register(state["cr0ack"], "cr0ack"),
+    };
+  }
+
+  #image([kind, address, content]: readonly unknown[]): MemoryImage {
+    if (kind !== "L" && kind !== "S" && kind !== "D" && kind !== "P") this.#fail(`memory of the unknown kind ${JSON.stringify(kind)}`);
+    const bytes = this.#bytes(content, "m");
+    return { address: this.#address(address, "m", bytes.length), bytes };
+  }
+
+  /** Bytes of a fixed number. */
+  #entry(value: unknown, key: string, size: number): Uint8Array {
+    const bytes = this.#bytes(value, key);
+    return bytes.length === size ? bytes : this.#fail(`"${key}": ${bytes.length} bytes where ${size} belong`);
+  }
+
+  #text(value: unknown, key: string, known: readonly string[]): string {
+    return typeof value === "string" && known.includes(value) ? value : this.#fail(`"${key}": ${JSON.stringify(value)} is not known`);
   }
 
   #effect(entry: readonly unknown[]): Effect {
     const [kind, a, b, c] = entry;
     switch (kind) {
       case "c":
-        return { kind: "command", cons: this.#number(a, "c"), address: this.#number(b, "c"), bytes: this.#bytes(c, "c") };
+        return { kind: "command", cons: this.#register(a, "c"), address: this.#address(b, "c", 16), bytes: this.#entry(c, "c", 16) };
       case "cerr":
-        return { kind: "command-error", code: this.#number(a, "cerr") };
+        return { kind: "command-error", code: this.#register(a, "cerr") };
       case "ev":
-        return { kind: "event-due", event: this.#number(a, "ev"), fate: String(c) };
+        return { kind: "event-due", event: this.#register(a, "ev"), sid: this.#register(b, "ev"), fate: this.#text(c, "ev", FATES) };
       case "e":
-        return { kind: "event-record", address: this.#number(a, "e"), bytes: this.#bytes(b, "e") };
+        return { kind: "event-record", address: this.#address(a, "e", 32), bytes: this.#entry(b, "e", 32) };
       case "irq":
-        return { kind: "interrupt", line: String(a) };
-      case "fail":
-        return { kind: "abort", address: this.#number(b, "fail"), size: this.#number(c, "fail") };
+        return { kind: "interrupt", line: this.#text(a, "irq", INTERRUPTS) };
+      case "fail": {
+        const size = this.#number(c, "fail");
+        if (size === 0 || size > LARGEST_FETCH) this.#fail(`"fail": a fetch of ${JSON.stringify(c)} bytes`);
+        return { kind: "abort", address: this.#address(b, "fail", size), size };
+      }
       default:
         return this.#fail(`an effect of the unknown kind ${JSON.stringify(kind)}`);
     }
   }
 
-  #answer(value: unknown): TranslationAnswer {
-    const answer = value as Json;
+  #answer(value: unknown, key: string): TranslationAnswer {
+    const answer = this.#json(value) ?? this.#fail(`"${key}" is not a JSON object`);
     const status = answer["s"];
-    if (status === "fault") return { status, event: this.#number(answer["ev"], "ev") };
+    if (status === "fault") return { status, event: this.#register(answer["ev"], "ev") };
     if (status === "ok" || status === "bypass" || status === "disabled") {
       const { hi, lo } = this.#halves(answer["pa"], "pa");
-      return { status, physical: physicalText(hi, lo) };
+      const physical = physicalText(hi, lo);
+      if (status !== "ok") return { status, physical };
+      const mask = this.#number(answer["mask"], "mask");
+      return { status, physical, mask, perm: this.#text(answer["perm"], "perm", PERMISSIONS) as Permission };
     }
     if (status === "abort") return { status };
     return this.#fail(`an answer of the unknown kind ${JSON.stringify(status)}`);
   }
 
-  #translation(object: Json): {
-    sid: number;
-    addressHi: number;
-    addressLo: number;
-    write: boolean;
-    answer: TranslationAnswer;
-    architecture: TranslationAnswer | undefined;
-    deviation: string | undefined;
-    injected: string;
-    stages: number;
-  } {
+  #hits(value: unknown): CacheHits {
+    const [config, tlb, ...rest] = this.#array(value, "h");
+    const known = (hit: unknown): boolean => hit === 1 || hit === 0 || hit === -1 || hit === -2;
+    if (!known(config) || !known(tlb) || rest.length > 0) this.#fail(`"h" is not two hits: ${JSON.stringify(value)}`);
+    return { config: config === 1, tlb: tlb === 1 };
+  }
+
+  #optionalString(object: Json, key: string): string | undefined {
+    return object[key] === undefined ? undefined : this.#string(object, key);
+  }
+
+  #translation(object: Json): Omit<Extract<TraceRecord, { t: "x" }>, keyof RecordedOperation | "t"> {
     const { hi, lo } = this.#halves(object["iova"], "iova");
     const flag = object["f"];
     if (flag !== "r" && flag !== "w") this.#fail(`a request of the unknown kind ${JSON.stringify(flag)}`);
+    const { u, arch, sg = 0 } = object;
+    if (sg !== 0 && sg !== 1 && sg !== 2 && sg !== 3) this.#fail(`"sg" is not 0 to 3: ${JSON.stringify(sg)}`);
     return {
-      sid: this.#number(object["sid"], "sid"),
+      sid: this.#register(object["sid"], "sid"),
       addressHi: hi,
       addressLo: lo,
       write: flag === "w",
-      answer: this.#answer(object["r"]),
-      architecture: object["arch"] === undefined ? undefined : this.#answer(object["arch"]),
-      deviation: object["dev"] as string | undefined,
-      injected: (object["inj"] as string | undefined) ?? "",
-      stages: this.#number(object["sg"] ?? 0, "sg"),
+      answer: this.#answer(object["r"], "r"),
+      uncached: u === undefined ? undefined : this.#answer(u, "u"),
+      hits: this.#hits(object["h"]),
+      architecture: arch === undefined ? undefined : this.#answer(arch, "arch"),
+      deviation: this.#optionalString(object, "dev"),
+      injected: this.#optionalString(object, "inj") ?? "",
+      stages: sg as number,
     };
   }
 }

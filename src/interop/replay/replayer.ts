@@ -9,6 +9,8 @@
  */
 import {
   BusStatus,
+  HostMisuseError,
+  NotModelledError,
   NotModelledLog,
   Outcome,
   Smmu,
@@ -18,18 +20,30 @@ import {
   type StaleUse,
   SystemBus,
   Transaction,
-  Via,
   hex64,
 } from "../../hw/index.ts";
 import { Simulation, Trace } from "../../sim/index.ts";
-import { qemuDeviations } from "./qemu-deviations.ts";
-import { type Difference, type DifferenceContext, sameAnswer } from "./difference.ts";
+import { answerOf } from "./answer.ts";
+import { deviationOf } from "./qemu-deviations.ts";
+import { type Difference, type DifferenceContext, type DueEvent, type StateRegister, sameAnswer } from "./difference.ts";
+import { type Command, CONS_ERR, commandText, errorText, sameBytes, sameCommand, sameList, toWords } from "./effects.ts";
+import { Probe } from "./probe.ts";
 import { configOfRecording } from "./profile.ts";
 import type { Finding, ReplayObserver, ReplayReport } from "./report.ts";
-import { type RecordingHeader, type TraceRecord, type TranslationAnswer, physicalText } from "./recording.ts";
+import { SILENT } from "./deviation-conditions.ts";
+import {
+  type Effect,
+  RecordingError,
+  type RecordingHeader,
+  type StateAfter,
+  type TraceRecord,
+  type TranslationAnswer,
+} from "./recording.ts";
 
 const CR0 = 0x20;
 const CR0ACK = 0x24;
+const IIDR = 0x18;
+const AIDR = 0x1c;
 const GERROR = 0x60;
 const GERRORN = 0x64;
 const CMDQ_CONS = 0x9c;
@@ -37,7 +51,10 @@ const EVENTQ_BASE = 0xa0;
 const EVENTQ_PROD = 0x100a8;
 const EVENTQ_CONS = 0x100ac;
 const OVFLG = 0x8000_0000;
-const CONS_ERR = 0x7f00_0000;
+const EVENTQEN = 4;
+const RECORD_BYTES = 32;
+/** After a reset (IHI 0070 §6.3). */
+const RESET_STATE: StateAfter = { cons: 0, eprod: 0, gerr: 0, cr0ack: 0 };
 
 const LINES: Readonly<Record<SmmuLine, string>> = { eventq: "evtq", priq: "priq", "cmdq-sync": "sync", gerror: "gerror" };
 
@@ -58,6 +75,7 @@ export class Replayer {
   readonly #tx = new Transaction();
   #outcome: Outcome = Outcome.abort;
   readonly #out = new Uint32Array(2);
+  readonly #host: SmmuHost = this.#makeHost();
   #smmu: Smmu | undefined;
   #record: TraceRecord | undefined;
   #records = 0;
@@ -69,19 +87,24 @@ export class Replayer {
   #staleUses = 0;
   readonly #stale: { record: number; use: StaleUse }[] = [];
 
-  /** What the SMMU did in the current operation. */
-  #commands: { readonly address: number; readonly words: Uint32Array }[] = [];
-  #events: Uint32Array[] = [];
+  /** What the SMMU did in the current operation. A command carries CMDQ_CONS before it, an error of the queue its code. */
+  #commands: (Command | number)[] = [];
+  #events: { readonly address: number; readonly words: Uint32Array }[] = [];
   #interrupts: string[] = [];
 
   /** Our EVENTQ_PROD minus theirs, in entries. */
   #shift = 0;
+  /** EVENTQ_PROD.OVFLG, if only one of the two has toggled it. */
+  #ovflg = 0;
   /** GERROR bits that only theirs has toggled. */
   #gerror = 0;
   /** The same for GERRORN: as of its last write. */
   #gerrorn = 0;
-  #oas = 48;
   #answered: TranslationAnswer | undefined;
+  /** Registers after the last operation, as recorded: what a record does not repeat has not changed. */
+  #theirState: StateAfter = RESET_STATE;
+  #idr: readonly number[] = [];
+  #probe: Probe | undefined;
   /** Index and wrap bits of the event queue's indexes. */
   #eventqMask = 1;
   #eventPending = false;
@@ -97,6 +120,9 @@ export class Replayer {
       if (this.#stale.length < KEPT) this.#stale.push({ record: this.#record?.n ?? 0, use: data });
       observer.stale?.(data);
     });
+    this.#trace.on("smmu.gerror", ({ data }) => {
+      if (data.active && data.bit === "CMDQ_ERR") this.#commands.push((this.#get(CMDQ_CONS) & CONS_ERR) >>> 24);
+    });
     const { event } = observer;
     if (event) this.#trace.on("smmu.event", ({ data }) => event(data.words));
   }
@@ -107,7 +133,7 @@ export class Replayer {
     this.#records++;
     switch (record.t) {
       case "reset":
-        this.#reset(record.idr, record.aidr);
+        this.#reset(record);
         return;
       case "inv":
         this.smmu.translation.reset();
@@ -139,10 +165,14 @@ export class Replayer {
     };
   }
 
-  /** The SMMU as it stands. @throws RangeError before the first reset */
+  /** The SMMU as it stands. @throws RecordingError before the first reset */
   get smmu(): Smmu {
-    if (this.#smmu === undefined) throw new RangeError(`record ${this.#record?.n ?? 0} comes before the first reset`);
-    return this.#smmu;
+    return this.#smmu ?? this.#fail("comes before the first reset");
+  }
+
+  #fail(why: string): never {
+    const n = this.#record?.n ?? 0;
+    throw new RecordingError(n + 2, `record ${n}: ${why}`);
   }
 
   /** How the request that was translated last left the SMMU. */
@@ -158,20 +188,38 @@ export class Replayer {
     restore();
   }
 
-  #reset(idr: readonly number[], aidr: number): void {
-    const config = configOfRecording(this.#header.scenario, idr, aidr);
-    this.#oas = config.oas;
-    this.#smmu = new Smmu(config, this.#host(), { trace: this.#trace, notModelled: this.#notModelled, detector: true });
+  #reset({ idr, iidr, aidr }: Extract<TraceRecord, { t: "reset" }>): void {
+    this.#smmu = this.#build(idr, aidr);
+    this.#idr = idr;
+    this.#probe = undefined;
     this.#shift = 0;
+    this.#ovflg = 0;
     this.#gerror = 0;
     this.#gerrorn = 0;
+    this.#theirState = RESET_STATE;
     this.#readEventqMask();
-    idr.forEach((theirs, index) =>
-      this.#compare(this.#get(4 * index) === theirs, () => readDifference(4 * index, this.#get(4 * index), theirs)),
-    );
+    idr.forEach((theirs, index) => this.#compareRegister(4 * index, theirs));
+    this.#compareRegister(IIDR, iidr);
+    this.#compareRegister(AIDR, aidr);
   }
 
-  #host(): SmmuHost {
+  /** @throws RecordingError for the ID registers of an SMMU that cannot be, or that the model has not got */
+  #build(idr: readonly number[], aidr: number): Smmu {
+    try {
+      const config = configOfRecording(this.#header.scenario, idr, aidr);
+      return new Smmu(config, this.#host, { trace: this.#trace, notModelled: this.#notModelled, detector: true });
+    } catch (error) {
+      if (error instanceof HostMisuseError || error instanceof NotModelledError) return this.#fail(error.message);
+      throw error;
+    }
+  }
+
+  #compareRegister(offset: number, theirs: number): void {
+    const ours = this.#get(offset);
+    this.#compare(ours === theirs, () => ({ what: "read", offset, ours: hex64(0, ours), theirs: hex64(0, theirs) }));
+  }
+
+  #makeHost(): SmmuHost {
     const sim = this.#sim;
     const bus = this.#bus;
     return {
@@ -180,11 +228,12 @@ export class Replayer {
       load: (kind, address, out, words, level) => {
         const status = bus.loadWords(address, out, words);
         this.#observer.load?.(kind, address, out.subarray(0, words), status, level);
-        if (kind === "cmdq" && status === BusStatus.ok) this.#commands.push({ address, words: out.slice(0, words) });
+        if (kind === "cmdq" && status === BusStatus.ok)
+          this.#commands.push({ cons: this.#get(CMDQ_CONS) & ~CONS_ERR, address, words: out.slice(0, words) });
         return status;
       },
       store: (kind, address, words, count) => {
-        if (kind === "eventq") this.#events.push(words.slice(0, count));
+        if (kind === "eventq") this.#events.push({ address, words: words.slice(0, count) });
         return bus.storeWords(address, words, count);
       },
       peek: (address, out, words) => bus.loadWords(address, out, words),
@@ -206,19 +255,29 @@ export class Replayer {
     }
     const found = difference();
     const record = this.#record!;
-    const context: DifferenceContext = {
-      record,
-      qemu: this.#header.qemu.startsWith("7.2") ? 7.2 : 10,
-      answer: record.t === "x" ? this.#answered : undefined,
-      oas: this.#oas,
-      eventPending: this.#eventPending,
-      eventqFull: this.#eventqFull,
-    };
-    const deviation = qemuDeviations.find((candidate) => candidate.applies(found, context));
+    const deviation = deviationOf(found, this.#context(record));
     const finding = { record: record.n, difference: found, deviation };
     const first = deviation ? count(this.#deviations, deviation.id) === 1 : ++this.#wrong <= KEPT;
     if (first) this.#findings.push(finding);
     this.#observer.finding?.(finding);
+  }
+
+  #context(record: TraceRecord): DifferenceContext {
+    const { smmu } = this;
+    const probe = (): Probe => (this.#probe ??= new Probe(smmu, this.#host));
+    const request = (): Request => (record.t === "x" ? record : this.#fail("is no request"));
+    return {
+      record,
+      qemu: this.#header.qemu.startsWith("7.2") ? 7.2 : 10,
+      config: smmu.config,
+      idr: this.#idr,
+      answer: record.t === "x" ? this.#answered : undefined,
+      eventPending: this.#eventPending,
+      eventqFull: this.#eventqFull,
+      visible: () => true,
+      suppose: (supposed) => probe().answer(request(), supposed),
+      lastDescriptor: (supposed) => probe().lastDescriptor(request(), supposed),
+    };
   }
 
   // Operations.
@@ -241,16 +300,20 @@ export class Replayer {
     const page0 = offset & 0xffff;
     if (page0 === GERROR) return (value ^ this.#gerror) >>> 0;
     if (page0 === GERRORN) return (value ^ this.#gerrorn) >>> 0;
-    if (page0 === (EVENTQ_PROD & 0xffff)) return this.#moveIndex(value, -this.#shift);
+    if (page0 === (EVENTQ_PROD & 0xffff)) return this.#prodView(value);
     if (page0 === (EVENTQ_CONS & 0xffff)) return this.#moveIndex(value & ~OVFLG, -this.#shift);
     if (page0 === CMDQ_CONS) return this.#consView(value);
     return value;
   }
 
+  #prodView(value: number): number {
+    return (this.#moveIndex(value, -this.#shift) ^ this.#ovflg) >>> 0;
+  }
+
   /** CMDQ_CONS.ERR counts only while GERROR.CMDQ_ERR is active. */
   #consView(value: number): number {
     const record = this.#record!;
-    const theirs = record.t === "r" ? record.lo : record.t === "w" || record.t === "x" ? (record.state?.cons ?? 0) : 0;
+    const theirs = record.t === "r" ? record.lo : this.#theirState.cons;
     const active = ((this.#get(GERROR) ^ this.#get(GERRORN)) & 1) !== 0;
     return active ? value : ((value & ~CONS_ERR) | (theirs & CONS_ERR)) >>> 0;
   }
@@ -270,6 +333,7 @@ export class Replayer {
     for (const { address, bytes } of record.memory) this.#bus.memory.writeBytes(address, bytes);
     for (const effect of record.effects) if (effect.kind === "command") this.#bus.memory.writeBytes(effect.address, effect.bytes);
     const restore = this.#withAborts(record);
+    if (record.state !== undefined) this.#theirState = record.state;
     const between = (this.#get(EVENTQ_PROD) ^ this.#get(EVENTQ_CONS)) & this.#eventqMask;
     this.#eventPending = between !== 0;
     this.#eventqFull = between === (this.#eventqMask + 1) / 2;
@@ -277,8 +341,8 @@ export class Replayer {
     if (this.#events.length > 0) this.#events = [];
     if (this.#interrupts.length > 0) this.#interrupts = [];
     carryOut();
-    restore();
     this.#compareEffects(record);
+    restore();
   }
 
   /** Makes memory abort where it did in the recording, until the returned function is called. */
@@ -305,7 +369,10 @@ export class Replayer {
       lo = this.#moveIndex(lo & ~OVFLG, this.#shift) | (this.#get(EVENTQ_PROD) & OVFLG);
       lo >>>= 0;
     }
-    if (page0 === (EVENTQ_PROD & 0xffff)) this.#shift = 0;
+    if (page0 === (EVENTQ_PROD & 0xffff)) {
+      this.#shift = 0;
+      this.#ovflg = 0;
+    }
     if (size === 8) this.smmu.write64(offset, lo, hi);
     else this.smmu.write(offset, 4, lo);
     this.#sim.run();
@@ -331,71 +398,126 @@ export class Replayer {
   }
 
   #translate(record: Request): void {
+    const staleUses = this.#staleUses;
     const ours = this.#answer(this.#request(record));
     this.#answered = ours;
     // Where the recorder's own model says that the architecture wants something else, agreeing with QEMU is the mistake.
-    const { answer: theirs, architecture } = record;
+    const { answer: theirs, architecture, uncached } = record;
     const agreed = sameAnswer(ours, theirs) && (architecture === undefined || sameAnswer(architecture, theirs));
     this.#compare(agreed, () => ({ what: "translation", ours, theirs }));
+    if (uncached !== undefined || this.#staleUses !== staleUses) this.#compareUncached(record, ours, this.#staleUses !== staleUses);
+  }
+
+  /** What was found in a cache is what memory says, but for stale uses: only these have to be looked up again. */
+  #compareUncached(record: Request, answer: TranslationAnswer, stale: boolean): void {
+    const ours = stale ? this.#context(record).suppose({}) : answer;
+    const theirs = record.uncached ?? record.answer;
+    this.#compare(sameAnswer(ours, theirs), () => ({ what: "uncached", ours, theirs }));
   }
 
   #answer(outcome: Outcome): TranslationAnswer {
-    const tx = this.#tx;
-    if (outcome !== Outcome.forward) return tx.event === 0 ? { status: "abort" } : { status: "fault", event: tx.event };
-    const status = tx.via === Via.globalBypass ? "disabled" : tx.via === Via.steBypass ? "bypass" : "ok";
-    return { status, physical: physicalText(Math.floor(tx.physical / 2 ** 32), tx.physical >>> 0) };
+    // Recordings do not tell what an event was that CD.R or STE.S2R kept back.
+    return this.#fate() === "none" ? SILENT : answerOf(outcome, this.#tx, this.smmu.translation);
+  }
+
+  /** What became of the event of the last request; undefined if it had none. */
+  #fate(): string | undefined {
+    const { event, recorded } = this.#tx;
+    if (event === 0) return undefined;
+    if (recorded) return "ok";
+    if ((this.#get(CR0ACK) & EVENTQEN) === 0) return "evtq-off";
+    return this.#eventqFull ? "evtq-full" : "none";
+  }
+
+  #dueEvent(): DueEvent | undefined {
+    const { event, streamId: sid } = this.#tx;
+    const fate = this.#fate();
+    return fate === undefined ? undefined : { event: fate === "none" ? 0 : event, sid, fate };
   }
 
   #compareEffects(record: Extract<TraceRecord, { t: "w" | "x" }>): void {
     const { effects } = record;
-    if (effects.length + this.#commands.length + this.#events.length + this.#interrupts.length === 0) {
+    if (effects.length + this.#commands.length + this.#events.length + this.#interrupts.length === 0 && !this.#hasEvent(record)) {
       this.#equal += 2;
-      if (record.state) this.#compareState(record.state);
-      return;
+    } else {
+      this.#compareCommands(effects);
+      if (record.t === "x") this.#compareDueEvents(effects);
+      this.#compareEvents(effects);
+      const theirs = effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
+      this.#compare(sameList(this.#interrupts, theirs), () => ({ what: "interrupts", ours: [...this.#interrupts], theirs }));
     }
-    const theirCommands = effects.filter((effect) => effect.kind === "command");
-    const sameCommands =
-      this.#commands.length === theirCommands.length &&
-      this.#commands.every(
-        ({ address, words }, index) => address === theirCommands[index]!.address && sameBytes(words, theirCommands[index]!.bytes),
-      );
-    this.#compare(sameCommands, () => ({
-      what: "commands",
-      ours: this.#commands.map(({ address, words }) => commandText(address, words)),
-      theirs: theirCommands.map(({ address, bytes }) => commandText(address, toWords(bytes))),
-    }));
-
-    const theirEvents = effects.filter((effect) => effect.kind === "event-record");
-    for (let i = 0; i < Math.max(this.#events.length, theirEvents.length); i++) {
-      const ours = this.#events[i];
-      const theirs = theirEvents[i]?.bytes;
-      this.#compare(ours !== undefined && theirs !== undefined && sameBytes(ours, theirs), () => ({
-        what: "event",
-        ours,
-        theirs: theirs && toWords(theirs),
-      }));
-    }
-    this.#shift += this.#events.length - theirEvents.length;
-
-    const theirInterrupts = effects.flatMap((effect) => (effect.kind === "interrupt" ? [effect.line] : []));
-    this.#compare(sameList(this.#interrupts, theirInterrupts), () => ({
-      what: "interrupts",
-      ours: [...this.#interrupts],
-      theirs: theirInterrupts,
-    }));
-    if (record.state) this.#compareState(record.state);
+    this.#compareState(this.#theirState);
   }
 
-  #compareState(state: { readonly cons: number; readonly eprod: number; readonly gerr: number; readonly cr0ack: number }): void {
+  #hasEvent(record: TraceRecord): boolean {
+    return record.t === "x" && this.#tx.event !== 0;
+  }
+
+  #compareCommands(effects: readonly Effect[]): void {
+    const theirs = effects.filter((effect) => effect.kind === "command" || effect.kind === "command-error");
+    const same = this.#commands.length === theirs.length && this.#commands.every((command, index) => sameCommand(command, theirs[index]!));
+    this.#compare(same, () => ({
+      what: "commands",
+      ours: this.#commands.map((command) =>
+        typeof command === "number" ? errorText(command) : commandText(command.words, command.address, command.cons),
+      ),
+      theirs: theirs.map((effect) =>
+        effect.kind === "command-error"
+          ? errorText(effect.code)
+          : commandText(toWords(effect.bytes), effect.address, effect.cons & ~CONS_ERR),
+      ),
+    }));
+  }
+
+  #compareDueEvents(effects: readonly Effect[]): void {
+    const theirs = effects.filter((effect) => effect.kind === "event-due");
+    const ours = this.#dueEvent();
+    for (let i = 0; i < Math.max(theirs.length, ours === undefined ? 0 : 1); i++) {
+      const [a, b] = [i === 0 ? ours : undefined, theirs[i]];
+      const due = b && { event: b.event, sid: b.sid, fate: b.fate };
+      const equal = a !== undefined && b !== undefined && a.event === b.event && a.sid === b.sid && a.fate === b.fate;
+      this.#compare(equal, () => ({ what: "event-due", ours: a, theirs: due }));
+    }
+  }
+
+  #compareEvents(effects: readonly Effect[]): void {
+    const theirs = effects.filter((effect) => effect.kind === "event-record");
+    for (let i = 0; i < Math.max(this.#events.length, theirs.length); i++) {
+      const [a, b] = [this.#events[i], theirs[i]];
+      this.#compare(a !== undefined && b !== undefined && sameBytes(a.words, b.bytes), () => ({
+        what: "event",
+        ours: a?.words,
+        theirs: b && toWords(b.bytes),
+      }));
+      if (a === undefined || b === undefined) continue;
+      const ours = this.#theirSlot(a.address);
+      this.#compare(ours === b.address, () => ({ what: "event-address", ours, theirs: b.address }));
+    }
+    this.#shift += this.#events.length - theirs.length;
+  }
+
+  /** Where a record of ours would stand in the event queue if it had the records that theirs has. */
+  #theirSlot(address: number): number {
+    if (this.#shift === 0) return address;
+    const bytes = (RECORD_BYTES * (this.#eventqMask + 1)) / 2;
+    const offset = (((address % bytes) - RECORD_BYTES * this.#shift) % bytes) + bytes;
+    return address - (address % bytes) + (offset % bytes);
+  }
+
+  #compareState(theirs: StateAfter): void {
     const gerror = this.#get(GERROR);
-    const values = [
-      ["CMDQ_CONS", this.#consView(this.#get(CMDQ_CONS)), state.cons],
-      ["EVENTQ_PROD", this.#moveIndex(this.#get(EVENTQ_PROD), -this.#shift), state.eprod],
-      ["GERROR", (gerror ^ this.#gerror) >>> 0, state.gerr],
-      ["CR0ACK", this.#get(CR0ACK), state.cr0ack],
-    ] as const;
-    for (const [register, ours, theirs] of values) this.#compare(ours === theirs, () => ({ what: "state", register, ours, theirs }));
-    this.#gerror = (gerror ^ state.gerr) >>> 0;
+    const prod = this.#prodView(this.#get(EVENTQ_PROD));
+    this.#compareStateOf("CMDQ_CONS", this.#consView(this.#get(CMDQ_CONS)), theirs.cons);
+    this.#compareStateOf("EVENTQ_PROD", prod, theirs.eprod);
+    this.#compareStateOf("GERROR", (gerror ^ this.#gerror) >>> 0, theirs.gerr);
+    this.#compareStateOf("CR0ACK", this.#get(CR0ACK), theirs.cr0ack);
+    this.#ovflg = (this.#ovflg ^ ((prod ^ theirs.eprod) & OVFLG)) >>> 0;
+    this.#gerror = (gerror ^ theirs.gerr) >>> 0;
+  }
+
+  #compareStateOf(register: StateRegister, ours: number, theirs: number): void {
+    if (ours === theirs) this.#equal++;
+    else this.#compare(false, () => ({ what: "state", register, ours, theirs }));
   }
 
   /** True once CR0 was written: used by tests to see that a recording got somewhere. */
@@ -408,28 +530,4 @@ function count<K>(map: Map<K, number>, key: K): number {
   const next = (map.get(key) ?? 0) + 1;
   map.set(key, next);
   return next;
-}
-
-function toWords(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(bytes.length / 4);
-  for (let i = 0; i < bytes.length; i++) words[i >> 2]! |= bytes[i]! << (8 * (i & 3));
-  return words;
-}
-
-function commandText(address: number, words: Uint32Array): string {
-  return `${hex64(words[1]!, words[0]!)} ${hex64(words[3]!, words[2]!)} @0x${address.toString(16)}`;
-}
-
-function readDifference(offset: number, ours: number, theirs: number): Difference {
-  return { what: "read", offset, ours: hex64(0, ours), theirs: hex64(0, theirs) };
-}
-
-function sameBytes(words: Uint32Array, bytes: Uint8Array): boolean {
-  if (bytes.length !== 4 * words.length) return false;
-  for (let i = 0; i < bytes.length; i++) if (((words[i >> 2]! >>> (8 * (i & 3))) & 0xff) !== bytes[i]) return false;
-  return true;
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
 }

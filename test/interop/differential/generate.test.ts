@@ -42,6 +42,19 @@ describe("generated programs", () => {
     );
     expect(all(({ steps }) => steps.map(({ op }) => op))).toEqual(new Set(["access", "map", "ste", "cd", "command", "enable", "read"]));
   });
+  test("have global leaves: where each stream has a VMID, and without stage 2 where a stream is alone", () => {
+    const globals = (config: SmmuConfig): { readonly streams: number; readonly global: boolean }[] =>
+      seeds
+        .map((seed) => generateProgram(seed, config).streams)
+        .map((streams) => ({
+          streams: streams.length,
+          global: streams.some(({ ttb0, ttb1 }) => [ttb0, ttb1].some((table) => table?.mappings.some(({ nG }) => nG === 0))),
+        }));
+    expect(globals(qemu).filter(({ streams, global }) => global && streams > 1).length).toBeGreaterThan(5);
+    const alone = globals({ ...qemu, stage2: false, xnx: false });
+    expect(alone.filter(({ streams, global }) => global && streams > 1)).toEqual([]);
+    expect(alone.filter(({ streams, global }) => global && streams === 1).length).toBeGreaterThan(2);
+  });
   test("ask a part without stage 2, larger granules or two levels for none of them, but for an ILLEGAL STE now and then", () => {
     for (const seed of seeds) {
       const { streamTable, streams } = generateProgram(seed, tiny);

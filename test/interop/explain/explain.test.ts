@@ -39,7 +39,7 @@ describe("a recorded translation with cold caches", () => {
 
   test("the end is where the recorded SMMU went", () => {
     expect(explanation.withCaches.result).toMatchObject({ outcome: "forward", physical: "0x45037000", via: "stage 1" });
-    expect(explanation.recorded?.answer).toEqual({ status: "ok", physical: "0x45037000" });
+    expect(explanation.recorded?.answer).toEqual({ status: "ok", physical: "0x45037000", mask: 0xfff, perm: "rw" });
     expect(explanation.differences).toEqual([]);
   });
 

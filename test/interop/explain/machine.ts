@@ -81,6 +81,8 @@ export class HandMade {
       addressLo: address >>> 0,
       write,
       answer: { status: "abort" },
+      uncached: undefined,
+      hits: undefined,
       architecture: undefined,
       deviation: undefined,
       injected: "",

@@ -76,7 +76,10 @@ describe("SmmuDxe of Mu", () => {
       tx.write = true;
       return replay.machine.smmu.translate(tx) === Outcome.forward ? tx.physical : `event ${tx.event}`;
     };
+    replay.machine.takeDiagnostics();
     expect(dma(0, 0x8002_1234)).toBe(0x8002_1234);
+    // Its table descriptors have the attributes of its leaves: three on the way to a page (DDI 0487 D8.3.1).
+    expect(replay.machine.takeDiagnostics().map(({ rule }) => rule)).toEqual(["table-leaf-bits", "table-leaf-bits", "table-leaf-bits"]);
     expect(dma(255, 0x8002_1ffc)).toBe(0x8002_1ffc);
     expect(dma(0, 0x8002_0000)).toBe("event 16");
     // STRTAB_BASE_CFG.LOG2SIZE is 8.

@@ -155,6 +155,13 @@ export class Driver {
     return stage1Ste(cd);
   }
 
+  /** A stage-1 STE whose CD has this table. */
+  attachTable(ttb0: PageTable): Uint32Array {
+    const cd = this.arena.take(64);
+    writeWords(this.bus.memory, cd, stage1Cd({ ttb0 }, { ASID: 1 }));
+    return stage1Ste(cd);
+  }
+
   table(pa: number = PA): PageTable {
     const table = new PageTable({ memory: this.bus.memory, arena: this.arena, stage: 1, granule: 12 });
     table.map(VA, pa, 0x1000);

@@ -5,8 +5,9 @@ import { lintRules } from "../../../../src/hw/index.ts";
 import { commandCases } from "./command-cases.ts";
 import { CFGI_STE, CMDQ, Driver, PA, STREAM, SYNC, at } from "./driver.ts";
 import { registerCases } from "./register-cases.ts";
+import { tableCases } from "./table-cases.ts";
 
-const cases = [...registerCases, ...commandCases];
+const cases = [...registerCases, ...commandCases, ...tableCases];
 
 describe.each(cases)("$rule: $what", ({ rule, wrong, right }) => {
   test("is named, and nothing else is", () => {
