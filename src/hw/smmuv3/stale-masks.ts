@@ -87,8 +87,14 @@ export function level1Mask(what: "ste" | "cd"): Uint32Array {
   return once(`level 1 ${what}`, () => maskOf(what === "ste" ? L1STD : L1CD, () => true));
 }
 
+const descriptorMasks: (Uint32Array | undefined)[] = [];
+
 /** Bits of a translation descriptor. @param step {@link Step} bits */
 export function descriptorMask(step: number): Uint32Array {
+  return (descriptorMasks[step] ??= makeDescriptorMask(step));
+}
+
+function makeDescriptorMask(step: number): Uint32Array {
   const leaf = (step & Step.leaf) !== 0;
   const stage2 = (step & Step.stage2) !== 0;
   const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;
@@ -97,12 +103,10 @@ export function descriptorMask(step: number): Uint32Array {
   const hardened = (step & Step.hardened) !== 0;
   const upper = (step & Step.upper) !== 0;
   const lpa2 = (step & Step.lpa2) !== 0;
-  return once(`${structure.name} ${clean} ${bit51} ${upper} ${hardened} ${lpa2}`, () => {
-    const mask = maskOf(structure, (field) => field.applies !== "ignored" && (field.lpa2 ?? lpa2) === lpa2);
-    if (clean) mask[0]! &= ~0x80;
-    if (bit51) mask[1]! |= 0x8_0000;
-    if (hardened) mask[1]! |= stage2 ? 0x0400_0000 : 0x10_0000;
-    if (upper) mask[1]! |= stage2 ? 0x7800_0000 : 0x0800_0000;
-    return mask;
-  });
+  const mask = maskOf(structure, (field) => field.applies !== "ignored" && (field.lpa2 ?? lpa2) === lpa2);
+  if (clean) mask[0]! &= ~0x80;
+  if (bit51) mask[1]! |= 0x8_0000;
+  if (hardened) mask[1]! |= stage2 ? 0x0400_0000 : 0x10_0000;
+  if (upper) mask[1]! |= stage2 ? 0x7800_0000 : 0x0800_0000;
+  return mask;
 }
