@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/** Who may do what with a page: DDI 0487 D8.4 in its own terms, IHI 0070 §13.4.1 for what the SMMU does otherwise. */
+import { bit, bits, field } from "./bits.ts";
+import type { Features } from "./features.ts";
+import type { Cd } from "./structures.ts";
+
+/** An access as the permission checks see it, STE overrides applied. */
+export interface Access {
+  readonly write: boolean;
+  readonly instruction: boolean;
+  readonly privileged: boolean;
+}
+
+interface Rights {
+  read: boolean;
+  write: boolean;
+  execute: boolean;
+}
+
+/** What table descriptors on the way forbid. */
+export interface Hierarchy {
+  readonly noUnprivileged: boolean;
+  readonly noWrite: boolean;
+  readonly noUnprivilegedExecute: boolean;
+  readonly noPrivilegedExecute: boolean;
+}
+
+export const FREE: Hierarchy = { noUnprivileged: false, noWrite: false, noUnprivilegedExecute: false, noPrivilegedExecute: false };
+
+/** Adds APTable [62:61], UXNTable/XNTable [60] and PXNTable [59] of a table descriptor. */
+export function under(above: Hierarchy, descriptor: bigint): Hierarchy {
+  return {
+    noUnprivileged: above.noUnprivileged || bit(descriptor, 61),
+    noWrite: above.noWrite || bit(descriptor, 62),
+    noUnprivilegedExecute: above.noUnprivilegedExecute || bit(descriptor, 60),
+    noPrivilegedExecute: above.noPrivilegedExecute || bit(descriptor, 59),
+  };
+}
+
+function allows(rights: Rights, { write, instruction }: Access): boolean {
+  return write ? rights.write : instruction ? rights.execute : rights.read;
+}
+
+/** Stage 1, direct permissions (D8.4.1.2; tables D8-62 … D8-66). */
+export function stage1Direct(
+  descriptor: bigint,
+  hierarchy: Hierarchy,
+  cd: Cd,
+  twoPrivileges: boolean,
+  f: Features,
+  access: Access,
+): boolean {
+  const readOnly = bit(descriptor, 7) || hierarchy.noWrite;
+  const wxn = cd.WXN === 1n;
+  if (!twoPrivileges) {
+    const write = !readOnly;
+    const xn = bit(descriptor, 54) || hierarchy.noUnprivilegedExecute;
+    return allows({ read: true, write, execute: !xn && !(wxn && write) }, access);
+  }
+  const unprivileged: Rights = { read: false, write: false, execute: false };
+  const privileged: Rights = { read: true, write: !readOnly, execute: false };
+  if (bit(descriptor, 6) && !hierarchy.noUnprivileged) {
+    unprivileged.read = true;
+    unprivileged.write = !readOnly;
+  }
+  unprivileged.execute = !(bit(descriptor, 54) || hierarchy.noUnprivilegedExecute);
+  privileged.execute = !(bit(descriptor, 53) || hierarchy.noPrivilegedExecute || unprivileged.write);
+  // PAN (IHI 0070 §5.4): data accesses; EPAN counts unprivileged execution as well.
+  const reachable = unprivileged.read || unprivileged.write || (f.EPAN && cd.EPAN === 1n && unprivileged.execute);
+  if (cd.PAN === 1n && access.privileged && !access.instruction && reachable) return false;
+  for (const rights of [unprivileged, privileged]) if (wxn && rights.write) rights.execute = false;
+  return allows(access.privileged ? privileged : unprivileged, access);
+}
+
+/** Stage 1, indirect permissions (IHI 0070 §3.26.1): PIIndex is bits 54, 53, 51 and 6; bit 7 is nDirty. */
+export function stage1Indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access): boolean {
+  const index = (field(descriptor, 54, 53) << 2) | (field(descriptor, 51, 51) << 1) | field(descriptor, 6, 6);
+  const rights = (all: bigint): Rights => {
+    const code = field(all, 3 * index + 2, 3 * index);
+    return { read: (code & 1) !== 0, write: (code & 4) !== 0, execute: (code & 2) !== 0 };
+  };
+  const privileged = rights(cd.PIIP);
+  const unprivileged = rights(cd.PIIU);
+  if (!twoPrivileges) return allows(privileged, access);
+  if (cd.PAN === 1n && (unprivileged.read || unprivileged.write || unprivileged.execute)) {
+    privileged.read = false;
+    privileged.write = false;
+  }
+  return allows(access.privileged ? privileged : unprivileged, access);
+}
+
+/** Stage 2, direct permissions (D8.4.2): S2AP [7:6] and XN [54:53], whose lower bit needs IDR3.XNX. */
+export function stage2Direct(descriptor: bigint, f: Features, access: Access): boolean {
+  if (access.write) return bit(descriptor, 7);
+  if (!access.instruction) return bit(descriptor, 6);
+  const xn = f.XNX ? field(descriptor, 54, 53) : field(descriptor, 54, 54) << 1;
+  if (xn === 0) return true;
+  if (xn === 2) return false;
+  return xn === 1 ? !access.privileged : access.privileged;
+}
+
+/** AttrIndx; bit 59 is its fourth bit where CD.AIE extends it (§5.4, CD.MAIR). */
+export function mairByte(descriptor: bigint, cd: Cd, f: Features): number {
+  const index = field(descriptor, 4, 2);
+  const extended = f.AIE && cd.AIE === 1n && bit(descriptor, 59);
+  return Number(bits(cd.MAIR, 8 * (extended ? 7 : index) + 7, 8 * (extended ? 7 : index)));
+}
