@@ -61,9 +61,9 @@ export class Machine {
     const host = createSmmuHost({ simulation: this.simulation, bus: this.bus });
     const watched: SmmuHost = {
       ...host,
-      load: (kind, address, out, count) => {
-        this.fetches.push({ kind, address });
-        return host.load(kind, address, out, count);
+      load: (kind, ...access) => {
+        this.fetches.push({ kind, address: access[0] });
+        return host.load(kind, ...access);
       },
     };
     this.smmu = new Smmu(config, watched);
