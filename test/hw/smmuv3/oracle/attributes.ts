@@ -29,8 +29,7 @@ export interface Attributes {
 const NC: Level = { policy: "NC", RA: false, WA: false, TR: false };
 const allocating = (policy: "WT" | "WB"): Level => ({ policy, RA: true, WA: true, TR: false });
 
-const isNonCacheable = (type: MemoryType): boolean =>
-  type.device === undefined && type.inner.policy === "NC" && type.outer.policy === "NC";
+const isNonCacheable = (type: MemoryType): boolean => type.device === undefined && type.inner.policy === "NC" && type.outer.policy === "NC";
 
 /** SH codes; 0b01 is reserved and acts as 0b00. */
 export const shareOf = (code: number): Share => (["NSH", "NSH", "OSH", "ISH"] as const)[code & 3]!;

@@ -4,8 +4,6 @@ import { Simulation } from "../../../../src/sim/index.ts";
 import {
   BusStatus,
   createSmmuHost,
-  HostMisuseError,
-  NotModelledError,
   Outcome,
   Smmu,
   type SmmuAccessKind,
@@ -17,6 +15,7 @@ import {
 import type { Incoming, Memory, Registers, Verdict } from "./types.ts";
 
 const at = { CR0: 0x20, CR2: 0x2c, GBPA: 0x44, STRTAB_BASE: 0x80, STRTAB_BASE_CFG: 0x88, CMDQ_BASE: 0x90, EVENTQ_BASE: 0xa0 } as const;
+const CR0ACK = 0x24;
 const CMDQ_PROD = 0x98;
 const CMDQ_CONS = 0x9c;
 const EVENTQ_PROD = 0x1_00a8;
@@ -48,6 +47,10 @@ export class Machine {
   readonly simulation: Simulation = new Simulation();
   /** What the SMMU read since this was last emptied. */
   readonly fetches: Fetch[] = [];
+  /** The read, counted from 1 in {@link fetches}, that ends in an external abort. */
+  abortAt = 0;
+  /** More reads than this are a loop without bound. */
+  budget = Infinity;
   readonly highBase: number;
   readonly #pair = new Uint32Array(2);
   readonly #tx = new Transaction();
@@ -63,6 +66,8 @@ export class Machine {
       ...host,
       load: (kind, ...access) => {
         this.fetches.push({ kind, address: access[0] });
+        if (this.fetches.length > this.budget) throw new Error(`more than ${this.budget} reads`);
+        if (this.fetches.length === this.abortAt) return BusStatus.abort;
         return host.load(kind, ...access);
       },
     };
@@ -111,7 +116,7 @@ export class Machine {
       IDR3: this.r32(0x0c),
       IDR5: this.r32(0x14),
       AIDR: this.r32(0x1c),
-      CR0: this.r32(at.CR0),
+      CR0: this.r32(CR0ACK),
       CR2: this.r32(at.CR2),
       GBPA: this.r32(at.GBPA),
       STRTAB_BASE: this.r64(at.STRTAB_BASE),
@@ -131,7 +136,9 @@ export class Machine {
 
   /** Makes the SMMU forget everything, by commands as software would. */
   invalidate(): void {
-    for (const command of [CFGI_ALL, NSNH_ALL, EL2_ALL, SYNC]) {
+    // Without Hyp (IDR0 bit 9) TLBI_EL2_ALL is no command.
+    const el2 = (this.r32(0) & 0x200) === 0 ? [] : [EL2_ALL];
+    for (const command of [CFGI_ALL, NSNH_ALL, ...el2, SYNC]) {
       this.bus.memory.storeWords(QUEUES + (this.#produced % 8) * 16, Uint32Array.from(command), 4);
       this.#produced = (this.#produced + 1) % 16;
     }
@@ -151,6 +158,7 @@ export class Machine {
     tx.instruction = incoming.instruction;
     tx.privileged = incoming.privileged;
     const before = this.r32(EVENTQ_PROD);
+    this.fetches.length = 0;
     const outcome = this.smmu.translate(tx);
     const record = this.#takeRecord(before);
     const forwarded = outcome === Outcome.forward;
@@ -171,15 +179,5 @@ export class Machine {
     this.bus.memory.loadWords(QUEUES + 0x800 + (before & 3) * 32, words, 8);
     this.w32(EVENTQ_CONS, now);
     return [...words];
-  }
-}
-
-/** The configuration, or undefined if the architecture does not allow it or the model has not got it. */
-export function machineFor(config: SmmuConfig): Machine | undefined {
-  try {
-    return new Machine(config);
-  } catch (error) {
-    if (error instanceof HostMisuseError || error instanceof NotModelledError) return undefined;
-    throw error;
   }
 }

@@ -40,17 +40,7 @@ import {
   twoRanges,
   worldOf,
 } from "./validity.ts";
-import {
-  addressOf,
-  decodeBytes,
-  descriptorAddress,
-  firstTable,
-  kindOf,
-  outOfRange,
-  shiftOf,
-  stage1StartLevel,
-  type Walk,
-} from "./walk.ts";
+import { addressOf, decodeBytes, descriptorAddress, firstTable, kindOf, outOfRange, shiftOf, stage1StartLevel, type Walk } from "./walk.ts";
 
 const SILENT: Verdict = { outcome: "abort", pa: 0n, attributes: 0, shareability: 0, record: undefined };
 

@@ -5,7 +5,17 @@ import { pow2 } from "./bits.ts";
 import { drawConfig } from "./configs.ts";
 import type { Draw } from "./draw.ts";
 import { type Features, featuresOf } from "./features.ts";
-import { type CdValues, drawCd, drawOverrides, drawStage2, encode, stage1LeafBits, stage1TableBits, stage2LeafBits, type SteValues } from "./legal.ts";
+import {
+  type CdValues,
+  drawCd,
+  drawOverrides,
+  drawStage2,
+  encode,
+  stage1LeafBits,
+  stage1TableBits,
+  stage2LeafBits,
+  type SteValues,
+} from "./legal.ts";
 import { LOW_RAM, Machine } from "./machine.ts";
 import { stage1Walk, stage2Walk } from "./oracle.ts";
 import { CD_FIELDS, decodeCd, decodeSte, STE_FIELDS, type World } from "./structures.ts";
@@ -32,6 +42,7 @@ export interface Scenario {
   readonly machine: Machine;
   readonly registers: Registers;
   readonly arena: Arena;
+  readonly kinds: Kinds;
   /** Transactions that the tables were written for. */
   readonly incoming: Incoming[];
 }
@@ -103,17 +114,30 @@ class Builder {
 
   #config(): bigint {
     const { draw, f } = this;
-    const possible = [...(f.S1P && f.S2P ? [7, 7, 7] : []), ...(f.S1P ? [5, 5] : []), ...(f.S2P ? [6] : []), 4, ...(draw.oneIn(8) ? [0] : [])];
+    const possible = [
+      ...(f.S1P && f.S2P ? [7, 7, 7] : []),
+      ...(f.S1P ? [5, 5] : []),
+      ...(f.S2P ? [6] : []),
+      4,
+      ...(draw.oneIn(8) ? [0] : []),
+    ];
     return BigInt(draw.one(possible));
   }
 
   stream(table: StreamTableShape, streamId: number): void {
-    const { draw, f, arena } = this;
+    const { draw, f } = this;
     const Config = this.#config();
     this.#tag++;
-    const values: SteValues = { V: 1n, Config, ...drawOverrides(draw), S2VMID: this.kinds.ownTags ? BigInt(this.#tag) : draw.bits(f.VMID16 ? 16 : 8) };
+    const values: SteValues = {
+      V: 1n,
+      Config,
+      ...drawOverrides(draw),
+      S2VMID: this.kinds.ownTags ? BigInt(this.#tag) : draw.bits(f.VMID16 ? 16 : 8),
+    };
     values.STRW = BigInt(Config === 5n && f.Hyp ? draw.one([0, 2]) : 2 * draw.nat(1));
-    if (f.Hyp && Config === 5n && this.kinds.ownTags && values.STRW !== 0n && this.#tag > 1) values.STRW = 0n;
+    // EL2 has no tags: one stream with one CD has it for itself.
+    const untagged = f.Hyp && Config === 5n && !this.e2h && this.kinds.ownTags && values.STRW !== 0n;
+    if (untagged && this.#tag > 1) values.STRW = 0n;
     values.S1PIE = BigInt(draw.nat(1));
     if ((Config & 2n) !== 0n) {
       Object.assign(values, drawStage2(draw, f));
@@ -124,10 +148,9 @@ class Builder {
     if ((Config & 1n) === 0n) {
       for (let i = 0; i < this.kinds.addresses; i++) addresses.push([this.#flat(second), undefined]);
     } else {
-      this.#contexts(values, second, addresses);
+      this.#contexts(values, second, addresses, untagged);
     }
     this.placeSte(table, streamId, encode(STE_FIELDS, values));
-    void arena;
     for (const [address, substreamId] of addresses) this.incoming.push(this.#transaction(streamId, substreamId, address));
   }
 
@@ -192,11 +215,11 @@ class Builder {
     };
   }
 
-  #contexts(values: SteValues, second: Stage | undefined, addresses: [bigint, number | undefined][]): void {
+  #contexts(values: SteValues, second: Stage | undefined, addresses: [bigint, number | undefined][], single: boolean): void {
     const { draw, f, arena } = this;
     const view = this.#view(second);
     const take = (bytes: bigint): bigint => view.from(arena.take(bytes, view.high && this.#high));
-    const cds = f.SSIDSIZE === 0 ? 0 : draw.oneIn(3) ? 0 : 1 + draw.nat(Math.min(f.SSIDSIZE, 12) - 1);
+    const cds = f.SSIDSIZE === 0 || single ? 0 : draw.oneIn(3) ? 0 : 1 + draw.nat(Math.min(f.SSIDSIZE, 12) - 1);
     values.S1CDMax = BigInt(cds);
     values.S1DSS = BigInt(draw.one([2, 1, 0, 3]));
     const format = cds === 0 || !f.CD2L ? draw.one([0, 3]) : draw.nat(3);
@@ -284,25 +307,30 @@ export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
     const table = builder.streamTable();
     base = table.base;
     cfg = table.cfg;
-    const sids = Array.from({ length: 1 + draw.nat(kinds.streams - 1) }, () => draw.nat(2 ** Math.min(table.log2size, config.sidSize, 12) - 1));
+    const sids = Array.from({ length: 1 + draw.nat(kinds.streams - 1) }, () =>
+      draw.nat(2 ** Math.min(table.log2size, config.sidSize, 12) - 1),
+    );
     for (const sid of new Set(sids)) builder.stream(table, sid);
   } catch (error) {
     if (!(error instanceof Exhausted)) throw error;
   }
   const gbpa = draw.oneIn(2) ? Number(draw.bits(20)) : 0x1000;
   machine.start({ strtabBase: base, strtabBaseCfg: cfg, cr2, gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0), enabled: !draw.oneIn(16) });
-  return { config, machine, registers: machine.registers(), arena, incoming: builder.incoming };
+  return { config, machine, registers: machine.registers(), arena, kinds, incoming: builder.incoming };
 }
 
-/** Changes a bit, a byte or a word of something that was written. */
-export function spoil(draw: Draw, { arena }: Scenario): string {
+/** Changes a bit or a word of something that was written. */
+export function spoil(draw: Draw, { arena, kinds }: Scenario): string {
   if (arena.placed.length === 0) return "nothing";
   const { kind, address, bytes } = draw.one(arena.placed);
   const word = Number(address) + 4 * draw.nat(bytes / 4 - 1);
   const old = arena.memory.read32(word);
   const how = draw.nat(3);
   const bit = draw.nat(31);
-  const value = how < 3 ? old ^ (1 << bit) : draw.oneIn(2) ? draw.word() : 0;
+  const wanted = how < 3 ? old ^ (1 << bit) : draw.oneIn(2) ? draw.word() : 0;
+  // The Contiguous bit, big endian or not.
+  const keep = kinds.contiguous || !kind.startsWith("tt-") ? 0 : 0x0010_1000;
+  const value = (wanted & ~keep) | (old & keep);
   arena.memory.write32(word, value >>> 0);
   return `${kind} at 0x${word.toString(16)}: 0x${old.toString(16)} becomes 0x${(value >>> 0).toString(16)}`;
 }
@@ -318,7 +346,10 @@ export function injectAbort(draw: Draw, { arena, machine }: Scenario): string {
 /** A transaction somewhat unlike the ones that the tables are for. */
 export function vary(draw: Draw, scenario: Scenario): Incoming {
   const { incoming } = scenario;
-  const base = incoming.length > 0 ? draw.one(incoming) : { streamId: 0, substreamId: undefined, address: 0n, write: false, instruction: false, privileged: false };
+  const base =
+    incoming.length > 0
+      ? draw.one(incoming)
+      : { streamId: 0, substreamId: undefined, address: 0n, write: false, instruction: false, privileged: false };
   const change = draw.nat(15);
   const kind = draw.nat(2);
   const common = { ...base, write: kind === 1, instruction: kind === 2 || draw.oneIn(4), privileged: draw.nat(1) === 1 };

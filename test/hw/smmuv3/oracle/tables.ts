@@ -25,6 +25,7 @@ export class Arena {
   readonly memory: PhysicalMemory;
   readonly highBase: bigint;
   readonly placed: Placed[] = [];
+  readonly #known = new Set<bigint>();
   #low = 0x1000n;
   #high: bigint;
 
@@ -47,7 +48,8 @@ export class Arena {
 
   /** Writes a little-endian structure and remembers where. */
   put(kind: Placed["kind"], address: bigint, bytes: number, value: bigint): void {
-    if (!this.placed.some((other) => other.address === address)) this.placed.push({ kind, address, bytes });
+    if (!this.#known.has(address)) this.placed.push({ kind, address, bytes });
+    this.#known.add(address);
     for (let i = 0; i < bytes; i += 4) this.memory.write32(Number(address) + i, Number((value >> BigInt(8 * i)) & 0xffff_ffffn));
   }
 

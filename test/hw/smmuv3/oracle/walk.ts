@@ -23,8 +23,7 @@ export const stride = (granule: Granule): number => granule - 3;
 /** Bits of address below what a level resolves. */
 export const shiftOf = (granule: Granule, level: number): number => granule + (3 - level) * stride(granule);
 
-export const stage1StartLevel = (granule: Granule, inputBits: number): number =>
-  4 - Math.ceil((inputBits - granule) / stride(granule));
+export const stage1StartLevel = (granule: Granule, inputBits: number): number => 4 - Math.ceil((inputBits - granule) / stride(granule));
 
 /**
  * Base of the first table, as aligned (D8.2.5.2): its own size, which concatenation can make several tables; 64 bytes at least
