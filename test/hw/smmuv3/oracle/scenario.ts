@@ -171,10 +171,15 @@ class Builder {
     plant(second, ipa, { bits: stage2LeafBits(this.draw, second.walk.wide, this.kinds.contiguous, false), output: undefined });
   }
 
+  /** Whether descriptors of a walk can name the highest addresses. */
+  #reaches(walk: Walk): boolean {
+    return this.f.OAS <= 48 || walk.granule === 16 || walk.wide;
+  }
+
   /** Memory for the first table of a walk. */
   #takeFirst(walk: Walk, high: boolean): bigint {
     const log2 = walk.inputBits - shiftOf(walk.granule, walk.startLevel) + 3;
-    return this.arena.take(pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4)), high);
+    return this.arena.take(pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4)), high && this.#reaches(walk));
   }
 
   #stage2(values: SteValues): Stage {
@@ -187,7 +192,7 @@ class Builder {
       f,
       draw,
       toPhysical: (address) => address,
-      takeTable: (bytes) => arena.take(bytes, this.#high),
+      takeTable: (bytes) => arena.take(bytes, this.#high && this.#reaches(walk)),
       tableBits: () => 0n,
     };
   }
@@ -249,7 +254,7 @@ class Builder {
   #cd(
     world: World,
     second: Stage | undefined,
-    view: { to(address: bigint): bigint | undefined },
+    view: { from(physical: bigint): bigint; to(address: bigint): bigint | undefined },
     take: (bytes: bigint) => bigint,
   ): { values: CdValues; addresses: bigint[] } {
     const { draw, f, arena } = this;
@@ -261,7 +266,8 @@ class Builder {
       if (!tableUsed(decoded, world, half)) continue;
       const walk = stage1Walk(decoded, half, f);
       const log2 = walk.inputBits - shiftOf(walk.granule, walk.startLevel) + 3;
-      const base = take(pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4)));
+      const bytes = pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4));
+      const base = this.#reaches(walk) || draw.oneIn(16) ? take(bytes) : view.from(arena.take(bytes, false));
       values[half === 0 ? "TTB0" : "TTB1"] = (base >> 4n) | (log2 < 6 && draw.oneIn(4) ? draw.bits(2) : 0n);
       const stage: Stage = {
         kind: "tt-s1",
@@ -270,7 +276,7 @@ class Builder {
         f,
         draw,
         toPhysical: (address) => view.to(address),
-        takeTable: take,
+        takeTable: (bytes) => (this.#reaches(walk) ? take(bytes) : view.from(arena.take(bytes, false))),
         tableBits: () => stage1TableBits(draw),
       };
       for (let i = 0; i < this.kinds.addresses; i++) addresses.push(this.#translated(stage, half, twoRanges(world), second));

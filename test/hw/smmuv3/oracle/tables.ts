@@ -18,7 +18,9 @@ export interface Placed {
 }
 
 /** No memory is left: the scenario goes on with what it has. */
-export class Exhausted {}
+export class Exhausted {
+  readonly name = "Exhausted";
+}
 
 /** Hands out physical memory, at low and at high addresses. */
 export class Arena {
