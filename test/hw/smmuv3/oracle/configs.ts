@@ -59,10 +59,12 @@ export function cachesOf(entries: number): SmmuConfig["caches"] {
   return Object.fromEntries(sizes) as SmmuConfig["caches"];
 }
 
-export function drawConfig(draw: Draw, entries: number): SmmuConfig {
+/** @param timed false: commands and Updates take no time */
+export function drawConfig(draw: Draw, entries: number, timed: boolean): SmmuConfig {
   const base = draw.one(Object.values(profiles));
-  let config: SmmuConfig = { ...base, ...KNOWN, timing: { commandNs: 0, updateNs: 0 }, caches: cachesOf(entries) };
-  if (!allowed(config)) config = { ...base, timing: { commandNs: 0, updateNs: 0 }, caches: cachesOf(entries) };
+  const own = { timing: timed ? profiles.max.timing : { commandNs: 0, updateNs: 0 }, caches: cachesOf(entries) };
+  let config: SmmuConfig = { ...base, ...KNOWN, ...own };
+  if (!allowed(config)) config = { ...base, ...own };
   const changes = draw.nat(8);
   for (let i = 0; i < changes; i++) {
     const [name, values] = draw.one(CHANGES);

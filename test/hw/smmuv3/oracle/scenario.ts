@@ -35,6 +35,8 @@ export interface Kinds {
   /** Streams, and addresses for each. */
   readonly streams: number;
   readonly addresses: number;
+  /** Commands and Updates take time. */
+  readonly timed?: boolean;
 }
 
 export interface Scenario {
@@ -43,6 +45,8 @@ export interface Scenario {
   readonly registers: Registers;
   readonly arena: Arena;
   readonly kinds: Kinds;
+  /** What the registers were programmed with. */
+  readonly program: Parameters<Machine["start"]>[0];
   /** Transactions that the tables were written for. */
   readonly incoming: Incoming[];
 }
@@ -302,7 +306,7 @@ class Builder {
 
 /** @returns undefined if memory did not suffice for even the Stream table */
 export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
-  const config = drawConfig(draw, kinds.caches);
+  const config = drawConfig(draw, kinds.caches, kinds.timed ?? false);
   const machine = new Machine(config);
   const arena = new Arena(machine.bus.memory, machine.highBase);
   const cr2 = draw.one([2, 3, 1, 0]);
@@ -321,8 +325,9 @@ export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
     if (!(error instanceof Exhausted)) throw error;
   }
   const gbpa = draw.oneIn(2) ? Number(draw.bits(20)) : 0x1000;
-  machine.start({ strtabBase: base, strtabBaseCfg: cfg, cr2, gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0), enabled: !draw.oneIn(16) });
-  return { config, machine, registers: machine.registers(), arena, kinds, incoming: builder.incoming };
+  const program = { strtabBase: base, strtabBaseCfg: cfg, cr2, gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0), enabled: !draw.oneIn(16) };
+  machine.start(program);
+  return { config, machine, registers: machine.registers(), arena, kinds, program, incoming: builder.incoming };
 }
 
 /** Changes a bit or a word of something that was written. */
