@@ -11,7 +11,7 @@ import { Draw } from "./draw.ts";
 import { featuresOf, type Granule } from "./features.ts";
 import { encode, type CdValues, type SteValues } from "./legal.ts";
 import { type Fetch, Machine } from "./machine.ts";
-import { stage1Walk, stage2Walk } from "./oracle.ts";
+import { stage1Walk, stage2Walk } from "./stages.ts";
 import { CD_FIELDS, decodeCd, decodeSte, STE_FIELDS } from "./structures.ts";
 import { Arena, plant, type Stage } from "./tables.ts";
 import { shiftOf } from "./walk.ts";

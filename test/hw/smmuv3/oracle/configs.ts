@@ -32,6 +32,7 @@ const CHANGES: readonly (readonly [keyof SmmuConfig, readonly unknown[]])[] = [
   ["e0pd", bool],
   ["ptwnnc", bool],
   ["bbml", [0, 1, 2]],
+  ["httu", [0, 1, 2, 3]],
   ["stt", bool],
   ["epan", bool],
   ["s1pi", bool],
@@ -51,7 +52,7 @@ function allowed(config: SmmuConfig): boolean {
 }
 
 /** Without what the oracle does not know. */
-const KNOWN = { httu: 0, s2pi: false, s2po: false, the: false } as const;
+const KNOWN = { s2pi: false, s2po: false, the: false } as const;
 
 /** Cache sizes: none, or a few entries of each kind, whatever kinds there are. */
 export function cachesOf(entries: number): SmmuConfig["caches"] {

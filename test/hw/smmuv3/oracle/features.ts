@@ -90,10 +90,7 @@ export function effectiveSize(code: number, features: Features): number {
   return Math.min(ADDRESS_BITS[known]!, features.OAS);
 }
 
-/** Which half-formed features the oracle has no steps for: it must not be asked about them. */
+/** Which features the oracle has no steps for: it must not be asked about them. */
 export function beyondOracle(features: Features): string[] {
-  const absent = [];
-  if (features.TTF !== 2) absent.push("VMSAv8-32 tables");
-  if (features.HTTU !== 0) absent.push("HTTU");
-  return absent;
+  return features.TTF === 2 ? [] : ["VMSAv8-32 tables"];
 }

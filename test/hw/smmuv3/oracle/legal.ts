@@ -35,6 +35,12 @@ function sizeCode(draw: Draw): bigint {
   return BigInt(draw.oneIn(4) ? draw.nat(7) : 6);
 }
 
+/** HA, HD, HAFT as IDR0.HTTU allows. */
+function drawUpdates(draw: Draw, f: Features): { ha: bigint; hd: bigint; haft: bigint } {
+  const ha = f.HTTU > 0 && draw.oneIn(2);
+  return { ha: big(ha), hd: big(f.HTTU > 1 && draw.oneIn(2)), haft: big(f.HTTU === 3 && ha && draw.oneIn(2)) };
+}
+
 export function drawOverrides(draw: Draw): SteValues {
   if (!draw.oneIn(2)) return { SHCFG: 1n };
   return {
@@ -73,8 +79,12 @@ export function drawStage2(draw: Draw, f: Features): SteValues {
   const ample = candidates.filter(({ S2T0SZ }) => S2T0SZ! <= 36n);
   const chosen = draw.one(ample.length > 0 && !draw.oneIn(8) ? ample : candidates);
   const stall = f.STALL_MODEL === 2 || (f.STALL_MODEL === 0 && draw.oneIn(4));
+  const { ha, hd, haft } = drawUpdates(draw, f);
   return {
     ...chosen,
+    S2HA: ha,
+    S2HD: hd,
+    S2HAFT: haft,
     S2PS: sizeCode(draw),
     S2AA64: 1n,
     S2ENDI: endianness(draw, f),
@@ -122,9 +132,13 @@ export function drawCd(draw: Draw, f: Features): CdValues {
   const DS = f.DS && draw.oneIn(2);
   const [low, high] = [drawHalf(draw, f, DS), drawHalf(draw, f, DS)];
   const stall = f.STALL_MODEL === 2 || (f.STALL_MODEL === 0 && draw.oneIn(4));
+  const { ha, hd, haft } = drawUpdates(draw, f);
   return {
     V: 1n,
     AA64: 1n,
+    HA: ha,
+    HD: hd,
+    HAFT: haft,
     T0SZ: low.txsz,
     TG0: low.granule === 12 ? 0n : low.granule === 14 ? 2n : 1n,
     T1SZ: high.txsz,
@@ -185,6 +199,8 @@ export function stage2LeafBits(draw: Draw, wide: boolean, contiguous: boolean, p
   return bits | (BigInt(draw.nat(15)) << 55n);
 }
 
-export function stage1TableBits(draw: Draw): bigint {
-  return draw.oneIn(4) ? BigInt(draw.nat(15)) << 59n : 0n;
+/** @param table bits of hierarchical permissions too */
+export function tableBits(draw: Draw, hierarchical: boolean): bigint {
+  const limits = hierarchical && draw.oneIn(4) ? BigInt(draw.nat(15)) << 59n : 0n;
+  return limits | (BigInt(draw.nat(1)) << 10n);
 }

@@ -13,6 +13,7 @@ import {
   Transaction,
 } from "../../../../src/hw/index.ts";
 import type { Incoming, Memory, Registers, Verdict } from "./types.ts";
+import { updateList } from "./updates.ts";
 
 const at = { CR0: 0x20, CR2: 0x2c, GBPA: 0x44, STRTAB_BASE: 0x80, STRTAB_BASE_CFG: 0x88, CMDQ_BASE: 0x90, EVENTQ_BASE: 0xa0 } as const;
 const CR0ACK = 0x24;
@@ -47,6 +48,8 @@ export class Machine {
   readonly simulation: Simulation = new Simulation();
   /** What the SMMU read since this was last emptied. */
   readonly fetches: Fetch[] = [];
+  /** Descriptors that the SMMU has written since. */
+  readonly #stored = new Map<bigint, Uint8Array>();
   /** The read, counted from 1 in {@link fetches}, that ends in an external abort. */
   abortAt = 0;
   /** More reads than this are a loop without bound. */
@@ -69,6 +72,11 @@ export class Machine {
         if (this.fetches.length > this.budget) throw new Error(`more than ${this.budget} reads`);
         if (this.fetches.length === this.abortAt) return BusStatus.abort;
         return host.load(kind, ...access);
+      },
+      store: (kind, address, words, count) => {
+        const status = host.store(kind, address, words, count);
+        if (kind === "httu" && status === BusStatus.ok) this.#stored.set(BigInt(address), new Uint8Array(words.slice(0, count).buffer));
+        return status;
       },
     };
     this.smmu = new Smmu(config, watched);
@@ -159,6 +167,7 @@ export class Machine {
     tx.privileged = incoming.privileged;
     const before = this.r32(EVENTQ_PROD);
     this.fetches.length = 0;
+    this.#stored.clear();
     const outcome = this.smmu.translate(tx);
     const record = this.#takeRecord(before);
     const forwarded = outcome === Outcome.forward;
@@ -168,6 +177,7 @@ export class Machine {
       attributes: forwarded ? tx.attributes : 0,
       shareability: forwarded ? tx.shareability : 0,
       record,
+      updates: updateList(this.#stored),
     };
   }
 

@@ -6,62 +6,26 @@
  * with src/hw/smmuv3, has no caches, and prefers plain steps to speed. Where the text leaves a choice, it takes the one in
  * src/hw/smmuv3/choices.ts and says so.
  */
-import {
-  type Attributes,
-  combineWithStage2,
-  decodeMair,
-  gbpaOverrides,
-  incoming as incomingAttributes,
-  output,
-  replaceByStage1,
-  shareOf,
-  type Stage2Attributes,
-  stage2IsDevice,
-  steOverrides,
-} from "./attributes.ts";
+import { combineWithStage2, gbpaOverrides, incoming as incomingAttributes, output, replaceByStage1, steOverrides } from "./attributes.ts";
 import { alignDown, bit, bits, field, littleEndian, pow2 } from "./bits.ts";
-import { CLASS, type Class, Faulted, recordOf, TRANSLATION_RELATED } from "./events.ts";
-import { beyondOracle, effectiveSize, type Features, featuresOf } from "./features.ts";
-import { type Access, FREE, mairByte, stage1Direct, stage1Indirect as indirectRights, stage2Direct, under } from "./permissions.ts";
-import { type Cd, decodeCd, decodeSte, type Ste, type World } from "./structures.ts";
+import { CLASS, Faulted, recordOf, TRANSLATION_RELATED } from "./events.ts";
+import { beyondOracle, type Features, featuresOf } from "./features.ts";
+import type { Access } from "./permissions.ts";
+import { type Context, DATA_READ, type Mapped, stage1, stage2 } from "./stages.ts";
+import { type Cd, decodeCd, decodeSte, type Ste } from "./structures.ts";
 import type { Incoming, Memory, Registers, Verdict } from "./types.ts";
-import {
-  cdIllegal,
-  ds,
-  granuleOfS2tg,
-  granuleOfTg0,
-  granuleOfTg1,
-  stage1Indirect,
-  stage1On,
-  stage2On,
-  stage2StartLevel,
-  steIllegal,
-  tableUsed,
-  twoRanges,
-  worldOf,
-} from "./validity.ts";
-import { addressOf, decodeBytes, descriptorAddress, firstTable, kindOf, outOfRange, shiftOf, stage1StartLevel, type Walk } from "./walk.ts";
+import { Layer } from "./updates.ts";
+import { cdIllegal, stage1On, stage2On, steIllegal, worldOf } from "./validity.ts";
 
-const SILENT: Verdict = { outcome: "abort", pa: 0n, attributes: 0, shareability: 0, record: undefined };
-
-interface Context {
-  readonly f: Features;
-  readonly registers: Registers;
-  readonly memory: Memory;
-  readonly incoming: Incoming;
-}
-
-interface Mapped {
-  readonly address: bigint;
-  readonly attributes: Attributes;
-}
+const SILENT: Verdict = { outcome: "abort", pa: 0n, attributes: 0, shareability: 0, record: undefined, updates: [] };
 
 /** §3.3 as a whole. */
 export function judge(registers: Registers, memory: Memory, incoming: Incoming): Verdict {
   const f = featuresOf(registers);
   const beyond = beyondOracle(f);
   if (beyond.length > 0) throw new Error(`the oracle does not know ${beyond.join(", ")}`);
-  const context = { f, registers, memory, incoming };
+  const layer = new Layer(memory);
+  const context = { f, registers, memory: layer, incoming };
   if ((registers.CR0 & 1) === 0) return globalBypass(context);
   let ste: Ste | undefined;
   let cd: Cd | undefined;
@@ -90,7 +54,7 @@ export function judge(registers: Registers, memory: Memory, incoming: Incoming):
       const second = stage2(context, ste, mapped.address, CLASS.IN, access);
       mapped = { address: second.address, attributes: combineWithStage2(mapped.attributes, second.attributes, f) };
     }
-    return { outcome: "forward", pa: mapped.address % pow2(f.OAS), ...output(mapped.attributes), record: undefined };
+    return { ...SILENT, outcome: "forward", pa: mapped.address % pow2(f.OAS), ...output(mapped.attributes), updates: layer.updates };
   } catch (fault) {
     if (!(fault instanceof Faulted)) throw fault;
     return terminate(context, fault, ste, cd, access);
@@ -105,7 +69,7 @@ function globalBypass({ f, registers, incoming }: Context): Verdict {
 
 /** §3.12: which of abort, RAZ/WI and stall, and whether there is a record. */
 function terminate(
-  { f, registers, incoming }: Context,
+  { f, registers, memory, incoming }: Context,
   fault: Faulted,
   ste: Ste | undefined,
   cd: Cd | undefined,
@@ -126,7 +90,7 @@ function terminate(
     }
   }
   const words = record || stall ? recordOf(fault, incoming, access, f.OAS, stall) : undefined;
-  return { ...SILENT, outcome: stall ? "stall" : abort ? "abort" : "raz-wi", record: words };
+  return { ...SILENT, outcome: stall ? "stall" : abort ? "abort" : "raz-wi", record: words, updates: memory.updates };
 }
 
 /** §3.3.2, §5.1, §6.3.24 */
@@ -212,120 +176,7 @@ function fetchCd(context: Context, ste: Ste, index: number): Cd {
   return decodeCd(fetchThroughStage2(context, ste, address, 64));
 }
 
-const DATA_READ: Access = { write: false, instruction: false, privileged: true };
-
 function fetchThroughStage2(context: Context, ste: Ste, address: bigint, bytes: number): bigint {
   const physical = stage2On(ste) ? stage2(context, ste, address, CLASS.CD, DATA_READ).address : address;
   return fetchStructure(context.memory, physical, bytes, context.f, "F_CD_FETCH");
-}
-
-/** The walk of TTB0 or TTB1. */
-export function stage1Walk(cd: Cd, half: 0 | 1, f: Features): Walk {
-  const granule = (half === 0 ? granuleOfTg0(cd.TG0) : granuleOfTg1(cd.TG1))!;
-  const inputBits = 64 - Number(half === 0 ? cd.T0SZ : cd.T1SZ);
-  return {
-    granule,
-    inputBits,
-    startLevel: stage1StartLevel(granule, inputBits),
-    base: (half === 0 ? cd.TTB0 : cd.TTB1) << 4n,
-    outputBits: effectiveSize(Number(cd.IPS), f),
-    bigEndian: cd.ENDI === 1n,
-    wide: ds(cd.DS, granule, f),
-  };
-}
-
-/** AArch64.S1Translate with the SMMU's checks around it. */
-function stage1(context: Context, ste: Ste, cd: Cd, world: World, access: Access): Mapped {
-  const { f, memory, incoming } = context;
-  const va = incoming.address;
-  const half = twoRanges(world) && bit(va, 55) ? 1 : 0;
-  if (!tableUsed(cd, world, half)) throw new Faulted("F_TRANSLATION");
-  const notForUsers = f.E0PD && twoRanges(world) && (half === 0 ? cd.E0PD0 : cd.E0PD1) === 1n;
-  if (notForUsers && !access.privileged) throw new Faulted("F_TRANSLATION");
-  const walk = stage1Walk(cd, half, f);
-  const top = (half === 0 ? cd.TBI0 : cd.TBI1) === 1n ? 55 : 63;
-  if (top >= walk.inputBits) {
-    const above = bits(va, top, walk.inputBits);
-    if (above !== (half === 0 ? 0n : pow2(top - walk.inputBits + 1) - 1n)) throw new Faulted("F_TRANSLATION");
-  }
-  const hierarchical = !(f.HAD && (half === 0 ? cd.HAD0 : cd.HAD1) === 1n);
-  let hierarchy = FREE;
-  let table = firstTable(walk);
-  for (let level = walk.startLevel; ; level++) {
-    const at = descriptorAddress(walk, table, level, va);
-    const physical = stage2On(ste) ? stage2(context, ste, at, CLASS.TT, DATA_READ).address : at;
-    const bytes = memory.read(physical, 8);
-    if (bytes === undefined) throw new Faulted("F_WALK_EABT", { class: CLASS.TT, fetch: physical });
-    const descriptor = decodeBytes(bytes, walk);
-    const kind = kindOf(walk, level, descriptor, f);
-    if (kind === "invalid") throw new Faulted("F_TRANSLATION");
-    const shift = kind === "leaf" ? shiftOf(walk.granule, level) : walk.granule;
-    const address = addressOf(walk, shift, descriptor, f);
-    if (outOfRange(address, walk)) throw new Faulted("F_ADDR_SIZE");
-    if (kind === "table") {
-      if (hierarchical) hierarchy = under(hierarchy, descriptor);
-      table = address;
-      continue;
-    }
-    if (!bit(descriptor, 10) && cd.AFFD === 0n) throw new Faulted("F_ACCESS");
-    const allowed = stage1Indirect(ste, cd, f)
-      ? indirectRights(descriptor, cd, twoRanges(world), access)
-      : stage1Direct(descriptor, hierarchy, cd, twoRanges(world), f, access);
-    if (!allowed) throw new Faulted("F_PERMISSION");
-    const share = shareOf(walk.wide ? Number(half === 0 ? cd.SH0 : cd.SH1) : field(descriptor, 9, 8));
-    return { address: address | bits(va, shift - 1, 0), attributes: { type: decodeMair(mairByte(descriptor, cd, f)), share } };
-  }
-}
-
-export function stage2Walk(ste: Ste, f: Features): Walk {
-  const granule = granuleOfS2tg(ste.S2TG)!;
-  return {
-    granule,
-    inputBits: 64 - Number(ste.S2T0SZ),
-    startLevel: stage2StartLevel(ste, f)!,
-    base: ste.S2TTB << 4n,
-    outputBits: effectiveSize(Number(ste.S2PS), f),
-    bigEndian: ste.S2ENDI === 1n,
-    wide: ds(ste.S2DS, granule, f),
-  };
-}
-
-/** AArch64.S2Translate. */
-function stage2(
-  context: Context,
-  ste: Ste,
-  ipa: bigint,
-  purpose: Class,
-  access: Access,
-): { readonly address: bigint; readonly attributes: Stage2Attributes } {
-  const { f, memory } = context;
-  const walk = stage2Walk(ste, f);
-  const fails = (event: "F_TRANSLATION" | "F_ADDR_SIZE" | "F_ACCESS" | "F_PERMISSION"): Faulted =>
-    new Faulted(event, { stage2: { ipa }, class: purpose, walkWrites: access.write });
-  if (ipa >= pow2(walk.inputBits)) throw fails("F_TRANSLATION");
-  let table = firstTable(walk);
-  for (let level = walk.startLevel; ; level++) {
-    const at = descriptorAddress(walk, table, level, ipa);
-    const bytes = memory.read(at, 8);
-    if (bytes === undefined) throw new Faulted("F_WALK_EABT", { stage2: { ipa }, class: purpose, fetch: at });
-    const descriptor = decodeBytes(bytes, walk);
-    const kind = kindOf(walk, level, descriptor, f);
-    if (kind === "invalid") throw fails("F_TRANSLATION");
-    const shift = kind === "leaf" ? shiftOf(walk.granule, level) : walk.granule;
-    const address = addressOf(walk, shift, descriptor, f);
-    if (outOfRange(address, walk)) throw fails("F_ADDR_SIZE");
-    if (kind === "table") {
-      table = address;
-      continue;
-    }
-    if (!bit(descriptor, 10) && ste.S2AFFD === 0n) throw fails("F_ACCESS");
-    if (!stage2Direct(descriptor, f, access)) throw fails("F_PERMISSION");
-    const attributes: Stage2Attributes = {
-      memAttr: field(descriptor, 5, 2),
-      share: shareOf(walk.wide ? Number(ste.S2SH0) : field(descriptor, 9, 8)),
-      fwb: f.FWB && ste.S2FWB === 1n,
-    };
-    if (purpose !== CLASS.IN && ste.S2PTW === 1n && stage2IsDevice(attributes, f)) throw fails("F_PERMISSION");
-    return { address: address | bits(ipa, shift - 1, 0), attributes };
-  }
 }

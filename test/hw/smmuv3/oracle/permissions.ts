@@ -41,15 +41,31 @@ function allows(rights: Rights, { write, instruction }: Access): boolean {
   return write ? rights.write : instruction ? rights.execute : rights.read;
 }
 
-/** Stage 1, direct permissions (D8.4.1.2; tables D8-62 … D8-66). */
+/** Whether a page may be accessed; writable-clean: only by becoming dirty (D8.5.2). */
+export type Answer = "yes" | "no" | "makes dirty";
+
+const DBM = 51;
+
+/**
+ * Stage 1, direct permissions (D8.4.1.2; tables D8-62 … D8-66). Where hardware manages the dirty state, AP[2] of a leaf with DBM counts
+ * as 0, also for execution.
+ */
 export function stage1Direct(
-  descriptor: bigint,
+  leaf: bigint,
   hierarchy: Hierarchy,
   cd: Cd,
   twoPrivileges: boolean,
   f: Features,
   access: Access,
-): boolean {
+  hardwareDirty: boolean,
+): Answer {
+  const clean = hardwareDirty && bit(leaf, DBM) && bit(leaf, 7) && !hierarchy.noWrite;
+  const descriptor = clean ? leaf & ~0x80n : leaf;
+  if (!direct(descriptor, hierarchy, cd, twoPrivileges, f, access)) return "no";
+  return clean && access.write ? "makes dirty" : "yes";
+}
+
+function direct(descriptor: bigint, hierarchy: Hierarchy, cd: Cd, twoPrivileges: boolean, f: Features, access: Access): boolean {
   const readOnly = bit(descriptor, 7) || hierarchy.noWrite;
   const wxn = cd.WXN === 1n;
   if (!twoPrivileges) {
@@ -73,7 +89,13 @@ export function stage1Direct(
 }
 
 /** Stage 1, indirect permissions (IHI 0070 §3.26.1): PIIndex is bits 54, 53, 51 and 6; bit 7 is nDirty. */
-export function stage1Indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access): boolean {
+export function stage1Indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access, hardwareDirty: boolean): Answer {
+  if (!indirect(descriptor, cd, twoPrivileges, access)) return "no";
+  if (!access.write || !bit(descriptor, 7)) return "yes";
+  return hardwareDirty ? "makes dirty" : "no";
+}
+
+function indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access): boolean {
   const index = (field(descriptor, 54, 53) << 2) | (field(descriptor, 51, 51) << 1) | field(descriptor, 6, 6);
   const rights = (all: bigint): Rights => {
     const code = field(all, 3 * index + 2, 3 * index);
@@ -90,13 +112,12 @@ export function stage1Indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolea
 }
 
 /** Stage 2, direct permissions (D8.4.2): S2AP [7:6] and XN [54:53], whose lower bit needs IDR3.XNX. */
-export function stage2Direct(descriptor: bigint, f: Features, access: Access): boolean {
-  if (access.write) return bit(descriptor, 7);
-  if (!access.instruction) return bit(descriptor, 6);
+export function stage2Direct(descriptor: bigint, f: Features, access: Access, hardwareDirty: boolean): Answer {
+  if (access.write) return bit(descriptor, 7) ? "yes" : hardwareDirty && bit(descriptor, DBM) ? "makes dirty" : "no";
+  if (!access.instruction) return bit(descriptor, 6) ? "yes" : "no";
   const xn = f.XNX ? field(descriptor, 54, 53) : field(descriptor, 54, 54) << 1;
-  if (xn === 0) return true;
-  if (xn === 2) return false;
-  return xn === 1 ? !access.privileged : access.privileged;
+  // 0 all, 1 unprivileged only, 2 none, 3 privileged only.
+  return [true, !access.privileged, false, access.privileged][xn] ? "yes" : "no";
 }
 
 /** AttrIndx; bit 59 is its fourth bit where CD.AIE extends it (§5.4, CD.MAIR). */

@@ -12,12 +12,12 @@ import {
   drawStage2,
   encode,
   stage1LeafBits,
-  stage1TableBits,
+  tableBits,
   stage2LeafBits,
   type SteValues,
 } from "./legal.ts";
 import { LOW_RAM, Machine } from "./machine.ts";
-import { stage1Walk, stage2Walk } from "./oracle.ts";
+import { stage1Walk, stage2Walk } from "./stages.ts";
 import { CD_FIELDS, decodeCd, decodeSte, STE_FIELDS, type World } from "./structures.ts";
 import { Arena, Exhausted, plant, type Stage } from "./tables.ts";
 import type { Incoming, Registers } from "./types.ts";
@@ -197,7 +197,7 @@ class Builder {
       draw,
       toPhysical: (address) => address,
       takeTable: (bytes) => arena.take(bytes, this.#high && this.#reaches(walk)),
-      tableBits: () => 0n,
+      tableBits: () => tableBits(draw, false),
     };
   }
 
@@ -281,7 +281,7 @@ class Builder {
         draw,
         toPhysical: (address) => view.to(address),
         takeTable: (bytes) => (this.#reaches(walk) ? take(bytes) : view.from(arena.take(bytes, false))),
-        tableBits: () => stage1TableBits(draw),
+        tableBits: () => tableBits(draw, true),
       };
       for (let i = 0; i < this.kinds.addresses; i++) addresses.push(this.#translated(stage, half, twoRanges(world), second));
     }

@@ -40,4 +40,6 @@ export interface Verdict {
   readonly shareability: number;
   /** The record that has to be written, as 32-bit words; undefined: none. */
   readonly record: readonly number[] | undefined;
+  /** Descriptors that hardware has updated: address and bytes, by address. */
+  readonly updates: readonly (readonly [address: bigint, bytes: string])[];
 }

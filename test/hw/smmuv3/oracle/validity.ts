@@ -109,6 +109,7 @@ function stage2Illegal(ste: Ste, f: Features): boolean {
   if (ste.S2AA64 === 0n) return true;
   if ((ste.S2HA === 1n || ste.S2HD === 1n) && f.HTTU === 0) return true;
   if (ste.S2HD === 1n && f.HTTU === 1) return true;
+  if (ste.S2HAFT === 1n && ste.S2HA === 0n && f.HTTU === 3) return true;
   const granule = granuleOfS2tg(ste.S2TG);
   if (granule === undefined || !f.granule(granule)) return true;
   const wide = ds(ste.S2DS, granule, f);
@@ -143,6 +144,7 @@ export function cdIllegal(cd: Cd, ste: Ste, world: World, f: Features): boolean 
   if (cd.AA64 === 0n) return true;
   if ((cd.HA === 1n || cd.HD === 1n) && f.HTTU === 0) return true;
   if (cd.HD === 1n && f.HTTU === 1) return true;
+  if (cd.HAFT === 1n && cd.HA === 0n && f.HTTU === 3) return true;
   if (twoRanges(world) && !f.ASID16 && cd.ASID > 0xffn) return true;
   if (used[0] && tableIllegal(cd, granuleOfTg0(cd.TG0), Number(cd.T0SZ), cd.TTB0 << 4n, f)) return true;
   if (used[1] && tableIllegal(cd, granuleOfTg1(cd.TG1), Number(cd.T1SZ), cd.TTB1 << 4n, f)) return true;
