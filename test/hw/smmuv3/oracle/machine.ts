@@ -176,6 +176,8 @@ export class Machine {
       pa: forwarded ? BigInt(tx.physical) : 0n,
       attributes: forwarded ? tx.attributes : 0,
       shareability: forwarded ? tx.shareability : 0,
+      instruction: forwarded && tx.outputInstruction,
+      privileged: forwarded && tx.outputPrivileged,
       record,
       updates: updateList(this.#stored),
     };

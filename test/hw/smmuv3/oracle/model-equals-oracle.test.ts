@@ -24,18 +24,16 @@ const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
 /** Readable, and comparable as a whole. */
 function told({ incoming, verdict }: Told, config: Scenario["config"], notes: readonly string[]): unknown {
-  const { outcome, pa, attributes, shareability, record, updates } = verdict;
   return {
     config: config.name,
     notes,
     incoming: { ...incoming, address: hex(incoming.address) },
     verdict: {
-      outcome,
-      pa: hex(pa),
-      attributes: hex(attributes),
-      shareability,
-      record: record?.map(hex),
-      updates: updates.map(([at, bytes]) => `${hex(at)}: ${bytes}`),
+      ...verdict,
+      pa: hex(verdict.pa),
+      attributes: hex(verdict.attributes),
+      record: verdict.record?.map(hex),
+      updates: verdict.updates.map(([at, bytes]) => `${hex(at)}: ${bytes}`),
     },
   };
 }

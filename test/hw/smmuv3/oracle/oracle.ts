@@ -6,7 +6,15 @@
  * with src/hw/smmuv3, has no caches, and prefers plain steps to speed. Where the text leaves a choice, it takes the one in
  * src/hw/smmuv3/choices.ts and says so.
  */
-import { combineWithStage2, gbpaOverrides, incoming as incomingAttributes, output, replaceByStage1, steOverrides } from "./attributes.ts";
+import {
+  type Attributes,
+  combineWithStage2,
+  gbpaOverrides,
+  incoming as incomingAttributes,
+  output,
+  replaceByStage1,
+  steOverrides,
+} from "./attributes.ts";
 import { alignDown, bit, bits, field, littleEndian, pow2 } from "./bits.ts";
 import { CLASS, Faulted, recordOf, TRANSLATION_RELATED } from "./events.ts";
 import { beyondOracle, type Features, featuresOf } from "./features.ts";
@@ -17,7 +25,16 @@ import type { Incoming, Memory, Registers, Verdict } from "./types.ts";
 import { Layer } from "./updates.ts";
 import { cdIllegal, stage1On, stage2On, steIllegal, worldOf } from "./validity.ts";
 
-const SILENT: Verdict = { outcome: "abort", pa: 0n, attributes: 0, shareability: 0, record: undefined, updates: [] };
+const SILENT: Verdict = {
+  outcome: "abort",
+  pa: 0n,
+  attributes: 0,
+  shareability: 0,
+  instruction: false,
+  privileged: false,
+  record: undefined,
+  updates: [],
+};
 
 /** §3.3 as a whole. */
 export function judge(registers: Registers, memory: Memory, incoming: Incoming): Verdict {
@@ -34,7 +51,7 @@ export function judge(registers: Registers, memory: Memory, incoming: Incoming):
     ste = fetchSte(context);
     if (steIllegal(ste, f)) throw new Faulted("C_BAD_STE");
     if (ste.Config < 4n) return SILENT;
-    access = accessUnder(ste, incoming, f);
+    access = accessUnder(Number(ste.PRIVCFG), Number(ste.INSTCFG), incoming, f);
     const index = contextIndex(ste, incoming, f);
     let mapped: Mapped = { address: incoming.address, attributes: incomingAttributes(steOverrides(ste), f) };
     if (index === undefined) {
@@ -54,7 +71,7 @@ export function judge(registers: Registers, memory: Memory, incoming: Incoming):
       const second = stage2(context, ste, mapped.address, CLASS.IN, access);
       mapped = { address: second.address, attributes: combineWithStage2(mapped.attributes, second.attributes, f) };
     }
-    return { ...SILENT, outcome: "forward", pa: mapped.address % pow2(f.OAS), ...output(mapped.attributes), updates: layer.updates };
+    return { ...forward(mapped.address % pow2(f.OAS), mapped.attributes, access, f), updates: layer.updates };
   } catch (fault) {
     if (!(fault instanceof Faulted)) throw fault;
     return terminate(context, fault, ste, cd, access);
@@ -64,7 +81,8 @@ export function judge(registers: Registers, memory: Memory, incoming: Incoming):
 /** SMMUEN is 0: GBPA decides (§3.4, §6.3.14). */
 function globalBypass({ f, registers, incoming }: Context): Verdict {
   if ((registers.GBPA & 0x10_0000) !== 0 || incoming.address >= pow2(f.OAS)) return SILENT;
-  return { ...SILENT, outcome: "forward", pa: incoming.address, ...output(incomingAttributes(gbpaOverrides(registers.GBPA), f)) };
+  const access = accessUnder((registers.GBPA >>> 16) & 3, (registers.GBPA >>> 18) & 3, incoming, f);
+  return forward(incoming.address, incomingAttributes(gbpaOverrides(registers.GBPA), f), access, f);
 }
 
 /** §3.12: which of abort, RAZ/WI and stall, and whether there is a record. */
@@ -125,16 +143,23 @@ function fetchStructure(memory: Memory, address: bigint, bytes: number, f: Featu
   return littleEndian(read);
 }
 
-/** §13.1.2, §5.2 PRIVCFG and INSTCFG: writes are Data. */
-function accessUnder(ste: Ste, incoming: Incoming, f: Features): Access {
+/** §13.1.2, §5.2 PRIVCFG and INSTCFG, §6.3.14: writes are Data. */
+function accessUnder(privcfg: number, instcfg: number, incoming: Incoming, f: Features): Access {
   const { write } = incoming;
   let { privileged } = incoming;
   let instruction = incoming.instruction && !write;
   if (f.ATTR_PERMS_OVR) {
-    if (ste.PRIVCFG >= 2n) privileged = ste.PRIVCFG === 3n;
-    if (ste.INSTCFG >= 2n && !write) instruction = ste.INSTCFG === 3n;
+    if (privcfg >= 2) privileged = privcfg === 3;
+    if (instcfg >= 2 && !write) instruction = instcfg === 3;
   }
   return { write, instruction, privileged };
+}
+
+/** §13.1.2: from v3.4 on all leaves as Data, Privileged. */
+function forward(pa: bigint, attributes: Attributes, access: Access, f: Features): Verdict {
+  const fixed = f.minor >= 4;
+  const instruction = !fixed && access.instruction;
+  return { ...SILENT, outcome: "forward", pa, ...output(attributes), instruction, privileged: fixed || access.privileged };
 }
 
 /** §5.2 S1CDMax, S1DSS; §7.3.7, §7.3.9. @returns undefined: no stage 1 */

@@ -38,6 +38,9 @@ export interface Verdict {
   /** Memory type in the encoding of MAIR, and shareability (0 non, 2 outer, 3 inner). Forwarded only. */
   readonly attributes: number;
   readonly shareability: number;
+  /** INST and PRIV as they leave. Forwarded only. */
+  readonly instruction: boolean;
+  readonly privileged: boolean;
   /** The record that has to be written, as 32-bit words; undefined: none. */
   readonly record: readonly number[] | undefined;
   /** Descriptors that hardware has updated: address and bytes, by address. */
