@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../../src/sim/index.ts";
-import { Outcome, smmuRegisters, Transaction } from "../../../../src/hw/index.ts";
+import { BusStatus, Outcome, smmuRegisters, Transaction } from "../../../../src/hw/index.ts";
 import { Draw } from "./draw.ts";
 import { HIGH_RAM, LOW_RAM, type Machine } from "./machine.ts";
 import { judge } from "./oracle.ts";
@@ -73,6 +73,9 @@ const OPCODES = [
   0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x18, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x28, 0x2a, 0x30, 0x44, 0x45, 0x46,
 ];
 
+/** Ends the external aborts of Command queue reads. */
+let endAborts = (): void => {};
+
 /** A command where the SMMU will look for it, and PROD behind it. */
 function command(draw: Draw, machine: Machine): void {
   const base = (machine.r64(0x90) >> 5n) << 5n;
@@ -86,6 +89,10 @@ function command(draw: Draw, machine: Machine): void {
     value(draw),
   ]);
   if (machine.bus.isRam(slot, 16)) machine.bus.memory.storeWords(slot, words, 4);
+  if (draw.oneIn(16)) {
+    endAborts();
+    endAborts = machine.bus.inject({ base: slot, size: 16, status: BusStatus.abort, on: "read" });
+  }
   machine.w32(0x98, draw.oneIn(8) ? value(draw) : prod + 1);
 }
 
@@ -102,7 +109,7 @@ function transaction(draw: Draw, scenario: Scenario): void {
   tx.privileged = incoming.privileged;
   const registers = machine.registers();
   // While an Update of GBPA is under way its old or its new value is in force (§6.3.14).
-  const known = scenario.kinds.caches === 0 && registers.GBPA < 0x8000_0000;
+  const known = scenario.kinds.caches === 0 && registers.GBPA < 0x8000_0000 && draw.oneIn(3);
   const wanted = known ? judge(registers, machine.memory, { ...incoming, streamId: tx.streamId }) : undefined;
   const outcome = machine.smmu.translate(tx);
   if (outcome === Outcome.forward) {
@@ -112,6 +119,7 @@ function transaction(draw: Draw, scenario: Scenario): void {
     expect(tx.event).toBe(0);
   } else {
     expect([Outcome.abort, Outcome.razWi, Outcome.stalled]).toContain(outcome);
+    if (tx.event !== 0) reached.add(`event ${tx.event} ${tx.recorded ? "recorded" : "lost"}`);
     if (tx.event !== 0) expect(EVENTS).toContain(tx.event);
     else expect(tx.recorded).toBe(false);
   }
@@ -120,12 +128,27 @@ function transaction(draw: Draw, scenario: Scenario): void {
   if (outcome === Outcome.forward) expect(BigInt(tx.physical)).toBe(wanted.pa);
 }
 
+/** States that fuzzing has to have been in: else it has become toothless. */
+const reached = new Set<string>();
+
+function look({ machine }: Scenario): void {
+  const active = machine.r32(0x60) ^ machine.r32(0x64);
+  if (active & 1) reached.add(`CMDQ_ERR ${(machine.r32(0x9c) >>> 24) & 0x7f}`);
+  if (active & 4) reached.add("EVENTQ_ABT_ERR");
+  if ((machine.r32(0x1_00a8) ^ machine.r32(0x1_00ac)) >>> 31) reached.add("Event queue overflow");
+  if (machine.r32(0x9c) !== 0) reached.add("commands consumed");
+}
+
 type Step = (draw: Draw, scenario: Scenario) => void;
 
-const advance: Step = (draw, { machine }) => machine.simulation.advance(draw.nat(5000));
+const advance: Step = (draw, scenario) => {
+  scenario.machine.simulation.advance(draw.nat(5000));
+  look(scenario);
+};
 const anyAccess: Step = (draw, { machine }) => access(draw, machine);
 const anyCommand: Step = (draw, { machine }) => command(draw, machine);
 const repair: Step = (draw, { machine, program }) => {
+  endAborts();
   machine.w32(0x64, machine.r32(0x60));
   machine.w32(0x1_00ac, machine.r32(0x1_00a8));
   if (draw.oneIn(4)) {
@@ -164,6 +187,7 @@ function fuzz(name: string, steps: readonly Step[], kinds: (life: number) => Kin
         throw new Error(`${name}: seed ${seed}, step ${i}, ${scenario.config.name}: ${String(error)}`, { cause: error });
       }
     }
+    look(scenario);
     expect(machine.bus.memory.bytesInUse).toBeLessThanOrEqual(LOW_RAM + HIGH_RAM);
   }
   return done;
@@ -177,5 +201,12 @@ describe("fuzzing", () => {
   });
   test("mostly plausible", () => {
     expect(fuzz("plausible", PLAUSIBLE, (life) => kinds(life % 3 === 0 ? 16 : 0), STEPS / 2)).toBe(STEPS / 2);
+  });
+  test("reached deep states", () => {
+    const all = [...reached];
+    for (const state of ["CMDQ_ERR 1", "CMDQ_ERR 2", "EVENTQ_ABT_ERR", "Event queue overflow", "commands consumed"])
+      expect(all).toContain(state);
+    for (const event of EVENTS.filter((number) => number !== 0x02)) expect(all).toContain(`event ${event} recorded`);
+    expect(all.filter((state) => state.endsWith("lost")).length).toBeGreaterThan(5);
   });
 });
