@@ -53,6 +53,8 @@ export interface Scenario {
 
 interface StreamTableShape {
   readonly base: bigint;
+  /** STRTAB_BASE. */
+  readonly register: bigint;
   readonly cfg: number;
   readonly twoLevel: boolean;
   readonly split: number;
@@ -80,6 +82,11 @@ class Builder {
     return this.draw.oneIn(4);
   }
 
+  /** Bits below an alignment, which do not count. */
+  #noise(alignment: number): bigint {
+    return this.draw.oneIn(4) ? this.draw.bits(alignment) : 0n;
+  }
+
   streamTable(): StreamTableShape {
     const { draw, f, arena } = this;
     const log2size = Math.min(draw.nat(12), f.SIDSIZE) + (draw.oneIn(16) ? draw.nat(40) : 0);
@@ -89,15 +96,15 @@ class Builder {
     const bytes = twoLevel ? pow2(Math.max(6, 3 + log2size - split)) : pow2(6 + log2size);
     const cfg = log2size | (splitField << 6) | ((twoLevel ? 1 : draw.oneIn(8) ? draw.one([2, 3]) : 0) << 16);
     const base = log2size > 12 ? 0n : arena.take(bytes, this.#high);
-    // Bits below the alignment do not count.
-    return { base: base + (draw.oneIn(4) ? draw.bits(6) : 0n), cfg, twoLevel, split, log2size };
+    const noise = this.#noise(Math.min(32, bytes.toString(2).length - 1));
+    return { base, register: base + noise, cfg, twoLevel, split, log2size };
   }
 
   /** Writes an STE for a StreamID, with a level-2 table if need be. */
   placeSte(table: StreamTableShape, streamId: number, ste: bigint): void {
     const { arena, draw } = this;
     const sid = BigInt(streamId);
-    const base = (table.base >> 6n) << 6n;
+    const { base } = table;
     if (!table.twoLevel) return arena.put("ste", base + sid * 64n, 64, ste);
     const level1 = base + (sid >> BigInt(table.split)) * 8n;
     const index = streamId % 2 ** table.split;
@@ -105,12 +112,12 @@ class Builder {
     let array = 0n;
     if (found === 0n) {
       const least = index === 0 ? 1 : 33 - Math.clz32(index);
-      const span = Math.min(table.split + 1, least + draw.nat(2));
+      const span = draw.oneIn(16) ? table.split + 2 : Math.min(table.split + 1, least + draw.nat(2));
       array = arena.take(pow2(5 + span), this.#high);
-      arena.put("l1std", level1, 8, array | BigInt(span));
+      arena.put("l1std", level1, 8, array | (this.#noise(5 + span) & ~31n) | BigInt(span));
     } else {
       const low = BigInt(arena.memory.read32(Number(level1)));
-      array = ((BigInt(arena.memory.read32(Number(level1) + 4)) << 32n) | low) & ~63n;
+      array = ((BigInt(arena.memory.read32(Number(level1) + 4)) << 32n) | low) & ~(pow2(5 + Number(found)) - 1n);
       if (index >= 2 ** (Number(found) - 1)) return;
     }
     arena.put("ste", array + BigInt(index) * 64n, 64, ste);
@@ -180,10 +187,11 @@ class Builder {
     return this.f.OAS <= 48 || walk.granule === 16 || walk.wide;
   }
 
-  /** Memory for the first table of a walk. */
+  /** A base for the first table of a walk. */
   #takeFirst(walk: Walk, high: boolean): bigint {
     const log2 = walk.inputBits - shiftOf(walk.granule, walk.startLevel) + 3;
-    return this.arena.take(pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4)), high && this.#reaches(walk));
+    const alignment = Math.max(log2, walk.outputBits === 52 ? 6 : 4);
+    return this.arena.take(pow2(alignment), high && this.#reaches(walk)) + this.#noise(alignment);
   }
 
   #stage2(values: SteValues): Stage {
@@ -235,7 +243,7 @@ class Builder {
     values.S1Fmt = BigInt(format);
     const leafBits = cds === 0 ? 0 : format === 1 ? 6 : format === 2 ? 10 : 0;
     const table = take(leafBits === 0 ? pow2(6 + cds) : pow2(Math.max(6, 3 + cds - leafBits)));
-    values.S1ContextPtr = table >> 6n;
+    values.S1ContextPtr = (table + this.#noise(leafBits === 0 ? 6 + cds : Math.max(6, 3 + cds - leafBits))) >> 6n;
     const world = worldOf(decodeSte(encode(STE_FIELDS, values)), f, this.e2h);
     const indexes = cds === 0 ? [0] : [0, draw.nat(2 ** cds - 1)].slice(0, 1 + draw.nat(1));
     for (const index of new Set(indexes)) {
@@ -244,7 +252,7 @@ class Builder {
       if (leafBits !== 0) {
         const leaf = take(pow2(6 + leafBits));
         const level1 = view.to(table + BigInt(index >> leafBits) * 8n);
-        if (level1 !== undefined) arena.put("l1cd", level1, 8, leaf | 1n);
+        if (level1 !== undefined) arena.put("l1cd", level1, 8, leaf | this.#noise(6 + leafBits) | 1n);
         at = leaf + BigInt(index % 2 ** leafBits) * 64n;
       }
       const physical = view.to(at);
@@ -272,7 +280,7 @@ class Builder {
       const log2 = walk.inputBits - shiftOf(walk.granule, walk.startLevel) + 3;
       const bytes = pow2(Math.max(log2, walk.outputBits === 52 ? 6 : 4));
       const base = this.#reaches(walk) || draw.oneIn(16) ? take(bytes) : view.from(arena.take(bytes, false));
-      values[half === 0 ? "TTB0" : "TTB1"] = (base >> 4n) | (log2 < 6 && draw.oneIn(4) ? draw.bits(2) : 0n);
+      values[half === 0 ? "TTB0" : "TTB1"] = (base + this.#noise(Math.max(log2, walk.outputBits === 52 ? 6 : 4))) >> 4n;
       const stage: Stage = {
         kind: "tt-s1",
         walk: { ...walk, base },
@@ -315,7 +323,7 @@ export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
   let cfg = 0;
   try {
     const table = builder.streamTable();
-    base = table.base;
+    base = table.register;
     cfg = table.cfg;
     const sids = Array.from({ length: 1 + draw.nat(kinds.streams - 1) }, () =>
       draw.nat(2 ** Math.min(table.log2size, config.sidSize, 12) - 1),

@@ -154,7 +154,8 @@ export function stage1(context: Context, ste: Ste, cd: Cd, world: World, access:
     walk,
     hardware: hw,
     ignoreAccessFlag: cd.AFFD === 1n,
-    hierarchical: !(f.HAD && (half === 0 ? cd.HAD0 : cd.HAD1) === 1n),
+    // AIE turns hierarchical permissions off as HADx does (DDI 0487 R_MJGNV).
+    hierarchical: !(f.HAD && (half === 0 ? cd.HAD0 : cd.HAD1) === 1n) && !(f.AIE && cd.AIE === 1n),
     physical: through(DATA_READ),
     fault: (event) => new Faulted(event),
     abort: (physical) => new Faulted("F_WALK_EABT", { class: CLASS.TT, fetch: physical }),
