@@ -87,7 +87,8 @@ function walkTables({ f, memory }: Context, reader: Reader, input: bigint): Foun
     if (kind === "invalid") throw reader.fault("F_TRANSLATION");
     const shift = kind === "leaf" ? shiftOf(walk.granule, level) : walk.granule;
     const address = addressOf(walk, shift, descriptor, f);
-    if (outOfRange(address, walk)) throw reader.fault("F_ADDR_SIZE");
+    // What counts of a leaf is where it sends the input: a block may be larger than the output size (§5.2 S2PS, §5.4 IPS).
+    if (outOfRange(kind === "leaf" ? address | bits(input, shift - 1, 0) : address, walk)) throw reader.fault("F_ADDR_SIZE");
     if (kind === "table") {
       if (reader.hierarchical) hierarchy = under(hierarchy, descriptor);
       if (hw.tables) updates.push({ address: at, from: descriptor, to: withAccess(descriptor) });
