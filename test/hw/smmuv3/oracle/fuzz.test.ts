@@ -9,7 +9,8 @@ import { BusStatus, Outcome, smmuRegisters, Transaction } from "../../../../src/
 import { Draw } from "./draw.ts";
 import { HIGH_RAM, LOW_RAM, type Machine } from "./machine.ts";
 import { judge } from "./oracle.ts";
-import { drawScenario, injectAbort, type Kinds, type Scenario, spoil, vary } from "./scenario.ts";
+import { injectAbort, spoil, vary } from "./mistakes.ts";
+import { drawScenario, type Kinds, type Scenario } from "./scenario.ts";
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
 const STEPS = Number(process.env["FUZZ_STEPS"] ?? 50_000);

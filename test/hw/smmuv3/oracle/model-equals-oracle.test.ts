@@ -9,7 +9,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Draw, draws } from "./draw.ts";
 import { judge } from "./oracle.ts";
-import { drawScenario, injectAbort, type Kinds, type Scenario, spoil, vary } from "./scenario.ts";
+import { injectAbort, spoil, vary } from "./mistakes.ts";
+import { drawScenario, type Kinds, type Scenario } from "./scenario.ts";
 import type { Incoming, Verdict } from "./types.ts";
 
 const SEED = Number(process.env["ORACLE_SEED"] ?? 20_240_611);
@@ -68,7 +69,7 @@ function count(verdict: Verdict): void {
 
 const total = (): number => [...seen.values()].reduce((a, b) => a + b, 0);
 
-/** Transactions that the tables are for, and others; twice something is spoilt in between. */
+/** Transactions that the tables are for, and others; three times something is spoilt in between. */
 function run(draw: Draw, kinds: Kinds, before: (scenario: Scenario) => void): void {
   const scenario = drawScenario(draw, kinds);
   const notes: string[] = [];
@@ -77,9 +78,9 @@ function run(draw: Draw, kinds: Kinds, before: (scenario: Scenario) => void): vo
     count(compare(scenario, incoming, notes));
   };
   for (const incoming of scenario.incoming) go(incoming);
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 4; round++) {
     for (let i = 0; i < 4; i++) go(vary(draw, scenario));
-    if (round === 2) break;
+    if (round === 3) break;
     notes.push(draw.oneIn(5) ? injectAbort(draw, scenario) : spoil(draw, scenario));
     for (const incoming of scenario.incoming) go(incoming);
   }

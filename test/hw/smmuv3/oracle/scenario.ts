@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A random machine with streams, tables and transactions that mostly make sense, and what spoils them now and then. */
-import { BusStatus, type SmmuConfig } from "../../../../src/hw/index.ts";
+import type { SmmuConfig } from "../../../../src/hw/index.ts";
 import { pow2 } from "./bits.ts";
 import { drawConfig } from "./configs.ts";
 import type { Draw } from "./draw.ts";
@@ -336,48 +336,4 @@ export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
   const program = { strtabBase: base, strtabBaseCfg: cfg, cr2, gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0), enabled: !draw.oneIn(16) };
   machine.start(program);
   return { config, machine, registers: machine.registers(), arena, kinds, program, incoming: builder.incoming };
-}
-
-/** Changes a bit or a word of something that was written. */
-export function spoil(draw: Draw, { arena, kinds }: Scenario): string {
-  if (arena.placed.length === 0) return "nothing";
-  const { kind, address, bytes } = draw.one(arena.placed);
-  const word = Number(address) + 4 * draw.nat(bytes / 4 - 1);
-  const old = arena.memory.read32(word);
-  const how = draw.nat(3);
-  const bit = draw.nat(31);
-  const wanted = how < 3 ? old ^ (1 << bit) : draw.oneIn(2) ? draw.word() : 0;
-  // The Contiguous bit, big endian or not.
-  const keep = kinds.contiguous || !kind.startsWith("tt-") ? 0 : 0x0010_1000;
-  const value = (wanted & ~keep) | (old & keep);
-  arena.memory.write32(word, value >>> 0);
-  return `${kind} at 0x${word.toString(16)}: 0x${old.toString(16)} becomes 0x${(value >>> 0).toString(16)}`;
-}
-
-/** An external abort or poison on something that was written. */
-export function injectAbort(draw: Draw, { arena, machine }: Scenario): string {
-  if (arena.placed.length === 0) return "nothing";
-  const { kind, address } = draw.one(arena.placed);
-  machine.bus.inject({ base: Number(address), size: 8, status: draw.oneIn(2) ? BusStatus.poison : BusStatus.abort, on: "read" });
-  return `${kind} at 0x${address.toString(16)} cannot be read`;
-}
-
-/** A transaction somewhat unlike the ones that the tables are for. */
-export function vary(draw: Draw, scenario: Scenario): Incoming {
-  const { incoming } = scenario;
-  const base =
-    incoming.length > 0
-      ? draw.one(incoming)
-      : { streamId: 0, substreamId: undefined, address: 0n, write: false, instruction: false, privileged: false };
-  const change = draw.nat(15);
-  const kind = draw.nat(2);
-  const common = { ...base, write: kind === 1, instruction: kind === 2 || draw.oneIn(4), privileged: draw.nat(1) === 1 };
-  if (change === 8) return { ...common, address: common.address ^ pow2(draw.nat(63)) };
-  if (change === 9) return { ...common, address: common.address ^ (draw.bits(8) << 56n) };
-  if (change === 10) return { ...common, address: draw.bits(64) };
-  if (change === 11) return { ...common, substreamId: draw.nat(0xfffff) };
-  if (change === 12) return { ...common, substreamId: draw.one([undefined, 0, 1]) };
-  if (change === 13) return { ...common, streamId: draw.word() };
-  if (change === 14) return { ...common, streamId: common.streamId + 1 + draw.nat(64) };
-  return { ...common, address: common.address ^ draw.bits(draw.one([12, 4, 16, 21, 30])) };
 }
