@@ -31,6 +31,7 @@ const CHANGES: readonly (readonly [keyof SmmuConfig, readonly unknown[]])[] = [
   ["fwb", bool],
   ["e0pd", bool],
   ["ptwnnc", bool],
+  ["stallModel", ["terminate", "both", "force"]],
   ["bbml", [0, 1, 2]],
   ["httu", [0, 1, 2, 3]],
   ["stt", bool],
@@ -70,6 +71,8 @@ export function drawConfig(draw: Draw, entries: number, timed: boolean): SmmuCon
   for (let i = 0; i < changes; i++) {
     const [name, values] = draw.one(CHANGES);
     const changed = { ...config, [name]: draw.one(values) };
+    // STALL_MAX is 0 where nothing stalls (§6.3.6).
+    if (name === "stallModel") Object.assign(changed, { stallMax: changed.stallModel === "terminate" ? 0 : 8 });
     if (allowed(changed)) config = changed;
   }
   return config;

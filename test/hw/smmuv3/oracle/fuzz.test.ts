@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../../src/sim/index.ts";
-import { BusStatus, Outcome, smmuRegisters, Transaction } from "../../../../src/hw/index.ts";
+import { BusStatus, Outcome, smmuRegisters, type StalledTransaction, Transaction } from "../../../../src/hw/index.ts";
 import { Draw } from "./draw.ts";
 import { HIGH_RAM, LOW_RAM, type Machine } from "./machine.ts";
 import { judge } from "./oracle.ts";
@@ -74,6 +74,15 @@ const OPCODES = [
   0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12, 0x13, 0x18, 0x1a, 0x20, 0x21, 0x22, 0x23, 0x28, 0x2a, 0x30, 0x44, 0x45, 0x46,
 ];
 
+/** Stalls that nobody has answered, and the answer: CMD_RESUME with any Ac and Ab (bits 12, 13), mostly of the right STAG. */
+const held: StalledTransaction[] = [];
+
+function resume(draw: Draw): number[] | undefined {
+  const one = held.shift();
+  if (one === undefined || one.stag < 0) return undefined;
+  return [0x44 | (draw.nat(3) << 12), one.streamId, draw.oneIn(8) ? draw.nat(0xffff) : one.stag, 0];
+}
+
 /** Ends the external aborts of Command queue reads. */
 let endAborts = (): void => {};
 
@@ -89,6 +98,8 @@ function command(draw: Draw, machine: Machine): void {
     value(draw),
     value(draw),
   ]);
+  const answer = draw.oneIn(2) ? resume(draw) : undefined;
+  if (answer !== undefined) words.set(answer);
   if (machine.bus.isRam(slot, 16)) machine.bus.memory.storeWords(slot, words, 4);
   if (draw.oneIn(16)) {
     endAborts();
@@ -120,6 +131,10 @@ function transaction(draw: Draw, scenario: Scenario): void {
     expect(tx.event).toBe(0);
   } else {
     expect([Outcome.abort, Outcome.razWi, Outcome.stalled]).toContain(outcome);
+    if (tx.stall !== null) {
+      held.push(tx.stall);
+      tx.stall.onEnd = (end) => void reached.add(`stall ended with ${end}`);
+    }
     if (tx.event !== 0) reached.add(`event ${tx.event} ${tx.recorded ? "recorded" : "lost"}`);
     if (tx.event !== 0) expect(EVENTS).toContain(tx.event);
     else expect(tx.recorded).toBe(false);
@@ -179,6 +194,7 @@ function fuzz(name: string, steps: readonly Step[], kinds: (life: number) => Kin
     const draw = new Endless(seed);
     const scenario = drawScenario(draw, kinds(life));
     const { machine } = scenario;
+    held.length = 0;
     machine.budget = BUDGET;
     for (let i = 0; i < LIFE && done < total; i++, done++) {
       machine.fetches.length = 0;
@@ -205,7 +221,7 @@ describe("fuzzing", () => {
   });
   test("reached deep states", () => {
     const all = [...reached];
-    for (const state of ["CMDQ_ERR 1", "CMDQ_ERR 2", "EVENTQ_ABT_ERR", "Event queue overflow", "commands consumed"])
+    for (const state of ["CMDQ_ERR 1", "CMDQ_ERR 2", "EVENTQ_ABT_ERR", "Event queue overflow", "commands consumed", "stall ended with 1"])
       expect(all).toContain(state);
     for (const event of EVENTS.filter((number) => number !== 0x02)) expect(all).toContain(`event ${event} recorded`);
     expect(all.filter((state) => state.endsWith("lost")).length).toBeGreaterThan(5);

@@ -36,6 +36,7 @@ const CFGI_ALL = [0x04, 0, 31, 0];
 const NSNH_ALL = [0x30, 0, 0, 0];
 const EL2_ALL = [0x20, 0, 0, 0];
 const SYNC = [0x46, 0, 0, 0];
+const stallTerm = (streamId: number): number[] => [0x45, streamId, 0, 0];
 
 export interface Fetch {
   readonly kind: SmmuAccessKind;
@@ -146,7 +147,11 @@ export class Machine {
   invalidate(): void {
     // Without Hyp (IDR0 bit 9) TLBI_EL2_ALL is no command.
     const el2 = (this.r32(0) & 0x200) === 0 ? [] : [EL2_ALL];
-    for (const command of [CFGI_ALL, NSNH_ALL, ...el2, SYNC]) {
+    this.#submit(CFGI_ALL, NSNH_ALL, ...el2, SYNC);
+  }
+
+  #submit(...commands: number[][]): void {
+    for (const command of commands) {
       this.bus.memory.storeWords(QUEUES + (this.#produced % 8) * 16, Uint32Array.from(command), 4);
       this.#produced = (this.#produced + 1) % 16;
     }
@@ -171,6 +176,7 @@ export class Machine {
     const outcome = this.smmu.translate(tx);
     const record = this.#takeRecord(before);
     const forwarded = outcome === Outcome.forward;
+    if (outcome === Outcome.stalled) this.#endStall(incoming.streamId, record);
     return {
       outcome: (["forward", "abort", "raz-wi", "stall"] as const)[outcome],
       pa: forwarded ? BigInt(tx.physical) : 0n,
@@ -181,6 +187,21 @@ export class Machine {
       record,
       updates: updateList(this.#stored),
     };
+  }
+
+  /** Ends a stall as software does. STAG, bits [79:64], is any number, and that of the record: from here on it is 0. */
+  #endStall(streamId: number, record: number[] | undefined): void {
+    const held = this.#tx.stall;
+    let ended: Outcome | undefined;
+    if (held === null || record === undefined || (record[2]! & 0xffff) !== held.stag)
+      throw new Error("a stall without a STAG in its record");
+    held.onEnd = (outcome) => {
+      ended = outcome;
+    };
+    record[2]! &= ~0xffff;
+    record[2]! >>>= 0;
+    this.#submit(stallTerm(streamId), SYNC);
+    if (ended !== Outcome.abort) throw new Error(`CMD_STALL_TERM ended a stall with outcome ${ended}`);
   }
 
   #takeRecord(before: number): number[] | undefined {
