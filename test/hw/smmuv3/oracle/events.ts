@@ -53,10 +53,20 @@ export class Faulted {
   readonly forced: boolean;
   /** TTRnW: what a stage-1 walk wanted to do with its descriptor. */
   readonly walkWrites: boolean;
+  /** F_PERMISSION: an update of the dirty state by hardware would have helped. */
+  readonly dirtyBit: boolean;
 
   constructor(
     event: EventName,
-    more: Partial<{ stage2: { ipa: bigint }; class: Class; fetch: bigint; index: number; forced: boolean; walkWrites: boolean }> = {},
+    more: Partial<{
+      stage2: { ipa: bigint };
+      class: Class;
+      fetch: bigint;
+      index: number;
+      forced: boolean;
+      walkWrites: boolean;
+      dirtyBit: boolean;
+    }> = {},
   ) {
     this.event = event;
     this.stage2 = more.stage2;
@@ -65,6 +75,7 @@ export class Faulted {
     this.index = more.index ?? 0;
     this.forced = more.forced ?? false;
     this.walkWrites = more.walkWrites ?? false;
+    this.dirtyBit = more.dirtyBit ?? false;
   }
 }
 
@@ -87,6 +98,7 @@ export function recordOf(fault: Faulted, incoming: Incoming, access: Access | un
   }
   if (translation && fault.stage2 !== undefined) record |= ((fault.stage2.ipa % pow2(oas)) >> 12n) << 204n;
   if (event === "F_PERMISSION" && fault.stage2 !== undefined && fault.class === CLASS.TT) record |= (fault.walkWrites ? 0n : 1n) << 108n;
+  if (fault.dirtyBit) record |= 1n << 106n;
   if (stall) record |= 1n << 95n;
   return Array.from({ length: 8 }, (_, i) => Number((record >> BigInt(32 * i)) & 0xffff_ffffn));
 }

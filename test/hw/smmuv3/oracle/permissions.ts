@@ -41,8 +41,11 @@ function allows(rights: Rights, { write, instruction }: Access): boolean {
   return write ? rights.write : instruction ? rights.execute : rights.read;
 }
 
-/** Whether a page may be accessed; writable-clean: only by becoming dirty (D8.5.2). */
-export type Answer = "yes" | "no" | "makes dirty";
+/**
+ * Whether a page may be accessed (D8.5.2): "makes dirty": by a write to a writable-clean page, whose state hardware manages;
+ * "clean": not so, but for nothing but the state that software manages.
+ */
+export type Answer = "yes" | "no" | "makes dirty" | "clean";
 
 const DBM = 51;
 
@@ -92,7 +95,7 @@ function direct(descriptor: bigint, hierarchy: Hierarchy, cd: Cd, twoPrivileges:
 export function stage1Indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access, hardwareDirty: boolean): Answer {
   if (!indirect(descriptor, cd, twoPrivileges, access)) return "no";
   if (!access.write || !bit(descriptor, 7)) return "yes";
-  return hardwareDirty ? "makes dirty" : "no";
+  return hardwareDirty ? "makes dirty" : "clean";
 }
 
 function indirect(descriptor: bigint, cd: Cd, twoPrivileges: boolean, access: Access): boolean {

@@ -166,7 +166,7 @@ export function stage1(context: Context, ste: Ste, cd: Cd, world: World, access:
     const answer = stage1Indirect(ste, cd, f)
       ? indirectRights(leaf, cd, twoRanges(world), access, hw.dirty)
       : stage1Direct(leaf, hierarchy, cd, twoRanges(world), f, access, hw.dirty);
-    if (answer === "no") throw new Faulted("F_PERMISSION");
+    if (answer === "no" || answer === "clean") throw new Faulted("F_PERMISSION", { dirtyBit: answer === "clean" });
     if (!update(context, reader, answer === "makes dirty" ? becomesDirty(updates) : updates, through(DATA_WRITE))) continue;
     const share = shareOf(walk.wide ? Number(half === 0 ? cd.SH0 : cd.SH1) : field(leaf, 9, 8));
     return { address: address | bits(va, shift - 1, 0), attributes: { type: decodeMair(mairByte(leaf, cd, f)), share } };
