@@ -144,7 +144,7 @@ function placeSte(shape: Shape, machine: Machine, arena: Arena, ste: bigint): vo
     arena.put("l1std", base + 8n * BigInt(SID >> 6), 8, leaf | 7n);
     arena.put("ste", leaf + 64n * BigInt(SID & 63), 64, ste);
   }
-  machine.start({ strtabBase: base, strtabBaseCfg: cfg, cr2: 0, gbpa: 0x1000, enabled: true });
+  machine.start({ strtabBase: base, strtabBaseCfg: cfg, cr2: 0, gbpa: 0x1000, s2pii: 0n, enabled: true });
 }
 
 const incoming = (shape: Shape) => ({

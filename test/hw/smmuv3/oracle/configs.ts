@@ -37,6 +37,8 @@ const CHANGES: readonly (readonly [keyof SmmuConfig, readonly unknown[]])[] = [
   ["stt", bool],
   ["epan", bool],
   ["s1pi", bool],
+  ["s2pi", bool],
+  ["s2po", bool],
   ["aie", bool],
   ["mteperm", bool],
   ["ds", bool],
@@ -53,7 +55,7 @@ function allowed(config: SmmuConfig): boolean {
 }
 
 /** Without what the oracle does not know. */
-const KNOWN = { s2pi: false, s2po: false, the: false } as const;
+const KNOWN = { the: false } as const;
 
 /** Cache sizes: none, or a few entries of each kind, whatever kinds there are. */
 export function cachesOf(entries: number): SmmuConfig["caches"] {

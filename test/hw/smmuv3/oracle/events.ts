@@ -55,6 +55,8 @@ export class Faulted {
   readonly walkWrites: boolean;
   /** F_PERMISSION: an update of the dirty state by hardware would have helped. */
   readonly dirtyBit: boolean;
+  /** F_PERMISSION: the stage-2 overlay forbids the access. */
+  readonly overlay: boolean;
 
   constructor(
     event: EventName,
@@ -66,6 +68,7 @@ export class Faulted {
       forced: boolean;
       walkWrites: boolean;
       dirtyBit: boolean;
+      overlay: boolean;
     }> = {},
   ) {
     this.event = event;
@@ -76,6 +79,7 @@ export class Faulted {
     this.forced = more.forced ?? false;
     this.walkWrites = more.walkWrites ?? false;
     this.dirtyBit = more.dirtyBit ?? false;
+    this.overlay = more.overlay ?? false;
   }
 }
 
@@ -99,6 +103,7 @@ export function recordOf(fault: Faulted, incoming: Incoming, access: Access | un
   if (translation && fault.stage2 !== undefined) record |= ((fault.stage2.ipa % pow2(oas)) >> 12n) << 204n;
   if (event === "F_PERMISSION" && fault.stage2 !== undefined && fault.class === CLASS.TT) record |= (fault.walkWrites ? 0n : 1n) << 108n;
   if (fault.dirtyBit) record |= 1n << 106n;
+  if (fault.overlay) record |= 1n << 109n;
   if (stall) record |= 1n << 95n;
   return Array.from({ length: 8 }, (_, i) => Number((record >> BigInt(32 * i)) & 0xffff_ffffn));
 }

@@ -30,6 +30,8 @@ export interface Features {
   readonly E0PD: boolean;
   readonly EPAN: boolean;
   readonly S1PI: boolean;
+  readonly S2PI: boolean;
+  readonly S2PO: boolean;
   readonly AIE: boolean;
   readonly MTEPERM: boolean;
   readonly VAX: number;
@@ -72,6 +74,8 @@ export function featuresOf(registers: Registers): Features {
     E0PD: idr(IDR3, 13) === 1,
     EPAN: idr(IDR3, 17) === 1,
     S1PI: idr(IDR3, 18) === 1,
+    S2PI: idr(IDR3, 19) === 1,
+    S2PO: idr(IDR3, 20) === 1,
     MTEPERM: idr(IDR3, 22) === 1,
     AIE: idr(IDR3, 23) === 1,
     VAX: idr(IDR5, 11, 10),

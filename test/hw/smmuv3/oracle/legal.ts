@@ -53,6 +53,14 @@ export function drawOverrides(draw: Draw): SteValues {
   };
 }
 
+/** S2PIE, S2POE and legal overlay codes. */
+function drawStage2Indirection(draw: Draw, f: Features): SteValues {
+  if (!draw.oneIn(2)) return {};
+  let S2POI = 0n;
+  for (let i = 0n; i < 16n; i++) S2POI |= BigInt(draw.one([15, 12, 8, 2, 14, 13, 11, 10, 9, 7, 6, 4, 3, 0])) << (4n * i);
+  return { S2PIE: 1n, S2POE: big(f.S2PO && draw.oneIn(2)), S2POI };
+}
+
 /** Fields of stage 2 that fit each other. S2TTB is the caller's. */
 export function drawStage2(draw: Draw, f: Features): SteValues {
   const granule = draw.one(GRANULES.filter((log2) => f.granule(log2)));
@@ -82,6 +90,7 @@ export function drawStage2(draw: Draw, f: Features): SteValues {
   const { ha, hd, haft } = drawUpdates(draw, f);
   return {
     ...chosen,
+    ...drawStage2Indirection(draw, f),
     S2HA: ha,
     S2HD: hd,
     S2HAFT: haft,

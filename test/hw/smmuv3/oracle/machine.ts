@@ -15,7 +15,16 @@ import {
 import type { Incoming, Memory, Registers, Verdict } from "./types.ts";
 import { updateList } from "./updates.ts";
 
-const at = { CR0: 0x20, CR2: 0x2c, GBPA: 0x44, STRTAB_BASE: 0x80, STRTAB_BASE_CFG: 0x88, CMDQ_BASE: 0x90, EVENTQ_BASE: 0xa0 } as const;
+const at = {
+  CR0: 0x20,
+  S2PII: 0x30,
+  CR2: 0x2c,
+  GBPA: 0x44,
+  STRTAB_BASE: 0x80,
+  STRTAB_BASE_CFG: 0x88,
+  CMDQ_BASE: 0x90,
+  EVENTQ_BASE: 0xa0,
+} as const;
 const CR0ACK = 0x24;
 const CMDQ_PROD = 0x98;
 const CMDQ_CONS = 0x9c;
@@ -101,9 +110,10 @@ export class Machine {
   }
 
   /** Programs the SMMU and turns it on. */
-  start(set: { strtabBase: bigint; strtabBaseCfg: number; cr2: number; gbpa: number; enabled: boolean }): void {
+  start(set: { strtabBase: bigint; strtabBaseCfg: number; cr2: number; gbpa: number; s2pii: bigint; enabled: boolean }): void {
     this.w64(at.STRTAB_BASE, set.strtabBase);
     this.w32(at.STRTAB_BASE_CFG, set.strtabBaseCfg);
+    this.w64(at.S2PII, set.s2pii);
     this.w32(at.CR2, set.cr2);
     this.w32(at.GBPA, (set.gbpa & 0x7fff_ffff) | 0x8000_0000);
     this.settle();
@@ -128,6 +138,7 @@ export class Machine {
       CR0: this.r32(CR0ACK),
       CR2: this.r32(at.CR2),
       GBPA: this.r32(at.GBPA),
+      S2PII: this.r64(at.S2PII),
       STRTAB_BASE: this.r64(at.STRTAB_BASE),
       STRTAB_BASE_CFG: this.r32(at.STRTAB_BASE_CFG),
     };

@@ -47,6 +47,9 @@ function allows(rights: Rights, { write, instruction }: Access): boolean {
  */
 export type Answer = "yes" | "no" | "makes dirty" | "clean";
 
+/** Stage 2, indirect: "overlaid" is no, and it is the overlay that says so. */
+export type Stage2Answer = Answer | "overlaid";
+
 const DBM = 51;
 
 /**
@@ -121,6 +124,42 @@ export function stage2Direct(descriptor: bigint, f: Features, access: Access, ha
   const xn = f.XNX ? field(descriptor, 54, 53) : field(descriptor, 54, 54) << 1;
   // 0 all, 1 unprivileged only, 2 none, 3 privileged only.
   return [true, !access.privileged, false, access.privileged][xn] ? "yes" : "no";
+}
+
+/** What a code of S2PII or S2POI permits: tables D8-79, D8-80 and D8-82. Mostly read-only memory takes the walk's own updates. */
+function stage2Code(code: number): { read: boolean; write: boolean; walkWrite: boolean; unprivileged: boolean; privileged: boolean } {
+  if (code >= 8) {
+    const write = (code & 4) !== 0;
+    return { read: true, write, walkWrite: write, unprivileged: (code & 1) !== 0, privileged: (code & 2) !== 0 };
+  }
+  const mostlyReadOnly = [2, 3, 6, 7].includes(code);
+  return { read: mostlyReadOnly, write: code === 4, walkWrite: mostlyReadOnly, unprivileged: false, privileged: false };
+}
+
+/**
+ * Stage 2, indirect permissions (D8.4.2.2): base by PIIndex, bits 54, 53, 51, 6; overlay by POIndex, bits 62 to 59; both have to permit
+ * the access (tables D8-83, D8-84 come to that). Bit 7 is Dirty.
+ */
+export function stage2Indirect(
+  leaf: bigint,
+  s2pii: bigint,
+  s2poi: bigint | undefined,
+  access: Access,
+  walk: boolean,
+  hardwareDirty: boolean,
+): Stage2Answer {
+  const permits = (code: number): boolean => {
+    const rights = stage2Code(code);
+    if (access.write) return walk ? rights.walkWrite : rights.write;
+    if (!access.instruction) return rights.read;
+    return access.privileged ? rights.privileged : rights.unprivileged;
+  };
+  const piIndex = (field(leaf, 54, 53) << 2) | (field(leaf, 51, 51) << 1) | field(leaf, 6, 6);
+  const poIndex = field(leaf, 62, 59);
+  if (s2poi !== undefined && !permits(field(s2poi, 4 * poIndex + 3, 4 * poIndex))) return "overlaid";
+  if (!permits(field(s2pii, 4 * piIndex + 3, 4 * piIndex))) return "no";
+  if (!access.write || bit(leaf, 7)) return "yes";
+  return hardwareDirty ? "makes dirty" : "clean";
 }
 
 /** AttrIndx; bit 59 is its fourth bit where CD.AIE extends it (§5.4, CD.MAIR). */

@@ -334,7 +334,15 @@ export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
     if (!(error instanceof Exhausted)) throw error;
   }
   const gbpa = draw.oneIn(2) ? Number(draw.bits(20)) : 0x1000;
-  const program = { strtabBase: base, strtabBaseCfg: cfg, cr2, gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0), enabled: !draw.oneIn(16) };
+  const program = {
+    strtabBase: base,
+    strtabBaseCfg: cfg,
+    cr2,
+    gbpa: gbpa | (draw.oneIn(8) ? 0x10_0000 : 0),
+    // All of RW+puX, or anything.
+    s2pii: draw.oneIn(2) ? draw.bits(64) : 2n ** 64n - 1n,
+    enabled: !draw.oneIn(16),
+  };
   machine.start(program);
   return { config, machine, registers: machine.registers(), arena, kinds, program, incoming: builder.incoming };
 }

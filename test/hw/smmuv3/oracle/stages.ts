@@ -4,7 +4,16 @@ import { type Attributes, decodeMair, shareOf, type Stage2Attributes, stage2IsDe
 import { bit, bits, field, pow2 } from "./bits.ts";
 import { CLASS, type Class, type EventName, Faulted } from "./events.ts";
 import { effectiveSize, type Features } from "./features.ts";
-import { type Access, FREE, mairByte, stage1Direct, stage1Indirect as indirectRights, stage2Direct, under } from "./permissions.ts";
+import {
+  type Access,
+  FREE,
+  mairByte,
+  stage1Direct,
+  stage1Indirect as indirectRights,
+  stage2Direct,
+  stage2Indirect as indirectRights2,
+  under,
+} from "./permissions.ts";
 import type { Cd, Ste, World } from "./structures.ts";
 import type { Incoming, Registers } from "./types.ts";
 import { encode, type Layer, madeDirty, type Update, withAccess } from "./updates.ts";
@@ -14,7 +23,9 @@ import {
   granuleOfTg0,
   granuleOfTg1,
   stage1Indirect,
+  stage2Indirect,
   stage2On,
+  stage2Overlay,
   stage2StartLevel,
   tableUsed,
   twoRanges,
@@ -197,26 +208,33 @@ export function stage2(
   const { f } = context;
   const walk = stage2Walk(ste, f);
   const hw = hardware(ste.S2HA, ste.S2HD, ste.S2HAFT, f);
+  const refused = (event: EventName, more: { dirtyBit?: boolean; overlay?: boolean }): Faulted =>
+    new Faulted(event, { stage2: { ipa }, class: purpose, walkWrites: access.write, ...more });
   const reader: Reader = {
     walk,
     hardware: hw,
     ignoreAccessFlag: ste.S2AFFD === 1n,
     hierarchical: false,
     physical: (address) => address,
-    fault: (event) => new Faulted(event, { stage2: { ipa }, class: purpose, walkWrites: access.write }),
+    fault: (event) => refused(event, {}),
     abort: (physical) => new Faulted("F_WALK_EABT", { stage2: { ipa }, class: purpose, fetch: physical }),
   };
   if (ipa >= pow2(walk.inputBits)) throw reader.fault("F_TRANSLATION");
   for (let walks = 0; walks < MOST_WALKS; walks++) {
     const { leaf, address, shift, updates } = walkTables(context, reader, ipa);
-    const answer = stage2Direct(leaf, f, access, hw.dirty);
-    if (answer === "no") throw reader.fault("F_PERMISSION");
+    const overlay = stage2Overlay(ste, f) ? ste.S2POI : undefined;
+    const answer = stage2Indirect(ste, f)
+      ? indirectRights2(leaf, context.registers.S2PII, overlay, access, purpose !== CLASS.IN, hw.dirty)
+      : stage2Direct(leaf, f, access, hw.dirty);
+    if (answer === "no" || answer === "overlaid") throw refused("F_PERMISSION", { overlay: answer === "overlaid" });
     const attributes: Stage2Attributes = {
       memAttr: field(leaf, 5, 2),
       share: shareOf(walk.wide ? Number(ste.S2SH0) : field(leaf, 9, 8)),
       fwb: f.FWB && ste.S2FWB === 1n,
     };
     if (purpose !== CLASS.IN && ste.S2PTW === 1n && stage2IsDevice(attributes, f)) throw reader.fault("F_PERMISSION");
+    // The dirty state comes last (§3.26.2).
+    if (answer === "clean") throw refused("F_PERMISSION", { dirtyBit: true });
     if (!update(context, reader, answer === "makes dirty" ? becomesDirty(updates) : updates, (at) => at)) continue;
     return { address: address | bits(ipa, shift - 1, 0), attributes };
   }

@@ -34,9 +34,12 @@ export const STE_FIELDS = {
   S2S: [185, 185],
   S2R: [186, 186],
   S2HAFT: [187, 187],
+  S2PIE: [188, 188],
+  S2POE: [189, 189],
   S2SL0_2: [194, 194],
   S2DS: [195, 195],
   S2TTB: [243, 196],
+  S2POI: [511, 448],
 } as const satisfies Record<string, readonly [number, number]>;
 
 export const CD_FIELDS = {

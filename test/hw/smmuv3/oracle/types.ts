@@ -11,6 +11,8 @@ export interface Registers {
   readonly CR0: number;
   readonly CR2: number;
   readonly GBPA: number;
+  /** Where IDR3.S2PI has it, else 0. */
+  readonly S2PII: bigint;
   readonly STRTAB_BASE: bigint;
   readonly STRTAB_BASE_CFG: number;
 }

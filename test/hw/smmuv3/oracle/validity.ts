@@ -118,8 +118,16 @@ function stage2Illegal(ste: Ste, f: Features): boolean {
   const t0sz = Number(ste.S2T0SZ);
   if (t0sz < least || t0sz > largestTxsz(granule, f)) return true;
   if (walkConfigInconsistent(ste, f)) return true;
+  if (f.S2PO && ste.S2POE === 1n) {
+    if (ste.S2PIE === 0n) return true;
+    for (let i = 0n; i < 16n; i++) if ([1n, 5n].includes((ste.S2POI >> (4n * i)) & 15n)) return true;
+  }
   return (f.TTENDIAN === 2 && ste.S2ENDI === 1n) || (f.TTENDIAN === 3 && ste.S2ENDI === 0n);
 }
+
+/** Permission indirection at stage 2, and the overlay over it (§3.26.2). */
+export const stage2Indirect = (ste: Ste, f: Features): boolean => f.S2PI && ste.S2PIE === 1n;
+export const stage2Overlay = (ste: Ste, f: Features): boolean => f.S2PO && ste.S2POE === 1n;
 
 /** EL1 and EL2-E2H: two tables, two privileges, ASIDs. */
 export const twoRanges = (world: World): boolean => world !== "EL2";
