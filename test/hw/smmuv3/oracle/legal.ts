@@ -26,6 +26,8 @@ const big = (value: boolean): bigint => (value ? 1n : 0n);
 
 /** Mostly write-back, now and then anything: ENDI as TTENDIAN allows. */
 function endianness(draw: Draw, f: Features): bigint {
+  // Where no table is in use, ENDI does not count.
+  if (draw.oneIn(16)) return 1n;
   if (f.TTENDIAN === 3) return 1n;
   return big(f.TTENDIAN === 0 && draw.oneIn(3));
 }
@@ -152,7 +154,7 @@ export function drawCd(draw: Draw, f: Features): CdValues {
     TG0: low.granule === 12 ? 0n : low.granule === 14 ? 2n : 1n,
     T1SZ: high.txsz,
     TG1: high.granule === 12 ? 2n : high.granule === 14 ? 1n : 3n,
-    EPD0: big(draw.oneIn(12)),
+    EPD0: big(draw.oneIn(6)),
     EPD1: big(draw.oneIn(3)),
     ENDI: endianness(draw, f),
     IPS: sizeCode(draw),
@@ -166,7 +168,8 @@ export function drawCd(draw: Draw, f: Features): CdValues {
     R: big(!draw.oneIn(4)),
     A: big(f.TERM_MODEL || !draw.oneIn(4)),
     ASET: BigInt(draw.nat(1)),
-    ASID: draw.bits(f.ASID16 ? 16 : 8),
+    // Too many bits do no harm where there is no ASID.
+    ASID: draw.bits(f.ASID16 || draw.oneIn(8) ? 16 : 8),
     HAD0: big(draw.oneIn(3)),
     HAD1: big(draw.oneIn(3)),
     E0PD0: big(draw.oneIn(8)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The model under test behind its registers, and the same registers and memory as the oracle sees them. */
-import { Simulation } from "../../../../src/sim/index.ts";
+import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import {
   BusStatus,
   createSmmuHost,
@@ -8,6 +8,7 @@ import {
   Smmu,
   type SmmuAccessKind,
   type SmmuConfig,
+  type SmmuEvents,
   type SmmuHost,
   SystemBus,
   Transaction,
@@ -64,12 +65,15 @@ export class Machine {
   abortAt = 0;
   /** More reads than this are a loop without bound. */
   budget = Infinity;
+  /** What the stale-use detector has said. */
+  readonly staleUses: string[] = [];
   readonly highBase: number;
   readonly #pair = new Uint32Array(2);
   readonly #tx = new Transaction();
   #produced = 0;
 
-  constructor(config: SmmuConfig) {
+  /** @param detector compare cache hits with memory, see `staleUses` */
+  constructor(config: SmmuConfig, detector: boolean = false) {
     this.bus = new SystemBus(config.oas);
     this.bus.addRam({ name: "low", base: 0, size: LOW_RAM });
     this.highBase = 2 ** config.oas - HIGH_RAM;
@@ -89,7 +93,9 @@ export class Machine {
         return status;
       },
     };
-    this.smmu = new Smmu(config, watched);
+    const trace = new Trace<SmmuEvents>();
+    trace.on("smmu.stale-use", ({ data }) => this.staleUses.push(`${data.cached}, in memory ${data.inMemory}: ${data.missing}`));
+    this.smmu = new Smmu(config, watched, { trace, detector });
   }
 
   w32(offset: number, value: number): void {

@@ -103,11 +103,12 @@ test("so it is with caches after CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL, CMD_TLBI_EL2_A
   expect(check(60, (draw) => run(draw, kinds, ({ machine }) => machine.invalidate()))).toBeGreaterThan(500);
 });
 
-test("caches change nothing as long as memory does not, and streams and contexts have tags of their own (§3.17, §3.21)", () => {
+test("caches change nothing, and nothing is stale, as long as memory does not change, and streams and contexts have tags of their own (§3.17, §3.21)", () => {
   const compared = check(60, (draw) => {
     const scenario = drawScenario(draw, { caches: 1 + draw.nat(30), contiguous: false, ownTags: true, streams: 3, addresses: 3 });
     for (let i = 0; i < 2; i++) for (const incoming of scenario.incoming) count(compare(scenario, incoming, []));
     for (let i = 0; i < 20; i++) count(compare(scenario, vary(draw, scenario), []));
+    expect(scenario.machine.staleUses).toEqual([]);
   });
   expect(compared).toBeGreaterThan(1200);
 });

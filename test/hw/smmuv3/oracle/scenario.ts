@@ -30,7 +30,7 @@ export interface Kinds {
   readonly caches: number;
   /** Contiguous bits, whose runs here never agree. */
   readonly contiguous: boolean;
-  /** Each stream has a VMID of its own and each CD an ASID, as caches need. */
+  /** Each stream has a VMID of its own and each CD an ASID, as caches need; the stale-use detector watches. */
   readonly ownTags: boolean;
   /** Streams, and addresses for each. */
   readonly streams: number;
@@ -143,9 +143,9 @@ class Builder {
       V: 1n,
       Config,
       ...drawOverrides(draw),
-      S2VMID: this.kinds.ownTags ? BigInt(this.#tag) : draw.bits(f.VMID16 ? 16 : 8),
+      S2VMID: this.kinds.ownTags ? BigInt(this.#tag) : draw.bits(f.VMID16 || draw.oneIn(8) ? 16 : 8),
     };
-    values.STRW = BigInt(Config === 5n && f.Hyp ? draw.one([0, 2]) : 2 * draw.nat(1));
+    values.STRW = BigInt(Config === 5n && f.Hyp ? draw.one([0, 2, 2, 0, 2, 1, 3]) : draw.nat(3));
     // EL2 has no tags: one stream with one CD has it for itself.
     const untagged = f.Hyp && Config === 5n && !this.e2h && this.kinds.ownTags && values.STRW !== 0n;
     if (untagged && this.#tag > 1) values.STRW = 0n;
@@ -253,7 +253,11 @@ class Builder {
       if (leafBits !== 0) {
         const leaf = take(pow2(6 + leafBits));
         const level1 = view.to(table + BigInt(index >> leafBits) * 8n);
-        if (level1 !== undefined) arena.put("l1cd", level1, 8, leaf | this.#noise(6 + leafBits) | 1n);
+        if (level1 !== undefined) {
+          // Now and then invalid, or with an L2Ptr out of range.
+          const wrong = draw.oneIn(12) ? draw.one([1n, pow2(f.OAS), pow2(55)]) : 0n;
+          arena.put("l1cd", level1, 8, (leaf | this.#noise(6 + leafBits) | 1n) ^ wrong);
+        }
         at = leaf + BigInt(index % 2 ** leafBits) * 64n;
       }
       const physical = view.to(at);
@@ -316,7 +320,7 @@ class Builder {
 /** @returns undefined if memory did not suffice for even the Stream table */
 export function drawScenario(draw: Draw, kinds: Kinds): Scenario {
   const config = drawConfig(draw, kinds.caches, kinds.timed ?? false);
-  const machine = new Machine(config);
+  const machine = new Machine(config, kinds.ownTags);
   const arena = new Arena(machine.bus.memory, machine.highBase);
   const cr2 = draw.one([2, 3, 1, 0]);
   const builder = new Builder(draw, featuresOf(machine.registers()), arena, kinds, (cr2 & 1) === 1);
