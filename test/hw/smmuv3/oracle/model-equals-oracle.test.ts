@@ -95,22 +95,22 @@ function check(numRuns: number, property: (draw: Draw) => void): number {
 
 test("without caches every outcome, address, attribute and event word is the oracle's", () => {
   const kinds: Kinds = { caches: 0, contiguous: true, ownTags: false, streams: 2, addresses: 2 };
-  expect(check(150, (draw) => run(draw, kinds, () => {}))).toBeGreaterThan(2000);
+  expect(check(100, (draw) => run(draw, kinds, () => {}))).toBeGreaterThan(1500);
 });
 
 test("so it is with caches after CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL, CMD_TLBI_EL2_ALL and CMD_SYNC, whatever they held (§4.3, §4.4)", () => {
   const kinds: Kinds = { caches: 8, contiguous: false, ownTags: false, streams: 2, addresses: 1 };
-  expect(check(60, (draw) => run(draw, kinds, ({ machine }) => machine.invalidate()))).toBeGreaterThan(500);
+  expect(check(40, (draw) => run(draw, kinds, ({ machine }) => machine.invalidate()))).toBeGreaterThan(400);
 });
 
 test("caches change nothing, and nothing is stale, as long as memory does not change, and streams and contexts have tags of their own (§3.17, §3.21)", () => {
-  const compared = check(60, (draw) => {
+  const compared = check(40, (draw) => {
     const scenario = drawScenario(draw, { caches: 1 + draw.nat(30), contiguous: false, ownTags: true, streams: 3, addresses: 3 });
     for (let i = 0; i < 2; i++) for (const incoming of scenario.incoming) count(compare(scenario, incoming, []));
     for (let i = 0; i < 20; i++) count(compare(scenario, vary(draw, scenario), []));
     expect(scenario.machine.staleUses).toEqual([]);
   });
-  expect(compared).toBeGreaterThan(1200);
+  expect(compared).toBeGreaterThan(800);
 });
 
 test("the comparisons reached every kind of end that the model knows", () => {
