@@ -88,9 +88,12 @@ export function overriddenType(overrides: TypeOverrides): number {
   return mapNibbles(type, (nibble) => ((nibble & 3) === NC ? NC : (nibble & 3) | hints));
 }
 
-/** The incoming shareability after overrides. */
+/**
+ * The incoming shareability after overrides. An input that is Device or Normal iNC-oNC is Outer Shareable whatever SHCFG says
+ * (§13.1.4), which shows where stage 2 forces it to write-back.
+ */
 export function overriddenShareability(overrides: TypeOverrides): number {
-  return overrides.SHCFG === 1 ? DEFAULT_SHAREABILITY : overrides.SHCFG;
+  return outputShareability(overriddenType(overrides), overrides.SHCFG === 1 ? DEFAULT_SHAREABILITY : overrides.SHCFG);
 }
 
 /** Stage 1 replaces the type; allocation hints are the weaker of its own and the input's, if the input is cacheable. */

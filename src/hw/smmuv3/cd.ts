@@ -16,7 +16,7 @@ export interface Stage1Half {
   readonly topByteIgnored: boolean;
   /** E0PDx in force. */
   readonly noUnprivileged: boolean;
-  /** HADx in force. */
+  /** HADx in force, or AIE, which has hierarchical permissions disabled (DDI 0487 R_MJGNV). */
   readonly noTableAttributes: boolean;
   readonly granule: GranuleBits;
   readonly startLevel: number;
@@ -123,7 +123,7 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
     enabled,
     topByteIgnored: (first ? f.TBI0 : f.TBI1) === 1,
     noUnprivileged: config.e0pd && twoTables && (first ? f.E0PD0 : f.E0PD1) === 1,
-    noTableAttributes: config.had && (first ? f.HAD0 : f.HAD1) === 1,
+    noTableAttributes: (config.had && (first ? f.HAD0 : f.HAD1) === 1) || (config.aie && f.AIE === 1),
     granule,
     startLevel,
     inputBits,

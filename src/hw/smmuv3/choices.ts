@@ -321,6 +321,13 @@ export const translationChoices: readonly Choice[] = [
     why: "the strongest type, as the STE field has it",
   },
   {
+    id: "stage1-shareability-into-stage2",
+    section: "§13.4.2, DDI 0487 D8.6.2",
+    options: "stage 1 maps Device or Normal iNC-oNC: stage 2 combines with the descriptor's shareability, or with Outer Shareable",
+    ours: "with the descriptor's",
+    why: "it shows only where S2FWB makes such a page write-back",
+  },
+  {
     id: "own-access-attributes",
     section: "§13.1.8",
     options: "attributes of the SMMU's own accesses matter to the memory system",

@@ -204,7 +204,8 @@ export class Stage2 {
       table = walks.table(walks.slot);
       detector?.stage2WalkHit(walks.slot, stage2, ipa);
     }
-    for (const mark = detector?.trail.length ?? 0; ; level++) {
+    const mark = detector?.trail.length ?? 0;
+    for (let settled = true; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === stage2.startLevel, hi, lo);
       if (!descriptor.fetch(host, "tt-s2", address, level, stage2.bigEndian)) return !fault.raiseWalkAbort(true, purpose, address);
       const kind = descriptor.kind(granule, level, wide);
@@ -223,8 +224,9 @@ export class Stage2 {
       if (stage2.tableAccess) this.#updates.access(address, descriptor, -1);
       this.#tables.check(descriptor, 2, granule, wide, stage2.indirect, address);
       table = output;
-      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
-      if (stage2.tableAccess && !descriptor.accessFlag) continue;
+      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6), nor what it leads to.
+      settled &&= !stage2.tableAccess || descriptor.accessFlag;
+      if (!settled) continue;
       const kept = walks.keep(context, granule, level, hi, lo, table, 0);
       if (kept >= 0) detector?.keepWalk(kept, mark, stage2.table, -1);
     }

@@ -126,7 +126,7 @@ export class Stage1Walker {
       this.#assured = (this.#limits & TableLimit.notAssured) === 0;
       detector?.stage1WalkHit(walks.slot, cd, half.table);
     }
-    for (; ; level++) {
+    for (let settled = true; ; level++) {
       const address = table + entryOffset(granule, level, inputBits, level === half.startLevel, hi, lo);
       const first = level === half.startLevel;
       const physical = this.#fetch(cd, level, address, first ? (upper ? Origin.table1 : Origin.table0) : this.origin);
@@ -151,8 +151,10 @@ export class Stage1Walker {
       if (!half.noTableAttributes) this.#limits |= tableLimits(descriptor.hi);
       this.#tables.check(descriptor, 1, granule, wide, true, physical);
       table = output;
-      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6).
-      if (cd.tableAccess && !descriptor.accessFlag) continue;
+      // A table descriptor whose Access flag is still to be set is not to be cached (§3.13.6), nor what it leads to: a walk that
+      // begins below would never set it.
+      settled &&= !cd.tableAccess || descriptor.accessFlag;
+      if (!settled) continue;
       const kept = walks.keep(context, granule, level, hi, lo, table, this.#limits);
       if (kept >= 0) detector?.keepWalk(kept, 0, cd.ste.stage2?.table ?? -1, half.table);
     }

@@ -276,7 +276,16 @@ describe("stage 2 only: the incoming attributes, overridden, combine with stage 
     ["override NC", 15, 3, { MTCFG: 1, MemAttr: 5 }, NC, OSH],
     ["override SHCFG 2", 15, 3, { SHCFG: 2 }, WB, OSH],
     ["ALLOCCFG read-allocate", 15, 3, { ALLOCCFG: 12 }, 0xee, ISH],
-    ["S2FWB 110 over an overriding Device", 6, 3, { S2FWB: 1, MTCFG: 1, MemAttr: 0 }, WB, ISH],
+    [
+      "S2FWB 110 over an overriding Device: Outer Shareable as such an input is (§13.1.4)",
+      6,
+      3,
+      { S2FWB: 1, MTCFG: 1, MemAttr: 0 },
+      WB,
+      OSH,
+    ],
+    ["S2FWB 110 over an overriding Non-cacheable: likewise", 6, 0, { S2FWB: 1, MTCFG: 1, MemAttr: 5, SHCFG: 0 }, WB, OSH],
+    ["S2FWB 110 over an overriding Write-through: SHCFG counts", 6, 0, { S2FWB: 1, MTCFG: 1, MemAttr: 10, SHCFG: 3 }, WB, ISH],
   ] as const) {
     test(name, () => expect(out(stage2(memAttr, sh, ste))).toEqual([type, shareability]));
   }

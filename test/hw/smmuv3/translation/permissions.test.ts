@@ -142,6 +142,10 @@ describe("hierarchical attributes", () => {
       const bench = page(1, 0, 0, { HAD0: 1 }, {}, tables);
       expect([allowed(bench, true), allowed(bench, false)]).toEqual(["RW", "RWX"]);
     });
+    test(`${name} with AIE 1 has no effect (DDI 0487 R_MJGNV)`, () => {
+      const bench = page(1, 0, 0, { AIE: 1 }, {}, tables);
+      expect([allowed(bench, true), allowed(bench, false)]).toEqual(["RW", "RWX"]);
+    });
     test(`${name} with HAD1 1 has effect on TTB0`, () => {
       const bench = page(1, 0, 0, { HAD1: 1 }, {}, tables);
       expect([allowed(bench, true), allowed(bench, false)]).toEqual([privileged, user]);
