@@ -99,7 +99,9 @@ export class PhysicalMemory {
       return;
     }
     const { words } = this.#read(address);
-    for (let i = 0; i < count; i++) out[outIndex + i] = words[first + i]!;
+    out[outIndex] = words[first]!;
+    if (count > 1) out[outIndex + 1] = words[first + 1]!;
+    for (let i = 2; i < count; i++) out[outIndex + i] = words[first + i]!;
   }
 
   /** Writes `count` 32-bit words of `words`. @param address a multiple of 4 */

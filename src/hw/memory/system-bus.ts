@@ -75,6 +75,9 @@ export class SystemBus {
   /** Physical address bits: an address at or beyond 2^addressBits decodes to nothing. */
   readonly addressBits: number;
   readonly #ram: RamRegion[] = [];
+  /** The first region, which most accesses are for. */
+  #firstBase = 0;
+  #firstEnd = 0;
   readonly #windows: MmioWindow[] = [];
   readonly #injections = new Set<Injection>();
   readonly #pair = new Uint32Array(2);
@@ -99,6 +102,9 @@ export class SystemBus {
   addRam(region: RamRegion): void {
     this.#check(region);
     this.#ram.push(region);
+    if (this.#ram.length > 1) return;
+    this.#firstBase = region.base;
+    this.#firstEnd = region.base + region.size;
   }
 
   /** @throws HostMisuseError as {@link addRam} */
@@ -145,6 +151,7 @@ export class SystemBus {
 
   /** True if the whole range is RAM of one region. */
   isRam(address: number, length: number): boolean {
+    if (address >= this.#firstBase && address + length <= this.#firstEnd) return true;
     for (const ram of this.#ram) if (address >= ram.base && address + length <= ram.base + ram.size) return true;
     return false;
   }

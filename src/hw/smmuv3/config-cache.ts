@@ -50,6 +50,8 @@ export interface SteEntry extends ConfigEntry {
 export type CachedStructure = SteEntry | CdEntry | Level1Entry;
 
 export class ConfigCache implements ConfigInvalidation {
+  /** Another number after every change of what is cached. */
+  generation = 0;
   /** Is told of streams that lose their STE or a CD. */
   front: FrontTier | undefined;
   readonly #sizes: CacheSizes;
@@ -68,6 +70,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   /** Forgets everything without telling anybody: hardware reset. */
   reset(): void {
+    this.generation++;
     this.front?.clear();
     this.#stes.clear();
     this.#level1.clear();
@@ -105,6 +108,7 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   keepSte(entry: SteEntry): void {
+    this.generation++;
     const { ste: room } = this.#sizes;
     if (room === 0) return;
     if (this.#stes.size >= room) this.#forgetSte(first(this.#stes.values()));
@@ -121,6 +125,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   /** Keeps a CD if its STE is in the cache. */
   keepCd(entry: CdEntry): void {
+    this.generation++;
     const { cd: room } = this.#sizes;
     if (room === 0 || this.#stes.get(entry.owner.streamId) !== entry.owner) return;
     if (this.#cds.size >= room) this.#forgetCd(first(this.#cds.values()));
@@ -137,6 +142,7 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #forgetSte(entry: SteEntry): void {
+    this.generation++;
     this.front?.streamGone(entry.streamId);
     for (const cd of entry.cds.values()) this.#cds.delete(cd);
     for (const level1 of entry.level1Cds.values()) this.#level1Cds.delete(level1);
@@ -144,6 +150,7 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #forgetCd(entry: CdEntry): void {
+    this.generation++;
     this.front?.streamGone(entry.owner.streamId);
     this.#cds.delete(entry);
     entry.owner.cds.delete(entry.index);

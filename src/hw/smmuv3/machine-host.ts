@@ -29,7 +29,10 @@ export function createSmmuHost(options: MachineHostOptions): SmmuHost {
   return {
     now: () => simulation.now,
     after: (delayNs, action) => simulation.after(delayNs, action),
-    load: (kind, address, out, count) => traced(kind, address, count, false, bus.loadWords(address, out, count)),
+    load: (kind, address, out, count) => {
+      const status = bus.loadWords(address, out, count);
+      return trace.wants("smmu.access") ? traced(kind, address, count, false, status) : status;
+    },
     store: (kind, address, words, count) => traced(kind, address, count, true, bus.storeWords(address, words, count)),
     peek: (address, out, count) => {
       if (!bus.isRam(address, 4 * count)) return BusStatus.abort;

@@ -104,6 +104,18 @@ function overridden(code: number, incoming: boolean): boolean {
   return code < 2 ? incoming : code === 3;
 }
 
+/** A stream and substream with what the configuration cache has for them, as long as nothing changes in it. */
+class Resolved {
+  streamId = -1;
+  substreamId = -1;
+  generation = -1;
+  stream: SteEntry | undefined;
+  cd: Cd | undefined;
+}
+
+/** Streams whose configuration is at hand; a power of two. */
+const RESOLVED = 256;
+
 class AccessView implements Access {
   privileged = false;
   instruction = false;
@@ -132,6 +144,7 @@ export class Translator {
   readonly #bypass: GlobalBypass;
   /** Undefined where every use of a cache is to be seen: by the stale-use detector, or because nothing is cached. */
   readonly #front: FrontTier | undefined;
+  readonly #resolved: readonly Resolved[] = Array.from({ length: RESOLVED }, () => new Resolved());
 
   constructor(deps: TranslatorDeps) {
     const { config, registers, host, trace } = deps;
@@ -178,6 +191,7 @@ export class Translator {
 
   /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
   streamTableChanged(): void {
+    this.configCache.generation++;
     this.#front?.clear();
   }
 
@@ -249,6 +263,17 @@ export class Translator {
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
+    const resolved = this.#resolved[(tx.streamId ^ tx.substreamId) & (RESOLVED - 1)]!;
+    if (
+      resolved.generation === this.configCache.generation &&
+      resolved.streamId === tx.streamId &&
+      resolved.substreamId === tx.substreamId
+    ) {
+      const { stream, cd } = resolved;
+      this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
+      this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
+      return this.#withStage1(tx, stream!, cd!);
+    }
     // 3.1 to 3.5
     const stream = this.#streams.find(tx.streamId);
     if (stream === undefined) return this.#failConfiguration(tx);
@@ -274,7 +299,15 @@ export class Translator {
       this.#fault.raise(EventNumber.C_BAD_CD);
       return this.#failConfiguration(tx);
     }
-    return this.#withStage1(tx, stream, index, cd);
+    // Where each use of a cache is to be seen, it is looked up each time.
+    if (this.#front !== undefined && stream.cds.get(index)?.cd === cd && this.configCache.findSte(tx.streamId) === stream) {
+      resolved.generation = this.configCache.generation;
+      resolved.streamId = tx.streamId;
+      resolved.substreamId = tx.substreamId;
+      resolved.stream = stream;
+      resolved.cd = cd;
+    }
+    return this.#withStage1(tx, stream, cd);
   }
 
   /** 2.1: SMMUEN is 0. */
@@ -342,7 +375,7 @@ export class Translator {
   }
 
   /** 6 */
-  #withStage1(tx: Transaction, stream: SteEntry, index: number, cd: Cd): Outcome {
+  #withStage1(tx: Transaction, stream: SteEntry, cd: Cd): Outcome {
     const { ste } = stream;
     const entry = this.#entry;
     const { privileged, instruction } = this.#access;
@@ -388,15 +421,15 @@ export class Translator {
     }
     const outcome = this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
     const { own, global } = cd.lookup;
-    if (
-      slot >= 0 &&
-      own !== undefined &&
-      global !== undefined &&
-      stream.cds.get(index)?.cd === cd &&
-      this.configCache.findSte(tx.streamId) === stream
-    )
+    if (slot >= 0 && own !== undefined && global !== undefined && this.#isResolved(tx, cd))
       this.#remember(tx, ste, entry, !half.noUnprivileged, own, global);
     return outcome;
+  }
+
+  /** Whether the configuration of a transaction came from the cache and is still in it. */
+  #isResolved(tx: Transaction, cd: Cd): boolean {
+    const resolved = this.#resolved[(tx.streamId ^ tx.substreamId) & (RESOLVED - 1)]!;
+    return resolved.cd === cd && resolved.generation === this.configCache.generation;
   }
 
   /** Tells the front tier what the TLB would answer for this page, to each kind of access. */
