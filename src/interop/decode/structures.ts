@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** STEs, CDs and level-1 descriptors, for people. */
+import { whyAbsent } from "./field-features.ts";
 import {
   CD,
   L1CD,
@@ -115,7 +116,7 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
     ignored: (name, when) => {
       if (when !== "always" && !(valid && (applies[when] || (when === "s1off" && skips)))) return why;
       if (name === "S1CDMax") return config.ssidSize === 0 ? noSubstreams : undefined;
-      return name === "S1Fmt" || name === "S1DSS" ? noSubstreams : undefined;
+      return name === "S1Fmt" || name === "S1DSS" ? noSubstreams : whyAbsent("STE", name, config);
     },
   });
 }
@@ -149,7 +150,7 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
     ignored: (name, applies) => {
       if (!valid) return applies === "always" ? undefined : "V is 0";
       const half = BEHIND_EPD.exec(name)?.[1];
-      return half !== undefined && fieldOf(CD, words, `EPD${half}`) === 1 ? `EPD${half} is 1` : undefined;
+      return half !== undefined && fieldOf(CD, words, `EPD${half}`) === 1 ? `EPD${half} is 1` : whyAbsent("CD", name, config);
     },
   });
 }
