@@ -10,13 +10,14 @@ const HELP = `npm run bench -- [options]
 
   --quick         fewer subjects and rounds: less than half a minute
   --only PATTERN  subjects whose id or label matches this regular expression
+  --profile       also a CPU profile of each subject into out/profile, with its shares
   --help
 
 Measures the built dist/. With a C compiler (cc, or what CC names) the programs of
 bench/native are built and take turns with it. Writes out/bench.json, out/bench.html.
 `;
 
-const OPTIONS = { quick: { type: "boolean", default: false }, only: { type: "string" }, help: { type: "boolean", default: false } };
+const OPTIONS = { quick: { type: "boolean", default: false }, only: { type: "string" }, profile: { type: "boolean", default: false }, help: { type: "boolean", default: false } };
 
 function options() {
   try {
@@ -28,7 +29,7 @@ function options() {
   }
 }
 
-const { quick, only, help } = options();
+const { quick, only, profile: profiled, help } = options();
 if (help) {
   process.stdout.write(HELP);
   process.exit(0);
@@ -42,6 +43,7 @@ const { targets } = await import("./targets.mjs");
 const { measureMemory } = await import("./memory.mjs");
 const { groupTable, memoryTable, targetTable } = await import("./table.mjs");
 const { benchPage } = await import("./page.mjs");
+const { profile } = await import("./profile.mjs");
 
 const started = startNative();
 const native = started.missing === undefined ? started : undefined;
@@ -56,6 +58,7 @@ for (const { name, title, unit, subjects: make } of suite({ quick }, native)) {
   for (const { prepare } of subjects) prepare?.();
   for (const { check } of subjects) await check?.(native);
   await measure(subjects, quick ? { rounds: 7, warmMs: 60 } : { rounds: 15, warmMs: 250 });
+  if (profiled) for (const one of subjects) if (!one.axes.native) process.stdout.write(`${(await profile(one)).join("\n")}\n\n`);
   for (const { dispose } of subjects) dispose?.();
   for (const one of subjects) bySubject.set(one.id, one);
   groups.push({ name, title, unit, results: subjects.map(summary) });
