@@ -25,18 +25,21 @@ function time(ns) {
   return ns < 1e6 ? `${ns / 1e3} us` : `${ns / 1e6} ms`;
 }
 
-/** Where labels go so that none covers another: in their order, at least `gap` apart. */
+/** Where labels go so that none covers another: in their order, at least `gap` apart, and none below the curves. */
 function spread(wanted, gap) {
   const places = wanted.map((y, index) => ({ y, index })).sort((a, b) => a.y - b.y);
   for (let i = 1; i < places.length; i++) places[i].y = Math.max(places[i].y, places[i - 1].y + gap);
-  const over = places.length === 0 ? 0 : Math.max(0, places.at(-1).y - (HEIGHT - BOTTOM));
-  for (let i = places.length - 1, limit = Infinity; i >= 0 && over > 0; i--) {
-    places[i].y = Math.min(places[i].y, limit, HEIGHT - BOTTOM);
-    limit = places[i].y - gap;
-  }
+  for (let i = places.length - 1, limit = HEIGHT - BOTTOM; i >= 0; i--, limit -= gap) places[i].y = Math.min(places[i].y, limit);
   const result = [];
   for (const { y, index } of places) result[index] = y;
   return result;
+}
+
+/** Ticks with room for their text. */
+function ticks(xs, px) {
+  const kept = [];
+  for (const x of xs) if (kept.length === 0 || px(x) - px(kept.at(-1)) >= 30) kept.push(x);
+  return kept;
 }
 
 /** @param curves each with a name and points {x, y, low, high}, in nanoseconds, sorted by x */
@@ -53,8 +56,11 @@ export function chart({ title, axisTitle, curves }) {
   for (let y = low; y <= high * 1.001; y *= 10) {
     grid += `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(py(y))}" y2="${at(py(y))}"/><text x="${LEFT - 8}" y="${at(py(y) + 4)}" text-anchor="end">${time(Number(y.toPrecision(3)))}</text>`;
   }
-  for (const x of xs) grid += `<text x="${at(px(x))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${count(x)}</text>`;
-  const labels = spread(curves.map(({ points }) => py(points.at(-1).y)), 15);
+  for (const x of ticks(xs, px)) grid += `<text x="${at(px(x))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${count(x)}</text>`;
+  const labels = spread(
+    curves.map(({ points }) => py(points.at(-1).y)),
+    15,
+  );
   const drawn = curves.map(({ name, points, native }, index) => {
     const path = points.map(({ x, y }, i) => `${i === 0 ? "M" : "L"}${at(px(x))} ${at(py(y))}`).join("");
     const marks = points

@@ -40,7 +40,8 @@ export function makeMachine(options) {
   const table = new hw.PageTable({ memory, arena, stage: 1, granule });
   const size = table.leafSize(level);
   const output = Math.ceil(DATA / size) * size;
-  if (mapped) for (let page = 0; page < pages; page++) table.map(VA_BASE + page * size, output + scatter(page, pages) * size, size, {}, level);
+  if (mapped)
+    for (let page = 0; page < pages; page++) table.map(VA_BASE + page * size, output + scatter(page, pages) * size, size, {}, level);
   else table.entryAddress(VA_BASE, 3);
   const stage2 = new hw.PageTable({ memory, arena: others, stage: 2, granule: 12, startLevel: 0 });
   const tables = new hw.StreamTables({ memory, arena: others, log2Size: Math.max(1, Math.ceil(Math.log2(streams))) });
@@ -50,7 +51,12 @@ export function makeMachine(options) {
       hw.writeWords(memory, cds.cdAddress(index), hw.stage1Cd({ ttb0: table }, { ASID: 1 + stream * Math.max(1, substreams) + index }));
     }
     const values = { S2VMID: 1 + (stream % vmids), ...(substreams === 0 ? {} : { ...cds.fields, S1DSS: 1 }) };
-    const ste = { stage1: () => hw.stage1Ste(cds.base, values), nested: () => hw.nestedSte(cds.base, stage2, values), bypass: hw.bypassSte, abort: hw.abortSte };
+    const ste = {
+      stage1: () => hw.stage1Ste(cds.base, values),
+      nested: () => hw.nestedSte(cds.base, stage2, values),
+      bypass: hw.bypassSte,
+      abort: hw.abortSte,
+    };
     tables.write(stream, ste[kind]());
   }
   if (kind === "nested") {

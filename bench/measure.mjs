@@ -23,7 +23,8 @@ async function sample({ run, operations }) {
 export async function measure(subjects, { rounds, warmMs }) {
   for (const one of subjects) {
     const start = performance.now();
-    for (let i = 0; i < (one.warmRuns ?? 3) || (i < 200 && performance.now() - start < warmMs && one.warmRuns === undefined); i++) await sample(one);
+    for (let i = 0; i < (one.warmRuns ?? 3) || (i < 200 && performance.now() - start < warmMs && one.warmRuns === undefined); i++)
+      await sample(one);
   }
   for (let round = 0; round < rounds; round++) {
     for (const one of subjects) if (round < (one.rounds ?? rounds)) one.samples.push(await sample(one));
@@ -57,5 +58,8 @@ export function summary({ id, label, unit, axes, operations, samples, bytes }) {
 /** The median of how many times longer `over` took than `base` in the same round. */
 export function ratio(over, base) {
   const rounds = Math.min(over.samples.length, base.samples.length);
-  return quantile(Array.from({ length: rounds }, (_, round) => over.samples[round] / base.samples[round]), 0.5);
+  return quantile(
+    Array.from({ length: rounds }, (_, round) => over.samples[round] / base.samples[round]),
+    0.5,
+  );
 }

@@ -28,7 +28,9 @@ async function measured() {
     const bus = new hw.SystemBus(48);
     bus.addRam({ name: "dram", base: 0x8000_0000, size });
     const base = hw.profiles["linux-typical"];
-    const smmu = new hw.Smmu({ ...base, sidSize, caches: { ...base.caches, ...caches } }, hw.createSmmuHost({ simulation, bus, trace }), { trace });
+    const smmu = new hw.Smmu({ ...base, sidSize, caches: { ...base.caches, ...caches } }, hw.createSmmuHost({ simulation, bus, trace }), {
+      trace,
+    });
     return { smmu, bus, trace };
   };
   if (what === "start") {

@@ -28,7 +28,12 @@ figure{margin:0}figcaption{max-width:60ch;font-size:.92rem;margin-bottom:.4rem}
 function curve(results, name, axis, matches) {
   const points = results
     .filter(({ axes }) => axes[axis] !== undefined && matches(axes))
-    .map(({ axes, medianNs, firstQuartileNs, thirdQuartileNs }) => ({ x: axes[axis], y: medianNs, low: firstQuartileNs, high: thirdQuartileNs }))
+    .map(({ axes, medianNs, firstQuartileNs, thirdQuartileNs }) => ({
+      x: axes[axis],
+      y: medianNs,
+      low: firstQuartileNs,
+      high: thirdQuartileNs,
+    }))
     .sort((a, b) => a.x - b.x);
   const native = results.some(({ axes }) => axes.native && matches(axes));
   return { name, points, native };
@@ -98,7 +103,10 @@ function memorySection(memory) {
     ["a cached translation", `${memory.bytesPerTranslation.toFixed(0)} bytes`],
     ["a stream in the configuration cache", `${memory.bytesPerStream.toFixed(0)} bytes`],
     ["an idle SMMU with its bus", `${(memory.bytesPerIdleSmmu / 1024).toFixed(0)} KiB`],
-    ["a machine of 16 GiB with 65,536 streams, resident", `${(memory.startRss / 1e6).toFixed(0)} MB, of which Node alone ${(memory.nodeRss / 1e6).toFixed(0)} MB`],
+    [
+      "a machine of 16 GiB with 65,536 streams, resident",
+      `${(memory.startRss / 1e6).toFixed(0)} MB, of which Node alone ${(memory.nodeRss / 1e6).toFixed(0)} MB`,
+    ],
     ["its start", `${memory.startMs.toFixed(0)} ms`],
   ];
   return `<h2>Memory</h2><div class="box"><table class="figures"><tbody>${rows.map(([name, value]) => `<tr><th scope="row">${name}</th><td class="n">${value}</td></tr>`).join("")}</tbody></table></div>`;

@@ -17,7 +17,12 @@ Measures the built dist/. With a C compiler (cc, or what CC names) the programs 
 bench/native are built and take turns with it. Writes out/bench.json, out/bench.html.
 `;
 
-const OPTIONS = { quick: { type: "boolean", default: false }, only: { type: "string" }, profile: { type: "boolean", default: false }, help: { type: "boolean", default: false } };
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  only: { type: "string" },
+  profile: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+};
 
 function options() {
   try {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which groups of subjects there are. The subjects of a group take turns; what is compared stands in one group.
+import { alternatives } from "./subjects/alternatives.mjs";
 import { dma } from "./subjects/dma.mjs";
 import { maintenance } from "./subjects/maintenance.mjs";
 import { nativeHits, nativeMisses } from "./subjects/native.mjs";
@@ -13,8 +14,18 @@ export function suite(options, native) {
   const beside = (make) => (native === undefined ? [] : make(native, options));
   const { hits, misses, others, streams, leaves } = translationGroups;
   return [
-    { name: "hits", title: "Translations that the TLB holds", unit: "translation", subjects: () => [...hits(options), ...beside(nativeHits)] },
-    { name: "misses", title: "Translations that it does not hold", unit: "translation", subjects: () => [...misses(options), ...beside(nativeMisses)] },
+    {
+      name: "hits",
+      title: "Translations that the TLB holds",
+      unit: "translation",
+      subjects: () => [...hits(options), ...beside(nativeHits)],
+    },
+    {
+      name: "misses",
+      title: "Translations that it does not hold",
+      unit: "translation",
+      subjects: () => [...misses(options), ...beside(nativeMisses)],
+    },
     { name: "others", title: "Transactions that end before a walk, or badly", unit: "translation", subjects: () => others(options) },
     { name: "streams", title: "Streams and substreams", unit: "translation", subjects: () => streams(options) },
     { name: "leaves", title: "Granules and blocks", unit: "translation", subjects: () => leaves(options) },
@@ -24,6 +35,7 @@ export function suite(options, native) {
     ...(options.quick
       ? []
       : [
+          { name: "alternatives", title: "Other ways to write it", unit: "operation", subjects: alternatives },
           { name: "replay", title: "Replay of a recording", unit: "record", subjects: () => replaySubjects(options) },
           { name: "matrix", title: "The whole matrix", unit: "matrix", subjects: () => whole(options) },
         ]),

@@ -15,7 +15,7 @@ function line(first, ...others) {
 }
 
 export function groupTable({ title, unit, results }) {
-  const head = line(`${title}; ns per ${unit}`, "median", "min", "1st q.", "3rd q.");
+  const head = `${title}\n${line(`  ns per ${unit}`, "median", "min", "1st q.", "3rd q.")}`;
   const rows = results.map(({ label, medianNs, minNs, firstQuartileNs, thirdQuartileNs }) =>
     line(`  ${label}`, ...[medianNs, minNs, firstQuartileNs, thirdQuartileNs].map(time)),
   );

@@ -15,13 +15,25 @@ const TARGETS = [
   { label: "hash-table TLB over TLB hit, 1K pages", of: over("c/hash/1024", "hit/1024/rnd"), show: times },
   { label: "hash-table TLB over stage-1 miss, 1K pages", of: over("c/hash-miss/1024", "miss/1024/seq"), show: times, atLeast: 8, aim: 15 },
   { label: "stage-1 miss over C miss and refill", of: over("miss/1024/seq", "c/miss/1024"), show: times },
-  { label: "nested miss over C's walk of 24 loads", of: over("nested-miss/1024/seq", "c/nested-walk/1024"), show: times, atMost: 4, aim: 1 },
+  {
+    label: "nested miss over C's walk of 24 loads",
+    of: over("nested-miss/1024/seq", "c/nested-walk/1024"),
+    show: times,
+    atMost: 4,
+    aim: 1,
+  },
   { label: "DMA read of 4 KiB, of C's throughput", of: over("c/dma/4096", "dma/read/4096/1024"), show: percent, atLeast: 0.7, aim: 0.85 },
   { label: "DMA read of 64 B, of C's throughput", of: over("c/dma/64", "dma/read/64/1024"), show: percent },
   { label: "TLBI by ASID, 64K cached", of: medianOf("tlbi/asid/65536"), show: ns, atMost: 1000, aim: 100 },
   { label: "TLBI by ASID, 64K cached over 1K cached", of: over("tlbi/asid/65536", "tlbi/asid/1024"), show: times, atMost: 3, aim: 1.2 },
   { label: "TLBI by ASID, scan of a hash table over ours, 64K", of: over("c/hash-tlbi/asid/65536", "tlbi/asid/65536"), show: times },
-  { label: "steps of tasks a second", of: (find) => find("sim/step/4") && 1e9 / medianOf("sim/step/4")(find), show: perSecond, atLeast: 5e6, aim: 20e6 },
+  {
+    label: "steps of tasks a second",
+    of: (find) => find("sim/step/4") && 1e9 / medianOf("sim/step/4")(find),
+    show: perSecond,
+    atLeast: 5e6,
+    aim: 20e6,
+  },
   { label: "step of a task over a bare generator's", of: over("sim/step/4", "sim/bare"), show: times },
 ];
 

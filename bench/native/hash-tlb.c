@@ -16,61 +16,69 @@ typedef struct node {
 } node;
 typedef struct {
   node **buckets;
-  uint32_t mask, count;
+  uint32_t size, count;
   uint32_t (*hash)(const void *);
   int (*equal)(const void *, const void *);
 } table;
 
+/* Primes below powers of two: a bucket is a remainder. */
+static uint32_t next_size(uint32_t size) {
+  static const uint32_t sizes[] = {7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071, 262139};
+  int i = 0;
+  while (i < 15 && sizes[i] <= size) i++;
+  return sizes[i];
+}
+
 static table *table_new(uint32_t (*hash)(const void *), int (*equal)(const void *, const void *)) {
   table *t = calloc(1, sizeof *t);
-  t->mask = 7;
-  t->buckets = calloc(8, sizeof(node *));
+  t->size = next_size(0);
+  t->buckets = calloc(t->size, sizeof(node *));
   t->hash = hash;
   t->equal = equal;
   return t;
 }
 
 static void table_grow(table *t) {
-  uint32_t mask = 2 * t->mask + 1;
-  node **buckets = calloc(mask + 1, sizeof(node *));
-  for (uint32_t i = 0; i <= t->mask; i++)
+  uint32_t size = next_size(t->size);
+  node **buckets = calloc(size, sizeof(node *));
+  for (uint32_t i = 0; i < t->size; i++)
     for (node *n = t->buckets[i], *next; n; n = next) {
       next = n->next;
-      n->next = buckets[n->hash & mask];
-      buckets[n->hash & mask] = n;
+      n->next = buckets[n->hash % size];
+      buckets[n->hash % size] = n;
     }
   free(t->buckets);
   t->buckets = buckets;
-  t->mask = mask;
+  t->size = size;
 }
 
 /* Small again, as hash tables of libraries are when all has been removed. */
 static void table_shrink(table *t) {
   free(t->buckets);
-  t->mask = 7;
-  t->buckets = calloc(8, sizeof(node *));
+  t->size = next_size(0);
+  t->buckets = calloc(t->size, sizeof(node *));
 }
 
 static NOINLINE void *table_lookup(const table *t, const void *key) {
   uint32_t hash = t->hash(key);
-  for (node *n = t->buckets[hash & t->mask]; n; n = n->next)
+  for (node *n = t->buckets[hash % t->size]; n; n = n->next)
     if (n->hash == hash && t->equal(n->key, key)) return n->value;
   return NULL;
 }
 
 static NOINLINE void table_insert(table *t, void *key, void *value) {
-  if (t->count > t->mask) table_grow(t);
+  if (t->count >= t->size) table_grow(t);
   node *n = malloc(sizeof *n);
   n->hash = t->hash(key);
   n->key = key;
   n->value = value;
-  n->next = t->buckets[n->hash & t->mask];
-  t->buckets[n->hash & t->mask] = n;
+  n->next = t->buckets[n->hash % t->size];
+  t->buckets[n->hash % t->size] = n;
   t->count++;
 }
 
 static NOINLINE void table_remove_if(table *t, int (*which)(const void *key, const void *value, const void *with), const void *with) {
-  for (uint32_t i = 0; i <= t->mask; i++)
+  for (uint32_t i = 0; i < t->size; i++)
     for (node **at = &t->buckets[i], *n; (n = *at);) {
       if (which && !which(n->key, n->value, with)) {
         at = &n->next;

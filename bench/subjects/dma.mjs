@@ -62,7 +62,9 @@ function churn(batch) {
     const port = new hw.SmmuDmaPort({ smmu, bus, streamId: 0, name: "device", trace });
     const entries = Array.from({ length: 1024 }, (_, page) => table.entryAddress(VA_BASE + page * 4096, 3));
     const leaves = entries.map((entry) => table.read(entry));
-    const commands = entries.map((_, page) => hw.buildCommand("CMD_TLBI_NH_VA", { VMID: 1, ASID: 1, Leaf: 1, Address: VA_BASE + page * 4096 }));
+    const commands = entries.map((_, page) =>
+      hw.buildCommand("CMD_TLBI_NH_VA", { VMID: 1, ASID: 1, Leaf: 1, Address: VA_BASE + page * 4096 }),
+    );
     for (const entry of entries) table.write(entry, [0, 0]);
     made = { machine, port, entries, leaves, commands, sync: hw.buildCommand("CMD_SYNC"), bytes: new Uint8Array(ROUND), next: 0 };
   };
@@ -111,7 +113,14 @@ export function dma({ quick }, native) {
     ...(native === undefined
       ? []
       : sizes.map((bytes) =>
-          nativeSubject(native, `dma/${bytes}`, `translate and memcpy, ${name(bytes)}`, `dma-${bytes} 1024 rnd ${transfers(bytes)}`, transfers(bytes), "transfer"),
+          nativeSubject(
+            native,
+            `dma/${bytes}`,
+            `translate and memcpy, ${name(bytes)}`,
+            `dma-${bytes} 1024 rnd ${transfers(bytes)}`,
+            transfers(bytes),
+            "transfer",
+          ),
         )),
     churn(1),
     churn(64),

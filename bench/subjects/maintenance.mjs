@@ -141,10 +141,18 @@ export function maintenance({ quick }, native) {
     ]) {
       for (const entries of [1024, 0x1_0000]) {
         subjects.push(
-          nativeSubject(native, `hash-tlbi/${what}/${entries}`, `hash-table TLB, scan by ${name}, ${kilo(entries)}`, `hash-tlbi-${what} ${entries}`, 1, "command", {
-            kind: `hash-table TLB, ${name}`,
-            entries,
-          }),
+          nativeSubject(
+            native,
+            `hash-tlbi/${what}/${entries}`,
+            `hash-table TLB, scan by ${name}, ${kilo(entries)}`,
+            `hash-tlbi-${what} ${entries}`,
+            1,
+            "command",
+            {
+              kind: `hash-table TLB, ${name}`,
+              entries,
+            },
+          ),
         );
       }
     }

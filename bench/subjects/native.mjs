@@ -10,7 +10,10 @@ export function nativeSubject(native, id, label, ask, operations = TRACE, unit =
 
 export function nativeHits(native, { quick }) {
   return (quick ? [64, 1024] : [64, 1024, 65536]).flatMap((pages) => [
-    nativeSubject(native, `call/${pages}`, `hit, called, ${pages} pages`, `call ${pages} rnd`, TRACE, "translation", { kind: "C limit", pages }),
+    nativeSubject(native, `call/${pages}`, `hit, called, ${pages} pages`, `call ${pages} rnd`, TRACE, "translation", {
+      kind: "C limit",
+      pages,
+    }),
     nativeSubject(native, `inline/${pages}`, `hit, inlined, ${pages} pages`, `inline ${pages} rnd`),
     nativeSubject(native, `dependent/${pages}`, `hit, latency, ${pages} pages`, `dependent ${pages} rnd`),
     nativeSubject(native, `hash/${pages}`, `hash-table TLB, ${pages} pages`, `hash-hit ${pages} rnd`, TRACE, "translation", {

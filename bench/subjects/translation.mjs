@@ -41,7 +41,12 @@ function passOfFaults(machine, tx, { stream, hi, lo }) {
 }
 
 /** Caches that hold all of it, with room. */
-export const fitting = (pages, streams = 4) => ({ tlb: Math.max(1024, 2 * pages), walk: 1024, ste: 2 * streams + 64, cd: 2 * streams + 64 });
+export const fitting = (pages, streams = 4) => ({
+  tlb: Math.max(1024, 2 * pages),
+  walk: 1024,
+  ste: 2 * streams + 64,
+  cd: 2 * streams + 64,
+});
 /** So few entries that a pass over more pages, in order, misses each time. */
 export const TOO_FEW = { tlb: 256, walk: 256 };
 
@@ -135,7 +140,12 @@ function others() {
   const pages = 1024;
   const axes = (kind) => ({ kind, pages, pattern: "rnd" });
   return [
-    translationGroup({ id: "bypass", label: "STE bypass", axes: axes("bypass"), machine: { pages, kind: "bypass", caches: fitting(pages) } }),
+    translationGroup({
+      id: "bypass",
+      label: "STE bypass",
+      axes: axes("bypass"),
+      machine: { pages, kind: "bypass", caches: fitting(pages) },
+    }),
     translationGroup({
       id: "abort",
       label: "STE abort",
