@@ -13,12 +13,13 @@ function child(what) {
 }
 
 export function measureMemory() {
-  const starts = Array.from({ length: 3 }, () => child("start")).sort((a, b) => a.ms - b.ms);
+  const starts = Array.from({ length: 5 }, () => child("start")).sort((a, b) => a.ms - b.ms);
   return {
     bytesPerTranslation: child("translations").bytes,
     bytesPerStream: child("streams").bytes,
     bytesPerIdleSmmu: child("idle").bytes,
-    startMs: starts[1].ms,
+    startMs: starts[2].ms,
+    startLeastMs: starts[0].ms,
     startRss: Math.max(...starts.map(({ rss }) => rss)),
     nodeRss: child("nothing").rss,
   };

@@ -91,10 +91,10 @@ function badge(met) {
 
 function figureTable(figures) {
   const rows = figures.map(
-    ({ label, shown, target, met, aim, aimMet }) =>
-      `<tr><th scope="row">${escape(label)}</th><td class="n">${shown}</td><td>${target ?? ""} ${badge(met)}</td><td>${aim ?? ""} ${badge(aimMet)}</td></tr>`,
+    ({ label, shown, quietShown = "", target, met, aim, aimMet }) =>
+      `<tr><th scope="row">${escape(label)}</th><td class="n">${shown}</td><td class="n">${quietShown}</td><td>${target ?? ""} ${badge(met)}</td><td>${aim ?? ""} ${badge(aimMet)}</td></tr>`,
   );
-  return `<div class="box"><table class="figures"><thead><tr><th scope="col">figure</th><th scope="col" class="n">measured</th><th scope="col">target</th><th scope="col">aim</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return `<div class="box"><table class="figures"><thead><tr><th scope="col">figure</th><th scope="col" class="n">median</th><th scope="col" class="n">of least times</th><th scope="col">target</th><th scope="col">aim</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 function memorySection(memory) {

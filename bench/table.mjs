@@ -36,10 +36,12 @@ export function memoryTable(memory) {
 
 export function targetTable(rows) {
   const mark = (met) => (met === undefined ? "" : met ? "met" : "MISSED");
-  const text = rows.map(
-    ({ label, shown, target, met, aim, aimMet }) =>
-      `  ${label.padEnd(46)}${shown.padStart(9)}  ${mark(met).padEnd(7)}${aimMet ? "and the aim" : aim === undefined ? "" : `aim ${aim}`}`.trimEnd() +
-      (target === undefined || met ? "\n" : `\n      (${target})\n`),
-  );
-  return `Figures with a target\n${text.join("")}`;
+  const head = `${"Figures with a target".padEnd(48)}${"median".padStart(9)}${"quiet".padStart(9)}\n`;
+  const text = rows.flatMap(({ label, shown, quietShown = "", target, met, aim, aimMet }) => {
+    const name = label.length > 45 ? `${label.slice(0, 44)}\u2026` : label;
+    const line = `  ${name.padEnd(46)}${shown.padStart(9)}${quietShown.padStart(9)}  ${mark(met)}`.trimEnd();
+    if (target === undefined) return [line];
+    return [line, `      ${target}${aim === undefined ? "" : `, aim ${aim}${aimMet ? ": met" : ""}`}`];
+  });
+  return `${head}${text.join("\n")}\n`;
 }
