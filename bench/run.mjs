@@ -11,6 +11,7 @@ const HELP = `npm run bench -- [options]
   --quick         fewer subjects and rounds: less than half a minute
   --only PATTERN  subjects whose id or label matches this regular expression
   --profile       also a CPU profile of each subject into out/profile, with its shares
+  --document      puts the figures into docs/performance.md; only for a whole run
   --help
 
 Measures the built dist/. With a C compiler (cc, or what CC names) the programs of
@@ -18,6 +19,7 @@ bench/native are built and take turns with it. Writes out/bench.json, out/bench.
 `;
 
 const OPTIONS = {
+  document: { type: "boolean", default: false },
   quick: { type: "boolean", default: false },
   only: { type: "string" },
   profile: { type: "boolean", default: false },
@@ -34,10 +36,15 @@ function options() {
   }
 }
 
-const { quick, only, profile: profiled, help } = options();
+const { quick, only, profile: profiled, document: documented, help } = options();
 if (help) {
   process.stdout.write(HELP);
   process.exit(0);
+}
+
+if (documented && (quick || only !== undefined)) {
+  process.stderr.write("quiesce: --document needs all figures: leave out --quick and --only\n");
+  process.exit(2);
 }
 
 setUp();
@@ -90,4 +97,5 @@ const report = {
 mkdirSync(join(root, "out"), { recursive: true });
 writeFileSync(join(root, "out", "bench.json"), `${JSON.stringify(report, null, 2)}\n`);
 writeFileSync(join(root, "out", "bench.html"), benchPage(report));
-process.stderr.write("\nwrote out/bench.json and out/bench.html\n");
+if (documented) (await import("./document.mjs")).document(report);
+process.stderr.write(`\nwrote out/bench.json and out/bench.html${documented ? ", and the figures of docs/performance.md" : ""}\n`);
