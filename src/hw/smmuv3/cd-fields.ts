@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The fields of a CD that the model reads, taken out of its words once per fetch (IHI 0070 §5.4). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { CD } from "./spec/cd.ts";
 
 /** The 16 three-bit entries that start at a bit. */
@@ -8,8 +8,16 @@ function permissions(words: Uint32Array, lo: number): number[] {
   return Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
 }
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(CD.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(CD.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** The fields of an STE that the model reads, taken out of its words once per fetch (IHI 0070 §5.2). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { STE } from "./spec/ste.ts";
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(STE.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(STE.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
