@@ -13,6 +13,8 @@ import { Bench } from "../translation/bench.ts";
 /** Multiples of every granule, below every size limit. */
 export const VA = 0x1_0000;
 export const PA = 0x5000_0000;
+/** Added to an address of the lower half of 39 bits: the same one in the upper half. */
+const UPPER = 2 ** 52;
 const GRANULES = [12, 14, 16] as const;
 
 export type Kind = "abort" | "bypass" | "stage 1" | "EL2" | "substreams" | "stage 2" | "nested";
@@ -79,6 +81,7 @@ export class Setup {
   readonly cd: Fields;
   readonly cdAddress: number;
   readonly #tx = new Transaction();
+  #structure: Structure = STE;
   #at = 0;
   #base: Fields = {};
   /** What the fields changed last were before. */
@@ -160,15 +163,27 @@ export class Setup {
     );
   }
 
-  /** Writes the STE of the stream. */
+  /** Writes the STE of the stream, over the legal CD. */
   place(ste: Fields): void {
+    this.bench.write(this.cdAddress, encode(CD, this.cd));
+    this.#put(STE, this.bench.streams.write(0, encode(STE, ste)), ste);
+  }
+
+  /** Writes the CD that the STE placed last leads to. */
+  placeCd(cd: Fields): void {
+    this.bench.write(this.cdAddress, encode(CD, cd));
+    this.#put(CD, this.cdAddress, cd);
+  }
+
+  #put(structure: Structure, at: number, base: Fields): void {
+    this.#structure = structure;
+    this.#at = at;
+    this.#base = base;
     this.#changed = {};
-    this.#at = this.bench.streams.write(0, encode(STE, ste));
-    this.#base = ste;
     this.bench.translator.reset();
   }
 
-  /** The STE placed last with some fields changed. */
+  /** The structure placed last with some fields changed. */
   change(fields: Fields): void {
     for (const [name, value] of Object.entries({ ...this.#changed, ...fields })) this.#poke(name, value);
     this.#changed = Object.fromEntries(Object.keys(fields).map((name) => [name, this.#base[name]!]));
@@ -176,7 +191,7 @@ export class Setup {
   }
 
   #poke(name: string, value: number): void {
-    const field = fieldOf(STE, name);
+    const field = fieldOf(this.#structure, name);
     const { memory } = this.bench.bus;
     const first = field.lo >> 5;
     const words = [0, 1, 2].map((i) => (first + i < 16 ? memory.read32(this.#at + 4 * (first + i)) : 0));
@@ -194,7 +209,8 @@ export class Setup {
     const tx = this.#tx;
     this.bench.loads.length = 0;
     this.bench.records.length = 0;
-    tx.setAddress(address);
+    tx.setAddress(address % UPPER);
+    if (address >= UPPER) tx.addressHi = 0xffff_ff80;
     tx.streamId = 0;
     tx.substreamId = substreamId;
     tx.write = write;
@@ -215,6 +231,7 @@ export class Setup {
   /** All that is to be seen of a read, a write, an instruction fetch, and of accesses that cannot succeed. */
   view(): string {
     const succeed = [this.#look(VA), this.#look(VA, true, false, true), this.#look(VA, false, true)];
-    return [...succeed, this.#look(VA, false, false, false, 1), this.#look(3 * VA), this.#look(3 * VA, true)].join(";");
+    const fail = [this.#look(VA, false, false, false, 1), this.#look(3 * VA), this.#look(3 * VA, true), this.#look(UPPER + VA)];
+    return [...succeed, ...fail].join(";");
   }
 }

@@ -8,7 +8,7 @@ import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
 /** Field values by name; pointers are whole addresses. All fields are there. */
 export type Fields = Readonly<Record<string, number>>;
 
-type Granule = "4KB" | "16KB" | "64KB";
+export type Granule = "4KB" | "16KB" | "64KB";
 
 const stage1 = (f: Fields): boolean => f["Config"] === 0b101 || f["Config"] === 0b111;
 const stage2 = (f: Fields): boolean => f["Config"] === 0b110 || f["Config"] === 0b111;
@@ -26,7 +26,7 @@ function vmidUnused(f: Fields, c: SmmuConfig): boolean {
 /** §5.2 S2TG. */
 const S2TG: readonly (Granule | undefined)[] = ["4KB", "64KB", "16KB", undefined];
 
-function granuleThere(granule: Granule | undefined, c: SmmuConfig): boolean {
+export function granuleThere(granule: Granule | undefined, c: SmmuConfig): boolean {
   if (granule === "4KB") return c.gran4k;
   if (granule === "16KB") return c.gran16k;
   return granule === "64KB" && c.gran64k;
@@ -39,7 +39,7 @@ export function effectiveSize(code: number, c: SmmuConfig): number {
 }
 
 /** S2DS and DS count where IDR5.DS is 1 and the granule is smaller than 64KB. */
-const wide = (ds: number, granule: Granule | undefined, c: SmmuConfig): boolean => ds === 1 && c.ds && granule !== "64KB";
+export const wide = (ds: number, granule: Granule | undefined, c: SmmuConfig): boolean => ds === 1 && c.ds && granule !== "64KB";
 
 /** §5.2 S2TTB, §5.4 TTB0: within the output size; smaller granules without DS within 48 bits too. */
 export function baseTooHigh(base: number, sizeCode: number, ds: number, granule: Granule | undefined, c: SmmuConfig): boolean {
