@@ -13,6 +13,8 @@ import { Bench } from "../translation/bench.ts";
 /** Multiples of every granule, below every size limit. */
 export const VA = 0x1_0000;
 export const PA = 0x5000_0000;
+/** Below tables that forbid writes, unless hierarchical attributes are disabled. */
+const FAR = 0x4000_0000;
 /** Added to an address of the lower half of 39 bits: the same one in the upper half. */
 const UPPER = 2 ** 52;
 const GRANULES = [12, 14, 16] as const;
@@ -97,6 +99,8 @@ export class Setup {
     const bigEndian = config.ttEndian === "big";
     const s1 = this.bench.pageTable(1, this.granule, { inputBits: 39, bigEndian });
     s1.map(VA, PA, page);
+    s1.entryAddress(FAR, 3, { apTable: 2 });
+    s1.map(FAR, PA, page);
     const cds = new CdTable({ memory: this.bench.bus.memory, arena: this.bench.arena, cdMax: 2, format: 0 });
     this.cdAddress = cds.base;
     this.cd = this.#cd(s1, bigEndian);
@@ -231,7 +235,13 @@ export class Setup {
   /** All that is to be seen of a read, a write, an instruction fetch, and of accesses that cannot succeed. */
   view(): string {
     const succeed = [this.#look(VA), this.#look(VA, true, false, true), this.#look(VA, false, true)];
-    const fail = [this.#look(VA, false, false, false, 1), this.#look(3 * VA), this.#look(3 * VA, true), this.#look(UPPER + VA)];
+    const fail = [
+      this.#look(FAR, true),
+      this.#look(VA, false, false, false, 1),
+      this.#look(3 * VA),
+      this.#look(3 * VA, true),
+      this.#look(UPPER + VA),
+    ];
     return [...succeed, ...fail].join(";");
   }
 }
