@@ -181,11 +181,6 @@ describe("two stages", () => {
   test("without MTEPERM MemAttr 4 is reserved: Device-nGnRnE (choice)", () => {
     expect(out(nested(WB, 3, 4, 3, 0, { mteperm: false, version: 3 }))[0]).toBe(nGnRnE);
   });
-  test("§5.2: STE.MemAttr 4 stays reserved with MTEPERM: Device-nGnRnE", () => {
-    const bench = new Bench();
-    bench.streams.write(0, bypassSte({ MTCFG: 1, MemAttr: 4 }));
-    expect(out(bench)[0]).toBe(nGnRnE);
-  });
   for (const [a, b, expected] of [
     [0, 0, NSH],
     [0, 3, ISH],
