@@ -46,7 +46,7 @@ function casesOf(setup: Setup): readonly Case[] {
     const stream = { ...STREAM, S1PIE: 1 };
     const PIIP = 0b101;
     cases.push(way("PIE", stream, { ...ste["stage 1"], S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
-    cases.push(way("PIE, EL2", { ...stream, world: "EL2" }, { ...ste.EL2, S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
+    if (config.hyp) cases.push(way("PIE, EL2", { ...stream, world: "EL2" }, { ...ste.EL2, S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
   }
   return cases;
 }

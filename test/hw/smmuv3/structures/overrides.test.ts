@@ -107,7 +107,7 @@ describe("stage 1: type and shareability are the descriptor's, hints combine wit
 describe("stage 2 alone: the overridden input combines with the descriptor (§13.1.5, §13.4.3)", () => {
   for (const memAttr of upTo(16)) {
     test(`MemAttr 0b${memAttr.toString(2).padStart(4, "0")}`, () => {
-      const bench = new Bench({ caches });
+      const bench = new Bench({ caches, mteperm: false });
       const table = bench.pageTable(2, 12, { inputBits: 40 });
       table.map(VA, PA, 0x1000, { memAttr, sh: 3 });
       const set = (o: Overrides): number => bench.streams.write(0, stage2Ste(table, { ...o }));
@@ -122,7 +122,7 @@ describe("stage 2 alone: the overridden input combines with the descriptor (§13
 describe("two stages: stage 1's result combines with stage 2 (§13.4)", () => {
   for (const MAIR0 of MAIRS) {
     test(`MAIR 0x${MAIR0.toString(16)} with every MemAttr and every ALLOCCFG`, () => {
-      const bench = new Bench({ caches });
+      const bench = new Bench({ caches, mteperm: false });
       const s1 = bench.pageTable(1);
       s1.map(VA, 0x4800_0000, 0x1000, { sh: 0 });
       const s2 = bench.pageTable(2, 12, { inputBits: 40 });

@@ -19,8 +19,8 @@ const FAR = 0x4000_0000;
 const UPPER = 2 ** 52;
 const GRANULES = [12, 14, 16] as const;
 
-export type Kind = "abort" | "bypass" | "stage 1" | "EL2" | "substreams" | "stage 2" | "nested";
-export const KINDS: readonly Kind[] = ["abort", "bypass", "stage 1", "EL2", "substreams", "stage 2", "nested"];
+export type Kind = "abort" | "bypass" | "stage 1" | "EL2" | "substreams" | "stage 2" | "nested" | "overlay";
+export const KINDS: readonly Kind[] = ["abort", "bypass", "stage 1", "EL2", "substreams", "stage 2", "nested", "overlay"];
 
 /** Fields by name; S2POI, which has 64 bits, in two halves. */
 export type Fields = Record<string, number>;
@@ -132,6 +132,7 @@ export class Setup {
       substreams: { ...one, ...first, Config: 5, S1CDMax: config.ssidSize === 0 ? 0 : 2, S1DSS: 2 },
       "stage 2": { ...one, ...second, Config: 6 },
       nested: { ...one, ...first, ...second, Config: 7 },
+      overlay: { ...one, ...second, Config: 6, S2PIE: 1, S2POE: 1, S2POIlo: 0xcccc_cccc, S2POIhi: 0xcccc_cccc },
     };
   }
 
@@ -161,10 +162,18 @@ export class Setup {
 
   /** The kinds that the configuration can have. */
   get kinds(): readonly Kind[] {
-    const { stage1, stage2 } = this.config;
-    return KINDS.filter(
-      (kind) => kind === "abort" || kind === "bypass" || (kind === "stage 2" ? stage2 : stage1 && (kind !== "nested" || stage2)),
-    );
+    const { stage1, stage2, s2po } = this.config;
+    const there: Readonly<Record<Kind, boolean>> = {
+      abort: true,
+      bypass: true,
+      "stage 1": stage1,
+      EL2: stage1,
+      substreams: stage1,
+      "stage 2": stage2,
+      nested: stage1 && stage2,
+      overlay: stage2 && s2po,
+    };
+    return KINDS.filter((kind) => there[kind]);
   }
 
   /** Writes the STE of the stream, over the legal CD. */
