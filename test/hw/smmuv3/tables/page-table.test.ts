@@ -21,8 +21,8 @@ describe("options of a PageTable", () => {
     ["ds is true or false", { ds: 1 }, ["ds with 4 KiB granules", "1"]],
     ["DDI 0487 D8.2: at most 48 bits with 16 KiB granules", { granule: 14, inputBits: 52 }, ["inputBits", "16 to 48"]],
     ["DDI 0487 D8.2: at most 52 bits with 64 KiB granules", { granule: 16, inputBits: 70 }, ["inputBits", "70", "17 to 52"]],
-    ["IHI 0070 §5.4.1: TxSZ is at most 48, so that a table translates at least 16 bits", { inputBits: 15 }, ["16 to 48"]],
-    ["IHI 0070 §5.4.1: TxSZ is at most 47 with 64 KiB granules", { granule: 16, inputBits: 16 }, ["17 to 52"]],
+    ["IHI 0070 §5.4.2: TxSZ is at most 48, so that a table translates at least 16 bits", { inputBits: 15 }, ["16 to 48"]],
+    ["IHI 0070 §5.4.2: TxSZ is at most 47 with 64 KiB granules", { granule: 16, inputBits: 16 }, ["17 to 52"]],
     ["input bits are a whole number", { inputBits: 39.5 }, ["39.5"]],
     ["DDI 0487 D8.2: TxSZ alone decides where stage 1 starts", { inputBits: 39, startLevel: 0 }, ["startLevel", "has to be 1"]],
     [

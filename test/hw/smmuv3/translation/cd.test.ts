@@ -51,7 +51,7 @@ const ILLEGAL: readonly { rule: string; change: Record<string, number>; config?:
   { rule: "PIIP/PIIU", change: { PIE: 1, PIIP: 2, PIIU: 5 }, ste: { S1PIE: 1 } },
 ];
 
-describe("IHI 0070 §5.4.1: ILLEGAL CDs", () => {
+describe("IHI 0070 §5.4.2: ILLEGAL CDs", () => {
   function bench(change: Record<string, number>, config: Partial<SmmuConfig> = {}, ste: Record<string, number> = {}): Bench {
     const made = new Bench(config);
     const ttb0 = made.pageTable(1);
