@@ -23,7 +23,7 @@ const options = [
   "--coverage.reporter=json",
   `--coverage.reportsDirectory=${folder}`,
 ];
-const status = run(process.execPath, [vitest, "run", "--reporter=dot", ...options, ...TESTS, ...process.argv.slice(2)]);
+const status = run(process.execPath, [vitest, "run", ...options, ...TESTS, ...process.argv.slice(2)]);
 const summary = join(folder, "coverage-summary.json");
 if (!existsSync(summary)) {
   process.stderr.write("quiesce: no coverage was measured\n");
