@@ -104,6 +104,22 @@ describe("put into another SMMU", () => {
     restoreSnapshot(other, snapshot);
     expect(access(other, VA + 0x1000)).toBe(PA + 0x1000);
   });
+  test("STEs of a linear Stream table have no level-1 descriptor", () => {
+    const { bus } = machine();
+    const smmu = make(bus);
+    const streams = new hw.StreamTables({ memory: bus.memory, arena: new hw.TableArena(RAM + 0xa00_0000, 0x1000), log2Size: 1 });
+    streams.write(0, hw.bypassSte());
+    const at = hw.registerOffset;
+    smmu.write64(at("STRTAB_BASE"), streams.base, 0);
+    smmu.write(at("STRTAB_BASE_CFG"), 4, streams.config);
+    smmu.write(at("CR0"), 4, 1);
+    expect(access(smmu, 0x1234, 0, -1)).toBe(0x1234);
+    const snapshot = snapshotOf(smmu);
+    expect(snapshot.stes.map(({ streamId, level1 }) => [streamId, level1])).toEqual([[0, null]]);
+    const other = make(new hw.SystemBus(48));
+    restoreSnapshot(other, snapshot);
+    expect(access(other, 0x1234, 0, -1)).toBe(0x1234);
+  });
   test("what it had before is gone", () => {
     const { bus, snapshot } = used();
     const other = make(bus);

@@ -32,6 +32,10 @@ const RECORDS: readonly (readonly [name: string, words: readonly number[], says:
   ["F_TRANSLATION", [0x10, SID, STALL + 0x9, RNW, 0, 0, 0, 0], ["stalled with tag 0x9", "CD fetch"], []],
   ["F_PERMISSION", [0x13, SID, 0, S2 | CLASS(1) | TTRNW, 0, 0, 0x7000, 0], ["stage-1 table walk", "walk read"], ["walk write"]],
   ["F_PERMISSION", [0x13, SID, 0, S2 | CLASS(1), 0, 0, 0x7000, 0], ["walk write"], ["walk read"]],
+  ["F_PERMISSION", [0x13, SID, 0, S2 | CLASS(2) | (1 << 10), 0, 0, 0x7000, 0], ["writable-clean"], []],
+  ["F_PERMISSION", [0x13, SID, 0, S2 | CLASS(1) | (1 << 11) | TTRNW, 0, 0, 0x7000, 0], ["not an assured translation"], ["stage-2 overlay"]],
+  ["F_PERMISSION", [0x13, SID, 0, S2 | CLASS(2) | (1 << 13), 0, 0, 0x7000, 0], ["stage-2 overlay"], ["not an", "writable"]],
+  ["F_UUT", [0x01, SID, 0x12, RNW, 0, 0, 0, 0], ["reason 0x12"], []],
   ["F_WALK_EABT", [0x0b, SID, 0, RNW | CLASS(1), 0, 0, 0x8000_0008, 0], ["fetch of 0x80000008"], ["stage 2"]],
 ];
 

@@ -26,6 +26,10 @@ describe("STEs", () => {
   test("a stage that is not implemented", () => {
     expect(brief(judgeSte(buildSte({ V: 1, Config: 6 }), tiny))[0]).toBe("S2P 5.2.2");
   });
+  test("a reserved granule: start level and base are judged as far as they can be", () => {
+    const ste = buildSte({ V: 1, Config: 6, S2AA64: 1, S2TG: 3, S2T0SZ: 24, S2SL0: 1, S2PS: 5, S2TTB: 0x4000_0000 });
+    expect(brief(judgeSte(ste, max))).toEqual(["S2TG 5.2.2", "S2SL0 5.2.2"]);
+  });
   test("words are missing: misuse", () => expect(() => judgeSte(new Uint32Array(15), max)).toThrow(HostMisuseError));
 });
 
