@@ -19,6 +19,7 @@ interface Case {
   enter(): void;
 }
 
+const FEW = ["all of it", "tiny"];
 const STREAM: Stream = { world: "NS-EL1", S1STALLD: 0, S1PIE: 0 };
 
 function casesOf(setup: Setup): readonly Case[] {
@@ -35,14 +36,17 @@ function casesOf(setup: Setup): readonly Case[] {
       setup.placeCd(base);
     },
   });
-  const cases = [way("EL1", STREAM, ste["stage 1"]), way("EPD0", STREAM, ste["stage 1"], { ...cd, EPD0: 1 })];
-  cases.push(way("EPD1", STREAM, ste["stage 1"], { ...cd, EPD1: 1 }));
-  if (config.stage2) cases.push(way("nested", STREAM, ste.nested));
+  const cases = [way("EL1", STREAM, ste["stage 1"])];
+  // What these ways leave out or add hangs on no other feature than the byte order.
+  if (FEW.includes(config.name) || config.name.endsWith("-endian")) {
+    cases.push(way("EPD0", STREAM, ste["stage 1"], { ...cd, EPD0: 1 }), way("EPD1", STREAM, ste["stage 1"], { ...cd, EPD1: 1 }));
+    if (config.stage2) cases.push(way("nested", STREAM, ste.nested));
+  }
   if (config.hyp) {
     cases.push(way("EL2", { ...STREAM, world: "EL2" }, ste.EL2), way("EL2-E2H", { ...STREAM, world: "EL2-E2H" }, ste.EL2));
   }
   if (config.stallModel === "both") cases.push(way("S1STALLD", { ...STREAM, S1STALLD: 1 }, { ...ste["stage 1"], S1STALLD: 1 }));
-  if (config.s1pi) {
+  if (config.s1pi && FEW.includes(config.name)) {
     const stream = { ...STREAM, S1PIE: 1 };
     const PIIP = 0b101;
     cases.push(way("PIE", stream, { ...ste["stage 1"], S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
@@ -51,8 +55,10 @@ function casesOf(setup: Setup): readonly Case[] {
   return cases;
 }
 
-const cases = CONFIGS.flatMap((config) => casesOf(new Setup(config)));
-const few = cases.filter(({ setup }) => ["all of it", "linux-typical", "tiny"].includes(setup.config.name));
+/** Features that say nothing of a CD. */
+const ELSEWHERE = /VMID|overrides|substreams|SSIDSIZE|2-level|overlays|stage-2|of stage 2|OAS 3[26]|OAS 42|without EL2/u;
+const cases = CONFIGS.filter(({ name }) => !ELSEWHERE.test(name)).flatMap((config) => casesOf(new Setup(config)));
+const few = cases.filter(({ setup }) => FEW.includes(setup.config.name));
 const seen = new Set<CdLaw>();
 const C_BAD_CD = 0x0a;
 
@@ -150,6 +156,9 @@ test("every rule of §5.4.2 for Non-secure streams is broken by some CD above, a
   expect(missed.filter((text) => features[text] ?? true)).toEqual([]);
 });
 
+/** What each case shows, unchanged. */
+const views = new Map<Case, string>();
+
 describe("IHI 0070 §5.4, §5.4.1: fields that are IGNORED or RES0 change nothing, whatever their value", () => {
   for (const field of CD.fields.flatMap(partsOf)) {
     test(`${field.name} where it does not count`, () => {
@@ -159,7 +168,8 @@ describe("IHI 0070 §5.4, §5.4.1: fields that are IGNORED or RES0 change nothin
         const { setup, name, stream, base, enter } = each;
         if (cdFieldMatters(field.name, base, stream, setup.config)) continue;
         enter();
-        const unchanged = setup.view();
+        const unchanged = views.get(each) ?? setup.view();
+        views.set(each, unchanged);
         const fields = { ...base };
         for (const value of few.includes(each) ? values : [values[0]!, values[1]!, values.at(-1)!]) {
           fields[field.name] = value;

@@ -7,8 +7,16 @@ import { partsOf, Setup, valuesOf } from "./setup.ts";
 import { steFieldMatters } from "./ste-law.ts";
 
 const setups = CONFIGS.map((config) => new Setup(config));
-/** These try every value, the others three. */
-const few = setups.filter(({ config }) => ["all of it", "no stage 2", "linux-typical", "tiny"].includes(config.name));
+/** What each configuration and kind of STE shows, unchanged. */
+const views = new Map<string, string>();
+/** These try every value, the others three, and those only of fields that count somewhere. */
+const few = setups.filter(({ config }) => ["all of it", "tiny"].includes(config.name));
+
+/** True if the field counts in some STE: what else it needs for that is set. */
+function countsSomewhere(name: string): boolean {
+  const needs = { MTCFG: 1, ALLOCCFG: 15, S2DS: 1, S2POE: 1, S1CDMax: 1 };
+  return setups.some(({ config, kinds, ste }) => kinds.some((kind) => steFieldMatters(name, { ...ste[kind], ...needs }, config)));
+}
 
 describe("IHI 0070 §5.2, §5.2.1: fields that are IGNORED or RES0 change nothing, whatever their value", () => {
   for (const field of STE.fields.flatMap(partsOf)) {
@@ -16,14 +24,16 @@ describe("IHI 0070 §5.2, §5.2.1: fields that are IGNORED or RES0 change nothin
     test(`${field.name} where it does not count`, () => {
       const wrong: string[] = [];
       const values = valuesOf(field);
-      for (const setup of setups) {
+      for (const setup of countsSomewhere(name) ? setups : few) {
         const some = few.includes(setup) ? values : [values[0]!, values[1]!, values.at(-1)!];
         for (const kind of setup.kinds) {
           const base = setup.ste[kind];
           if (steFieldMatters(name, base, setup.config)) continue;
           const fields = { ...base };
           setup.place(base);
-          const unchanged = setup.view();
+          const key = `${setup.config.name}, ${kind}`;
+          const unchanged = views.get(key) ?? setup.view();
+          views.set(key, unchanged);
           for (const value of some) {
             fields[field.name] = value;
             if (steFieldMatters(name, fields, setup.config)) continue;
