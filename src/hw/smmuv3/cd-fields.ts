@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT
 /** The fields of a CD that the model reads, taken out of its words once per fetch (IHI 0070 §5.4). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { CD } from "./spec/cd.ts";
 
-/** The 16 three-bit entries that start at a bit. */
-function permissions(words: Uint32Array, lo: number): number[] {
-  return Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
+/** The 16 three-bit entries of a field. */
+function permissions(words: Uint32Array, name: string): number[] {
+  const { lo } = fieldNamed(CD.fields, name);
+  return Array.from({ length: 16 }, (_, p) => getField(words, { name, lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
 }
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(CD.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(CD.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
@@ -53,8 +62,9 @@ export class CdFields {
   readonly PnCH: number;
   readonly PIE: number;
   /** By PIIndex. */
-  readonly PIIU: readonly number[];
-  readonly PIIP: readonly number[];
+  readonly #words: Uint32Array;
+  #piiu: readonly number[] | undefined;
+  #piip: readonly number[] | undefined;
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -95,7 +105,15 @@ export class CdFields {
     this.MAIR1 = take(words, "MAIR1");
     this.PnCH = take(words, "PnCH");
     this.PIE = take(words, "PIE");
-    this.PIIU = permissions(words, fieldNamed(CD.fields, "PIIU").lo);
-    this.PIIP = permissions(words, fieldNamed(CD.fields, "PIIP").lo);
+    this.#words = words;
+  }
+
+  /** Taken apart when asked for: few CDs use it. */
+  get PIIU(): readonly number[] {
+    return (this.#piiu ??= permissions(this.#words, "PIIU"));
+  }
+
+  get PIIP(): readonly number[] {
+    return (this.#piip ??= permissions(this.#words, "PIIP"));
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.1).
+ * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.2).
  *
  * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
  * tables) can never apply and are left out.

@@ -95,7 +95,7 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "level1-cached-invalid",
-    section: "§3.21.2, §5.1",
+    section: "§3.21.3, §5.1",
     options: "L1STD and L1CD without a level-2 table: cached, or fetched again",
     ours: "cached until maintenance with Leaf 0 (switchable)",
     why: "shows drivers that add a level-2 table and invalidate the leaf only",
@@ -160,7 +160,7 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "tlb-multiple-match",
-    section: "§3.17.6",
+    section: "§3.20.1",
     options: "several matching entries: F_TLB_CONFLICT, or one of them (or a mix within its reach)",
     ours: "the one of the smallest size; no event",
     why: "deterministic; BBML 2 promises no conflict",

@@ -63,7 +63,7 @@ export class ConfigCache implements ConfigInvalidation {
   readonly #level1Cds = new Map<Level1Entry, SteEntry>();
 
   /** @param onDrop called for each entry that maintenance drops */
-  constructor(sizes: CacheSizes, onDrop: (entry: CachedStructure) => void = () => {}) {
+  constructor(sizes: CacheSizes, onDrop: (entry: CachedStructure) => void) {
     this.#sizes = sizes;
     this.#onDrop = onDrop;
   }

@@ -156,6 +156,6 @@ export class ContextTable {
     const { broken } = entry.cd;
     if (broken === undefined || !trace.wants("smmu.lint")) return;
     const detail = `CD of StreamID ${hex(entry.owner.streamId)} SubstreamID ${hex(entry.index)}: ${broken.text}`;
-    trace.emit("smmu.lint", { rule: `cd-${broken.id}`, detail, section: "§5.4.1" });
+    trace.emit("smmu.lint", { rule: `cd-${broken.id}`, detail, section: "§5.4.2" });
   }
 }

@@ -114,7 +114,6 @@ export interface RegisterView {
   /** CR0ACK.SMMUEN. */
   smmuEnabled(): boolean;
   gbpa(): number;
-  cr1(): number;
   cr2(): number;
   /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */
   tableAttributes(): number;

@@ -165,10 +165,6 @@ export class RegisterFile implements RegisterView {
     return this.#bypass.inForce;
   }
 
-  cr1(): number {
-    return this.get(CR1);
-  }
-
   cr2(): number {
     return this.get(CR2);
   }

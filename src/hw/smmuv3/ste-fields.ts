@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** The fields of an STE that the model reads, taken out of its words once per fetch (IHI 0070 §5.2). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { STE } from "./spec/ste.ts";
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(STE.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(STE.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
@@ -50,7 +58,7 @@ export class SteFields {
   readonly S2PIE: number;
   readonly S2POE: number;
   /** By POIndex. */
-  readonly S2POI: readonly number[];
+  readonly #words: Uint32Array;
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -93,8 +101,13 @@ export class SteFields {
     this.S1PIE = take(words, "S1PIE");
     this.S2PIE = take(words, "S2PIE");
     this.S2POE = take(words, "S2POE");
+    this.#words = words;
+  }
+
+  /** The 16 entries, taken apart when asked for: few STEs use them. */
+  get S2POI(): readonly number[] {
     const { lo } = fieldNamed(STE.fields, "S2POI");
-    this.S2POI = Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 4 * p, hi: lo + 4 * p + 3 }));
+    return Array.from({ length: 16 }, (_, p) => getField(this.#words, { name: "S2POI", lo: lo + 4 * p, hi: lo + 4 * p + 3 }));
   }
 
   /** Config bits of a translating or bypassing STE. */

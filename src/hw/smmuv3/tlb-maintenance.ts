@@ -26,7 +26,7 @@ export class TlbMaintenance implements TlbInvalidation {
    * @param vmids false if stage 2 is not implemented: entries then have no VMID and commands' VMIDs do not count
    * @param wildcard low bits of a VMID that are not compared (CR0.VMW); lookups always compare all of them (§3.17.6)
    */
-  constructor(caches: readonly TaggedCache[], vmids: boolean, wildcard: () => number = () => 0) {
+  constructor(caches: readonly TaggedCache[], vmids: boolean, wildcard: () => number) {
     this.#caches = caches;
     this.#vmids = vmids;
     this.#wildcard = wildcard;
