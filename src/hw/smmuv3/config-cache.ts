@@ -55,7 +55,7 @@ export class ConfigCache implements ConfigInvalidation {
   /** Is told of streams that lose their STE or a CD. */
   front: FrontTier | undefined;
   readonly #sizes: CacheSizes;
-  readonly #onDrop: (entry: CachedStructure) => void;
+  readonly #onDrop: ((entry: CachedStructure) => void) | undefined;
   readonly #stes = new Map<number, SteEntry>();
   readonly #level1 = new Map<number, Level1Entry>();
   /** CDs and L1CDs of all streams, oldest first. */
@@ -63,7 +63,7 @@ export class ConfigCache implements ConfigInvalidation {
   readonly #level1Cds = new Map<Level1Entry, SteEntry>();
 
   /** @param onDrop called for each entry that maintenance drops */
-  constructor(sizes: CacheSizes, onDrop: (entry: CachedStructure) => void) {
+  constructor(sizes: CacheSizes, onDrop?: (entry: CachedStructure) => void) {
     this.#sizes = sizes;
     this.#onDrop = onDrop;
   }
@@ -163,7 +163,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   #dropSte(entry: SteEntry): void {
     this.#dropCds(entry);
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetSte(entry);
   }
 
@@ -173,22 +173,32 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #dropCd(entry: CdEntry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetCd(entry);
   }
 
   #dropLevel1Cd(entry: Level1Entry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetLevel1Cd(entry);
   }
 
   #dropLevel1(entry: Level1Entry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#level1.delete(entry.index);
   }
 
   invalidateAll(): void {
-    this.invalidateSteRange(0, 31);
+    if (this.#onDrop !== undefined) {
+      this.invalidateSteRange(0, 31);
+      return;
+    }
+    // Nobody wants to know of each.
+    this.generation++;
+    this.front?.streamsGone();
+    this.#stes.clear();
+    this.#level1.clear();
+    this.#cds.clear();
+    this.#level1Cds.clear();
   }
 
   invalidateSte(streamId: number, leaf: boolean): void {

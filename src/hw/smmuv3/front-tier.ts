@@ -26,6 +26,9 @@ const VIEW_WORDS = 4;
 /** No SubstreamID is that; -1 is none. */
 const NO_SUBSTREAM = -2;
 
+/** Reads as "no such view" everywhere: before the first line there is nothing to find. */
+const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
+
 /** Rights of a line: one bit for each kind of access, at {@link rightOf}. */
 export function rightOf(write: boolean, instruction: boolean, privileged: boolean): number {
   const kind = write ? 1 : instruction ? 2 : 0;
@@ -46,10 +49,10 @@ export interface FrontClass {
 export class FrontTier {
   readonly #lineCount: number;
   /** Four words: StreamID, SubstreamID, number of the class, and what the number does to the place of a line. */
-  readonly #views = new Int32Array(VIEW_WORDS * VIEWS);
+  #views: Int32Array = NO_VIEWS;
   #classes: FrontClass[] = [];
   #lastNumber = 0;
-  /** Made when the first line comes. */
+  /** Made with the first view when the first line comes. */
   #lines: Int32Array;
   #mask = 0;
 
@@ -57,7 +60,6 @@ export class FrontTier {
   constructor(entries: number) {
     this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
     this.#lines = new Int32Array(LINE_WORDS);
-    this.#forgetViews();
   }
 
   /** The words of the lines; {@link find} gives places in it. */
@@ -102,6 +104,7 @@ export class FrontTier {
   ): void {
     if ((hi << 8) >> 8 !== (hi | 0)) return;
     if (this.#mask === 0) {
+      this.#views = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = this.#lineCount - 1;
     }
@@ -197,18 +200,19 @@ export class FrontTier {
       if (this.#views[view] === (streamId | 0)) this.#views[view + 1] = NO_SUBSTREAM;
   }
 
+  /** All of them have. */
+  streamsGone(): void {
+    for (let view = 0; view < this.#views.length; view += VIEW_WORDS) this.#views[view + 1] = NO_SUBSTREAM;
+  }
+
   /** Nothing is known any more: registers have changed, or the caches were reset. */
   clear(): void {
     if (this.#classes.length === 0) return;
     for (const member of this.#classes) member.number = 0;
     this.#classes = [];
     this.#lastNumber = 0;
-    this.#forgetViews();
-    this.#lines.fill(0);
-  }
-
-  #forgetViews(): void {
     this.#views.fill(NO_SUBSTREAM);
+    this.#lines.fill(0);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Which addresses a TLBI by address covers (IHI 0070 §4.4.1.1). */
+import { POW2 } from "../bits/hex.ts";
 import type { GranuleBits } from "./address-size.ts";
 import type { TlbiAddress } from "./ports.ts";
 
@@ -46,18 +47,18 @@ export class TlbiRange {
 
   /** Number of the first piece of 2^size bytes that the range touches, counted from address 0. @param size 12 or more */
   firstPage(size: number): number {
-    return Math.floor((this.startHi * 2 ** 20 + (this.startLo >>> 12)) / 2 ** (size - 12));
+    return Math.floor((this.startHi * 0x10_0000 + (this.startLo >>> 12)) / POW2[size - 12]!);
   }
 
   /** The last one, likewise. */
   lastPage(size: number): number {
-    return Math.floor((this.endHi * 2 ** 20 + (this.endLo >>> 12)) / 2 ** (size - 12));
+    return Math.floor((this.endHi * 0x10_0000 + (this.endLo >>> 12)) / POW2[size - 12]!);
   }
 
   /** True if the range and the `2^size` bytes from (hi, lo) on overlap. */
   overlaps(hi: number, lo: number, size: number): boolean {
-    const lastHi = (size > 32 ? hi | (2 ** (size - 32) - 1) : hi) >>> 0;
-    const lastLo = (size >= 32 ? 0xffff_ffff : lo | (2 ** size - 1)) >>> 0;
+    const lastHi = (size > 32 ? hi | (POW2[size - 32]! - 1) : hi) >>> 0;
+    const lastLo = (size >= 32 ? 0xffff_ffff : lo | ((1 << size) - 1)) >>> 0;
     return !below(lastHi, lastLo, this.startHi, this.startLo) && !below(this.endHi, this.endLo, hi >>> 0, lo >>> 0);
   }
 }

@@ -154,7 +154,7 @@ export class Translator {
     this.#bypass = new GlobalBypass(config);
     const detector = deps.detector ? new StaleDetector(host, trace, () => this) : undefined;
     this.#detector = detector;
-    this.configCache = new ConfigCache(config.caches, (entry) => detector?.configDropped(entry));
+    this.configCache = new ConfigCache(config.caches, detector && ((entry) => detector.configDropped(entry)));
     const { tlb, walk, replacement } = config.caches;
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
