@@ -67,16 +67,18 @@ export class FrontTier {
 
   /**
    * @param right a bit of {@link rightOf}
+   * @param kind of the transaction: only ordinary ones, which are 0, are answered here
    * @returns the place of a line that answers, or -1: ask the caches
    */
-  find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
+  find(streamId: number, substreamId: number, hi: number, lo: number, right: number, kind: number): number {
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
     if (views[view] !== (streamId | 0) || views[view + 1] !== substreamId) return -1;
     const number = views[view + 2]!;
     const lines = this.#lines;
     const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view + 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
+    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || ((((hi << 8) >> 8) ^ hi) | kind) !== 0)
+      return -1;
     return (lines[at + 2]! & right) === 0 ? -1 : at;
   }
 
