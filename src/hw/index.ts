@@ -11,6 +11,8 @@ export * from "./smmuv3/config.ts";
 export * from "./smmuv3/spec/registers.ts";
 export * from "./smmuv3/spec/commands.ts";
 export * from "./smmuv3/spec/transactions.ts";
+export * from "./smmuv3/spec/tlbi.ts";
+export * from "./smmuv3/broadcast.ts";
 export * from "./smmuv3/command-text.ts";
 export * from "./smmuv3/choices-registers.ts";
 export * from "./smmuv3/lint-rules.ts";

@@ -26,9 +26,15 @@ export interface TranslationChoices {
   readonly cacheInvalidLevel1: boolean;
   /** Far atomics: passed on, or not there (F_UUT). */
   readonly atomics: "supported" | "unsupported";
+  /** TLB entries with CD.ASET 1, at a broadcast that matches their ASID (without ASIDs: their address). */
+  readonly privateAsids: "spared" | "dropped";
 }
 
-export const defaultTranslationChoices: TranslationChoices = { cacheInvalidLevel1: true, atomics: "supported" };
+export const defaultTranslationChoices: TranslationChoices = {
+  cacheInvalidLevel1: true,
+  atomics: "supported",
+  privateAsids: "spared",
+};
 
 /** Rows of the translation side. */
 export const translationChoices: readonly Choice[] = [
@@ -219,10 +225,31 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "tlbi-8-bit-tags",
-    section: "§4.4.1",
-    options: "ASID or VMID operand beyond 8 bits where only 8 are implemented: no match, or truncated",
+    section: "§4.4.1, §3.17.4",
+    options: "ASID or VMID operand, of a command or a broadcast, beyond 8 bits where only 8 are implemented: no match, or truncated",
     ours: "no match",
     why: "simple",
+  },
+  {
+    id: "privateAsids",
+    section: "§3.17",
+    options: "broadcasts that match an ASID (at EL2 an address) drop entries with CD.ASET 1, or spare them",
+    ours: "spared (switchable to dropped); walk cache entries go",
+    why: "shows software that relies on broadcasts where it has opted out of them",
+  },
+  {
+    id: "broadcast-ptm",
+    section: "§3.17, §6.3.12",
+    options: "broadcasts with CR2.PTM 1: ignored, or carried out",
+    ours: "ignored",
+    why: "recommended",
+  },
+  {
+    id: "broadcast-e2h",
+    section: "§3.17.5",
+    options: "broadcasts of a PE at EL2 with E2H and entries of EL2 without, or the other way round: dropped or not",
+    ours: "not dropped",
+    why: "software has to set CR2.E2H as HCR_EL2.E2H",
   },
   {
     id: "tlbi-ttl128",

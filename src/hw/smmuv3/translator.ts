@@ -266,6 +266,14 @@ export class Translator {
     return Outcome.forward;
   }
 
+  /** Brings the STE and the CD of a transaction into the configuration cache, as far as there are valid ones. */
+  prefetchConfiguration(streamId: number, substreamId: number): void {
+    const stream = this.#streams.find(streamId);
+    if (stream === undefined || stream.ste.broken !== undefined || stream.ste.aborts) return;
+    const index = selectContext(stream.ste, substreamId, this.#fault);
+    if (index >= 0) this.#contexts.find(stream, index);
+  }
+
   /** Sets the outputs of a transaction that aborts. */
   #refuse(tx: Transaction): void {
     tx.physical = 0;
