@@ -189,7 +189,7 @@ describe("§6.3.1, §6.3.12: taking part", () => {
 });
 
 describe("§3.17: tags", () => {
-  const noStage2: Partial<SmmuConfig> = { stage2: false, hyp: false, xnx: false, ptwnnc: false, vmw: false };
+  const noStage2: SmmuConfig = { ...profiles.tiny, btm: true, sidSize: 8, twoLevelStreamTable: true };
 
   test("without stage 2 all that is cached counts as VMID 0", () => {
     const { after } = stream({ config: noStage2 }, {});

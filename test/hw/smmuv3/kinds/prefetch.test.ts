@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** CMD_PREFETCH_CONFIG and CMD_PREFETCH_ADDR where they are followed (IHI 0070 §4.2; choice prefetch). */
 import { describe, expect, test } from "vitest";
-import { abortSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/index.ts";
+import { abortSte, nestedSte, profiles, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/index.ts";
 import { Machine, type MachineOptions } from "../commands/machine.ts";
 import { commandNamed, encode } from "../commands/table.ts";
 import { at } from "../registers/bench.ts";
@@ -73,19 +73,7 @@ describe("§4.2.2: CMD_PREFETCH_ADDR", () => {
   });
 
   test("choice prefetch: v3.0 has no Stride", () => {
-    const config = {
-      version: 0,
-      ril: false,
-      bbml: 0,
-      fwb: false,
-      e0pd: false,
-      ptwnnc: false,
-      stt: false,
-      ds: false,
-      vax: 48,
-      oas: 48,
-      xnx: false,
-    } as const;
+    const config = { ...profiles.tiny, sidSize: 8, twoLevelStreamTable: true };
     const made = machine({ ...taken, config });
     prefetch(made, "ADDR", { Address: VA, Size: 2, Stride: 3 });
     expect(held(made)).toEqual([0, 1, 2, 3]);
