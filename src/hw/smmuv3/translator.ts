@@ -27,7 +27,7 @@ import type { SmmuConfig } from "./config.ts";
 import { ConfigCache, type SteEntry } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
 import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
-import { FrontTier, rightOf } from "./front-tier.ts";
+import { FrontTier } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
@@ -238,13 +238,12 @@ export class Translator {
   translate(tx: Transaction): Outcome {
     const front = this.#front;
     if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
-    const { addressHi, addressLo, write, instruction, privileged } = tx;
-    const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, rightOf(write, instruction, privileged), tx.kind);
+    const at = front.find(tx);
     if (at < 0) return this.#translate(tx);
     const { lines } = front;
     const low = lines[at + 2]!;
     const high = lines[at + 3]!;
-    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
+    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (tx.addressLo & 0xfff)) >>> 0);
     tx.via = VIA_OF_LINE[high >>> 30]!;
     tx.event = 0;
     tx.recorded = false;
@@ -255,8 +254,8 @@ export class Translator {
     // Out of line: what is rare would make what is common slower.
     if (overrides !== 0) return this.#outputOfLine(tx, overrides);
     const fixed = this.#fixedOutput;
-    tx.outputInstruction = instruction && !write && !fixed;
-    tx.outputPrivileged = privileged || fixed;
+    tx.outputInstruction = tx.instruction && !tx.write && !fixed;
+    tx.outputPrivileged = tx.privileged || fixed;
     return Outcome.forward;
   }
 
@@ -288,23 +287,15 @@ export class Translator {
     tx.leaving = tx.kind;
   }
 
-  #translate(tx: Transaction): Outcome {
-    this.#refuse(tx);
-    if (tx.kind !== TransactionKind.ordinary) return this.#translateKind(tx);
-    this.#access.rules = tx.write ? PLAIN_WRITE : PLAIN_READ;
-    return this.#failed ? Outcome.abort : this.#arrive(tx);
-  }
-
   /** 1.2 and 8.2: all that is neither a plain read nor a plain write. */
   #translateKind(tx: Transaction): Outcome {
     const access = this.#access;
     const rules = this.#kinds.rules(tx);
     access.rules = rules;
     this.#ste = undefined;
-    if (this.#failed) return rules.hint ? Outcome.razWi : Outcome.abort;
-    if (rules.fate === Fate.terminated) return Outcome.abort;
+    if (rules.fate === Fate.terminated || (this.#failed && !rules.hint)) return Outcome.abort;
     if (rules.fate === Fate.unsupported) return this.#unsupported(tx);
-    const outcome = this.#arrive(tx);
+    const outcome = this.#translate(tx, rules);
     if (outcome === Outcome.forward) {
       tx.leaving = this.#kinds.leavesAs(rules, tx.via, this.#ste, this.mapping(tx.via), access.privileged);
       if (tx.leaving !== NO_EFFECT) return outcome;
@@ -324,7 +315,12 @@ export class Translator {
     return this.#failConfiguration(tx);
   }
 
-  #arrive(tx: Transaction): Outcome {
+  /** @param known of kinds that have been looked at already */
+  #translate(tx: Transaction, known?: AccessRules): Outcome {
+    this.#refuse(tx);
+    if (known === undefined && tx.kind !== TransactionKind.ordinary) return this.#translateKind(tx);
+    this.#access.rules = known ?? (tx.write ? PLAIN_WRITE : PLAIN_READ);
+    if (this.#failed) return Outcome.abort;
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
