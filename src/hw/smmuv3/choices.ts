@@ -24,9 +24,17 @@ export interface Choice {
 export interface TranslationChoices {
   /** Row "level1-cached-invalid": L1STDs with Span 0 and L1CDs with V 0 are cached. */
   readonly cacheInvalidLevel1: boolean;
+  /** Far atomics: passed on, or not there (F_UUT). */
+  readonly atomics: "supported" | "unsupported";
+  /** TLB entries with CD.ASET 1, at a broadcast that matches their ASID (without ASIDs: their address). */
+  readonly privateAsids: "spared" | "dropped";
 }
 
-export const defaultTranslationChoices: TranslationChoices = { cacheInvalidLevel1: true };
+export const defaultTranslationChoices: TranslationChoices = {
+  cacheInvalidLevel1: true,
+  atomics: "supported",
+  privateAsids: "spared",
+};
 
 /** Rows of the translation side. */
 export const translationChoices: readonly Choice[] = [
@@ -217,10 +225,31 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "tlbi-8-bit-tags",
-    section: "§4.4.1",
-    options: "ASID or VMID operand beyond 8 bits where only 8 are implemented: no match, or truncated",
+    section: "§4.4.1, §3.17.4",
+    options: "ASID or VMID operand, of a command or a broadcast, beyond 8 bits where only 8 are implemented: no match, or truncated",
     ours: "no match",
     why: "simple",
+  },
+  {
+    id: "privateAsids",
+    section: "§3.17",
+    options: "broadcasts that match an ASID (at EL2 an address) drop entries with CD.ASET 1, or spare them",
+    ours: "spared (switchable to dropped); walk cache entries go",
+    why: "shows software that relies on broadcasts where it has opted out of them",
+  },
+  {
+    id: "broadcast-ptm",
+    section: "§3.17, §6.3.12",
+    options: "broadcasts with CR2.PTM 1: ignored, or carried out",
+    ours: "ignored",
+    why: "recommended",
+  },
+  {
+    id: "broadcast-e2h",
+    section: "§3.17.5",
+    options: "broadcasts of a PE at EL2 with E2H and entries of EL2 without, or the other way round: dropped or not",
+    ours: "not dropped",
+    why: "software has to set CR2.E2H as HCR_EL2.E2H",
   },
   {
     id: "tlbi-ttl128",
@@ -335,6 +364,49 @@ export const translationChoices: readonly Choice[] = [
       "those of Stream table, queues and interrupt messages are told to the host; S1CIR/S1COR/S1CSH, IRx/ORx/SHx and " +
       "S2IR0/S2OR0/S2SH0 are not, but for SHx and S2SH0 on leaves with DS; the modelled memory ignores all",
     why: "the modelled memory is coherent",
+  },
+  {
+    id: "atomics",
+    section: "§16.7.6",
+    options:
+      "far atomics where the interconnect has none: F_UUT, or made of local ones; what F_PERMISSION says in v3.0 where only the read is refused",
+    ours: "passed on (switchable to F_UUT); RnW is 1 then in every version",
+    why: "the memory system is the embedding program's",
+  },
+  {
+    id: "unsupported",
+    section: "§7.3.2, §16.7.1",
+    options: "which transactions are unsupported; F_UUT before or after other errors, and with SMMUEN 0",
+    ours: "those that the embedding program names so (TransactionKind.unsupported); before all else, with SMMUEN 0, too; Reason is 0",
+    why: "the model has no interconnect of its own",
+  },
+  {
+    id: "early-cache-maintenance",
+    section: "§16.7.2",
+    options: "v3.0: cache maintenance operations of clients",
+    ours: "F_UUT; the destructive hint has no effect",
+    why: "a client that counts on them shows",
+  },
+  {
+    id: "destructive-reads",
+    section: "§3.22",
+    options: "a destructive read that is downgraded: a read, or a read with clean and invalidate; the latter: unchanged, or a read",
+    ours: "a plain read; the latter leaves unchanged (v3.0: a plain read)",
+    why: "nothing but the data is asked for",
+  },
+  {
+    id: "kinds-downgraded",
+    section: "§3.22, §16.7.2.3",
+    options: "destructive reads, prefetches and cache maintenance may be downgraded for any reason, such as their memory type",
+    ours: "only where DRE, DCP or permissions ask for it",
+    why: "no interconnect's limits are modelled",
+  },
+  {
+    id: "prefetch-permissions",
+    section: "§3.22.2",
+    options: "a directed cache prefetch without data: permissions of the stages are judged together, or each by itself",
+    ours: "each by itself",
+    why: "as for all other accesses",
   },
   {
     id: "poisoned-fetch",

@@ -10,6 +10,7 @@ import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
 import { messageAttributes } from "./own-attributes.ts";
 import type { ConfigInvalidation, SmmuHost, StallControl, TlbiAddress, TlbInvalidation } from "./ports.ts";
+import type { Prefetches } from "./prefetch.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf } from "./register-layout.ts";
 import { type OperandCheck, smmuCommands } from "./spec/commands.ts";
@@ -56,6 +57,8 @@ export class CommandExecution {
   caches: Caches | undefined;
   /** Set before the first command runs, where the SMMU stalls. */
   stalls: StallControl | undefined;
+  /** Set before the first command runs, where prefetches are followed. */
+  prefetches: Prefetches | undefined;
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
@@ -133,6 +136,12 @@ export class CommandExecution {
     const asid = (): number => this.#tag("ASID", operands, this.#deps.config.asid16);
     const leaf = (): boolean => operands.get("Leaf") === 1;
     switch (operands.command.name) {
+      case "CMD_PREFETCH_CONFIG":
+        this.prefetches?.configuration(streamId(), substream(operands));
+        break;
+      case "CMD_PREFETCH_ADDR":
+        this.#prefetchAddresses(operands);
+        break;
       case "CMD_CFGI_STE":
         if (this.#streamInRange(operands)) configuration.invalidateSte(streamId(), leaf());
         break;
@@ -189,9 +198,15 @@ export class CommandExecution {
         if (this.#streamInRange(operands)) this.stalls?.terminateStream(streamId());
         break;
       default:
-        // CMD_SYNC: all earlier commands are complete when it runs. CMD_PREFETCH_*: hints that are not followed.
+        // CMD_SYNC: all earlier commands are complete when it runs.
         break;
     }
+  }
+
+  #prefetchAddresses(operands: Operands): void {
+    const { hi, lo } = operands.address("Address");
+    const step = this.#deps.config.version === 0 ? 0 : operands.get("Stride");
+    this.prefetches?.addresses(operands.get("StreamID"), substream(operands), hi, lo, 12 + step, operands.get("Size"));
   }
 
   /** Both the StreamID and the STAG have to match; else it is a no-op (§4.7.1). */
@@ -286,4 +301,9 @@ export class CommandExecution {
     }
     host.pulse("cmdq-sync");
   }
+}
+
+/** The SubstreamID of a prefetch; -1: none. */
+function substream(operands: Operands): number {
+  return operands.get("SSV") === 1 ? operands.get("SubstreamID") : -1;
 }

@@ -57,6 +57,8 @@ export interface SmmuConfig {
   readonly pri: boolean;
   /** IDR0.HTTU: 0 none, 1 Access flag, 2 and dirty state, 3 and Access flag of table descriptors. */
   readonly httu: 0 | 1 | 2 | 3;
+  /** IDR0.BTM: TLBIs that PEs broadcast are received (Smmu.broadcast). */
+  readonly btm: boolean;
   /** IDR0.VMW: VMID wildcards. */
   readonly vmw: boolean;
   /** IDR0.DORMHINT. */
@@ -119,7 +121,7 @@ export interface SmmuConfig {
 }
 
 /** Features that a configuration may name only to be refused. */
-export type BeyondFeature = "btm" | "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "pbha";
+export type BeyondFeature = "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "pbha";
 
 /** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
 export interface SmmuTiming {

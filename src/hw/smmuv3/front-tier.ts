@@ -9,6 +9,7 @@
  * and what the STE and CD do to each access. Lines carry the number of their class, so that a class with another number has
  * lost all its lines at once. All of it lies in typed arrays; a hit allocates nothing.
  */
+import type { Transaction } from "./ports.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { asetOfKey } from "./tlb-tags.ts";
 
@@ -67,18 +68,19 @@ export class FrontTier {
     return this.#lines;
   }
 
-  /**
-   * @param right a bit of {@link rightOf}
-   * @returns the place of a line that answers, or -1: ask the caches
-   */
-  find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
+  /** @returns the place of a line that answers a transaction, or -1: ask the caches */
+  find(tx: Transaction): number {
+    const { streamId, substreamId, addressHi: hi, addressLo: lo } = tx;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
     if (views[view] !== (streamId | 0) || views[view + 1] !== substreamId) return -1;
     const number = views[view + 2]!;
     const lines = this.#lines;
     const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view + 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
+    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi)) return -1;
+    // The address is canonical in bits [63:56], and the transaction a plain read or write.
+    if (((((hi << 8) >> 8) ^ hi) | tx.kind) !== 0) return -1;
+    const right = rightOf(tx.write, tx.instruction, tx.privileged);
     return (lines[at + 2]! & right) === 0 ? -1 : at;
   }
 

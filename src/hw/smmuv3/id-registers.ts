@@ -23,6 +23,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       S1P: c.stage1,
       TTF: TTF[c.ttf],
       COHACC: c.coherent,
+      BTM: c.btm,
       HTTU: c.httu,
       DORMHINT: c.dormhint,
       VMW: c.vmw,

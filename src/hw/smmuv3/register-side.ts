@@ -17,6 +17,7 @@ import { GlobalErrors } from "./gerror.ts";
 import { Interrupts } from "./interrupts.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { SmmuEvents, SmmuHost, StallControl } from "./ports.ts";
+import type { Prefetches } from "./prefetch.ts";
 import { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
@@ -72,6 +73,11 @@ export class RegisterSide {
   /** Names the caches that commands invalidate. */
   connect(caches: Caches): void {
     this.#execution.caches = this.#deferred ? deferMaintenance(caches) : caches;
+  }
+
+  /** Names what follows CMD_PREFETCH_*. */
+  connectPrefetches(prefetches: Prefetches): void {
+    this.#execution.prefetches = prefetches;
   }
 
   /** Names the stalled transactions that commands, SMMUEN and the Event queue act on. */

@@ -65,7 +65,7 @@ export class Stage2 {
 
   /**
    * @param purpose what the address is needed for: events carry it as CLASS
-   * @param need the Perm2 bit of the access; one of a write makes the memory dirty
+   * @param need the Perm2 bits of the access; one of a write makes the memory dirty
    * @param origin where stage 1 has the address from: {@link Origin} bits
    * @returns false if the translation failed, see `fault`
    */
@@ -110,9 +110,13 @@ export class Stage2 {
    */
   allowed(stage2: Stage2Config, entry: TlbEntry, ipa: number, purpose: FaultClass, need: number): boolean {
     const { fault } = this.#deps;
-    if ((granted(stage2, entry) & need) === 0) {
+    const missing = need & ~granted(stage2, entry);
+    if (missing !== 0) {
       this.#refuse(ipa, purpose, need);
-      fault.overlay = stage2.overlay !== undefined && (stage2.overlay[entry.poIndex]! & need) === 0;
+      // An atomic needs two: write permission is asked for first (§13.1.1).
+      const first = missing & Perm2.write || missing;
+      fault.readRefused = first !== need && first !== Perm2.write;
+      fault.overlay = stage2.overlay !== undefined && (stage2.overlay[entry.poIndex]! & first) === 0;
       return false;
     }
     if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
@@ -294,6 +298,6 @@ function wrongTopLevel(own: boolean, other: boolean, ownFound: number, otherFoun
 }
 
 /** What base permissions and overlay grant together. */
-function granted(stage2: Stage2Config, entry: TlbEntry): number {
+export function granted(stage2: Stage2Config, entry: TlbEntry): number {
   return stage2.overlay === undefined ? entry.stage2 : entry.stage2 & stage2.overlay[entry.poIndex]!;
 }

@@ -24,6 +24,8 @@ export class SteFields {
   readonly S1CDMax: number;
   readonly S1DSS: number;
   readonly S2FWB: number;
+  readonly DRE: number;
+  readonly DCP: number;
   readonly MEV: number;
   readonly S1STALLD: number;
   readonly STRW: number;
@@ -68,6 +70,8 @@ export class SteFields {
     this.S1CDMax = take(words, "S1CDMax");
     this.S1DSS = take(words, "S1DSS");
     this.S2FWB = take(words, "S2FWB");
+    this.DRE = take(words, "DRE");
+    this.DCP = take(words, "DCP");
     this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
     this.STRW = take(words, "STRW");

@@ -76,6 +76,32 @@ export class TlbMaintenance implements TlbInvalidation {
     this.#globals(kinds, vmid, range);
   }
 
+  // Of one StreamWorld, for broadcasts.
+
+  all(world: StreamWorld, vmid: number): void {
+    this.#vmid([world], vmid);
+  }
+
+  /** @param spares entries with ASET 1 stay */
+  asid(world: StreamWorld, vmid: number, asid: number, spares: boolean): void {
+    const range = this.#range.setAll();
+    range.sparesPrivate = spares;
+    this.#asid([world], vmid, asid, spares ? range : undefined);
+  }
+
+  /** @param asid undefined: whatever the ASID @param spares entries with ASET 1 stay */
+  va(world: StreamWorld, vmid: number, asid: number | undefined, address: TlbiAddress, spares: boolean): void {
+    this.#range.set(address, true).sparesPrivate = spares;
+    if (asid === undefined) {
+      this.#vmid([world], vmid, this.#range);
+      return;
+    }
+    this.#asid([world], vmid, asid, this.#range);
+    this.#globals([world], vmid, this.#range);
+  }
+
+  // Of commands.
+
   nsnhAll(): void {
     this.#kinds([StreamWorld.nsEl1, IPA_ENTRY]);
   }

@@ -24,12 +24,15 @@ export class TlbiRange {
   level = 0;
   /** Leaf: table descriptors are not meant. */
   leaf = false;
+  /** Entries with ASET 1 are not meant. */
+  sparesPrivate = false;
 
   /**
    * @param virtual VAs are compared with bits [63:56] as copies of bit 55, as entries under TBI are kept
    */
   set(address: TlbiAddress, virtual: boolean): this {
     this.leaf = address.leaf;
+    this.sparesPrivate = false;
     this.granule = tlbiGranule(address.tg);
     this.level = this.granule === 0 ? 0 : address.ttl;
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
@@ -42,6 +45,19 @@ export class TlbiRange {
     // A range that runs beyond the top of the address space does not wrap.
     this.endHi = Math.min(hi, 0xffff_ffff);
     this.endLo = hi > 0xffff_ffff ? 0xffff_ffff : lo >>> 0;
+    return this;
+  }
+
+  /** All addresses, with no hints. */
+  setAll(): this {
+    this.leaf = false;
+    this.granule = 0;
+    this.level = 0;
+    this.startHi = 0;
+    this.startLo = 0;
+    this.endHi = 0xffff_ffff;
+    this.endLo = 0xffff_ffff;
+    this.sparesPrivate = false;
     return this;
   }
 

@@ -18,6 +18,7 @@ const GRANULE_CODE: Readonly<Record<GranuleBits, number>> = { 12: 1, 14: 2, 16: 
 const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
 const LEVEL_SHIFT = 2;
 const GLOBAL = 1 << 5;
+const ASET = 1 << 6;
 
 export class Tlb extends TaggedCache {
   readonly #shape: Uint8Array;
@@ -88,6 +89,7 @@ export class Tlb extends TaggedCache {
       const entry = new TlbEntry();
       this.read(slot, entry);
       Object.assign(entry, tagsOfKey(context.key));
+      entry.aset = (this.#shape[slot]! & ASET) !== 0 ? 1 : 0;
       entry.hi = this.hi[slot]! >>> 0;
       entry.lo = this.lo[slot]! >>> 0;
       yield entry;
@@ -106,7 +108,7 @@ export class Tlb extends TaggedCache {
     const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
     if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
     const scale = POW2[size]!;
-    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
+    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0) | (entry.aset === 1 ? ASET : 0);
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
     this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
@@ -122,6 +124,7 @@ export class Tlb extends TaggedCache {
 
   protected override covers(range: TlbiRange, slot: number): boolean {
     const shape = this.#shape[slot]!;
+    if (range.sparesPrivate && (shape & ASET) !== 0) return false;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;

@@ -90,6 +90,7 @@ describe("ID registers", () => {
     ["BBML", { bbml: 0 }, "SMMU_IDR3", 2 << 11],
     ["E0PD", { e0pd: false }, "SMMU_IDR3", 1 << 13],
     ["PTWNNC", { ptwnnc: false }, "SMMU_IDR3", 1 << 14],
+    ["BTM", { btm: !max.btm }, "SMMU_IDR0", 1 << 5],
     ["STT", { stt: !max.stt }, "SMMU_IDR3", 1 << 9],
     ["EPAN", { epan: !max.epan }, "SMMU_IDR3", 1 << 17],
     ["S1PI", { s1pi: !max.s1pi }, "SMMU_IDR3", 1 << 18],
@@ -123,8 +124,8 @@ describe("ID registers", () => {
 
   test("IHI 0070 §6.3.1: what is not modelled is reported as absent", () => {
     const idr0 = idRegisters(max)["SMMU_IDR0"]!;
-    // RME_IMPL, VATOS, ATOS, BTM.
-    expect(idr0 & ((1 << 30) | (1 << 20) | (1 << 15) | (1 << 5))).toBe(0);
+    // RME_IMPL, VATOS, ATOS.
+    expect(idr0 & ((1 << 30) | (1 << 20) | (1 << 15))).toBe(0);
     expect((idr0 >>> 2) & 3).toBe(2);
   });
 });

@@ -18,8 +18,6 @@ const ASKING: readonly (readonly [feature: string, structure: typeof STE, fields
   ["PRI", STE, ["PPAR"]],
   ["PBHA", STE, ["S2HWU59", "S2HWU60", "S2HWU61", "S2HWU62"]],
   ["PBHA", CD, ["HWU059", "HWU060", "HWU061", "HWU062", "HWU159", "HWU160", "HWU161", "HWU162"]],
-  ["destructive reads", STE, ["DRE"]],
-  ["directed cache prefetch", STE, ["DCP"]],
 ];
 
 /** A nested stream with one field of its STE or CD changed. */
