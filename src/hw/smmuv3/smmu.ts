@@ -129,6 +129,7 @@ export class Smmu implements MmioDevice {
   /**
    * Takes a transaction of a client device and sets the outputs of `tx`. On Outcome.stalled the answer comes later: set
    * `tx.stall.onEnd`.
+   * @throws HostMisuseError for a StreamID or SubstreamID out of range
    */
   translate(tx: Transaction): Outcome {
     return this.translation.translate(tx);

@@ -10,7 +10,7 @@
  */
 import type { TraceSink } from "../../sim/index.ts";
 import { join64 } from "../bits/hex.ts";
-import type { NotModelledLog } from "../errors.ts";
+import { HostMisuseError, type NotModelledLog } from "../errors.ts";
 import {
   combineInputHints,
   combineShareability,
@@ -117,6 +117,13 @@ class Resolved {
 
 /** Streams whose configuration is at hand; a power of two. */
 const RESOLVED = 256;
+
+function misaddressed({ streamId, substreamId }: Transaction): HostMisuseError {
+  return new HostMisuseError(
+    "TRANSACTION",
+    `a transaction of StreamID ${streamId}, SubstreamID ${substreamId}: they are below 2^32 and below 2^20, or -1 for no SubstreamID`,
+  );
+}
 
 class AccessView implements Access {
   rules: AccessRules = PLAIN_READ;
@@ -234,7 +241,10 @@ export class Translator {
     return byStage1 && (via === Via.stage1 || (stage2 & needOfStage2(write, false, privileged)) !== 0);
   }
 
-  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  /**
+   * Takes a transaction of a client device and sets the outputs of `tx`.
+   * @throws HostMisuseError for a StreamID or SubstreamID out of range
+   */
   translate(tx: Transaction): Outcome {
     const front = this.#front;
     if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
@@ -318,6 +328,7 @@ export class Translator {
   /** @param known of kinds that have been looked at already */
   #translate(tx: Transaction, known?: AccessRules): Outcome {
     this.#refuse(tx);
+    if (!(tx.substreamId >= -1 && tx.substreamId < 0x10_0000 && tx.streamId >= 0 && tx.streamId < 0x1_0000_0000)) throw misaddressed(tx);
     if (known === undefined && tx.kind !== TransactionKind.ordinary) return this.#translateKind(tx);
     this.#access.rules = known ?? (tx.write ? PLAIN_WRITE : PLAIN_READ);
     if (this.#failed) return Outcome.abort;
