@@ -7,13 +7,16 @@
  * One subject.
  * @param spec.id its name in reports and for --only: group/what/axes
  * @param spec.operations of whatever is measured, in one call of `run`
+ * @param spec.settle true: each sample is taken right after a run that does not count, as the programs in C do it, so that
+ * it does not pay for what the subjects before it have put into the host's caches
  * @param spec.run does them. It may return (a promise of) the nanoseconds they took, if not all it did counts
  */
 export function subject(spec) {
   return { unit: "operation", axes: {}, ...spec, samples: [] };
 }
 
-async function sample({ run, operations }) {
+async function sample({ run, operations, settle = false }) {
+  if (settle) await run();
   const start = process.hrtime.bigint();
   const own = await run();
   return (own ?? Number(process.hrtime.bigint() - start)) / operations;

@@ -66,22 +66,33 @@ export class SmmuDmaPort implements DmaPort {
       tx.addressLo = at >>> 0;
       const end = Math.min(done + PAGE - (at & (PAGE - 1)), bytes.length);
       const outcome = this.#options.smmu.translate(tx);
-      if (outcome === Outcome.stalled) {
-        const kept = write ? bytes.slice() : bytes;
-        const before = worst;
-        tx.stall!.onEnd = (ended, held) => {
-          const status = this.#finish(held, ended, kept, done, end - done);
-          const all = status === DmaStatus.abort ? status : this.#from(end, worse(before, status), hi, lo, kept, write, attributes);
-          if (all !== DmaStatus.stalled) attributes?.onCompletion?.(all);
-        };
-        return DmaStatus.stalled;
-      }
+      if (outcome === Outcome.stalled) return this.#hold(done, end, worst, hi, lo, bytes, write, attributes);
       const status = this.#finish(tx, outcome, bytes, done, end - done);
       if (status === DmaStatus.abort) return status;
       worst = worse(worst, status);
       done = end;
     }
     return worst;
+  }
+
+  /** Waits for software: bytes `start` to `end` have stalled. Apart, so that an access that does not stall makes no closure. */
+  #hold(
+    start: number,
+    end: number,
+    worst: DmaStatus,
+    hi: number,
+    lo: number,
+    bytes: Uint8Array,
+    write: boolean,
+    attributes: DmaAttributes | undefined,
+  ): DmaStatus {
+    const kept = write ? bytes.slice() : bytes;
+    this.#tx.stall!.onEnd = (ended, held) => {
+      const status = this.#finish(held, ended, kept, start, end - start);
+      const all = status === DmaStatus.abort ? status : this.#from(end, worse(worst, status), hi, lo, kept, write, attributes);
+      if (all !== DmaStatus.stalled) attributes?.onCompletion?.(all);
+    };
+    return DmaStatus.stalled;
   }
 
   /** Carries out the part that a transaction stands for, as the SMMU has answered. */
