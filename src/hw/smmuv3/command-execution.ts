@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
-import { hex, join64 } from "../bits/hex.ts";
+import { hex, join64, POW2 } from "../bits/hex.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
 import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
@@ -252,7 +252,7 @@ export class CommandExecution {
   }
 
   #inRange(name: string, value: number, operands: Operands, bits: number): boolean {
-    if (value < 2 ** bits) return true;
+    if (value < POW2[bits]!) return true;
     const { name: command } = operands.command;
     this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`);
     return false;
@@ -281,7 +281,7 @@ export class CommandExecution {
 
   /** The high half of an IPA or PA operand, as far as this version has its bits. */
   #withoutReserved(hi: number): number {
-    return hi % 2 ** (operandAddressBits(this.#deps.config) - 32);
+    return hi % POW2[operandAddressBits(this.#deps.config) - 32]!;
   }
 
   /** The completion signal of a CMD_SYNC, to be sent when it has been consumed; other commands have none (§4.7.3). */

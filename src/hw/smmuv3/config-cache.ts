@@ -6,6 +6,7 @@
  * A CD is cached below the STE that led to it, for it was judged under that STE: dropping an STE drops its CDs. When a kind
  * of structure has filled its share, the entry cached longest ago makes room.
  */
+import { POW2 } from "../bits/hex.ts";
 import type { Cd } from "./cd.ts";
 import type { CacheSizes } from "./config.ts";
 import type { FrontTier } from "./front-tier.ts";
@@ -103,7 +104,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   /** @param split low StreamID bits of the present table format; a descriptor kept from another format does not serve */
   findLevel1(streamId: number, split: number): Level1Entry | undefined {
-    const entry = this.#level1.get(Math.floor(streamId / 2 ** split));
+    const entry = this.#level1.get(Math.floor(streamId / POW2[split]!));
     return entry?.leafBits === split ? entry : undefined;
   }
 
@@ -206,7 +207,7 @@ export class ConfigCache implements ConfigInvalidation {
     if (entry !== undefined) this.#dropSte(entry);
     if (leaf) return;
     for (const level1 of this.#level1.values()) {
-      if (Math.floor(streamId / 2 ** level1.leafBits) === level1.index) this.#dropLevel1(level1);
+      if (Math.floor(streamId / POW2[level1.leafBits]!) === level1.index) this.#dropLevel1(level1);
     }
   }
 
