@@ -54,8 +54,15 @@ export class CdFields {
   readonly HAD1: number;
   readonly E0PD0: number;
   readonly E0PD1: number;
+  readonly DisCH0: number;
+  readonly DisCH1: number;
+  readonly SKL0: number;
+  readonly SKL1: number;
   readonly TTB0: number;
   readonly TTB1: number;
+  /** Bits [55:52] of their addresses, with VMSAv9-128 tables. */
+  readonly TTB0High: number;
+  readonly TTB1High: number;
   readonly DS: number;
   readonly MAIR0: number;
   readonly MAIR1: number;
@@ -98,8 +105,14 @@ export class CdFields {
     this.HAD1 = take(words, "HAD1");
     this.E0PD0 = take(words, "E0PD0");
     this.E0PD1 = take(words, "E0PD1");
+    this.DisCH0 = take(words, "DisCH0");
+    this.DisCH1 = take(words, "DisCH1");
+    this.SKL0 = take(words, "SKL0");
+    this.SKL1 = take(words, "SKL1");
     this.TTB0 = take(words, "TTB0") * 16;
     this.TTB1 = take(words, "TTB1") * 16;
+    this.TTB0High = take(words, "TTB0[55:52]");
+    this.TTB1High = take(words, "TTB1[55:52]");
     this.DS = take(words, "DS");
     this.MAIR0 = take(words, "MAIR0");
     this.MAIR1 = take(words, "MAIR1");

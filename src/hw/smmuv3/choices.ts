@@ -196,6 +196,35 @@ export const translationChoices: readonly Choice[] = [
     why: "the descriptor then holds 48 bits, and the bits above count as zero",
   },
   {
+    id: "had-or-disch",
+    section: "§5.4",
+    options:
+      "with IDR5.D128 bits 65 and 129 of a CD are DisCH0 and DisCH1, which VMSAv9-128 tables alone have: with VMSAv8-64 tables HADx or nothing",
+    ours: "HAD0 and HAD1 with VMSAv8-64 tables",
+    why: "IDR3.HAD is 1 there too, and software that does not know D128 goes on working",
+  },
+  {
+    id: "aie-128",
+    section: "§5.4",
+    options: "AttrIndx[3] of VMSAv9-128 leaves: as CD.AIE says (IHI 0070), or always there (DDI 0487 D8.6.1)",
+    ours: "as CD.AIE says",
+    why: "IHI 0070 says for other fields which ones are implicitly 1, and not for this one",
+  },
+  {
+    id: "txsz-128",
+    section: "§5.2, §5.4",
+    options: "VMSAv9-128 tables without STT: TxSZ and S2T0SZ up to 48 or 47 (field descriptions), or up to 39 (validity functions)",
+    ours: "up to 39",
+    why: "as with VMSAv8-64 tables",
+  },
+  {
+    id: "start-beyond-output",
+    section: "§3.4.3",
+    options: "a first entry beyond the output size in a VMSAv9-128 table whose base is not: a fetch, or F_ADDR_SIZE (DDI 0487 D8.2.11.1)",
+    ours: "F_ADDR_SIZE, as of later tables",
+    why: "the table's address is the stage's own output",
+  },
+  {
     id: "table-alignment",
     section: "§5.4",
     options: "the least alignment of 64 bytes follows the effective output size alone (IHI 0070), or granule and DS too (DDI 0487)",
@@ -254,9 +283,9 @@ export const translationChoices: readonly Choice[] = [
   {
     id: "tlbi-ttl128",
     section: "§4.4.1.1",
-    options: "TTL128 1 with a TTL: only entries of 128-bit descriptors have to go",
-    ours: "ignored: entries of that level go, whatever their descriptors",
-    why: "there are no 128-bit descriptors, and dropping more is allowed",
+    options: "TTL128 with a TTL: only entries of 128-bit descriptors (1) or of 64-bit ones (0) have to go",
+    ours: "exactly these; without IDR5.D128 TTL128 is ignored",
+    why: "a wrong hint shows; where there are no 128-bit descriptors dropping more is allowed",
   },
   {
     id: "tlbi-range-alignment",

@@ -259,14 +259,15 @@ export class CommandExecution {
   }
 
   /** Range and level hint; RES0 without IDR3.RIL, and all but TG when TG is 0 (§4.4.1.1). */
-  #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "num" | "scale"> {
+  #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "ttl128" | "num" | "scale"> {
     const tg = this.#deps.config.ril ? operands.get("TG") : 0;
     if (tg === 0) return { tg, ttl: 0, num: 0, scale: 0 };
-    const { ds } = this.#deps.config;
+    const { ds, d128 } = this.#deps.config;
     // With 16KB pages there is no level 1 leaf unless addresses have 52 bits (IDR5.DS).
     const ttl = tg === TG_16K && operands.get("TTL") === 1 && !ds ? 0 : operands.get("TTL");
     const scale = ds ? Math.min(operands.get("SCALE"), SCALE_MAX) : operands.get("SCALE") % SCALES;
-    return { tg, ttl, num: operands.get("NUM"), scale };
+    const range = { tg, ttl, num: operands.get("NUM"), scale };
+    return d128 && ttl !== 0 ? { ...range, ttl128: operands.get("TTL128") === 1 } : range;
   }
 
   #address(operands: Operands): TlbiAddress {

@@ -129,7 +129,7 @@ export class ContextTable {
     const address = this.#fetch(owner.ste, "cd", at, words);
     if (address < 0) return undefined;
     const cd = decodeCd(words, address, owner.ste, config, this.#assured && (level1?.assured ?? true));
-    if (cd.broken === undefined) noteAbsentFeatures(CD, words, notModelled);
+    if (cd.broken === undefined) noteAbsentFeatures(CD, words, notModelled, cd.d128);
     const entry: CdEntry = { id: 0, owner, index, cd, level1 };
     cache.keepCd(entry);
     this.#lint(entry);

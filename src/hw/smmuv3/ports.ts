@@ -24,7 +24,7 @@ export interface SmmuHost {
   /**
    * Physical read of `count` 32-bit words.
    * @param address a multiple of 4
-   * @param level of a translation descriptor: that of its table, -1 … 3
+   * @param level of a translation descriptor: that of its table, -2 … 3
    * @param attributes the memory type as a byte of MAIR, plus 256 times the shareability (0 Non-shareable, 2 Outer, 3 Inner);
    *   given for "l1std", "ste" and "cmdq". A host may ignore it, or answer with an abort what it does not support (§13.1.2).
    */
@@ -183,6 +183,8 @@ export interface TlbiAddress {
   readonly tg: number;
   /** 0: any level. Reserved values have become what they act as. */
   readonly ttl: number;
+  /** TTL128: what the level is one of; undefined: of any descriptors. */
+  readonly ttl128?: boolean;
   readonly num: number;
   readonly scale: number;
 }

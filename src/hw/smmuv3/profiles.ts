@@ -19,6 +19,7 @@ const fewHave = {
   mteperm: false,
   the: false,
   ds: false,
+  d128: false,
 } as const;
 
 const max: SmmuConfig = {
@@ -34,7 +35,7 @@ const max: SmmuConfig = {
   asid16: true,
   vmid16: true,
   oas: 52,
-  vax: 52,
+  vax: 56,
   gran4k: true,
   gran16k: true,
   gran64k: true,
@@ -66,6 +67,7 @@ const max: SmmuConfig = {
   mteperm: true,
   stt: true,
   ds: true,
+  d128: true,
   btm: true,
   vmw: true,
   dormhint: true,

@@ -12,6 +12,7 @@ import { Perm2, stage2Permissions, WRITES2 } from "./permissions.ts";
 import { STAGE2_CODES } from "./indirection.ts";
 import type { RegisterView, SmmuEvents, SmmuHost } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
+import { Stage2Reader128 } from "./stage2-walk128.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
 import { TableLint } from "./table-lint.ts";
@@ -54,11 +55,13 @@ export class Stage2 {
   slot = -1;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
+  readonly #reader128: Stage2Reader128;
   readonly #updates = new DescriptorUpdates();
   readonly #tables: TableLint;
 
   constructor(deps: Stage2Deps) {
     this.#deps = deps;
+    this.#reader128 = new Stage2Reader128(deps);
     this.#tables = new TableLint(deps.trace);
     this.entry.kind = IPA_ENTRY;
   }
@@ -160,7 +163,8 @@ export class Stage2 {
     const { fault, detector } = this.#deps;
     const { entry } = this;
     for (let walks = 1; ; walks++) {
-      if (!this.#walk(stage2, ipa, purpose) || !this.#allowed(stage2, ipa, purpose, need, origin)) return false;
+      const found = stage2.d128 ? this.#reader128.read(stage2, ipa, purpose, entry, this.#updates) : this.#walk(stage2, ipa, purpose);
+      if (!found || !this.#allowed(stage2, ipa, purpose, need, origin)) return false;
       // 7.8
       if (this.becomesDirty(stage2, entry, need)) {
         this.#updates.dirty();
@@ -249,6 +253,7 @@ export class Stage2 {
     entry.lo = low32(ipa);
     entry.granule = stage2.granule;
     entry.level = level;
+    entry.d128 = false;
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, stage2.outputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = output - (output % POW2[entry.size]!);

@@ -53,6 +53,9 @@ export class SteFields {
   readonly S2SL0_2: number;
   readonly S2DS: number;
   readonly S2TTB: number;
+  /** Bits [55:52] of the address, with VMSAv9-128 tables. */
+  readonly S2TTBHigh: number;
+  readonly S2SKL: number;
   readonly AssuredOnly: number;
   readonly TL0: number;
   readonly TL1: number;
@@ -99,6 +102,8 @@ export class SteFields {
     this.S2SL0_2 = take(words, "S2SL0_2");
     this.S2DS = take(words, "S2DS");
     this.S2TTB = take(words, "S2TTB") * 16;
+    this.S2TTBHigh = take(words, "S2TTB[55:52]");
+    this.S2SKL = take(words, "S2SKL");
     this.AssuredOnly = take(words, "AssuredOnly");
     this.TL0 = take(words, "TL0");
     this.TL1 = take(words, "TL1");

@@ -13,8 +13,8 @@ import type { TlbiRange } from "./tlb-range.ts";
 
 /** Smallest entry, log2 of bytes. */
 const SMALLEST = 12;
-/** Largest: a table descriptor at level -1. */
-const LARGEST = 48;
+/** Largest: a 128-bit table descriptor at level -1 with 16 KiB granules. */
+const LARGEST = 54;
 
 /** Which entry makes room when all slots are taken. Neither way looks at hits. */
 export type Replacement = "round-robin" | "random";
@@ -182,7 +182,7 @@ export abstract class TaggedCache {
 
   /**
    * Makes room for an entry and puts its tags in.
-   * @param size log2 of bytes, 12 … 48
+   * @param size log2 of bytes, 12 … 54
    * @param splinter it is smaller than the leaf that it came from
    * @returns its slot, or -1 if nothing is cached
    */

@@ -22,6 +22,8 @@ export class TlbiRange {
   granule: GranuleBits | 0 = 0;
   /** Level of the entries meant, 0: any. */
   level = 0;
+  /** The level is one of 128-bit descriptors, or of 64-bit ones; undefined: of any. */
+  d128: boolean | undefined = undefined;
   /** Leaf: table descriptors are not meant. */
   leaf = false;
   /** Entries with ASET 1 are not meant. */
@@ -35,6 +37,7 @@ export class TlbiRange {
     this.sparesPrivate = false;
     this.granule = tlbiGranule(address.tg);
     this.level = this.granule === 0 ? 0 : address.ttl;
+    this.d128 = this.level === 0 ? undefined : address.ttl128;
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
     this.startLo = (address.lo & ~0xfff) >>> 0;
     // The last byte, in halves: with IDR5.DS a range has up to 2^60 bytes.

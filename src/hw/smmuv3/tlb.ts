@@ -7,6 +7,7 @@
  */
 import { POW2 } from "../bits/hex.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
+import { levelShift128 } from "./address-size128.ts";
 import { maskHi, maskLo, type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
@@ -19,6 +20,12 @@ const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
 const LEVEL_SHIFT = 2;
 const GLOBAL = 1 << 5;
 const ASET = 1 << 6;
+const D128 = 1 << 7;
+
+/** log2 of what the leaf of an entry maps. */
+function leafShift(granule: GranuleBits, level: number, d128: boolean): number {
+  return d128 ? levelShift128(granule, level) : levelShift(granule, level);
+}
 
 export class Tlb extends TaggedCache {
   readonly #shape: Uint8Array;
@@ -61,7 +68,7 @@ export class Tlb extends TaggedCache {
     return this.lookup(entries, hi, lo);
   }
 
-  /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone. */
+  /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone, and `d128`. */
   read(slot: number, into: TlbEntry): void {
     const shape = this.#shape[slot]!;
     into.size = this.size[slot]!;
@@ -90,6 +97,7 @@ export class Tlb extends TaggedCache {
       this.read(slot, entry);
       Object.assign(entry, tagsOfKey(context.key));
       entry.aset = (this.#shape[slot]! & ASET) !== 0 ? 1 : 0;
+      entry.d128 = (this.#shape[slot]! & D128) !== 0;
       entry.hi = this.hi[slot]! >>> 0;
       entry.lo = this.lo[slot]! >>> 0;
       yield entry;
@@ -103,12 +111,13 @@ export class Tlb extends TaggedCache {
    */
   insert(entry: TlbEntry, known?: TagContext): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;
-    const { size, granule, level } = entry;
+    const { size, granule, level, d128 } = entry;
     const context = known === undefined || known.retired ? this.#context(entry) : known;
-    const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
+    const slot = this.take(context, size, entry.hi, entry.lo, size < leafShift(granule, level, d128));
     if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
     const scale = POW2[size]!;
-    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0) | (entry.aset === 1 ? ASET : 0);
+    const flags = (entry.global ? GLOBAL : 0) | (entry.aset === 1 ? ASET : 0) | (d128 ? D128 : 0);
+    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | flags;
     this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
     this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
     this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
@@ -128,9 +137,10 @@ export class Tlb extends TaggedCache {
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;
-    if (range.level !== 0 && level !== range.level) return false;
+    const d128 = (shape & D128) !== 0;
+    if (range.level !== 0 && (level !== range.level || (range.d128 !== undefined && range.d128 !== d128))) return false;
     // A leaf goes as a whole, even where smaller leaves of stage 2 have cut it to pieces (DDI 0487 D8.17).
-    const size = Math.max(this.size[slot]!, levelShift(granule, level));
+    const size = Math.max(this.size[slot]!, leafShift(granule, level, d128));
     return range.overlaps(maskHi(this.hi[slot]!, size) >>> 0, maskLo(this.lo[slot]!, size) >>> 0, size);
   }
 }

@@ -94,7 +94,7 @@ const tags = {
   asid: word,
   aset: word,
   global: v.boolean(),
-  size: v.pipe(whole, v.minValue(12), v.maxValue(48)),
+  size: v.pipe(whole, v.minValue(12), v.maxValue(54)),
   granule: v.picklist([12, 14, 16]),
   hi: hexNumber,
   lo: hexNumber,
@@ -114,6 +114,7 @@ const tlbSchema = v.object({
   // Not in states of before it was there.
   clean: v.optional(word, 0),
   poIndex: v.optional(word, 0),
+  d128: v.optional(v.boolean(), false),
 });
 const pageBytes = v.pipe(
   v.string(),

@@ -5,9 +5,10 @@
  */
 import { describe, expect, test } from "vitest";
 import { CD } from "../../../../src/hw/smmuv3/spec/cd.ts";
+import { PageTable128 } from "../../../../src/hw/smmuv3/tables/page-table128.ts";
 import { brokenCdLaw, CD_LAW, cdFieldMatters, type CdLaw, type Stream } from "./cd-law.ts";
 import { CONFIGS } from "./configs.ts";
-import { type Fields, partsOf, Setup, valuesOf } from "./setup.ts";
+import { type Fields, PA, partsOf, Setup, VA, valuesOf } from "./setup.ts";
 
 /** A way to a CD, and the legal CD there. */
 interface Case {
@@ -50,6 +51,16 @@ function casesOf(setup: Setup): readonly Case[] {
     const stream = { ...STREAM, S1PIE: 1 };
     const PIIP = 0b101;
     cases.push(way("PIE", stream, { ...ste["stage 1"], S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
+    if (config.d128) {
+      const [ttb0, ttb1] = [0, 1].map(() => {
+        const { memory } = bench.bus;
+        return new PageTable128({ memory, arena: bench.arena, stage: 1, granule: setup.granule, inputBits: 39 });
+      });
+      ttb0!.map(VA, PA, 2 ** setup.granule);
+      cases.push(
+        way("D128", stream, { ...ste["stage 1"], S1PIE: 1 }, { ...cd, AA64: 0, PIIP, PIIU: PIIP, TTB0: ttb0!.base, TTB1: ttb1!.base }),
+      );
+    }
     if (config.hyp) cases.push(way("PIE, EL2", { ...stream, world: "EL2" }, { ...ste.EL2, S1PIE: 1 }, { ...cd, PIE: 1, PIIP }));
   }
   return cases;
@@ -64,7 +75,7 @@ const C_BAD_CD = 0x0a;
 
 /** Fields whose legality hangs on each other, and values of each. */
 const TOGETHER: Readonly<Record<string, readonly number[]>> = {
-  T0SZ: [11, 12, 15, 16, 39, 40, 47, 48, 49],
+  T0SZ: [8, 9, 11, 12, 15, 16, 39, 40, 47, 48, 49],
   TG0: [0, 1, 2, 3],
   EPD0: [0, 1],
   ENDI: [0, 1],
@@ -82,6 +93,8 @@ const TOGETHER: Readonly<Record<string, readonly number[]>> = {
   TTB0: [0x4800_0000, 2 ** 32, 2 ** 40, 2 ** 48, 2 ** 51],
   TTB1: [0x4800_0000, 2 ** 32, 2 ** 40, 2 ** 48, 2 ** 51],
   DS: [0, 1],
+  SKL0: [0, 1, 2, 3],
+  SKL1: [0, 1, 3],
   PIE: [0, 1],
   PIIU: [0, 0b100, 0b110, 0b111],
   PIIP: [0, 0b010, 0b100, 0b110, 0b111],
@@ -129,7 +142,7 @@ describe("IHI 0070 §5.4.2: CDs that are ILLEGAL, two fields at a time", () => {
       const pairs = names
         .slice(index + 1)
         .flatMap((second) => TOGETHER[first]!.flatMap((a) => TOGETHER[second]!.map((b) => ({ [first]: a, [second]: b }))));
-      const ways = ["EL1", "EL2", "PIE"];
+      const ways = ["EL1", "EL2", "PIE", "D128"];
       expect(
         wrongOf(
           pairs,

@@ -30,6 +30,8 @@ const CHANGES: Readonly<Record<string, Partial<SmmuConfig>>> = {
   "no 64KB granule": { gran64k: false },
   "64KB granule only": { gran4k: false, gran16k: false, ds: false },
   "no LPA2": { ds: false },
+  "no D128": { d128: false, vax: 52 },
+  "VAX 52": { vax: 52 },
   "little-endian": { ttEndian: "little" },
   "big-endian": { ttEndian: "big" },
   "no RAZ/WI": { termModel: true },
@@ -48,11 +50,11 @@ const LATER: Readonly<Record<string, Partial<SmmuConfig>>> = {
   "stalls or not": { stallModel: "both" },
   "always stalls": { stallModel: "force" },
   "stage-1 indirection": { s1pi: true },
-  "no stage-1 indirection": { s1pi: false },
+  "no stage-1 indirection": { s1pi: false, d128: false, vax: 52 },
   "stage-2 indirection": { s2pi: true },
-  "no overlays": { s2po: false },
+  "no overlays": { s2po: false, d128: false, vax: 52 },
   "stage-2 overlays": { s2pi: true, s2po: true },
-  "no indirection of stage 2": { s2pi: false, s2po: false, the: false },
+  "no indirection of stage 2": { s2pi: false, s2po: false, the: false, d128: false, vax: 52 },
 };
 
 function made(name: string, change: Partial<SmmuConfig>, base: SmmuConfig = profiles.max): SmmuConfig {

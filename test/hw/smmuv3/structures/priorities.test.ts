@@ -127,7 +127,7 @@ const ORDER: readonly Wrong[] = [
   { name: "abort on the L1STD", event: "F_STE_FETCH", fields: { FetchAddr: l1std }, make: abort(l1std, 8) },
   { name: "Span 0", event: "C_BAD_STREAMID", make: bits(l1std, 31, 0) },
   { name: "abort on the STE", event: "F_STE_FETCH", fields: { FetchAddr: ste }, make: abort(ste, 64) },
-  { name: "ILLEGAL STE", event: "C_BAD_STE", make: bits(ste + 0x14, 1 << 19, 0) },
+  { name: "ILLEGAL STE", event: "C_BAD_STE", make: bits(ste + 0x14, 0, 3 << 14) },
   {
     name: "SubstreamID out of range",
     event: "C_BAD_SUBSTREAMID",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * When an STE is ILLEGAL, and which of its fields count, said a second time: from the text of IHI 0070 §5.2 and §5.2.2 and
- * DDI 0487 D8, for Non-secure streams of an SMMU without ATS, MPAM, VMSAv8-32 and VMSAv9-128. Nothing here comes from the model.
+ * DDI 0487 D8, for Non-secure streams of an SMMU without ATS, MPAM and VMSAv8-32. Nothing here comes from the model.
  */
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
 
@@ -52,9 +52,20 @@ export function largestSize(granule: Granule | undefined, c: SmmuConfig): number
   return !c.stt ? 39 : granule === "64KB" ? 47 : 48;
 }
 
+/** §5.2 S2AA64: VMSAv9-128 tables. */
+const d128 = (f: Fields, c: SmmuConfig): boolean => c.d128 && f["S2AA64"] === 0;
+
+/** DDI 0487 D8.2.11.1: whether a walk through 128-bit descriptors would start beyond level 3. */
+export function beyondLevel3(bits: number, granule: Granule | undefined, skip: number): boolean {
+  // With a reserved granule the structure is ILLEGAL anyway.
+  const page = { "4KB": 12, "16KB": 14, "64KB": 16 }[granule ?? "4KB"];
+  const tables = Math.ceil((bits - page) / (page - 4));
+  return 4 - tables + skip > 3;
+}
+
 function badT0sz(f: Fields, c: SmmuConfig): boolean {
   const granule = S2TG[f["S2TG"]!];
-  const smallest = granule === "64KB" || (c.ds && f["S2DS"] === 1) ? 12 : 16;
+  const smallest = d128(f, c) ? 8 : granule === "64KB" || (c.ds && f["S2DS"] === 1) ? 12 : 16;
   return f["S2T0SZ"]! > largestSize(granule, c) || f["S2T0SZ"]! < Math.max(smallest, 64 - c.oas);
 }
 
@@ -87,6 +98,7 @@ const START: Readonly<Record<Granule, readonly (readonly [code: number, low: num
 function badStart(f: Fields, c: SmmuConfig): boolean {
   const granule = S2TG[f["S2TG"]!];
   if (granule === undefined) return true;
+  if (d128(f, c)) return beyondLevel3(64 - f["S2T0SZ"]!, granule, f["S2SKL"]!);
   const ds = wide(f["S2DS"]!, granule, c);
   const code = f["S2SL0"]! + (granule === "4KB" && ds ? 4 * f["S2SL0_2"]! : 0);
   const bits = 64 - f["S2T0SZ"]!;
@@ -128,7 +140,7 @@ export const STE_LAW: readonly Law[] = [
   { section: "§3.4.3", text: "S1ContextPtr beyond OAS or IAS", illegal: (f, c) => stage1(f) && f["S1ContextPtr"]! >= 2 ** c.oas },
   { section: "§5.5", text: "S2S without stalls", illegal: (f, c) => stage2(f) && f["S2S"] === 1 && c.stallModel === "terminate" },
   { section: "§5.5", text: "no S2S, stalls forced", illegal: (f, c) => stage2(f) && f["S2S"] === 0 && c.stallModel === "force" },
-  { section: "§5.2 S2AA64", text: "VMSAv8-32 tables, not implemented", illegal: (f) => stage2(f) && f["S2AA64"] === 0 },
+  { section: "§5.2 S2AA64", text: "VMSAv8-32 tables, not implemented", illegal: (f, c) => stage2(f) && f["S2AA64"] === 0 && !c.d128 },
   {
     section: "§5.2 S2HA",
     text: "S2HA or S2HD without HTTU",
@@ -144,7 +156,11 @@ export const STE_LAW: readonly Law[] = [
   {
     section: "§5.2 S2TTB",
     text: "S2TTB beyond the output size",
-    illegal: (f, c) => stage2(f) && baseTooHigh(f["S2TTB"]!, f["S2PS"]!, f["S2DS"]!, S2TG[f["S2TG"]!], c),
+    illegal: (f, c) =>
+      stage2(f) &&
+      (d128(f, c)
+        ? f["S2TTB"]! + f["S2TTB[55:52]"]! >= 2 ** effectiveSize(f["S2PS"]!, c)
+        : baseTooHigh(f["S2TTB"]!, f["S2PS"]!, f["S2DS"]!, S2TG[f["S2TG"]!], c)),
   },
   { section: "§5.2 S2T0SZ", text: "S2T0SZ out of range", illegal: (f, c) => stage2(f) && badT0sz(f, c) },
   { section: "§5.2 S2SL0", text: "start level inconsistent", illegal: (f, c) => stage2(f) && badStart(f, c) },
@@ -156,7 +172,7 @@ export const STE_LAW: readonly Law[] = [
   {
     section: "§5.2 S2POE",
     text: "overlay without indirection",
-    illegal: (f, c) => stage2(f) && c.s2po && f["S2POE"] === 1 && f["S2PIE"] === 0,
+    illegal: (f, c) => stage2(f) && c.s2po && f["S2POE"] === 1 && f["S2PIE"] === 0 && !d128(f, c),
   },
   {
     section: "§5.2 S2POI",

@@ -34,6 +34,7 @@ const TOGETHER: Readonly<Record<string, readonly number[]>> = {
   S2PS: [0, 1, 2, 5, 6, 7],
   S2TTB: [0x4800_0000, 2 ** 32, 2 ** 40, 2 ** 48, 2 ** 51],
   S2AA64: [0, 1],
+  S2SKL: [0, 1, 3],
   S2ENDI: [0, 1],
   S2FWB: [0, 1],
   S2HA: [0, 1],
