@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// --document: puts the figures of a whole run into docs/performance.md, between its markers.
+// --document: puts the figures of a whole run into docs/performance.md and README.md, between their markers.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../scripts/setup.mjs";
@@ -125,15 +125,24 @@ function sections({ groups, figures, memory, node, cpu, native }) {
   };
 }
 
+/** Which document shows which figures; docs/performance.md shows all. */
+const README = ["targets"];
+
 /** @param report of a whole run */
 export function document(report) {
-  const file = join(root, "docs", "performance.md");
+  const all = sections(report);
+  write(join("docs", "performance.md"), all);
+  write("README.md", Object.fromEntries(README.map((name) => [name, all[name]])));
+}
+
+function write(path, parts) {
+  const file = join(root, path);
   let text = readFileSync(file, "utf8");
-  for (const [name, section] of Object.entries(sections(report))) {
+  for (const [name, section] of Object.entries(parts)) {
     const [start, end] = [`<!-- figures: ${name} -->\n`, "\n<!-- end -->"];
     const from = text.indexOf(start);
     const to = text.indexOf(end, from);
-    if (from < 0 || to < 0) throw new Error(`docs/performance.md has no place for the figures "${name}"`);
+    if (from < 0 || to < 0) throw new Error(`${path} has no place for the figures "${name}"`);
     text = text.slice(0, from + start.length) + section + text.slice(to);
   }
   writeFileSync(file, text);

@@ -11,7 +11,7 @@ const HELP = `npm run bench -- [options]
   --quick         fewer subjects and rounds: less than half a minute
   --only PATTERN  subjects whose id or label matches this regular expression
   --profile       also a CPU profile of each subject into out/profile, with its shares
-  --document      puts the figures into docs/performance.md; only for a whole run
+  --document      puts the figures into README.md and docs/performance.md; only for a whole run
   --help
 
 Measures the built dist/. With a C compiler (cc, or what CC names) the programs of
