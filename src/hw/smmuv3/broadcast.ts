@@ -64,7 +64,7 @@ export interface BroadcastDeps {
 
 export class BroadcastMaintenance {
   readonly #deps: BroadcastDeps;
-  #held: (() => void)[] = [];
+  #held: BroadcastTlbi[] = [];
 
   constructor(deps: BroadcastDeps) {
     this.#deps = deps;
@@ -72,26 +72,32 @@ export class BroadcastMaintenance {
 
   /** @throws HostMisuseError for an operation that there is not, or operands that no PE can give */
   receive(tlbi: BroadcastTlbi): void {
-    const spec = check(tlbi);
-    const { config, registers, choices } = this.#deps;
-    if (!config.btm || (registers.cr2() & PTM) !== 0) return;
-    // A copy: the caller may use its object again.
-    const { e2h = false, vmid = 0, asid = 0 } = tlbi;
-    const address = addressOf(tlbi, spec, config);
-    const act = (): void => this.#act(spec, vmid, asid, address, e2h);
-    if (choices.maintenance === "at-once") {
-      act();
+    check(tlbi);
+    const { config, registers } = this.#deps;
+    if (config.btm && (registers.cr2() & PTM) === 0) this.take(tlbi);
+  }
+
+  /** Carries out one that counts, now or later. @throws HostMisuseError as {@link receive} */
+  take(tlbi: BroadcastTlbi): void {
+    if (this.#deps.choices.maintenance === "at-once") {
+      this.#act(tlbi);
       return;
     }
-    this.#held.push(act);
-    if (this.#held.length > HELD) this.#held.shift()!();
+    // A copy: the caller may use its object again.
+    this.#held.push({ ...tlbi });
+    if (this.#held.length > HELD) this.#act(this.#held.shift()!);
+  }
+
+  /** Operations that wait for the next {@link sync}. */
+  get held(): readonly BroadcastTlbi[] {
+    return this.#held;
   }
 
   /** A DSB of a PE waits for all that was broadcast before. */
   sync(): void {
     const due = this.#held;
     this.#held = [];
-    for (const act of due) act();
+    for (const tlbi of due) this.#act(tlbi);
   }
 
   /** Hardware reset. */
@@ -99,8 +105,11 @@ export class BroadcastMaintenance {
     this.#held = [];
   }
 
-  #act(spec: TlbiSpec, vmid: number, asid: number, address: TlbiAddress, e2h: boolean): void {
-    const { tlb } = this.#deps;
+  #act(tlbi: BroadcastTlbi): void {
+    const spec = check(tlbi);
+    const { tlb, config } = this.#deps;
+    const { e2h = false, vmid = 0, asid = 0 } = tlbi;
+    const address = addressOf(tlbi, spec, config);
     if (spec.regime === "EL1") this.#actEl1(spec, vmid, asid, address);
     // Operations of a PE with E2H need not reach entries of EL2 without, nor the other way round (§3.17.5).
     else if (spec.regime === "EL2" && e2h) this.#actTagged(StreamWorld.nsEl2E2h, spec, 0, asid, address);

@@ -156,10 +156,12 @@ export const registerChoices: readonly Choice[] = [
   },
   {
     id: "queue-inconsistent",
-    section: "§3.5.1",
-    options: "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full",
-    ours: "the Command queue stands still; the Event queue counts as full",
-    why: "no memory outside the queue's valid entries is touched",
+    section: "§3.5.1, §3.21.2",
+    options:
+      "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full; " +
+      "after an inconsistent write of CMDQ_PROD: unknown commands, or none until the queue has been disabled and enabled",
+    ours: "the Command queue stands still, after such a write until CMDQEN has been 0; the Event queue counts as full",
+    why: "no memory outside the queue's valid entries is touched, and a driver that mends PROD alone is found out",
   },
   {
     id: "gerrorn-inactive",

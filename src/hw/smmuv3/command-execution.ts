@@ -5,6 +5,7 @@ import type { RegisterChoices } from "./choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
 import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
 import type { SmmuConfig } from "./config.ts";
+import type { HeldInvalidation } from "./deferred-maintenance.ts";
 import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
@@ -39,6 +40,8 @@ export interface Caches {
   complete?(): void;
   /** Hardware reset: what was not yet carried out never is. */
   forget?(): void;
+  /** Invalidations that wait for the next CMD_SYNC. */
+  held?(): readonly HeldInvalidation[];
   /** True if they hold nothing. Asked for STATUSR.DORMANT only. */
   empty(): boolean;
 }

@@ -15,7 +15,7 @@ import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
 import { Prefetches } from "./prefetch.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
 import { offsetOf } from "./register-layout.ts";
-import { RegisterSide } from "./register-side.ts";
+import { type PendingWork, RegisterSide } from "./register-side.ts";
 import { Translator } from "./translator.ts";
 
 export interface SmmuOptions {
@@ -150,6 +150,21 @@ export class Smmu implements MmioDevice {
   failService(): void {
     this.#side.failService();
     this.translation.failService();
+  }
+
+  /** What was accepted and is not carried out: see snapshot.ts. */
+  get pending(): PendingWork & { readonly broadcasts: readonly BroadcastTlbi[] } {
+    return { ...this.#side.pending, broadcasts: this.#broadcasts.held };
+  }
+
+  /**
+   * Takes registers and pending work of another SMMU of this configuration; the caches are filled before.
+   * @throws RangeError for an invalidation that there is not
+   */
+  restore(words: readonly (readonly [number, number])[], pending: Smmu["pending"]): void {
+    this.#side.restore(words, pending);
+    for (const tlbi of pending.broadcasts) this.#broadcasts.take(tlbi);
+    if (pending.serviceFailed) this.translation.failService();
   }
 
   // Register accesses. Offsets count from page 0.
