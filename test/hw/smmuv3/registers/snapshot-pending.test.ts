@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What an SMMU has accepted and not carried out goes with its snapshot: Updates, commands, invalidations, the failure mode. */
 import { describe, expect, test } from "vitest";
-import {
-  HostMisuseError,
-  Outcome,
-  profiles,
-  registerOffset,
-  restoreSnapshot,
-  type SmmuSnapshot,
-  snapshotOf,
-} from "../../../../src/hw/index.ts";
+import { HostMisuseError, profiles, registerOffset, restoreSnapshot, type SmmuSnapshot, snapshotOf } from "../../../../src/hw/index.ts";
 import { CFGI_STE, CMDQ, CMDQEN, Driver, EVENTQEN, PA, SMMUEN, STREAM, SYNC, at } from "../lint/driver.ts";
 
 const IRQ_CTRL = registerOffset("IRQ_CTRL");
