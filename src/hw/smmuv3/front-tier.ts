@@ -41,6 +41,8 @@ export interface FrontClass {
   /** What the STE and CD do to an access, as a number. */
   readonly signature: number;
   readonly global: TagContext;
+  /** ASET of `global`. */
+  readonly aset: number;
 }
 
 export class FrontTier {
@@ -124,7 +126,7 @@ export class FrontTier {
     for (const known of own.front) if (known.signature === signature && known.global === global && known.number > 0) return known;
     if (this.#classes.length === MOST_CLASSES) this.clear();
     for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
-    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global };
+    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global, aset: asetOfKey(global.key) };
     this.#classes.push(made);
     own.front.push(made);
     if (global !== own) global.front.push(made);
@@ -167,8 +169,7 @@ export class FrontTier {
    * for those of its own ASET there was nothing before.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    for (const member of context.front)
-      if (member.global !== context && asetOfKey(member.global.key) !== aset) this.#drop(member, size, hi, lo);
+    for (const member of context.front) if (member.aset !== aset && member.global !== context) this.#drop(member, size, hi, lo);
   }
 
   #drop(member: FrontClass, size: number, hi: number, lo: number): void {

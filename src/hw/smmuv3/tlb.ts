@@ -5,9 +5,8 @@
  * Two kinds of entry share one store. VA entries are tagged by StreamWorld, VMID and ASID (or, if global, by ASET); those of
  * nested streams hold both stages combined, at the smaller of the two sizes. IPA entries hold stage 2 alone, tagged by VMID.
  */
-import { POW2 } from "../bits/hex.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
-import { maskHi, maskLo, type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import { CONTENT, maskHi, maskLo, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
@@ -19,26 +18,16 @@ const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
 const LEVEL_SHIFT = 2;
 const GLOBAL = 1 << 5;
 
+/** Words of an entry. */
+const SHAPE = CONTENT;
+const PERM = CONTENT + 1;
+const ATTR = CONTENT + 2;
+const PA_LO = CONTENT + 3;
+const PA_HI = CONTENT + 4;
+const IPA_LO = CONTENT + 5;
+const IPA_HI = CONTENT + 6;
+
 export class Tlb extends TaggedCache {
-  readonly #shape: Uint8Array;
-  readonly #pa: Float64Array;
-  readonly #ipa: Float64Array;
-  readonly #perm: Uint16Array;
-  readonly #attr: Uint32Array;
-
-  /**
-   * @param capacity entries, 0: nothing is cached
-   * @param onDrop called for each entry that maintenance drops, before it goes
-   */
-  constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
-    super(capacity, replacement, onDrop);
-    this.#shape = new Uint8Array(capacity);
-    this.#pa = new Float64Array(capacity);
-    this.#ipa = new Float64Array(capacity);
-    this.#perm = new Uint16Array(capacity);
-    this.#attr = new Uint32Array(capacity);
-  }
-
   #context(tags: Tags): TagContext {
     return this.context(contextKey(tags), contextGroup(tags.kind, tags.vmid));
   }
@@ -62,18 +51,20 @@ export class Tlb extends TaggedCache {
 
   /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone. */
   read(slot: number, into: TlbEntry): void {
-    const shape = this.#shape[slot]!;
-    into.size = this.size[slot]!;
+    const { words } = this;
+    const at = slot << ROW_SHIFT;
+    const shape = words[at + SHAPE]!;
+    into.size = this.size(slot);
     into.granule = GRANULE_OF[shape & 3]!;
     into.level = (shape >> LEVEL_SHIFT) & 3;
     into.global = (shape & GLOBAL) !== 0;
-    into.pa = this.#pa[slot]!;
-    into.ipa = this.#ipa[slot]!;
-    const perm = this.#perm[slot]!;
+    into.pa = words[at + PA_HI]! * 0x1_0000_0000 + (words[at + PA_LO]! >>> 0);
+    into.ipa = words[at + IPA_HI]! * 0x1_0000_0000 + (words[at + IPA_LO]! >>> 0);
+    const perm = words[at + PERM]!;
     into.stage1 = perm & 63;
     into.stage2 = (perm >> 6) & 255;
     into.clean = perm >> 14;
-    const attr = this.#attr[slot]!;
+    const attr = words[at + ATTR]!;
     into.type = attr & 0xff;
     into.shareability = (attr >> 8) & 3;
     into.memAttr = (attr >> 10) & 15;
@@ -88,8 +79,8 @@ export class Tlb extends TaggedCache {
       const entry = new TlbEntry();
       this.read(slot, entry);
       Object.assign(entry, tagsOfKey(context.key));
-      entry.hi = this.hi[slot]! >>> 0;
-      entry.lo = this.lo[slot]! >>> 0;
+      entry.hi = this.hi(slot) >>> 0;
+      entry.lo = this.lo(slot) >>> 0;
       yield entry;
     }
   }
@@ -105,12 +96,15 @@ export class Tlb extends TaggedCache {
     const context = known === undefined || known.retired ? this.#context(entry) : known;
     const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
     if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
-    const scale = POW2[size]!;
-    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
-    this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
-    this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
-    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
-    this.#attr[slot] =
+    const { words } = this;
+    const at = slot << ROW_SHIFT;
+    words[at + SHAPE] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
+    words[at + PA_LO] = maskLo(entry.pa | 0, size);
+    words[at + PA_HI] = maskHi(upper(entry.pa), size);
+    words[at + IPA_LO] = maskLo(entry.ipa | 0, size);
+    words[at + IPA_HI] = maskHi(upper(entry.ipa), size);
+    words[at + PERM] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
+    words[at + ATTR] =
       (entry.poIndex << 20) |
       entry.type |
       (entry.shareability << 8) |
@@ -121,13 +115,18 @@ export class Tlb extends TaggedCache {
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {
-    const shape = this.#shape[slot]!;
+    const shape = this.words[(slot << ROW_SHIFT) + SHAPE]!;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;
     if (range.level !== 0 && level !== range.level) return false;
     // A leaf goes as a whole, even where smaller leaves of stage 2 have cut it to pieces (DDI 0487 D8.17).
-    const size = Math.max(this.size[slot]!, levelShift(granule, level));
-    return range.overlaps(maskHi(this.hi[slot]!, size) >>> 0, maskLo(this.lo[slot]!, size) >>> 0, size);
+    const size = Math.max(this.size(slot), levelShift(granule, level));
+    return range.overlaps(maskHi(this.hi(slot), size) >>> 0, maskLo(this.lo(slot), size) >>> 0, size);
   }
+}
+
+/** The upper half of a physical address. */
+function upper(address: number): number {
+  return (address * (1 / 0x1_0000_0000)) | 0;
 }
