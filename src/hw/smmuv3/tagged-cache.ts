@@ -17,7 +17,7 @@ const SMALLEST = 12;
 const LARGEST = 48;
 
 /** A slot is a row of words: what the cache proper has, then what its subclass has. A row is one line of a host's cache. */
-export const ROW_SHIFT = 4;
+const SHIFT = 4;
 // Word 0 is the number of the context, or 0.
 const HI = 1;
 const LO = 2;
@@ -30,9 +30,10 @@ const BEFORE = 5;
 const AFTER = 6;
 /** Index of the context. */
 const OWNER = 7;
-/** First word of the subclass, which has eight. */
-export const CONTENT = 8;
 const SPLINTER = 0x100;
+/** For subclasses: log2 of the words of a row, and the first of the eight words that are theirs. */
+export const ROW_SHIFT: number = SHIFT;
+export const CONTENT = 8;
 
 /** Which entry makes room when all slots are taken. Neither way looks at hits. */
 export type Replacement = "round-robin" | "random";
@@ -95,7 +96,7 @@ export abstract class TaggedCache {
     this.#replacement = replacement;
     this.#onDrop = onDrop;
     this.entryId = new Uint32Array(capacity);
-    this.words = new Int32Array(capacity << ROW_SHIFT);
+    this.words = new Int32Array(capacity << SHIFT);
     this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
     this.reset();
   }
@@ -118,7 +119,7 @@ export abstract class TaggedCache {
     this.#hand = 0;
     this.#random = 1;
     this.#live = 0;
-    for (let slot = 0; slot < this.capacity; slot++) this.words[(slot << ROW_SHIFT) + AFTER] = slot + 1 === this.capacity ? -1 : slot + 1;
+    for (let slot = 0; slot < this.capacity; slot++) this.words[(slot << SHIFT) + AFTER] = slot + 1 === this.capacity ? -1 : slot + 1;
     this.#freeFirst = this.capacity > 0 ? 0 : -1;
     this.#freeLast = this.capacity - 1;
   }
@@ -177,7 +178,7 @@ export abstract class TaggedCache {
     const { tag } = context;
     const { words } = this;
     for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0;) {
-      const at = slot << ROW_SHIFT;
+      const at = slot << SHIFT;
       if (words[at] === tag && words[at + LO] === pageLo && words[at + HI] === pageHi && (words[at + SIZE]! & 0xff) === size) return slot;
       slot = words[at + CHAIN]!;
     }
@@ -207,15 +208,15 @@ export abstract class TaggedCache {
       slot = this.#victim();
       this.#evict(slot);
     } else {
-      this.#freeFirst = words[(slot << ROW_SHIFT) + AFTER]!;
+      this.#freeFirst = words[(slot << SHIFT) + AFTER]!;
       if (this.#freeFirst < 0) this.#freeLast = -1;
-      if (words[slot << ROW_SHIFT] !== 0) this.#unchain(slot);
+      if (words[slot << SHIFT] !== 0) this.#unchain(slot);
     }
     const pageHi = maskHi(hi, size);
     const pageLo = maskLo(lo, size);
     const bucket = this.#bucket(context.tag, size, pageHi, pageLo);
     const { last } = context;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     words[at] = context.tag;
     words[at + HI] = pageHi;
     words[at + LO] = pageLo;
@@ -226,7 +227,7 @@ export abstract class TaggedCache {
     words[at + OWNER] = context.index;
     this.#heads[bucket] = slot;
     if (this.#onDrop !== undefined) this.entryId[slot] = 0;
-    if (last >= 0) words[(last << ROW_SHIFT) + AFTER] = slot;
+    if (last >= 0) words[(last << SHIFT) + AFTER] = slot;
     else context.first = slot;
     context.last = slot;
     context.count++;
@@ -251,14 +252,14 @@ export abstract class TaggedCache {
 
   #unchain(slot: number): void {
     const { words } = this;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     const bucket = this.#bucket(words[at]!, words[at + SIZE]! & 0xff, words[at + HI]!, words[at + LO]!);
     let before = this.#heads[bucket]!;
     if (before === slot) {
       this.#heads[bucket] = words[at + CHAIN]!;
     } else {
-      while (words[(before << ROW_SHIFT) + CHAIN] !== slot) before = words[(before << ROW_SHIFT) + CHAIN]!;
-      words[(before << ROW_SHIFT) + CHAIN] = words[at + CHAIN]!;
+      while (words[(before << SHIFT) + CHAIN] !== slot) before = words[(before << SHIFT) + CHAIN]!;
+      words[(before << SHIFT) + CHAIN] = words[at + CHAIN]!;
     }
     words[at] = 0;
   }
@@ -277,16 +278,16 @@ export abstract class TaggedCache {
   /** Takes one entry out of everything but its slot. */
   #evict(slot: number): void {
     const { words, front } = this;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     const size = words[at + SIZE]!;
     const context = this.#owners[words[at + OWNER]!]!;
     if (front !== undefined) front.entryGone(context, size & 0xff, words[at + HI]!, words[at + LO]!);
     this.#unchain(slot);
     const before = words[at + BEFORE]!;
     const after = words[at + AFTER]!;
-    if (before >= 0) words[(before << ROW_SHIFT) + AFTER] = after;
+    if (before >= 0) words[(before << SHIFT) + AFTER] = after;
     else context.first = after;
-    if (after >= 0) words[(after << ROW_SHIFT) + BEFORE] = before;
+    if (after >= 0) words[(after << SHIFT) + BEFORE] = before;
     else context.last = before;
     if (size >= SPLINTER) context.splinters--;
     if (--context.count === 0) context.sizes = 0;
@@ -295,9 +296,9 @@ export abstract class TaggedCache {
 
   /** Appends a list of slots to the free list. */
   #free(first: number, last: number): void {
-    if (this.#freeLast >= 0) this.words[(this.#freeLast << ROW_SHIFT) + AFTER] = first;
+    if (this.#freeLast >= 0) this.words[(this.#freeLast << SHIFT) + AFTER] = first;
     else this.#freeFirst = first;
-    this.words[(last << ROW_SHIFT) + AFTER] = -1;
+    this.words[(last << SHIFT) + AFTER] = -1;
     this.#freeLast = last;
   }
 
@@ -380,8 +381,8 @@ export abstract class TaggedCache {
   /** Slots in use, in order. */
   protected *slots(): Generator<{ readonly slot: number; readonly context: TagContext }> {
     for (let slot = 0; slot < this.capacity; slot++) {
-      const tag = this.words[slot << ROW_SHIFT]!;
-      const context = tag === 0 ? undefined : this.#owners[this.words[(slot << ROW_SHIFT) + OWNER]!];
+      const tag = this.words[slot << SHIFT]!;
+      const context = tag === 0 ? undefined : this.#owners[this.words[(slot << SHIFT) + OWNER]!];
       if (context?.tag === tag) yield { slot, context };
     }
   }
@@ -389,19 +390,19 @@ export abstract class TaggedCache {
   // Of an entry: log2 of its bytes, and the halves of its input address.
 
   protected size(slot: number): number {
-    return this.words[(slot << ROW_SHIFT) + SIZE]! & 0xff;
+    return this.words[(slot << SHIFT) + SIZE]! & 0xff;
   }
 
   protected hi(slot: number): number {
-    return this.words[(slot << ROW_SHIFT) + HI]!;
+    return this.words[(slot << SHIFT) + HI]!;
   }
 
   protected lo(slot: number): number {
-    return this.words[(slot << ROW_SHIFT) + LO]!;
+    return this.words[(slot << SHIFT) + LO]!;
   }
 
   #after(slot: number): number {
-    return this.words[(slot << ROW_SHIFT) + AFTER]!;
+    return this.words[(slot << SHIFT) + AFTER]!;
   }
 }
 

@@ -18,6 +18,8 @@ const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
 const LEVEL_SHIFT = 2;
 const GLOBAL = 1 << 5;
 
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const SHIFT = ROW_SHIFT;
 /** Words of an entry. */
 const SHAPE = CONTENT;
 const PERM = CONTENT + 1;
@@ -52,7 +54,7 @@ export class Tlb extends TaggedCache {
   /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone. */
   read(slot: number, into: TlbEntry): void {
     const { words } = this;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     const shape = words[at + SHAPE]!;
     into.size = this.size(slot);
     into.granule = GRANULE_OF[shape & 3]!;
@@ -97,7 +99,7 @@ export class Tlb extends TaggedCache {
     const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
     if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
     const { words } = this;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     words[at + SHAPE] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
     words[at + PA_LO] = maskLo(entry.pa | 0, size);
     words[at + PA_HI] = maskHi(upper(entry.pa), size);
@@ -115,7 +117,7 @@ export class Tlb extends TaggedCache {
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {
-    const shape = this.words[(slot << ROW_SHIFT) + SHAPE]!;
+    const shape = this.words[(slot << SHIFT) + SHAPE]!;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;

@@ -23,6 +23,8 @@ export interface WalkEntry extends Tags {
   readonly limits: number;
 }
 
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const SHIFT = ROW_SHIFT;
 /** Words of an entry: the table's address, its limits, its granule. */
 const TABLE_LO = CONTENT;
 const TABLE_HI = CONTENT + 1;
@@ -72,17 +74,17 @@ export class WalkCache extends TaggedCache {
 
   /** Address of the table of an entry. */
   table(slot: number): number {
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     return this.words[at + TABLE_HI]! * 0x1_0000_0000 + (this.words[at + TABLE_LO]! >>> 0);
   }
 
   /** Restrictions that the tables above have put on it. */
   limits(slot: number): number {
-    return this.words[(slot << ROW_SHIFT) + LIMITS]!;
+    return this.words[(slot << SHIFT) + LIMITS]!;
   }
 
   #granule(slot: number): GranuleBits {
-    return this.words[(slot << ROW_SHIFT) + GRANULE]! as GranuleBits;
+    return this.words[(slot << SHIFT) + GRANULE]! as GranuleBits;
   }
 
   /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
@@ -90,7 +92,7 @@ export class WalkCache extends TaggedCache {
     const slot = this.take(context, levelShift(granule, level), hi, lo, false);
     if (slot < 0) return slot;
     const { words } = this;
-    const at = slot << ROW_SHIFT;
+    const at = slot << SHIFT;
     words[at + TABLE_LO] = table;
     words[at + TABLE_HI] = Math.floor(table / 0x1_0000_0000);
     words[at + LIMITS] = limits;
