@@ -101,25 +101,54 @@ export class FrontTier {
     rights: number,
     physical: number,
     attributes: number,
-  ): void {
-    if ((hi << 8) >> 8 !== (hi | 0)) return;
+  ): FrontClass | undefined {
+    if ((hi << 8) >> 8 !== (hi | 0)) return undefined;
     if (this.#mask === 0) {
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = this.#lineCount - 1;
     }
-    const { number, views } = this.#classOf(own, global, signature);
+    const found = this.#classOf(own, global, signature);
+    const { number, views } = found;
     const view = viewOf(streamId, substreamId);
     if (!views.includes(view)) views.push(view);
     this.#views[view] = streamId;
     this.#views[view + 1] = substreamId;
     this.#views[view + 2] = number;
     this.#views[view + 3] = seedOf(number);
+    this.#setLine(number, hi, lo, rights, physical | 0, Math.floor(physical / 2 ** 32), attributes);
+    return found;
+  }
+
+  /**
+   * {@link keep} for a class that it gave before, if the stream still goes there.
+   * @returns false if it does not: nothing is kept
+   */
+  keepIn(
+    member: FrontClass,
+    streamId: number,
+    substreamId: number,
+    hi: number,
+    lo: number,
+    rights: number,
+    paLo: number,
+    paHi: number,
+    attributes: number,
+  ): boolean {
+    const { number } = member;
+    const view = viewOf(streamId, substreamId);
+    const views = this.#views;
+    if (number === 0 || views[view] !== (streamId | 0) || views[view + 1] !== substreamId || views[view + 2] !== number) return false;
+    if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, attributes);
+    return true;
+  }
+
+  #setLine(number: number, hi: number, lo: number, rights: number, paLo: number, paHi: number, attributes: number): void {
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
     const lines = this.#lines;
     lines[at] = firstWord(number, lo);
     lines[at + 1] = secondWord(number, hi);
-    lines[at + 2] = (physical & ~0xfff) | rights;
-    lines[at + 3] = Math.floor(physical / 2 ** 32) | (attributes << 20);
+    lines[at + 2] = (paLo & ~0xfff) | rights;
+    lines[at + 3] = paHi | (attributes << 20);
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {

@@ -389,7 +389,7 @@ export abstract class TaggedCache {
 
   // Of an entry: log2 of its bytes, and the halves of its input address.
 
-  protected size(slot: number): number {
+  size(slot: number): number {
     return this.words[(slot << SHIFT) + SIZE]! & 0xff;
   }
 

@@ -56,6 +56,8 @@ export class Tlb extends TaggedCache {
     const { words } = this;
     const at = slot << SHIFT;
     const shape = words[at + SHAPE]!;
+    // What is kept was to be kept.
+    into.cacheable = true;
     into.size = this.size(slot);
     into.granule = GRANULE_OF[shape & 3]!;
     into.level = (shape >> LEVEL_SHIFT) & 3;
@@ -73,6 +75,24 @@ export class Tlb extends TaggedCache {
     into.shareability2 = (attr >> 14) & 3;
     into.forcedWriteBack = (attr & 0x1_0000) !== 0;
     into.poIndex = (attr >>> 20) & 15;
+  }
+
+  // Of an entry, as a row has it: Perm1 bits with Perm2 bits from bit 6 and Clean bits from bit 14; attributes; where it goes.
+
+  permissions(slot: number): number {
+    return this.words[(slot << SHIFT) + PERM]!;
+  }
+
+  attributes(slot: number): number {
+    return this.words[(slot << SHIFT) + ATTR]!;
+  }
+
+  paLo(slot: number): number {
+    return this.words[(slot << SHIFT) + PA_LO]!;
+  }
+
+  paHi(slot: number): number {
+    return this.words[(slot << SHIFT) + PA_HI]!;
   }
 
   /** All entries with their tags, in the order of their slots. */
@@ -96,23 +116,47 @@ export class Tlb extends TaggedCache {
     if (this.capacity === 0 || !entry.cacheable) return -1;
     const { size, granule, level } = entry;
     const context = known === undefined || known.retired ? this.#context(entry) : known;
-    const slot = this.take(context, size, entry.hi, entry.lo, size < levelShift(granule, level));
-    if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
-    const { words } = this;
-    const at = slot << SHIFT;
-    words[at + SHAPE] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (entry.global ? GLOBAL : 0);
-    words[at + PA_LO] = maskLo(entry.pa | 0, size);
-    words[at + PA_HI] = maskHi(upper(entry.pa), size);
-    words[at + IPA_LO] = maskLo(entry.ipa | 0, size);
-    words[at + IPA_HI] = maskHi(upper(entry.ipa), size);
-    words[at + PERM] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
-    words[at + ATTR] =
+    const { hi, lo, aset, pa, ipa, stage1, stage2, clean } = entry;
+    const shape = shapeOf(granule, level, entry.global);
+    const splinter = size < levelShift(granule, level);
+    const attributes =
       (entry.poIndex << 20) |
       entry.type |
       (entry.shareability << 8) |
       (entry.memAttr << 10) |
       (entry.shareability2 << 14) |
       (entry.forcedWriteBack ? 0x1_0000 : 0);
+    const permissions = stage1 | (stage2 << 6) | (clean << 14);
+    return this.insertRow(context, aset, size, hi, lo, splinter, shape, permissions, attributes, pa | 0, upper(pa), ipa | 0, upper(ipa));
+  }
+
+  /** The same, in the words of a row. */
+  insertRow(
+    context: TagContext,
+    aset: number,
+    size: number,
+    hi: number,
+    lo: number,
+    splinter: boolean,
+    shape: number,
+    permissions: number,
+    attributes: number,
+    paLo: number,
+    paHi: number,
+    ipaLo: number,
+    ipaHi: number,
+  ): number {
+    const slot = this.take(context, size, hi, lo, splinter);
+    if (context.front.length > 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
+    const { words } = this;
+    const at = slot << SHIFT;
+    words[at + SHAPE] = shape;
+    words[at + PERM] = permissions;
+    words[at + ATTR] = attributes;
+    words[at + PA_LO] = maskLo(paLo, size);
+    words[at + PA_HI] = maskHi(paHi, size);
+    words[at + IPA_LO] = maskLo(ipaLo, size);
+    words[at + IPA_HI] = maskHi(ipaHi, size);
     return slot;
   }
 
@@ -126,6 +170,14 @@ export class Tlb extends TaggedCache {
     const size = Math.max(this.size(slot), levelShift(granule, level));
     return range.overlaps(maskHi(this.hi(slot), size) >>> 0, maskLo(this.lo(slot), size) >>> 0, size);
   }
+}
+
+/** What {@link shapeOf} has for a global entry. */
+export const GLOBAL_SHAPE: number = GLOBAL;
+
+/** Granule, level and nG of an entry. */
+export function shapeOf(granule: GranuleBits, level: number, global: boolean): number {
+  return GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (global ? GLOBAL : 0);
 }
 
 /** The upper half of a physical address. */

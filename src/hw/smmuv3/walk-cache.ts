@@ -78,6 +78,20 @@ export class WalkCache extends TaggedCache {
     return this.words[at + TABLE_HI]! * 0x1_0000_0000 + (this.words[at + TABLE_LO]! >>> 0);
   }
 
+  tableLo(slot: number): number {
+    return this.words[(slot << SHIFT) + TABLE_LO]!;
+  }
+
+  tableHi(slot: number): number {
+    return this.words[(slot << SHIFT) + TABLE_HI]!;
+  }
+
+  /** The last table for an address. @param size log2 of what it covers @returns its slot, or -1 */
+  last(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number): number {
+    const slot = this.find(context, size, hi, lo);
+    return slot >= 0 && this.#granule(slot) === granule ? slot : -1;
+  }
+
   /** Restrictions that the tables above have put on it. */
   limits(slot: number): number {
     return this.words[(slot << SHIFT) + LIMITS]!;
