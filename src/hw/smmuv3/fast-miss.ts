@@ -70,14 +70,15 @@ export class FastMiss {
     const { ste, cd, half } = plan;
     const { own, global } = cd.lookup;
     if (own === undefined || global === undefined || own.retired || global.retired) return false;
-    const { write, addressHi } = tx;
+    const { write } = tx;
+    const addressHi = tx.addressHi | 0;
     // 4.2
     const { privCfg, instCfg } = ste;
     const privileged = overridden(privCfg, tx.privileged);
     const instruction = !write && overridden(instCfg, tx.instruction);
     if (half.noUnprivileged && !privileged) return false;
     const lo = tx.addressLo | 0;
-    const hi = half.topByteIgnored ? (addressHi << 8) >> 8 : addressHi | 0;
+    const hi = half.topByteIgnored ? (addressHi << 8) >> 8 : addressHi;
     const kind = write ? 1 : instruction ? 2 : 0;
     const need1 = 1 << (privileged ? kind + 3 : kind);
     const need2 = plan.stage2 === undefined ? 0 : kind < 2 ? 1 << kind : privileged ? 8 : 4;
@@ -108,7 +109,7 @@ export class FastMiss {
     tx.outputInstruction = !fixed && instruction;
     tx.outputPrivileged = fixed || privileged;
     const rights = rightsOf(ste, permissions & 63, second, 0, via, !half.noUnprivileged) | (privCfg << 6) | (instCfg << 8);
-    this.#remember(tx, plan, own, global, rights, paLo, paHi, output | (LINE_OF_VIA[via]! << 10));
+    this.#remember(tx, plan, own, global, addressHi, lo, rights, paLo, paHi, output | (LINE_OF_VIA[via]! << 10));
     return true;
   }
 
@@ -117,20 +118,22 @@ export class FastMiss {
     plan: MissPlan,
     own: TagContext,
     global: TagContext,
+    hi: number,
+    lo: number,
     rights: number,
     paLo: number,
     paHi: number,
     attributes: number,
   ): void {
     const front = this.#front;
-    const { streamId, substreamId, addressHi, addressLo } = tx;
+    const { streamId, substreamId } = tx;
     const { member } = plan;
     const known = member !== undefined && plan.own === own && plan.global === global;
-    if (known && front.keepIn(member, streamId, substreamId, addressHi, addressLo, rights, paLo, paHi, attributes)) return;
+    if (known && front.keepIn(member, streamId, substreamId, hi, lo, rights, paLo, paHi, attributes)) return;
     plan.own = own;
     plan.global = global;
     const { signature } = plan;
-    plan.member = front.keep(streamId, substreamId, own, global, signature, addressHi, addressLo, rights, tx.physical, attributes);
+    plan.member = front.keep(streamId, substreamId, own, global, signature, hi, lo, rights, tx.physical, attributes);
   }
 
   /** 6.2 to 7. @returns the slot of a new entry that grants the access, or -1 */

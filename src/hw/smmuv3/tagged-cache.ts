@@ -97,7 +97,8 @@ export abstract class TaggedCache {
     this.#onDrop = onDrop;
     this.entryId = new Uint32Array(capacity);
     this.words = new Int32Array(capacity << SHIFT);
-    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
+    // Four buckets for each slot: most have one entry or none, and then the way through them is foreseen.
+    this.#heads = new Int32Array(4 * 2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
     this.reset();
   }
 
@@ -171,10 +172,12 @@ export abstract class TaggedCache {
     return hash & (this.#heads.length - 1);
   }
 
+  // Halves of addresses are signed here: unsigned ones would be doubles to the host.
+
   /** The entry of exactly this size that holds an address. @returns its slot, or -1 */
   find(context: TagContext, size: number, hi: number, lo: number): number {
     const pageHi = maskHi(hi, size);
-    const pageLo = maskLo(lo, size) | 0;
+    const pageLo = maskLo(lo, size);
     const { tag } = context;
     const { words } = this;
     for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0;) {
@@ -197,6 +200,7 @@ export abstract class TaggedCache {
   /**
    * Makes room for an entry and puts its tags in.
    * @param size log2 of bytes, 12 … 48
+   * @param hi,lo signed
    * @param splinter it is smaller than the leaf that it came from
    * @returns its slot, or -1 if nothing is cached
    */
@@ -372,7 +376,7 @@ export abstract class TaggedCache {
       const last = range.lastPage(size);
       for (let page = range.firstPage(size); page <= last; page++) {
         const small = page * 2 ** (size - SMALLEST);
-        const slot = this.find(context, size, Math.floor(small / 2 ** 20), (small % 2 ** 20) << SMALLEST);
+        const slot = this.find(context, size, Math.floor(small / 2 ** 20) | 0, (small % 2 ** 20) << SMALLEST);
         if (slot >= 0 && this.covers(range, slot)) this.#dropSlot(slot);
       }
     }

@@ -38,17 +38,17 @@ export class Tlb extends TaggedCache {
   lookupVa(lookup: VaLookup, hi: number, lo: number): number {
     let { own, global } = lookup;
     if (own === undefined || own.retired) own = lookup.own = this.#context(lookup.tags(false));
-    const slot = this.lookup(own, hi, lo);
+    const slot = this.lookup(own, hi | 0, lo | 0);
     if (slot >= 0) return slot;
     if (global === undefined || global.retired) global = lookup.global = this.#context(lookup.tags(true));
-    return this.lookup(global, hi, lo);
+    return this.lookup(global, hi | 0, lo | 0);
   }
 
   /** Finds the stage-2 entry for an IPA. @returns its slot, or -1 */
   lookupIpa(lookup: IpaLookup, hi: number, lo: number): number {
     let { entries } = lookup;
     if (entries === undefined || entries.retired) entries = lookup.entries = this.#context(lookup.tags());
-    return this.lookup(entries, hi, lo);
+    return this.lookup(entries, hi | 0, lo | 0);
   }
 
   /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone. */
@@ -127,10 +127,24 @@ export class Tlb extends TaggedCache {
       (entry.shareability2 << 14) |
       (entry.forcedWriteBack ? 0x1_0000 : 0);
     const permissions = stage1 | (stage2 << 6) | (clean << 14);
-    return this.insertRow(context, aset, size, hi, lo, splinter, shape, permissions, attributes, pa | 0, upper(pa), ipa | 0, upper(ipa));
+    return this.insertRow(
+      context,
+      aset,
+      size,
+      hi | 0,
+      lo | 0,
+      splinter,
+      shape,
+      permissions,
+      attributes,
+      pa | 0,
+      upper(pa),
+      ipa | 0,
+      upper(ipa),
+    );
   }
 
-  /** The same, in the words of a row. */
+  /** The same, in the words of a row, which are signed. */
   insertRow(
     context: TagContext,
     aset: number,

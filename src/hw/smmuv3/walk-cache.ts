@@ -61,7 +61,7 @@ export class WalkCache extends TaggedCache {
     this.slot = -1;
     if (context.count === 0) return startLevel - 1;
     for (let level = LAST_TABLE; level >= startLevel; level--) {
-      const slot = this.find(context, levelShift(granule, level), hi, lo);
+      const slot = this.find(context, levelShift(granule, level), hi | 0, lo | 0);
       if (slot < 0 || this.#granule(slot) !== granule) continue;
       this.slot = slot;
       return level;
@@ -103,7 +103,7 @@ export class WalkCache extends TaggedCache {
 
   /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
   keep(context: TagContext, granule: GranuleBits, level: number, hi: number, lo: number, table: number, limits: number): number {
-    const slot = this.take(context, levelShift(granule, level), hi, lo, false);
+    const slot = this.take(context, levelShift(granule, level), hi | 0, lo | 0, false);
     if (slot < 0) return slot;
     const { words } = this;
     const at = slot << SHIFT;
