@@ -10,7 +10,7 @@
 import { BusStatus } from "../memory/system-bus.ts";
 import { isStage2Device, stage2MemAttr } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
-import { LINE_OF_VIA, overridden, rightsOf } from "./front-rights.ts";
+import { LINE_OF_VIA, overridden } from "./front-rights.ts";
 import type { FrontTier } from "./front-tier.ts";
 import { leafKey, type MissPlan } from "./miss-plan.ts";
 import type { SmmuHost, Transaction } from "./ports.ts";
@@ -108,8 +108,7 @@ export class FastMiss {
     tx.stall = null;
     tx.outputInstruction = !fixed && instruction;
     tx.outputPrivileged = fixed || privileged;
-    const rights = rightsOf(ste, permissions & 63, second, 0, via, !half.noUnprivileged) | (privCfg << 6) | (instCfg << 8);
-    this.#remember(tx, plan, own, global, addressHi, lo, rights, paLo, paHi, output | (LINE_OF_VIA[via]! << 10));
+    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, output | (LINE_OF_VIA[via]! << 10));
     return true;
   }
 
@@ -143,7 +142,7 @@ export class FastMiss {
     const context = cd.lookup.walks;
     if (context === undefined || context.retired || !inRange(stage1.inputBits, plan.upper, hi, lo)) return -1;
     const walks = this.#walks;
-    const table = walks.last(context, granule, stage1.tableSize, hi, lo);
+    const table = walks.last(context, granule, stage1.tableSize, hi, lo, stage1.hints);
     if (table < 0) return -1;
     const limits = walks.limits(table) & 15;
     const tlb = this.#tlb;
@@ -217,7 +216,7 @@ export class FastMiss {
     const { granule, inputBits } = stage2;
     if (!inRange(inputBits, false, hi, lo)) return -1;
     const walks = this.#walks;
-    const table = walks.last(context, granule, stage2.tableSize, hi, lo);
+    const table = walks.last(context, granule, stage2.tableSize, hi, lo, stage2.hints);
     if (table < 0) return -1;
     // 7.5
     const words = this.#words;

@@ -190,7 +190,8 @@ export class FrontTier {
 
   /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
   entryGone(context: TagContext, size: number, hi: number, lo: number): void {
-    for (const member of context.front) this.#drop(member, size, hi, lo);
+    const { front } = context;
+    for (let i = 0; i < front.length; i++) this.#drop(front[i]!, size, hi, lo);
   }
 
   /**
@@ -198,7 +199,11 @@ export class FrontTier {
    * for those of its own ASET there was nothing before.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    for (const member of context.front) if (member.aset !== aset && member.global !== context) this.#drop(member, size, hi, lo);
+    const { front } = context;
+    for (let i = 0; i < front.length; i++) {
+      const member = front[i]!;
+      if (member.aset !== aset && member.global !== context) this.#drop(member, size, hi, lo);
+    }
   }
 
   #drop(member: FrontClass, size: number, hi: number, lo: number): void {

@@ -4,7 +4,7 @@ import { type GranuleBits, levelShift } from "./address-size.ts";
 import { combineInputHints, combineShareability, combineStage2Type, outputShareability } from "./attributes.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
-import { signatureOf } from "./front-rights.ts";
+import { rightsOf, signatureOf } from "./front-rights.ts";
 import type { FrontClass } from "./front-tier.ts";
 import { type Stage1Regime, stage1Permissions, stage2Permissions } from "./permissions.ts";
 import { StreamWorld, Via } from "./ports.ts";
@@ -23,12 +23,17 @@ const CONTIGUOUS = 0x10_0000;
 const PAGES = 3;
 const LAST_TABLE = 2;
 
+/** Tables whose place is remembered; a power of two. */
+const TABLES = 16;
+
 /** The last level of a stage. */
 class LastLevel {
   readonly granule: GranuleBits;
   readonly inputBits: number;
   /** log2 of what the table covers. */
   readonly tableSize: number;
+  /** Where the walk cache has had such tables. */
+  readonly hints: Int32Array = new Int32Array(TABLES);
   /** Of the row of an entry that is not global. */
   readonly shape: number;
   /** Bits that a leaf without peculiarities has. */
@@ -96,6 +101,9 @@ export class MissPlan {
   member: FrontClass | undefined;
   own: TagContext | undefined;
   global: TagContext | undefined;
+  /** The last permissions and what they are to the front tier: {@link rights}. */
+  #permissions = -1;
+  #rights = 0;
   readonly #keys = new Int32Array(OUTPUTS).fill(-1);
   readonly #outputs = new Int32Array(OUTPUTS);
 
@@ -121,6 +129,17 @@ export class MissPlan {
       cd.indirect === undefined &&
       !cd.protectedBit &&
       (stage2 === undefined || (isPlainStage(stage2, stage2.bigEndian) && isPlainStage2(stage2)));
+  }
+
+  /** The second word of a line. @param permissions of an entry that is not writable-clean, as its row has them */
+  rights(permissions: number): number {
+    if (permissions !== this.#permissions) {
+      const { ste, via } = this;
+      const granted = rightsOf(ste, permissions & 63, (permissions >>> 6) & 0xff, 0, via, !this.half.noUnprivileged);
+      this.#permissions = permissions;
+      this.#rights = granted | (ste.privCfg << 6) | (ste.instCfg << 8);
+    }
+    return this.#rights;
   }
 
   /** 6.8 and 8 for the attributes of an entry. @returns the memory type, and 256 times the shareability */

@@ -30,8 +30,10 @@ const BEFORE = 5;
 const AFTER = 6;
 /** Index of the context. */
 const OWNER = 7;
+/** Its bucket. */
+const BUCKET = 15;
 const SPLINTER = 0x100;
-/** For subclasses: log2 of the words of a row, and the first of the eight words that are theirs. */
+/** For subclasses: log2 of the words of a row, and the first of the seven words that are theirs. */
 export const ROW_SHIFT: number = SHIFT;
 export const CONTENT = 8;
 
@@ -188,6 +190,13 @@ export abstract class TaggedCache {
     return -1;
   }
 
+  /** Whether a slot has the entry of exactly this size and page. */
+  protected has(slot: number, context: TagContext, size: number, pageHi: number, pageLo: number): boolean {
+    const { words } = this;
+    const at = slot << SHIFT;
+    return words[at] === context.tag && words[at + LO] === pageLo && words[at + HI] === pageHi && (words[at + SIZE]! & 0xff) === size;
+  }
+
   /** The smallest entry of at most 2^43 bytes that holds an address. @returns its slot, or -1 */
   lookup(context: TagContext, hi: number, lo: number): number {
     for (let { sizes } = context; sizes !== 0; sizes &= sizes - 1) {
@@ -229,6 +238,7 @@ export abstract class TaggedCache {
     words[at + BEFORE] = last;
     words[at + AFTER] = -1;
     words[at + OWNER] = context.index;
+    words[at + BUCKET] = bucket;
     this.#heads[bucket] = slot;
     if (this.#onDrop !== undefined) this.entryId[slot] = 0;
     if (last >= 0) words[(last << SHIFT) + AFTER] = slot;
@@ -257,7 +267,7 @@ export abstract class TaggedCache {
   #unchain(slot: number): void {
     const { words } = this;
     const at = slot << SHIFT;
-    const bucket = this.#bucket(words[at]!, words[at + SIZE]! & 0xff, words[at + HI]!, words[at + LO]!);
+    const bucket = words[at + BUCKET]!;
     let before = this.#heads[bucket]!;
     if (before === slot) {
       this.#heads[bucket] = words[at + CHAIN]!;

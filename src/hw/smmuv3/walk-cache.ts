@@ -86,10 +86,20 @@ export class WalkCache extends TaggedCache {
     return this.words[(slot << SHIFT) + TABLE_HI]!;
   }
 
-  /** The last table for an address. @param size log2 of what it covers @returns its slot, or -1 */
-  last(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number): number {
+  /**
+   * The last table for an address.
+   * @param size log2 of what it covers, less than 32
+   * @param hints where it was found before, by the low bits of its number
+   * @returns its slot, or -1
+   */
+  last(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number, hints: Int32Array): number {
+    const place = (lo >>> size) & (hints.length - 1);
+    const hint = hints[place]!;
+    if (this.has(hint, context, size, hi, lo & -(1 << size)) && this.#granule(hint) === granule) return hint;
     const slot = this.find(context, size, hi, lo);
-    return slot >= 0 && this.#granule(slot) === granule ? slot : -1;
+    if (slot < 0 || this.#granule(slot) !== granule) return -1;
+    hints[place] = slot;
+    return slot;
   }
 
   /** Restrictions that the tables above have put on it. */
