@@ -65,7 +65,10 @@ export class FastMiss {
     this.#mteperm = config.mteperm;
   }
 
-  /** @returns true with the outputs of `tx` if it is forwarded; false: take the long way */
+  /**
+   * @param tx its outputs are those of one that is refused
+   * @returns true with other outputs if it is forwarded; false: take the long way
+   */
   answer(tx: Transaction, plan: MissPlan): boolean {
     const { ste, cd, half } = plan;
     const { own, global } = cd.lookup;
@@ -101,11 +104,8 @@ export class FastMiss {
     const fixed = this.#fixedOutput;
     tx.physical = paHi * 0x1_0000_0000 + (paLo >>> 0);
     tx.via = via;
-    tx.event = 0;
-    tx.recorded = false;
     tx.attributes = output & 0xff;
     tx.shareability = output >> 8;
-    tx.stall = null;
     tx.outputInstruction = !fixed && instruction;
     tx.outputPrivileged = fixed || privileged;
     this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, output | (LINE_OF_VIA[via]! << 10));

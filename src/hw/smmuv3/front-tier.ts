@@ -74,12 +74,12 @@ export class FrontTier {
   find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
-    if (views[view] !== (streamId | 0) || views[view + 1] !== substreamId) return -1;
-    const number = views[view + 2]!;
+    if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return -1;
+    const number = views[view | 2]!;
     const lines = this.#lines;
-    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view + 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
-    return (lines[at + 2]! & right) === 0 ? -1 : at;
+    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view | 3]!) & this.#mask);
+    if (lines[at] !== firstWord(number, lo) || lines[at | 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
+    return (lines[at | 2]! & right) === 0 ? -1 : at;
   }
 
   /**
@@ -112,9 +112,9 @@ export class FrontTier {
     const view = viewOf(streamId, substreamId);
     if (!views.includes(view)) views.push(view);
     this.#views[view] = streamId;
-    this.#views[view + 1] = substreamId;
-    this.#views[view + 2] = number;
-    this.#views[view + 3] = seedOf(number);
+    this.#views[view | 1] = substreamId;
+    this.#views[view | 2] = number;
+    this.#views[view | 3] = seedOf(number);
     this.#setLine(number, hi, lo, rights, physical | 0, Math.floor(physical / 2 ** 32), attributes);
     return found;
   }
@@ -137,7 +137,7 @@ export class FrontTier {
     const { number } = member;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
-    if (number === 0 || views[view] !== (streamId | 0) || views[view + 1] !== substreamId || views[view + 2] !== number) return false;
+    if (number === 0 || views[view] !== (streamId | 0) || views[view | 1] !== substreamId || views[view | 2] !== number) return false;
     if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, attributes);
     return true;
   }
@@ -146,9 +146,9 @@ export class FrontTier {
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
     const lines = this.#lines;
     lines[at] = firstWord(number, lo);
-    lines[at + 1] = secondWord(number, hi);
-    lines[at + 2] = (paLo & ~0xfff) | rights;
-    lines[at + 3] = paHi | (attributes << 20);
+    lines[at | 1] = secondWord(number, hi);
+    lines[at | 2] = (paLo & ~0xfff) | rights;
+    lines[at | 3] = paHi | (attributes << 20);
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
@@ -178,9 +178,9 @@ export class FrontTier {
     let kept = 0;
     for (const view of member.views) {
       // A view that has gone to another stream is no longer this class's.
-      if (this.#views[view + 2] !== old) continue;
-      this.#views[view + 2] = next;
-      this.#views[view + 3] = seedOf(next);
+      if (this.#views[view | 2] !== old) continue;
+      this.#views[view | 2] = next;
+      this.#views[view | 3] = seedOf(next);
       member.views[kept++] = view;
     }
     member.views.length = kept;
@@ -214,10 +214,10 @@ export class FrontTier {
       return;
     }
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
-    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at + 1] !== secondWord(number, hi)) return;
+    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at | 1] !== secondWord(number, hi)) return;
     // No class has the number 0.
     this.#lines[at] = 0;
-    this.#lines[at + 1] = 0;
+    this.#lines[at | 1] = 0;
   }
 
   /** All entries of a context are gone. */
@@ -229,7 +229,7 @@ export class FrontTier {
   streamGone(streamId: number): void {
     const first = viewOf(streamId, 0);
     for (let view = first; view < first + VIEW_WORDS * VIEW_WAYS; view += VIEW_WORDS)
-      if (this.#views[view] === (streamId | 0)) this.#views[view + 1] = NO_SUBSTREAM;
+      if (this.#views[view] === (streamId | 0)) this.#views[view | 1] = NO_SUBSTREAM;
   }
 
   /** Nothing is known any more: registers have changed, or the caches were reset. */

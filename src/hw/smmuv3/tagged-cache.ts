@@ -122,7 +122,7 @@ export abstract class TaggedCache {
     this.#hand = 0;
     this.#random = 1;
     this.#live = 0;
-    for (let slot = 0; slot < this.capacity; slot++) this.words[(slot << SHIFT) + AFTER] = slot + 1 === this.capacity ? -1 : slot + 1;
+    for (let slot = 0; slot < this.capacity; slot++) this.words[(slot << SHIFT) | AFTER] = slot + 1 === this.capacity ? -1 : slot + 1;
     this.#freeFirst = this.capacity > 0 ? 0 : -1;
     this.#freeLast = this.capacity - 1;
   }
@@ -184,8 +184,8 @@ export abstract class TaggedCache {
     const { words } = this;
     for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0;) {
       const at = slot << SHIFT;
-      if (words[at] === tag && words[at + LO] === pageLo && words[at + HI] === pageHi && (words[at + SIZE]! & 0xff) === size) return slot;
-      slot = words[at + CHAIN]!;
+      if (words[at] === tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size) return slot;
+      slot = words[at | CHAIN]!;
     }
     return -1;
   }
@@ -194,7 +194,7 @@ export abstract class TaggedCache {
   protected has(slot: number, context: TagContext, size: number, pageHi: number, pageLo: number): boolean {
     const { words } = this;
     const at = slot << SHIFT;
-    return words[at] === context.tag && words[at + LO] === pageLo && words[at + HI] === pageHi && (words[at + SIZE]! & 0xff) === size;
+    return words[at] === context.tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size;
   }
 
   /** The smallest entry of at most 2^43 bytes that holds an address. @returns its slot, or -1 */
@@ -221,7 +221,7 @@ export abstract class TaggedCache {
       slot = this.#victim();
       this.#evict(slot);
     } else {
-      this.#freeFirst = words[(slot << SHIFT) + AFTER]!;
+      this.#freeFirst = words[(slot << SHIFT) | AFTER]!;
       if (this.#freeFirst < 0) this.#freeLast = -1;
       if (words[slot << SHIFT] !== 0) this.#unchain(slot);
     }
@@ -231,17 +231,17 @@ export abstract class TaggedCache {
     const { last } = context;
     const at = slot << SHIFT;
     words[at] = context.tag;
-    words[at + HI] = pageHi;
-    words[at + LO] = pageLo;
-    words[at + SIZE] = splinter ? size | SPLINTER : size;
-    words[at + CHAIN] = this.#heads[bucket]!;
-    words[at + BEFORE] = last;
-    words[at + AFTER] = -1;
-    words[at + OWNER] = context.index;
-    words[at + BUCKET] = bucket;
+    words[at | HI] = pageHi;
+    words[at | LO] = pageLo;
+    words[at | SIZE] = splinter ? size | SPLINTER : size;
+    words[at | CHAIN] = this.#heads[bucket]!;
+    words[at | BEFORE] = last;
+    words[at | AFTER] = -1;
+    words[at | OWNER] = context.index;
+    words[at | BUCKET] = bucket;
     this.#heads[bucket] = slot;
     if (this.#onDrop !== undefined) this.entryId[slot] = 0;
-    if (last >= 0) words[(last << SHIFT) + AFTER] = slot;
+    if (last >= 0) words[(last << SHIFT) | AFTER] = slot;
     else context.first = slot;
     context.last = slot;
     context.count++;
@@ -267,13 +267,13 @@ export abstract class TaggedCache {
   #unchain(slot: number): void {
     const { words } = this;
     const at = slot << SHIFT;
-    const bucket = words[at + BUCKET]!;
+    const bucket = words[at | BUCKET]!;
     let before = this.#heads[bucket]!;
     if (before === slot) {
-      this.#heads[bucket] = words[at + CHAIN]!;
+      this.#heads[bucket] = words[at | CHAIN]!;
     } else {
-      while (words[(before << SHIFT) + CHAIN] !== slot) before = words[(before << SHIFT) + CHAIN]!;
-      words[(before << SHIFT) + CHAIN] = words[at + CHAIN]!;
+      while (words[(before << SHIFT) | CHAIN] !== slot) before = words[(before << SHIFT) | CHAIN]!;
+      words[(before << SHIFT) | CHAIN] = words[at | CHAIN]!;
     }
     words[at] = 0;
   }
@@ -293,15 +293,15 @@ export abstract class TaggedCache {
   #evict(slot: number): void {
     const { words, front } = this;
     const at = slot << SHIFT;
-    const size = words[at + SIZE]!;
-    const context = this.#owners[words[at + OWNER]!]!;
-    if (front !== undefined) front.entryGone(context, size & 0xff, words[at + HI]!, words[at + LO]!);
+    const size = words[at | SIZE]!;
+    const context = this.#owners[words[at | OWNER]!]!;
+    if (front !== undefined) front.entryGone(context, size & 0xff, words[at | HI]!, words[at | LO]!);
     this.#unchain(slot);
-    const before = words[at + BEFORE]!;
-    const after = words[at + AFTER]!;
-    if (before >= 0) words[(before << SHIFT) + AFTER] = after;
+    const before = words[at | BEFORE]!;
+    const after = words[at | AFTER]!;
+    if (before >= 0) words[(before << SHIFT) | AFTER] = after;
     else context.first = after;
-    if (after >= 0) words[(after << SHIFT) + BEFORE] = before;
+    if (after >= 0) words[(after << SHIFT) | BEFORE] = before;
     else context.last = before;
     if (size >= SPLINTER) context.splinters--;
     if (--context.count === 0) context.sizes = 0;
@@ -312,7 +312,7 @@ export abstract class TaggedCache {
   #free(first: number, last: number): void {
     if (this.#freeLast >= 0) this.words[(this.#freeLast << SHIFT) + AFTER] = first;
     else this.#freeFirst = first;
-    this.words[(last << SHIFT) + AFTER] = -1;
+    this.words[(last << SHIFT) | AFTER] = -1;
     this.#freeLast = last;
   }
 
@@ -396,7 +396,7 @@ export abstract class TaggedCache {
   protected *slots(): Generator<{ readonly slot: number; readonly context: TagContext }> {
     for (let slot = 0; slot < this.capacity; slot++) {
       const tag = this.words[slot << SHIFT]!;
-      const context = tag === 0 ? undefined : this.#owners[this.words[(slot << SHIFT) + OWNER]!];
+      const context = tag === 0 ? undefined : this.#owners[this.words[(slot << SHIFT) | OWNER]!];
       if (context?.tag === tag) yield { slot, context };
     }
   }
@@ -404,19 +404,19 @@ export abstract class TaggedCache {
   // Of an entry: log2 of its bytes, and the halves of its input address.
 
   size(slot: number): number {
-    return this.words[(slot << SHIFT) + SIZE]! & 0xff;
+    return this.words[(slot << SHIFT) | SIZE]! & 0xff;
   }
 
   protected hi(slot: number): number {
-    return this.words[(slot << SHIFT) + HI]!;
+    return this.words[(slot << SHIFT) | HI]!;
   }
 
   protected lo(slot: number): number {
-    return this.words[(slot << SHIFT) + LO]!;
+    return this.words[(slot << SHIFT) | LO]!;
   }
 
   #after(slot: number): number {
-    return this.words[(slot << SHIFT) + AFTER]!;
+    return this.words[(slot << SHIFT) | AFTER]!;
   }
 }
 

@@ -55,20 +55,20 @@ export class Tlb extends TaggedCache {
   read(slot: number, into: TlbEntry): void {
     const { words } = this;
     const at = slot << SHIFT;
-    const shape = words[at + SHAPE]!;
+    const shape = words[at | SHAPE]!;
     // What is kept was to be kept.
     into.cacheable = true;
     into.size = this.size(slot);
     into.granule = GRANULE_OF[shape & 3]!;
     into.level = (shape >> LEVEL_SHIFT) & 3;
     into.global = (shape & GLOBAL) !== 0;
-    into.pa = words[at + PA_HI]! * 0x1_0000_0000 + (words[at + PA_LO]! >>> 0);
-    into.ipa = words[at + IPA_HI]! * 0x1_0000_0000 + (words[at + IPA_LO]! >>> 0);
-    const perm = words[at + PERM]!;
+    into.pa = words[at | PA_HI]! * 0x1_0000_0000 + (words[at | PA_LO]! >>> 0);
+    into.ipa = words[at | IPA_HI]! * 0x1_0000_0000 + (words[at | IPA_LO]! >>> 0);
+    const perm = words[at | PERM]!;
     into.stage1 = perm & 63;
     into.stage2 = (perm >> 6) & 255;
     into.clean = perm >> 14;
-    const attr = words[at + ATTR]!;
+    const attr = words[at | ATTR]!;
     into.type = attr & 0xff;
     into.shareability = (attr >> 8) & 3;
     into.memAttr = (attr >> 10) & 15;
@@ -80,19 +80,19 @@ export class Tlb extends TaggedCache {
   // Of an entry, as a row has it: Perm1 bits with Perm2 bits from bit 6 and Clean bits from bit 14; attributes; where it goes.
 
   permissions(slot: number): number {
-    return this.words[(slot << SHIFT) + PERM]!;
+    return this.words[(slot << SHIFT) | PERM]!;
   }
 
   attributes(slot: number): number {
-    return this.words[(slot << SHIFT) + ATTR]!;
+    return this.words[(slot << SHIFT) | ATTR]!;
   }
 
   paLo(slot: number): number {
-    return this.words[(slot << SHIFT) + PA_LO]!;
+    return this.words[(slot << SHIFT) | PA_LO]!;
   }
 
   paHi(slot: number): number {
-    return this.words[(slot << SHIFT) + PA_HI]!;
+    return this.words[(slot << SHIFT) | PA_HI]!;
   }
 
   /** All entries with their tags, in the order of their slots. */
@@ -164,18 +164,18 @@ export class Tlb extends TaggedCache {
     if (context.front.length > 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
     const { words } = this;
     const at = slot << SHIFT;
-    words[at + SHAPE] = shape;
-    words[at + PERM] = permissions;
-    words[at + ATTR] = attributes;
-    words[at + PA_LO] = maskLo(paLo, size);
-    words[at + PA_HI] = maskHi(paHi, size);
-    words[at + IPA_LO] = maskLo(ipaLo, size);
-    words[at + IPA_HI] = maskHi(ipaHi, size);
+    words[at | SHAPE] = shape;
+    words[at | PERM] = permissions;
+    words[at | ATTR] = attributes;
+    words[at | PA_LO] = maskLo(paLo, size);
+    words[at | PA_HI] = maskHi(paHi, size);
+    words[at | IPA_LO] = maskLo(ipaLo, size);
+    words[at | IPA_HI] = maskHi(ipaHi, size);
     return slot;
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {
-    const shape = this.words[(slot << SHIFT) + SHAPE]!;
+    const shape = this.words[(slot << SHIFT) | SHAPE]!;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;

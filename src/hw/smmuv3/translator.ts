@@ -157,7 +157,6 @@ export class Translator {
   /** Service Failure Mode: from now on everything is refused, until a reset. */
   failService(): void {
     this.#failed = true;
-    this.configCache.generation++;
     this.#front?.clear();
   }
 
@@ -190,10 +189,10 @@ export class Translator {
     if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
     const { addressHi, addressLo, write, instruction, privileged } = tx;
     const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, rightOf(write, instruction, privileged));
-    if (at < 0) return this.#missed(tx);
+    if (at < 0) return this.#translate(tx);
     const { lines } = front;
-    const low = lines[at + 2]!;
-    const high = lines[at + 3]!;
+    const low = lines[at | 2]!;
+    const high = lines[at | 3]!;
     tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
     tx.via = VIA_OF_LINE[high >>> 30]!;
     tx.event = 0;
@@ -208,27 +207,6 @@ export class Translator {
     tx.outputInstruction = instruction && !write && !fixed;
     tx.outputPrivileged = privileged || fixed;
     return Outcome.forward;
-  }
-
-  /** The front tier has no answer. */
-  #missed(tx: Transaction): Outcome {
-    const resolved = this.#resolved[(tx.streamId ^ tx.substreamId) & (RESOLVED - 1)]!;
-    if (
-      resolved.generation === this.configCache.generation &&
-      resolved.streamId === tx.streamId &&
-      resolved.substreamId === tx.substreamId
-    ) {
-      const cd = resolved.cd!;
-      const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
-      const plan = upper ? resolved.upper : resolved.lower;
-      if (plan === undefined) {
-        if (upper) resolved.upper = new MissPlan(cd, true, this.#config);
-        else resolved.lower = new MissPlan(cd, false, this.#config);
-      } else if (plan.usable && this.#fastMiss!.answer(tx, plan)) {
-        return Outcome.forward;
-      }
-    }
-    return this.#translate(tx);
   }
 
   /** INST and PRIV of a line whose STE overrides them. @param overrides PRIVCFG and INSTCFG */
@@ -262,10 +240,15 @@ export class Translator {
       resolved.streamId === tx.streamId &&
       resolved.substreamId === tx.substreamId
     ) {
-      const { stream, cd } = resolved;
+      const { stream } = resolved;
+      const cd = resolved.cd!;
+      const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
+      const plan = upper ? resolved.upper : resolved.lower;
+      if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
+      else if (plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
       this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
       this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
-      return this.#withStage1(tx, stream!, cd!);
+      return this.#withStage1(tx, stream!, cd);
     }
     // 3.1 to 3.5
     const stream = this.#streams.find(tx.streamId);

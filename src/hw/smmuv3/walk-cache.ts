@@ -75,15 +75,15 @@ export class WalkCache extends TaggedCache {
   /** Address of the table of an entry. */
   table(slot: number): number {
     const at = slot << SHIFT;
-    return this.words[at + TABLE_HI]! * 0x1_0000_0000 + (this.words[at + TABLE_LO]! >>> 0);
+    return this.words[at | TABLE_HI]! * 0x1_0000_0000 + (this.words[at | TABLE_LO]! >>> 0);
   }
 
   tableLo(slot: number): number {
-    return this.words[(slot << SHIFT) + TABLE_LO]!;
+    return this.words[(slot << SHIFT) | TABLE_LO]!;
   }
 
   tableHi(slot: number): number {
-    return this.words[(slot << SHIFT) + TABLE_HI]!;
+    return this.words[(slot << SHIFT) | TABLE_HI]!;
   }
 
   /**
@@ -104,11 +104,11 @@ export class WalkCache extends TaggedCache {
 
   /** Restrictions that the tables above have put on it. */
   limits(slot: number): number {
-    return this.words[(slot << SHIFT) + LIMITS]!;
+    return this.words[(slot << SHIFT) | LIMITS]!;
   }
 
   #granule(slot: number): GranuleBits {
-    return this.words[(slot << SHIFT) + GRANULE]! as GranuleBits;
+    return this.words[(slot << SHIFT) | GRANULE]! as GranuleBits;
   }
 
   /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
@@ -117,10 +117,10 @@ export class WalkCache extends TaggedCache {
     if (slot < 0) return slot;
     const { words } = this;
     const at = slot << SHIFT;
-    words[at + TABLE_LO] = table;
-    words[at + TABLE_HI] = Math.floor(table / 0x1_0000_0000);
-    words[at + LIMITS] = limits;
-    words[at + GRANULE] = granule;
+    words[at | TABLE_LO] = table;
+    words[at | TABLE_HI] = Math.floor(table / 0x1_0000_0000);
+    words[at | LIMITS] = limits;
+    words[at | GRANULE] = granule;
     return slot;
   }
 
