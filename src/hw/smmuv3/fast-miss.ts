@@ -10,7 +10,6 @@
 import { BusStatus } from "../memory/system-bus.ts";
 import { isStage2Device, stage2MemAttr } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
-import { LINE_OF_VIA, overridden } from "./front-rights.ts";
 import type { FrontTier } from "./front-tier.ts";
 import { leafKey, type MissPlan } from "./miss-plan.ts";
 import type { SmmuHost, Transaction } from "./ports.ts";
@@ -77,8 +76,8 @@ export class FastMiss {
     const addressHi = tx.addressHi | 0;
     // 4.2
     const { privCfg, instCfg } = ste;
-    const privileged = overridden(privCfg, tx.privileged);
-    const instruction = !write && overridden(instCfg, tx.instruction);
+    const privileged = privCfg < 2 ? tx.privileged : privCfg === 3;
+    const instruction = !write && (instCfg < 2 ? tx.instruction : instCfg === 3);
     if (half.noUnprivileged && !privileged) return false;
     const lo = tx.addressLo | 0;
     const hi = half.topByteIgnored ? (addressHi << 8) >> 8 : addressHi;
@@ -100,15 +99,14 @@ export class FastMiss {
     const paLo = tlb.paLo(slot) | (lo & ((1 << size) - 1));
     const paHi = tlb.paHi(slot);
     const output = plan.output(tlb.attributes(slot));
-    const { via } = plan;
     const fixed = this.#fixedOutput;
     tx.physical = paHi * 0x1_0000_0000 + (paLo >>> 0);
-    tx.via = via;
+    tx.via = plan.via;
     tx.attributes = output & 0xff;
-    tx.shareability = output >> 8;
+    tx.shareability = (output >> 8) & 3;
     tx.outputInstruction = !fixed && instruction;
     tx.outputPrivileged = fixed || privileged;
-    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, output | (LINE_OF_VIA[via]! << 10));
+    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, output);
     return true;
   }
 
@@ -142,7 +140,7 @@ export class FastMiss {
     const context = cd.lookup.walks;
     if (context === undefined || context.retired || !inRange(stage1.inputBits, plan.upper, hi, lo)) return -1;
     const walks = this.#walks;
-    const table = walks.last(context, granule, stage1.tableSize, hi, lo, stage1.hints);
+    const table = walks.last(context, stage1.tableSize, hi, lo, stage1.hints);
     if (table < 0) return -1;
     const limits = walks.limits(table) & 15;
     const tlb = this.#tlb;
@@ -216,7 +214,7 @@ export class FastMiss {
     const { granule, inputBits } = stage2;
     if (!inRange(inputBits, false, hi, lo)) return -1;
     const walks = this.#walks;
-    const table = walks.last(context, granule, stage2.tableSize, hi, lo, stage2.hints);
+    const table = walks.last(context, stage2.tableSize, hi, lo, stage2.hints);
     if (table < 0) return -1;
     // 7.5
     const words = this.#words;

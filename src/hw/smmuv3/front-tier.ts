@@ -158,7 +158,10 @@ export class FrontTier {
     const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global, aset: asetOfKey(global.key) };
     this.#classes.push(made);
     own.front.push(made);
-    if (global !== own) global.front.push(made);
+    if (global !== own) {
+      global.front.push(made);
+      own.asets |= 1 << made.aset;
+    }
     return made;
   }
 

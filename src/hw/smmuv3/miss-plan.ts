@@ -4,7 +4,7 @@ import { type GranuleBits, levelShift } from "./address-size.ts";
 import { combineInputHints, combineShareability, combineStage2Type, outputShareability } from "./attributes.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
-import { rightsOf, signatureOf } from "./front-rights.ts";
+import { LINE_OF_VIA, rightsOf, signatureOf } from "./front-rights.ts";
 import type { FrontClass } from "./front-tier.ts";
 import { type Stage1Regime, stage1Permissions, stage2Permissions } from "./permissions.ts";
 import { StreamWorld, Via } from "./ports.ts";
@@ -73,11 +73,6 @@ function isPlainStage2({ overlay, indirect, assuredOnly }: Stage2Config): boolea
   return overlay === undefined && !indirect && !assuredOnly;
 }
 
-/** Outputs at hand; a power of two. */
-const OUTPUTS = 16;
-/** Attributes in the row of an entry that decide the output. */
-const OUTPUT_ATTRIBUTES = 0x1_ffff;
-
 export class MissPlan {
   /** False: misses here take the long way. */
   readonly usable: boolean;
@@ -104,8 +99,9 @@ export class MissPlan {
   /** The last permissions and what they are to the front tier: {@link rights}. */
   #permissions = -1;
   #rights = 0;
-  readonly #keys = new Int32Array(OUTPUTS).fill(-1);
-  readonly #outputs = new Int32Array(OUTPUTS);
+  /** The last attributes and what they come to: {@link output}. */
+  #attributes = -1;
+  #output = 0;
 
   constructor(cd: Cd, upper: boolean, config: SmmuConfig) {
     const { ste } = cd;
@@ -142,15 +138,13 @@ export class MissPlan {
     return this.#rights;
   }
 
-  /** 6.8 and 8 for the attributes of an entry. @returns the memory type, and 256 times the shareability */
+  /** 6.8 and 8 for the attributes of an entry. @returns the memory type, 256 times the shareability, and what a line says of the way */
   output(attributes: number): number {
-    const key = attributes & OUTPUT_ATTRIBUTES;
-    const place = (key ^ (key >>> 8)) & (OUTPUTS - 1);
-    if (this.#keys[place] !== key) {
-      this.#keys[place] = key;
-      this.#outputs[place] = this.#combined(key);
+    if (attributes !== this.#attributes) {
+      this.#attributes = attributes;
+      this.#output = this.#combined(attributes) | (LINE_OF_VIA[this.via]! << 10);
     }
-    return this.#outputs[place]!;
+    return this.#output;
   }
 
   #combined(attributes: number): number {

@@ -58,6 +58,8 @@ export class TagContext {
   sizes = 0;
   /** Entries that are smaller than the leaf they came from. */
   splinters = 0;
+  /** ASETs of the global contexts with which the front tier combines this one: a bit for each. */
+  asets = 0;
   /** Classes of the front tier whose lines come from here. */
   front: FrontClass[] = [];
 
@@ -191,10 +193,10 @@ export abstract class TaggedCache {
   }
 
   /** Whether a slot has the entry of exactly this size and page. */
-  protected has(slot: number, context: TagContext, size: number, pageHi: number, pageLo: number): boolean {
+  protected has(slot: number, tag: number, size: number, pageHi: number, pageLo: number): boolean {
     const { words } = this;
     const at = slot << SHIFT;
-    return words[at] === context.tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size;
+    return words[at] === tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size;
   }
 
   /** The smallest entry of at most 2^43 bytes that holds an address. @returns its slot, or -1 */

@@ -161,16 +161,19 @@ export class Tlb extends TaggedCache {
     ipaHi: number,
   ): number {
     const slot = this.take(context, size, hi, lo, splinter);
-    if (context.front.length > 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
+    // Where all have the same ASET, nobody had another entry.
+    if ((context.asets & ~(1 << aset)) !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
     const { words } = this;
     const at = slot << SHIFT;
     words[at | SHAPE] = shape;
     words[at | PERM] = permissions;
     words[at | ATTR] = attributes;
-    words[at | PA_LO] = maskLo(paLo, size);
-    words[at | PA_HI] = maskHi(paHi, size);
-    words[at | IPA_LO] = maskLo(ipaLo, size);
-    words[at | IPA_HI] = maskHi(ipaHi, size);
+    const low = maskLo(-1, size);
+    const high = maskHi(-1, size);
+    words[at | PA_LO] = paLo & low;
+    words[at | PA_HI] = paHi & high;
+    words[at | IPA_LO] = ipaLo & low;
+    words[at | IPA_HI] = ipaHi & high;
     return slot;
   }
 

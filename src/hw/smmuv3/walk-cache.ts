@@ -88,17 +88,16 @@ export class WalkCache extends TaggedCache {
 
   /**
    * The last table for an address.
-   * @param size log2 of what it covers, less than 32
+   * @param size log2 of what it covers, less than 32: no table of another granule covers as much
    * @param hints where it was found before, by the low bits of its number
    * @returns its slot, or -1
    */
-  last(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number, hints: Int32Array): number {
+  last(context: TagContext, size: number, hi: number, lo: number, hints: Int32Array): number {
     const place = (lo >>> size) & (hints.length - 1);
     const hint = hints[place]!;
-    if (this.has(hint, context, size, hi, lo & -(1 << size)) && this.#granule(hint) === granule) return hint;
+    if (this.has(hint, context.tag, size, hi, lo & -(1 << size))) return hint;
     const slot = this.find(context, size, hi, lo);
-    if (slot < 0 || this.#granule(slot) !== granule) return -1;
-    hints[place] = slot;
+    if (slot >= 0) hints[place] = slot;
     return slot;
   }
 
