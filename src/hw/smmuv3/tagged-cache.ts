@@ -235,7 +235,7 @@ export abstract class TaggedCache {
     words[at] = context.tag;
     words[at | HI] = pageHi;
     words[at | LO] = pageLo;
-    words[at | SIZE] = splinter ? size | SPLINTER : size;
+    words[at | SIZE] = size | (splinter ? SPLINTER : 0);
     words[at | CHAIN] = this.#heads[bucket]!;
     words[at | BEFORE] = last;
     words[at | AFTER] = -1;

@@ -165,9 +165,10 @@ export class Tlb extends TaggedCache {
     if ((context.asets & ~(1 << aset)) !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
     const { words } = this;
     const at = slot << SHIFT;
-    words[at | SHAPE] = shape;
-    words[at | PERM] = permissions;
-    words[at | ATTR] = attributes;
+    // The host is told that these are small: it stores them as they are then.
+    words[at | SHAPE] = shape | 0;
+    words[at | PERM] = permissions | 0;
+    words[at | ATTR] = attributes | 0;
     const low = maskLo(-1, size);
     const high = maskHi(-1, size);
     words[at | PA_LO] = paLo & low;
