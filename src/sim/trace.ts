@@ -47,7 +47,7 @@ export class Trace<Events extends object> implements TraceSink<Events> {
   }
 
   wants(kind: keyof Events & string): boolean {
-    return this.#all.length > 0 || this.#byKind.has(kind);
+    return this.#all.length > 0 || (this.#byKind.size > 0 && this.#byKind.has(kind));
   }
 
   emit<K extends keyof Events & string>(kind: K, data: Events[K]): void {

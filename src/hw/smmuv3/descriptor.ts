@@ -15,9 +15,23 @@ export class Descriptor {
   hi = 0;
   lo = 0;
   readonly #words = new Uint32Array(2);
+  /** How the next fetch ends, which was made already; -1: it was not. */
+  #ahead = -1;
+
+  /** Has the next fetch give what was fetched already. */
+  fetched(status: BusStatus, hi: number, lo: number): void {
+    this.hi = hi >>> 0;
+    this.lo = lo >>> 0;
+    this.#ahead = status;
+  }
 
   /** @returns false on an external abort */
   fetch(host: SmmuHost, kind: SmmuAccessKind, address: number, level: number, bigEndian: boolean): boolean {
+    if (this.#ahead >= 0) {
+      const status = this.#ahead;
+      this.#ahead = -1;
+      return status === BusStatus.ok;
+    }
     const words = this.#words;
     if (host.load(kind, address, words, 2, level) !== BusStatus.ok) return false;
     this.hi = bigEndian ? swapBytes(words[0]!) : words[1]!;

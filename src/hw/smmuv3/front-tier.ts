@@ -45,6 +45,8 @@ export interface FrontClass {
   /** What the STE and CD do to an access, as a number. */
   readonly signature: number;
   readonly global: TagContext;
+  /** ASET of `global`. */
+  readonly aset: number;
 }
 
 export class FrontTier {
@@ -73,15 +75,15 @@ export class FrontTier {
     const { streamId, substreamId, addressHi: hi, addressLo: lo } = tx;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
-    if (views[view] !== (streamId | 0) || views[view + 1] !== substreamId) return -1;
-    const number = views[view + 2]!;
+    if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return -1;
+    const number = views[view | 2]!;
     const lines = this.#lines;
-    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view + 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at + 1] !== secondWord(number, hi)) return -1;
+    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view | 3]!) & this.#mask);
+    if (lines[at] !== firstWord(number, lo) || lines[at | 1] !== secondWord(number, hi)) return -1;
     // The address is canonical in bits [63:56], and the transaction a plain read or write.
     if (((((hi << 8) >> 8) ^ hi) | tx.kind) !== 0) return -1;
     const right = rightOf(tx.write, tx.instruction, tx.privileged);
-    return (lines[at + 2]! & right) === 0 ? -1 : at;
+    return (lines[at | 2]! & right) === 0 ? -1 : at;
   }
 
   /**
@@ -103,36 +105,68 @@ export class FrontTier {
     rights: number,
     physical: number,
     attributes: number,
-  ): void {
-    if ((hi << 8) >> 8 !== (hi | 0)) return;
+  ): FrontClass | undefined {
+    if ((hi << 8) >> 8 !== (hi | 0)) return undefined;
     if (this.#mask === 0) {
       this.#views = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = this.#lineCount - 1;
     }
-    const { number, views } = this.#classOf(own, global, signature);
+    const found = this.#classOf(own, global, signature);
+    const { number, views } = found;
     const view = viewOf(streamId, substreamId);
     if (!views.includes(view)) views.push(view);
     this.#views[view] = streamId;
-    this.#views[view + 1] = substreamId;
-    this.#views[view + 2] = number;
-    this.#views[view + 3] = seedOf(number);
+    this.#views[view | 1] = substreamId;
+    this.#views[view | 2] = number;
+    this.#views[view | 3] = seedOf(number);
+    this.#setLine(number, hi, lo, rights, physical | 0, Math.floor(physical / 2 ** 32), attributes);
+    return found;
+  }
+
+  /**
+   * {@link keep} for a class that it gave before, if the stream still goes there.
+   * @returns false if it does not: nothing is kept
+   */
+  keepIn(
+    member: FrontClass,
+    streamId: number,
+    substreamId: number,
+    hi: number,
+    lo: number,
+    rights: number,
+    paLo: number,
+    paHi: number,
+    attributes: number,
+  ): boolean {
+    const { number } = member;
+    const view = viewOf(streamId, substreamId);
+    const views = this.#views;
+    if (number === 0 || views[view] !== (streamId | 0) || views[view | 1] !== substreamId || views[view | 2] !== number) return false;
+    if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, attributes);
+    return true;
+  }
+
+  #setLine(number: number, hi: number, lo: number, rights: number, paLo: number, paHi: number, attributes: number): void {
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
     const lines = this.#lines;
     lines[at] = firstWord(number, lo);
-    lines[at + 1] = secondWord(number, hi);
-    lines[at + 2] = (physical & ~0xfff) | rights;
-    lines[at + 3] = Math.floor(physical / 2 ** 32) | (attributes << 20);
+    lines[at | 1] = secondWord(number, hi);
+    lines[at | 2] = (paLo & ~0xfff) | rights;
+    lines[at | 3] = paHi | (attributes << 20);
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
     for (const known of own.front) if (known.signature === signature && known.global === global && known.number > 0) return known;
     if (this.#classes.length === MOST_CLASSES) this.clear();
     for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
-    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global };
+    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global, aset: asetOfKey(global.key) };
     this.#classes.push(made);
     own.front.push(made);
-    if (global !== own) global.front.push(made);
+    if (global !== own) {
+      global.front.push(made);
+      own.asets |= 1 << made.aset;
+    }
     return made;
   }
 
@@ -152,9 +186,9 @@ export class FrontTier {
     let kept = 0;
     for (const view of member.views) {
       // A view that has gone to another stream is no longer this class's.
-      if (this.#views[view + 2] !== old) continue;
-      this.#views[view + 2] = next;
-      this.#views[view + 3] = seedOf(next);
+      if (this.#views[view | 2] !== old) continue;
+      this.#views[view | 2] = next;
+      this.#views[view | 3] = seedOf(next);
       member.views[kept++] = view;
     }
     member.views.length = kept;
@@ -164,7 +198,8 @@ export class FrontTier {
 
   /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
   entryGone(context: TagContext, size: number, hi: number, lo: number): void {
-    for (const member of context.front) this.#drop(member, size, hi, lo);
+    const { front } = context;
+    for (let i = 0; i < front.length; i++) this.#drop(front[i]!, size, hi, lo);
   }
 
   /**
@@ -172,8 +207,11 @@ export class FrontTier {
    * for those of its own ASET there was nothing before.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    for (const member of context.front)
-      if (member.global !== context && asetOfKey(member.global.key) !== aset) this.#drop(member, size, hi, lo);
+    const { front } = context;
+    for (let i = 0; i < front.length; i++) {
+      const member = front[i]!;
+      if (member.aset !== aset && member.global !== context) this.#drop(member, size, hi, lo);
+    }
   }
 
   #drop(member: FrontClass, size: number, hi: number, lo: number): void {
@@ -184,10 +222,10 @@ export class FrontTier {
       return;
     }
     const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
-    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at + 1] !== secondWord(number, hi)) return;
+    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at | 1] !== secondWord(number, hi)) return;
     // No class has the number 0.
     this.#lines[at] = 0;
-    this.#lines[at + 1] = 0;
+    this.#lines[at | 1] = 0;
   }
 
   /** All entries of a context are gone. */
@@ -199,7 +237,7 @@ export class FrontTier {
   streamGone(streamId: number): void {
     const first = viewOf(streamId, 0);
     for (let view = first; view < first + VIEW_WORDS * VIEW_WAYS; view += VIEW_WORDS)
-      if (this.#views[view] === (streamId | 0)) this.#views[view + 1] = NO_SUBSTREAM;
+      if (this.#views[view] === (streamId | 0)) this.#views[view | 1] = NO_SUBSTREAM;
   }
 
   /** All of them have. */

@@ -2,6 +2,7 @@
 /** Stage 2: intermediate to physical addresses (IHI 0070 §3.4, §13; translation steps 7.1 to 7.10). */
 import type { TraceSink } from "../../sim/index.ts";
 import { high32, low32, POW2 } from "../bits/hex.ts";
+import type { BusStatus } from "../memory/system-bus.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
 import { isStage2Device, stage2MemAttr } from "./attributes.ts";
@@ -64,6 +65,11 @@ export class Stage2 {
     this.#reader128 = new Stage2Reader128(deps);
     this.#tables = new TableLint(deps.trace);
     this.entry.kind = IPA_ENTRY;
+  }
+
+  /** Has the next walk's first fetch give a descriptor that was fetched already. */
+  fetched(status: BusStatus, hi: number, lo: number): void {
+    this.#descriptor.fetched(status, hi, lo);
   }
 
   /**

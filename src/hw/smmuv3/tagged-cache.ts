@@ -16,6 +16,27 @@ const SMALLEST = 12;
 /** Largest: a 128-bit table descriptor at level -1 with 16 KiB granules. */
 const LARGEST = 54;
 
+/** A slot is a row of words: what the cache proper has, then what its subclass has. A row is one line of a host's cache. */
+const SHIFT = 4;
+// Word 0 is the number of the context, or 0.
+const HI = 1;
+const LO = 2;
+/** log2 of bytes, and {@link SPLINTER}. */
+const SIZE = 3;
+/** Next slot of the same bucket. Slots that a context has handed over stay in their buckets until they are used again. */
+const CHAIN = 4;
+/** Neighbours in the context's list; AFTER links free slots, too. */
+const BEFORE = 5;
+const AFTER = 6;
+/** Index of the context. */
+const OWNER = 7;
+/** Its bucket. */
+const BUCKET = 15;
+const SPLINTER = 0x100;
+/** For subclasses: log2 of the words of a row, and the first of the seven words that are theirs. */
+export const ROW_SHIFT: number = SHIFT;
+export const CONTENT = 8;
+
 /** Which entry makes room when all slots are taken. Neither way looks at hits. */
 export type Replacement = "round-robin" | "random";
 
@@ -23,6 +44,8 @@ export type Replacement = "round-robin" | "random";
 export class TagContext {
   readonly key: number;
   readonly group: number;
+  /** Its place among the contexts of the cache. */
+  readonly index: number;
   /** What its entries carry; never 0. Another one after {@link TaggedCache.drop}. */
   tag: number;
   /** The cache has let go of it: ask for the context again. */
@@ -35,12 +58,15 @@ export class TagContext {
   sizes = 0;
   /** Entries that are smaller than the leaf they came from. */
   splinters = 0;
+  /** ASETs of the global contexts with which the front tier combines this one: a bit for each. */
+  asets = 0;
   /** Classes of the front tier whose lines come from here. */
   front: FrontClass[] = [];
 
-  constructor(key: number, group: number, tag: number) {
+  constructor(key: number, group: number, index: number, tag: number) {
     this.key = key;
     this.group = group;
+    this.index = index;
     this.tag = tag;
   }
 }
@@ -54,18 +80,8 @@ export abstract class TaggedCache {
   readonly #onDrop: ((slot: number) => void) | undefined;
   /** Is told what goes. */
   front: FrontTier | undefined;
-  protected readonly hi: Int32Array;
-  protected readonly lo: Int32Array;
-  protected readonly size: Uint8Array;
-  readonly #tag: Int32Array;
-  readonly #splinter: Uint8Array;
-  readonly #owner: (TagContext | undefined)[];
-  /** Next slot of the same bucket. Slots that a context has handed over stay in their buckets until they are used again. */
-  readonly #chain: Int32Array;
+  protected readonly words: Int32Array;
   readonly #heads: Int32Array;
-  /** Neighbours in the context's list; `#after` links free slots, too. */
-  readonly #before: Int32Array;
-  readonly #after: Int32Array;
   #freeFirst = -1;
   #freeLast = -1;
   #live = 0;
@@ -74,23 +90,19 @@ export abstract class TaggedCache {
   #lastTag = 0;
   readonly #replacement: Replacement;
   readonly #contexts = new Map<number, TagContext>();
+  /** By their index. */
+  readonly #owners: (TagContext | undefined)[] = [];
+  readonly #freeIndices: number[] = [];
   readonly #groups = new Map<number, Set<TagContext>>();
 
-  constructor(capacity: number, replacement: Replacement, onDrop?: (slot: number) => void) {
+  constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
     this.capacity = capacity;
     this.#replacement = replacement;
     this.#onDrop = onDrop;
     this.entryId = new Uint32Array(capacity);
-    this.hi = new Int32Array(capacity);
-    this.lo = new Int32Array(capacity);
-    this.size = new Uint8Array(capacity);
-    this.#tag = new Int32Array(capacity);
-    this.#splinter = new Uint8Array(capacity);
-    this.#owner = Array.from({ length: capacity }, () => undefined);
-    this.#chain = new Int32Array(capacity);
-    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
-    this.#before = new Int32Array(capacity);
-    this.#after = new Int32Array(capacity);
+    this.words = new Int32Array(capacity << SHIFT);
+    // Four buckets for each slot: most have one entry or none, and then the way through them is foreseen.
+    this.#heads = new Int32Array(4 * 2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
     this.reset();
   }
 
@@ -105,14 +117,14 @@ export abstract class TaggedCache {
     for (const context of this.#contexts.values()) context.retired = true;
     this.#contexts.clear();
     this.#groups.clear();
-    this.#tag.fill(0);
-    this.#owner.fill(undefined);
+    this.#owners.length = 0;
+    this.#freeIndices.length = 0;
+    this.words.fill(0);
     this.#heads.fill(-1);
     this.#hand = 0;
     this.#random = 1;
     this.#live = 0;
-    for (let slot = 0; slot < this.capacity; slot++) this.#after[slot] = slot + 1;
-    if (this.capacity > 0) this.#after[this.capacity - 1] = -1;
+    for (let slot = 0; slot < this.capacity; slot++) this.words[(slot << SHIFT) | AFTER] = slot + 1 === this.capacity ? -1 : slot + 1;
     this.#freeFirst = this.capacity > 0 ? 0 : -1;
     this.#freeLast = this.capacity - 1;
   }
@@ -124,8 +136,10 @@ export abstract class TaggedCache {
     const known = this.#contexts.get(key);
     if (known !== undefined) return known;
     if (this.#contexts.size > 2 * this.capacity + 64) this.#retireEmpty();
-    const context = new TagContext(key, group, this.#nextTag());
+    const tag = this.#nextTag();
+    const context = new TagContext(key, group, this.#freeIndices.pop() ?? this.#owners.length, tag);
     this.#contexts.set(key, context);
+    this.#owners[context.index] = context;
     const members = this.#groups.get(group);
     if (members === undefined) this.#groups.set(group, new Set([context]));
     else members.add(context);
@@ -146,6 +160,8 @@ export abstract class TaggedCache {
       if (context.count > 0) continue;
       context.retired = true;
       this.#contexts.delete(context.key);
+      this.#owners[context.index] = undefined;
+      this.#freeIndices.push(context.index);
       const members = this.#groups.get(context.group)!;
       members.delete(context);
       if (members.size === 0) this.#groups.delete(context.group);
@@ -160,15 +176,27 @@ export abstract class TaggedCache {
     return hash & (this.#heads.length - 1);
   }
 
+  // Halves of addresses are signed here: unsigned ones would be doubles to the host.
+
   /** The entry of exactly this size that holds an address. @returns its slot, or -1 */
   find(context: TagContext, size: number, hi: number, lo: number): number {
     const pageHi = maskHi(hi, size);
-    const pageLo = maskLo(lo, size) | 0;
+    const pageLo = maskLo(lo, size);
     const { tag } = context;
-    for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0; slot = this.#chain[slot]!) {
-      if (this.#tag[slot] === tag && this.lo[slot] === pageLo && this.hi[slot] === pageHi && this.size[slot] === size) return slot;
+    const { words } = this;
+    for (let slot = this.#heads[this.#bucket(tag, size, pageHi, pageLo)]!; slot >= 0;) {
+      const at = slot << SHIFT;
+      if (words[at] === tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size) return slot;
+      slot = words[at | CHAIN]!;
     }
     return -1;
+  }
+
+  /** Whether a slot has the entry of exactly this size and page. */
+  protected has(slot: number, tag: number, size: number, pageHi: number, pageLo: number): boolean {
+    const { words } = this;
+    const at = slot << SHIFT;
+    return words[at] === tag && words[at | LO] === pageLo && words[at | HI] === pageHi && (words[at | SIZE]! & 0xff) === size;
   }
 
   /** The smallest entry of at most 2^43 bytes that holds an address. @returns its slot, or -1 */
@@ -183,31 +211,39 @@ export abstract class TaggedCache {
   /**
    * Makes room for an entry and puts its tags in.
    * @param size log2 of bytes, 12 … 54
+   * @param hi,lo signed
    * @param splinter it is smaller than the leaf that it came from
    * @returns its slot, or -1 if nothing is cached
    */
   protected take(context: TagContext, size: number, hi: number, lo: number, splinter: boolean): number {
     if (this.capacity === 0) return -1;
-    if (this.#freeFirst < 0) this.#remove(this.#victim());
-    const slot = this.#freeFirst;
-    this.#freeFirst = this.#after[slot]!;
-    if (this.#freeFirst < 0) this.#freeLast = -1;
-    if (this.#tag[slot] !== 0) this.#unchain(slot);
+    const { words } = this;
+    let slot = this.#freeFirst;
+    if (slot < 0) {
+      slot = this.#victim();
+      this.#evict(slot);
+    } else {
+      this.#freeFirst = words[(slot << SHIFT) | AFTER]!;
+      if (this.#freeFirst < 0) this.#freeLast = -1;
+      if (words[slot << SHIFT] !== 0) this.#unchain(slot);
+    }
     const pageHi = maskHi(hi, size);
     const pageLo = maskLo(lo, size);
-    this.#tag[slot] = context.tag;
-    this.size[slot] = size;
-    this.hi[slot] = pageHi;
-    this.lo[slot] = pageLo;
-    this.#owner[slot] = context;
-    this.entryId[slot] = 0;
-    this.#splinter[slot] = splinter ? 1 : 0;
     const bucket = this.#bucket(context.tag, size, pageHi, pageLo);
-    this.#chain[slot] = this.#heads[bucket]!;
+    const { last } = context;
+    const at = slot << SHIFT;
+    words[at] = context.tag;
+    words[at | HI] = pageHi;
+    words[at | LO] = pageLo;
+    words[at | SIZE] = size | (splinter ? SPLINTER : 0);
+    words[at | CHAIN] = this.#heads[bucket]!;
+    words[at | BEFORE] = last;
+    words[at | AFTER] = -1;
+    words[at | OWNER] = context.index;
+    words[at | BUCKET] = bucket;
     this.#heads[bucket] = slot;
-    this.#before[slot] = context.last;
-    this.#after[slot] = -1;
-    if (context.last >= 0) this.#after[context.last] = slot;
+    if (this.#onDrop !== undefined) this.entryId[slot] = 0;
+    if (last >= 0) words[(last << SHIFT) | AFTER] = slot;
     else context.first = slot;
     context.last = slot;
     context.count++;
@@ -231,15 +267,17 @@ export abstract class TaggedCache {
   }
 
   #unchain(slot: number): void {
-    const bucket = this.#bucket(this.#tag[slot]!, this.size[slot]!, this.hi[slot]!, this.lo[slot]!);
-    if (this.#heads[bucket] === slot) {
-      this.#heads[bucket] = this.#chain[slot]!;
+    const { words } = this;
+    const at = slot << SHIFT;
+    const bucket = words[at | BUCKET]!;
+    let before = this.#heads[bucket]!;
+    if (before === slot) {
+      this.#heads[bucket] = words[at | CHAIN]!;
     } else {
-      let before = this.#heads[bucket]!;
-      while (this.#chain[before] !== slot) before = this.#chain[before]!;
-      this.#chain[before] = this.#chain[slot]!;
+      while (words[(before << SHIFT) | CHAIN] !== slot) before = words[(before << SHIFT) | CHAIN]!;
+      words[(before << SHIFT) | CHAIN] = words[at | CHAIN]!;
     }
-    this.#tag[slot] = 0;
+    words[at] = 0;
   }
 
   /** Takes out one entry that a new walk is about to replace. */
@@ -249,27 +287,34 @@ export abstract class TaggedCache {
 
   /** Takes one entry out. */
   #remove(slot: number): void {
-    const context = this.#owner[slot]!;
-    this.front?.entryGone(context, this.size[slot]!, this.hi[slot]!, this.lo[slot]!);
-    this.#unchain(slot);
-    const before = this.#before[slot]!;
-    const after = this.#after[slot]!;
-    if (before >= 0) this.#after[before] = after;
-    else context.first = after;
-    if (after >= 0) this.#before[after] = before;
-    else context.last = before;
-    context.splinters -= this.#splinter[slot]!;
-    if (--context.count === 0) context.sizes = 0;
-    this.#owner[slot] = undefined;
-    this.#live--;
+    this.#evict(slot);
     this.#free(slot, slot);
+  }
+
+  /** Takes one entry out of everything but its slot. */
+  #evict(slot: number): void {
+    const { words, front } = this;
+    const at = slot << SHIFT;
+    const size = words[at | SIZE]!;
+    const context = this.#owners[words[at | OWNER]!]!;
+    if (front !== undefined) front.entryGone(context, size & 0xff, words[at | HI]!, words[at | LO]!);
+    this.#unchain(slot);
+    const before = words[at | BEFORE]!;
+    const after = words[at | AFTER]!;
+    if (before >= 0) words[(before << SHIFT) | AFTER] = after;
+    else context.first = after;
+    if (after >= 0) words[(after << SHIFT) | BEFORE] = before;
+    else context.last = before;
+    if (size >= SPLINTER) context.splinters--;
+    if (--context.count === 0) context.sizes = 0;
+    this.#live--;
   }
 
   /** Appends a list of slots to the free list. */
   #free(first: number, last: number): void {
-    if (this.#freeLast >= 0) this.#after[this.#freeLast] = first;
+    if (this.#freeLast >= 0) this.words[(this.#freeLast << SHIFT) + AFTER] = first;
     else this.#freeFirst = first;
-    this.#after[last] = -1;
+    this.words[(last << SHIFT) | AFTER] = -1;
     this.#freeLast = last;
   }
 
@@ -305,7 +350,7 @@ export abstract class TaggedCache {
   /** Hands all slots over at once, under a new number. */
   #dropAll(context: TagContext): void {
     this.front?.contextGone(context);
-    if (this.#onDrop) for (let slot = context.first; slot >= 0; slot = this.#after[slot]!) this.#onDrop(slot);
+    if (this.#onDrop) for (let slot = context.first; slot >= 0; slot = this.#after(slot)) this.#onDrop(slot);
     this.#live -= context.count;
     this.#free(context.first, context.last);
     context.first = -1;
@@ -323,7 +368,7 @@ export abstract class TaggedCache {
 
   #dropScanning(context: TagContext, range: TlbiRange): void {
     for (let slot = context.first; slot >= 0;) {
-      const next = this.#after[slot]!;
+      const next = this.#after(slot);
       if (this.covers(range, slot)) this.#dropSlot(slot);
       slot = next;
     }
@@ -343,7 +388,7 @@ export abstract class TaggedCache {
       const last = range.lastPage(size);
       for (let page = range.firstPage(size); page <= last; page++) {
         const small = page * 2 ** (size - SMALLEST);
-        const slot = this.find(context, size, Math.floor(small / 2 ** 20), (small % 2 ** 20) << SMALLEST);
+        const slot = this.find(context, size, Math.floor(small / 2 ** 20) | 0, (small % 2 ** 20) << SMALLEST);
         if (slot >= 0 && this.covers(range, slot)) this.#dropSlot(slot);
       }
     }
@@ -352,9 +397,28 @@ export abstract class TaggedCache {
   /** Slots in use, in order. */
   protected *slots(): Generator<{ readonly slot: number; readonly context: TagContext }> {
     for (let slot = 0; slot < this.capacity; slot++) {
-      const context = this.#owner[slot];
-      if (context !== undefined && context.tag === this.#tag[slot]) yield { slot, context };
+      const tag = this.words[slot << SHIFT]!;
+      const context = tag === 0 ? undefined : this.#owners[this.words[(slot << SHIFT) | OWNER]!];
+      if (context?.tag === tag) yield { slot, context };
     }
+  }
+
+  // Of an entry: log2 of its bytes, and the halves of its input address.
+
+  size(slot: number): number {
+    return this.words[(slot << SHIFT) | SIZE]! & 0xff;
+  }
+
+  protected hi(slot: number): number {
+    return this.words[(slot << SHIFT) | HI]!;
+  }
+
+  protected lo(slot: number): number {
+    return this.words[(slot << SHIFT) | LO]!;
+  }
+
+  #after(slot: number): number {
+    return this.words[(slot << SHIFT) | AFTER]!;
   }
 }
 

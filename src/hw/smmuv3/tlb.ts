@@ -5,10 +5,9 @@
  * Two kinds of entry share one store. VA entries are tagged by StreamWorld, VMID and ASID (or, if global, by ASET); those of
  * nested streams hold both stages combined, at the smaller of the two sizes. IPA entries hold stage 2 alone, tagged by VMID.
  */
-import { POW2 } from "../bits/hex.ts";
 import { type GranuleBits, levelShift } from "./address-size.ts";
 import { levelShift128 } from "./address-size128.ts";
-import { maskHi, maskLo, type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import { CONTENT, maskHi, maskLo, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
@@ -27,26 +26,18 @@ function leafShift(granule: GranuleBits, level: number, d128: boolean): number {
   return d128 ? levelShift128(granule, level) : levelShift(granule, level);
 }
 
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const SHIFT = ROW_SHIFT;
+/** Words of an entry. */
+const SHAPE = CONTENT;
+const PERM = CONTENT + 1;
+const ATTR = CONTENT + 2;
+const PA_LO = CONTENT + 3;
+const PA_HI = CONTENT + 4;
+const IPA_LO = CONTENT + 5;
+const IPA_HI = CONTENT + 6;
+
 export class Tlb extends TaggedCache {
-  readonly #shape: Uint8Array;
-  readonly #pa: Float64Array;
-  readonly #ipa: Float64Array;
-  readonly #perm: Uint16Array;
-  readonly #attr: Uint32Array;
-
-  /**
-   * @param capacity entries, 0: nothing is cached
-   * @param onDrop called for each entry that maintenance drops, before it goes
-   */
-  constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
-    super(capacity, replacement, onDrop);
-    this.#shape = new Uint8Array(capacity);
-    this.#pa = new Float64Array(capacity);
-    this.#ipa = new Float64Array(capacity);
-    this.#perm = new Uint16Array(capacity);
-    this.#attr = new Uint32Array(capacity);
-  }
-
   #context(tags: Tags): TagContext {
     return this.context(contextKey(tags), contextGroup(tags.kind, tags.vmid));
   }
@@ -55,33 +46,37 @@ export class Tlb extends TaggedCache {
   lookupVa(lookup: VaLookup, hi: number, lo: number): number {
     let { own, global } = lookup;
     if (own === undefined || own.retired) own = lookup.own = this.#context(lookup.tags(false));
-    const slot = this.lookup(own, hi, lo);
+    const slot = this.lookup(own, hi | 0, lo | 0);
     if (slot >= 0) return slot;
     if (global === undefined || global.retired) global = lookup.global = this.#context(lookup.tags(true));
-    return this.lookup(global, hi, lo);
+    return this.lookup(global, hi | 0, lo | 0);
   }
 
   /** Finds the stage-2 entry for an IPA. @returns its slot, or -1 */
   lookupIpa(lookup: IpaLookup, hi: number, lo: number): number {
     let { entries } = lookup;
     if (entries === undefined || entries.retired) entries = lookup.entries = this.#context(lookup.tags());
-    return this.lookup(entries, hi, lo);
+    return this.lookup(entries, hi | 0, lo | 0);
   }
 
   /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone, and `d128`. */
   read(slot: number, into: TlbEntry): void {
-    const shape = this.#shape[slot]!;
-    into.size = this.size[slot]!;
+    const { words } = this;
+    const at = slot << SHIFT;
+    const shape = words[at | SHAPE]!;
+    // What is kept was to be kept.
+    into.cacheable = true;
+    into.size = this.size(slot);
     into.granule = GRANULE_OF[shape & 3]!;
     into.level = (shape >> LEVEL_SHIFT) & 3;
     into.global = (shape & GLOBAL) !== 0;
-    into.pa = this.#pa[slot]!;
-    into.ipa = this.#ipa[slot]!;
-    const perm = this.#perm[slot]!;
+    into.pa = words[at | PA_HI]! * 0x1_0000_0000 + (words[at | PA_LO]! >>> 0);
+    into.ipa = words[at | IPA_HI]! * 0x1_0000_0000 + (words[at | IPA_LO]! >>> 0);
+    const perm = words[at | PERM]!;
     into.stage1 = perm & 63;
     into.stage2 = (perm >> 6) & 255;
     into.clean = perm >> 14;
-    const attr = this.#attr[slot]!;
+    const attr = words[at | ATTR]!;
     into.type = attr & 0xff;
     into.shareability = (attr >> 8) & 3;
     into.memAttr = (attr >> 10) & 15;
@@ -90,16 +85,35 @@ export class Tlb extends TaggedCache {
     into.poIndex = (attr >>> 20) & 15;
   }
 
+  // Of an entry, as a row has it: Perm1 bits with Perm2 bits from bit 6 and Clean bits from bit 14; attributes; where it goes.
+
+  permissions(slot: number): number {
+    return this.words[(slot << SHIFT) | PERM]!;
+  }
+
+  attributes(slot: number): number {
+    return this.words[(slot << SHIFT) | ATTR]!;
+  }
+
+  paLo(slot: number): number {
+    return this.words[(slot << SHIFT) | PA_LO]!;
+  }
+
+  paHi(slot: number): number {
+    return this.words[(slot << SHIFT) | PA_HI]!;
+  }
+
   /** All entries with their tags, in the order of their slots. */
   *entries(): Generator<TlbEntry> {
     for (const { slot, context } of this.slots()) {
       const entry = new TlbEntry();
       this.read(slot, entry);
       Object.assign(entry, tagsOfKey(context.key));
-      entry.aset = (this.#shape[slot]! & ASET) !== 0 ? 1 : 0;
-      entry.d128 = (this.#shape[slot]! & D128) !== 0;
-      entry.hi = this.hi[slot]! >>> 0;
-      entry.lo = this.lo[slot]! >>> 0;
+      const shape = this.words[(slot << SHIFT) | SHAPE]!;
+      entry.aset = (shape & ASET) !== 0 ? 1 : 0;
+      entry.d128 = (shape & D128) !== 0;
+      entry.hi = this.hi(slot) >>> 0;
+      entry.lo = this.lo(slot) >>> 0;
       yield entry;
     }
   }
@@ -113,26 +127,70 @@ export class Tlb extends TaggedCache {
     if (this.capacity === 0 || !entry.cacheable) return -1;
     const { size, granule, level, d128 } = entry;
     const context = known === undefined || known.retired ? this.#context(entry) : known;
-    const slot = this.take(context, size, entry.hi, entry.lo, size < leafShift(granule, level, d128));
-    if (context.front.length > 0 && !entry.global) this.front?.entryCame(context, entry.aset, size, entry.hi, entry.lo);
-    const scale = POW2[size]!;
-    const flags = (entry.global ? GLOBAL : 0) | (entry.aset === 1 ? ASET : 0) | (d128 ? D128 : 0);
-    this.#shape[slot] = GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | flags;
-    this.#pa[slot] = Math.floor(entry.pa / scale) * scale;
-    this.#ipa[slot] = Math.floor(entry.ipa / scale) * scale;
-    this.#perm[slot] = entry.stage1 | (entry.stage2 << 6) | (entry.clean << 14);
-    this.#attr[slot] =
+    const { hi, lo, aset, pa, ipa, stage1, stage2, clean } = entry;
+    const shape = shapeOf(granule, level, entry.global, aset, d128);
+    const splinter = size < leafShift(granule, level, d128);
+    const attributes =
       (entry.poIndex << 20) |
       entry.type |
       (entry.shareability << 8) |
       (entry.memAttr << 10) |
       (entry.shareability2 << 14) |
       (entry.forcedWriteBack ? 0x1_0000 : 0);
+    const permissions = stage1 | (stage2 << 6) | (clean << 14);
+    return this.insertRow(
+      context,
+      aset,
+      size,
+      hi | 0,
+      lo | 0,
+      splinter,
+      shape,
+      permissions,
+      attributes,
+      pa | 0,
+      upper(pa),
+      ipa | 0,
+      upper(ipa),
+    );
+  }
+
+  /** The same, in the words of a row, which are signed. */
+  insertRow(
+    context: TagContext,
+    aset: number,
+    size: number,
+    hi: number,
+    lo: number,
+    splinter: boolean,
+    shape: number,
+    permissions: number,
+    attributes: number,
+    paLo: number,
+    paHi: number,
+    ipaLo: number,
+    ipaHi: number,
+  ): number {
+    const slot = this.take(context, size, hi, lo, splinter);
+    // Where all have the same ASET, nobody had another entry.
+    if ((context.asets & ~(1 << aset)) !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
+    const { words } = this;
+    const at = slot << SHIFT;
+    // The host is told that these are small: it stores them as they are then.
+    words[at | SHAPE] = shape | 0;
+    words[at | PERM] = permissions | 0;
+    words[at | ATTR] = attributes | 0;
+    const low = maskLo(-1, size);
+    const high = maskHi(-1, size);
+    words[at | PA_LO] = paLo & low;
+    words[at | PA_HI] = paHi & high;
+    words[at | IPA_LO] = ipaLo & low;
+    words[at | IPA_HI] = ipaHi & high;
     return slot;
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {
-    const shape = this.#shape[slot]!;
+    const shape = this.words[(slot << SHIFT) | SHAPE]!;
     if (range.sparesPrivate && (shape & ASET) !== 0) return false;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
@@ -140,7 +198,21 @@ export class Tlb extends TaggedCache {
     const d128 = (shape & D128) !== 0;
     if (range.level !== 0 && (level !== range.level || (range.d128 !== undefined && range.d128 !== d128))) return false;
     // A leaf goes as a whole, even where smaller leaves of stage 2 have cut it to pieces (DDI 0487 D8.17).
-    const size = Math.max(this.size[slot]!, leafShift(granule, level, d128));
-    return range.overlaps(maskHi(this.hi[slot]!, size) >>> 0, maskLo(this.lo[slot]!, size) >>> 0, size);
+    const size = Math.max(this.size(slot), leafShift(granule, level, d128));
+    return range.overlaps(maskHi(this.hi(slot), size) >>> 0, maskLo(this.lo(slot), size) >>> 0, size);
   }
+}
+
+/** What {@link shapeOf} has for a global entry. */
+export const GLOBAL_SHAPE: number = GLOBAL;
+
+/** Granule, level, nG, ASET and format of an entry. */
+export function shapeOf(granule: GranuleBits, level: number, global: boolean, aset: number, d128: boolean): number {
+  const flags = (global ? GLOBAL : 0) | (aset === 1 ? ASET : 0) | (d128 ? D128 : 0);
+  return GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | flags;
+}
+
+/** The upper half of a physical address. */
+function upper(address: number): number {
+  return (address * (1 / 0x1_0000_0000)) | 0;
 }

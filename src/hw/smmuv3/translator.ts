@@ -26,9 +26,12 @@ import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts
 import type { SmmuConfig } from "./config.ts";
 import { ConfigCache, type SteEntry } from "./config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts";
+import { FastMiss } from "./fast-miss.ts";
 import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
+import { LINE_OF_VIA, overridden, rightsOf, signatureOf, VIA_OF_LINE } from "./front-rights.ts";
 import { FrontTier } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
+import { MissPlan } from "./miss-plan.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
@@ -69,43 +72,6 @@ const ABORT_AND_RECORD: FaultModel = { abort: true, record: true, stall: false }
 const ABORT_SILENTLY: FaultModel = { abort: true, record: false, stall: false };
 const STALL: FaultModel = { abort: true, record: true, stall: true };
 
-/** How a line of the front tier names the way. */
-const VIA_OF_LINE: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested];
-const LINE_OF_VIA: Uint8Array = Uint8Array.from({ length: 6 }, (_, via) => Math.max(0, VIA_OF_LINE.indexOf(via as Via)));
-/** Rights of {@link rightOf} that concern writes, unprivileged accesses, and accesses as data, instructions and writes by privilege. */
-const WRITE_RIGHTS = 0b010_010;
-const PRIVILEGED_RIGHTS = 0b111_000;
-
-/**
- * What an entry grants to each kind of access as it comes, as {@link rightOf} has it. Perm1 has the same order.
- * @param unprivileged E0PD lets unprivileged accesses through
- */
-function rightsOf(ste: Ste, entry: TlbEntry, via: Via, unprivileged: boolean): number {
-  const { stage2 } = entry;
-  const second = (stage2 & 7) | ((stage2 & 3) << 3) | ((stage2 & Perm2.privExecute) << 2);
-  let granted = via === Via.stage2 ? second : via === Via.stage1 ? entry.stage1 : entry.stage1 & second;
-  if (entry.clean !== 0) granted &= ~WRITE_RIGHTS;
-  if (!unprivileged) granted &= PRIVILEGED_RIGHTS;
-  // PRIVCFG and INSTCFG: each kind is judged as what it becomes.
-  if (ste.privCfg === 2) granted = (granted & 7) | ((granted & 7) << 3);
-  else if (ste.privCfg === 3) granted = (granted & PRIVILEGED_RIGHTS) | (granted >> 3);
-  if (ste.instCfg === 2) granted = (granted & ~0b100_100) | ((granted & 0b001_001) << 2);
-  else if (ste.instCfg === 3) granted = (granted & ~0b001_001) | ((granted & 0b100_100) >> 2);
-  return granted;
-}
-
-/** All that an STE and a CD do to an access besides the translation itself. */
-function signatureOf(ste: Ste, unprivileged: boolean): number {
-  const { privCfg, instCfg, incomingType, incomingShareability } = ste;
-  const type = incomingType | (incomingShareability << 8);
-  return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
-}
-
-/** PRIVCFG or INSTCFG: 2 and 3 say what a transaction is, the others leave it as it comes. */
-function overridden(code: number, incoming: boolean): boolean {
-  return code < 2 ? incoming : code === 3;
-}
-
 /** A stream and substream with what the configuration cache has for them, as long as nothing changes in it. */
 class Resolved {
   streamId = -1;
@@ -113,6 +79,9 @@ class Resolved {
   generation = -1;
   stream: SteEntry | undefined;
   cd: Cd | undefined;
+  /** For misses in the halves of TTB0 and TTB1, made at the first one. */
+  lower: MissPlan | undefined;
+  upper: MissPlan | undefined;
 }
 
 /** Streams whose configuration is at hand; a power of two. */
@@ -172,6 +141,7 @@ export class Translator {
   #ste: Ste | undefined;
   /** Undefined where every use of a cache is to be seen: by the stale-use detector, or because nothing is cached. */
   readonly #front: FrontTier | undefined;
+  readonly #fastMiss: FastMiss | undefined;
   readonly #resolved: readonly Resolved[] = Array.from({ length: RESOLVED }, () => new Resolved());
 
   constructor(deps: TranslatorDeps) {
@@ -201,6 +171,7 @@ export class Translator {
     this.#streams = new StreamTable(common);
     this.#contexts = new ContextTable({ ...common, stage2: this.#stage2 });
     this.#walker = new Stage1Walker({ ...common, stage2: this.#stage2 });
+    this.#fastMiss = this.#front && new FastMiss({ ...common, front: this.#front, stage2: this.#stage2, walker: this.#walker });
   }
 
   /** Hardware reset: caches are empty; stalled transactions end with an abort, so that no client waits for ever. */
@@ -251,8 +222,8 @@ export class Translator {
     const at = front.find(tx);
     if (at < 0) return this.#translate(tx);
     const { lines } = front;
-    const low = lines[at + 2]!;
-    const high = lines[at + 3]!;
+    const low = lines[at | 2]!;
+    const high = lines[at | 3]!;
     tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (tx.addressLo & 0xfff)) >>> 0);
     tx.via = VIA_OF_LINE[high >>> 30]!;
     tx.event = 0;
@@ -341,11 +312,18 @@ export class Translator {
       resolved.streamId === tx.streamId &&
       resolved.substreamId === tx.substreamId
     ) {
-      const { stream, cd } = resolved;
+      const { stream } = resolved;
+      const cd = resolved.cd!;
       this.#ste = stream!.ste;
+      if (known === undefined) {
+        const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
+        const plan = upper ? resolved.upper : resolved.lower;
+        if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
+        else if (plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
+      }
       this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
       this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
-      return this.#withStage1(tx, stream!, cd!);
+      return this.#withStage1(tx, stream!, cd);
     }
     // 3.1 to 3.5
     const stream = this.#streams.find(tx.streamId);
@@ -380,6 +358,8 @@ export class Translator {
       resolved.substreamId = tx.substreamId;
       resolved.stream = stream;
       resolved.cd = cd;
+      resolved.lower = undefined;
+      resolved.upper = undefined;
     }
     return this.#withStage1(tx, stream, cd);
   }
@@ -508,7 +488,7 @@ export class Translator {
     const front = this.#front;
     // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
     if (front === undefined || ste.stage2?.overlay !== undefined) return;
-    const rights = rightsOf(ste, entry, tx.via, unprivileged);
+    const rights = rightsOf(ste, entry.stage1, entry.stage2, entry.clean, tx.via, unprivileged);
     const attributes = tx.attributes | (tx.shareability << 8) | (LINE_OF_VIA[tx.via]! << 10);
     front.keep(
       tx.streamId,
@@ -537,6 +517,9 @@ export class Translator {
     if (ste.stage2 === undefined) {
       entry.stage2 = 0;
       entry.poIndex = 0;
+      entry.memAttr = 0;
+      entry.shareability2 = 0;
+      entry.forcedWriteBack = false;
       return true;
     }
     const stage2 = this.#stage2;

@@ -6,7 +6,7 @@
  * An entry covers what its descriptor covers. TLBIs with Leaf 1 spare it; ASID and VMID are those of the walk.
  */
 import { type GranuleBits, levelShift, strideOf } from "./address-size.ts";
-import { type Replacement, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import { CONTENT, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
 
@@ -23,21 +23,18 @@ export interface WalkEntry extends Tags {
   readonly limits: number;
 }
 
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const SHIFT = ROW_SHIFT;
+/** Words of an entry: the table's address, its limits, its granule. */
+const TABLE_LO = CONTENT;
+const TABLE_HI = CONTENT + 1;
+const LIMITS = CONTENT + 2;
+const GRANULE = CONTENT + 3;
+
 /** Level of the last table descriptor. */
 const LAST_TABLE = 2;
 
 export class WalkCache extends TaggedCache {
-  readonly #table: Float64Array;
-  readonly #limits: Uint8Array;
-  readonly #granule: Uint8Array;
-
-  constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
-    super(capacity, replacement, onDrop);
-    this.#table = new Float64Array(capacity);
-    this.#limits = new Uint8Array(capacity);
-    this.#granule = new Uint8Array(capacity);
-  }
-
   #context(tags: Tags): TagContext {
     return this.context(contextKey(tags), contextGroup(tags.kind, tags.vmid));
   }
@@ -72,8 +69,8 @@ export class WalkCache extends TaggedCache {
     this.slot = -1;
     if (context.count === 0) return startLevel - 1;
     for (let level = LAST_TABLE; level >= startLevel; level--) {
-      const slot = this.find(context, granule + (3 - level) * stride, hi, lo);
-      if (slot < 0 || this.#granule[slot] !== granule) continue;
+      const slot = this.find(context, granule + (3 - level) * stride, hi | 0, lo | 0);
+      if (slot < 0 || this.#granule(slot) !== granule) continue;
       this.slot = slot;
       return level;
     }
@@ -85,12 +82,40 @@ export class WalkCache extends TaggedCache {
 
   /** Address of the table of an entry. */
   table(slot: number): number {
-    return this.#table[slot]!;
+    const at = slot << SHIFT;
+    return this.words[at | TABLE_HI]! * 0x1_0000_0000 + (this.words[at | TABLE_LO]! >>> 0);
+  }
+
+  tableLo(slot: number): number {
+    return this.words[(slot << SHIFT) | TABLE_LO]!;
+  }
+
+  tableHi(slot: number): number {
+    return this.words[(slot << SHIFT) | TABLE_HI]!;
+  }
+
+  /**
+   * The last table for an address.
+   * @param size log2 of what it covers, less than 32: no table of another granule covers as much
+   * @param hints where it was found before, by the low bits of its number
+   * @returns its slot, or -1
+   */
+  last(context: TagContext, size: number, hi: number, lo: number, hints: Int32Array): number {
+    const place = (lo >>> size) & (hints.length - 1);
+    const hint = hints[place]!;
+    if (this.has(hint, context.tag, size, hi, lo & -(1 << size))) return hint;
+    const slot = this.find(context, size, hi, lo);
+    if (slot >= 0) hints[place] = slot;
+    return slot;
   }
 
   /** Restrictions that the tables above have put on it. */
   limits(slot: number): number {
-    return this.#limits[slot]!;
+    return this.words[(slot << SHIFT) | LIMITS]!;
+  }
+
+  #granule(slot: number): GranuleBits {
+    return this.words[(slot << SHIFT) | GRANULE]! as GranuleBits;
   }
 
   /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
@@ -100,11 +125,14 @@ export class WalkCache extends TaggedCache {
 
   /** The same for one that covers 2^size bytes. */
   keepSized(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number, table: number, limits: number): number {
-    const slot = this.take(context, size, hi, lo, false);
+    const slot = this.take(context, size, hi | 0, lo | 0, false);
     if (slot < 0) return slot;
-    this.#table[slot] = table;
-    this.#limits[slot] = limits;
-    this.#granule[slot] = granule;
+    const { words } = this;
+    const at = slot << SHIFT;
+    words[at | TABLE_LO] = table;
+    words[at | TABLE_HI] = Math.floor(table / 0x1_0000_0000);
+    words[at | LIMITS] = limits;
+    words[at | GRANULE] = granule;
     return slot;
   }
 
@@ -113,12 +141,12 @@ export class WalkCache extends TaggedCache {
     for (const { slot, context } of this.slots()) {
       yield {
         ...tagsOfKey(context.key),
-        granule: this.#granule[slot]! as GranuleBits,
-        size: this.size[slot]!,
-        hi: this.hi[slot]! >>> 0,
-        lo: this.lo[slot]! >>> 0,
-        table: this.#table[slot]!,
-        limits: this.#limits[slot]!,
+        granule: this.#granule(slot),
+        size: this.size(slot),
+        hi: this.hi(slot) >>> 0,
+        lo: this.lo(slot) >>> 0,
+        table: this.table(slot),
+        limits: this.limits(slot),
       };
     }
   }
@@ -130,7 +158,7 @@ export class WalkCache extends TaggedCache {
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {
-    if (range.leaf || (range.granule !== 0 && range.granule !== this.#granule[slot])) return false;
-    return range.overlaps(this.hi[slot]! >>> 0, this.lo[slot]! >>> 0, this.size[slot]!);
+    if (range.leaf || (range.granule !== 0 && range.granule !== this.#granule(slot))) return false;
+    return range.overlaps(this.hi(slot) >>> 0, this.lo(slot) >>> 0, this.size(slot));
   }
 }

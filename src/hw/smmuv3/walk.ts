@@ -3,6 +3,7 @@
 import type { TraceSink } from "../../sim/index.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
 import { entryOffset, exceedsOutput, inRange, levelShift, withOffset } from "./address-size.ts";
+import type { BusStatus } from "../memory/system-bus.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
 import { Descriptor, DescriptorKind, mappedSize } from "./descriptor.ts";
@@ -39,6 +40,8 @@ export class Stage1Walker {
   readonly #updates = new DescriptorUpdates();
   readonly #tables: TableLint;
   #limits = 0;
+  /** Where the next fetch goes, which was made already; -1: it was not. */
+  #ahead = -1;
   /** The last walk is an assured translation as far as it has come (§3.27.2). */
   #assured = false;
 
@@ -51,6 +54,12 @@ export class Stage1Walker {
   /** What stage 2 is told of the output of the last walk. */
   get origin(): number {
     return this.#assured ? 0 : Origin.notAssured;
+  }
+
+  /** Has the next fetch give a descriptor that was fetched already. */
+  fetched(physical: number, status: BusStatus, hi: number, lo: number): void {
+    this.#ahead = physical;
+    this.#descriptor.fetched(status, hi, lo);
   }
 
   /**
@@ -166,7 +175,10 @@ export class Stage1Walker {
   #fetch(cd: Cd, level: number, address: number, origin: number): number {
     const { host, fault, stage2 } = this.#deps;
     let physical = address;
-    if (cd.ste.stage2 !== undefined) {
+    if (this.#ahead >= 0) {
+      physical = this.#ahead;
+      this.#ahead = -1;
+    } else if (cd.ste.stage2 !== undefined) {
       if (!stage2.translate(cd.ste.stage2, address, FaultClass.tt, Perm2.read, origin)) return -1;
       physical = stage2.physical;
     }
