@@ -1,24 +1,68 @@
 // SPDX-License-Identifier: MIT
-// How things are measured here: every subject is warmed up, then all subjects take turns, round after round, so that what
-// else the machine does falls on all of them alike; the median over the rounds counts, with the spread beside it.
+// How things are measured here: every subject is warmed up, then all subjects of a group take turns, round after round, so
+// that what else the machine does falls on all of them alike. The median over the rounds counts, with the spread beside it;
+// a ratio is the median of the ratios of the rounds, each of two neighbours in time.
 
-/** One subject: `run` does `operations` of whatever is measured. */
-export function subject(name, unit, operations, run) {
-  return { name, unit, operations, run, samples: [] };
+/**
+ * One subject.
+ * @param spec.id its name in reports and for --only: group/what/axes
+ * @param spec.operations of whatever is measured, in one call of `run`
+ * @param spec.settle true: each sample is taken right after a run that does not count, as the programs in C do it, so that
+ * it does not pay for what the subjects before it have put into the host's caches
+ * @param spec.run does them. It may return (a promise of) the nanoseconds they took, if not all it did counts
+ */
+export function subject(spec) {
+  return { unit: "operation", axes: {}, ...spec, samples: [] };
 }
 
-/** Runs all subjects interleaved. @returns name, unit, median, best and worst per operation in nanoseconds */
-export function measure(subjects, rounds = 15) {
-  for (const { run } of subjects) for (let i = 0; i < 3; i++) run();
-  for (let round = 0; round < rounds; round++) {
-    for (const { run, operations, samples } of subjects) {
-      const start = process.hrtime.bigint();
-      run();
-      samples.push(Number(process.hrtime.bigint() - start) / operations);
-    }
+async function sample({ run, operations, settle = false }) {
+  if (settle) await run();
+  const start = process.hrtime.bigint();
+  const own = await run();
+  return (own ?? Number(process.hrtime.bigint() - start)) / operations;
+}
+
+/** Runs all subjects interleaved and fills their samples: nanoseconds per operation. */
+export async function measure(subjects, { rounds, warmMs }) {
+  for (const one of subjects) {
+    const start = performance.now();
+    for (let i = 0; i < (one.warmRuns ?? 3) || (i < 200 && performance.now() - start < warmMs && one.warmRuns === undefined); i++)
+      await sample(one);
   }
-  return subjects.map(({ name, unit, samples }) => {
-    const sorted = [...samples].sort((a, b) => a - b);
-    return { name, unit, medianNs: sorted[sorted.length >> 1], bestNs: sorted[0], worstNs: sorted.at(-1), rounds: sorted.length };
-  });
+  for (let round = 0; round < rounds; round++) {
+    for (const one of subjects) if (round < (one.rounds ?? rounds)) one.samples.push(await sample(one));
+  }
+}
+
+export function quantile(values, part) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = part * (sorted.length - 1);
+  const below = Math.floor(place);
+  return sorted[below] + (place - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
+}
+
+/** What is reported of a subject; times in nanoseconds per operation. */
+export function summary({ id, label, unit, axes, operations, samples, bytes }) {
+  return {
+    id,
+    label,
+    unit,
+    axes,
+    operations,
+    rounds: samples.length,
+    minNs: Math.min(...samples),
+    firstQuartileNs: quantile(samples, 0.25),
+    medianNs: quantile(samples, 0.5),
+    thirdQuartileNs: quantile(samples, 0.75),
+    ...(bytes === undefined ? {} : { bytes }),
+  };
+}
+
+/** The median of how many times longer `over` took than `base` in the same round. */
+export function ratio(over, base) {
+  const rounds = Math.min(over.samples.length, base.samples.length);
+  return quantile(
+    Array.from({ length: rounds }, (_, round) => over.samples[round] / base.samples[round]),
+    0.5,
+  );
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Input that comes as a stream: files, packed files, standard input; line by line, in bounded memory. */
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { type Readable, pipeline } from "node:stream";
+import { Readable, pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UsageError } from "./exit.ts";
 import { reason } from "./files.ts";
@@ -21,25 +20,29 @@ export function inputName(path: string | undefined): string {
   return isStdin(path) ? STDIN : path;
 }
 
-async function isPacked(path: string): Promise<boolean> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
-  } finally {
-    await file.close();
-  }
+/** Waits for the first bytes of a stream and leaves them in it. @returns them; undefined if it has ended without any */
+async function startOf(stream: Readable): Promise<Buffer | undefined> {
+  await new Promise<void>((resolve) => {
+    for (const event of ["readable", "end", "close", "error"]) stream.once(event, () => resolve());
+  });
+  const start = stream.read() as Buffer | null;
+  if (start === null) return undefined;
+  stream.unshift(start);
+  return start;
 }
 
 async function openInput(path: string | undefined): Promise<Readable> {
-  if (isStdin(path)) {
-    if (process.stdin.isTTY) throw new UsageError("nothing to read: name a file, or pipe the input in");
-    return process.stdin;
-  }
-  const packed = await isPacked(path);
-  const file = createReadStream(path);
+  if (isStdin(path) && process.stdin.isTTY) throw new UsageError("nothing to read: name a file, or pipe the input in");
+  const input: Readable = isStdin(path) ? process.stdin : createReadStream(path);
+  let failed: unknown;
+  input.once("error", (error) => (failed = error));
+  const start = await startOf(input);
+  if (failed !== undefined) throw failed;
+  // Whoever comes to a stream after its end waits for ever.
+  if (start === undefined) return Readable.from([]);
+  const packed = start[0] === 0x1f && start[1] === 0x8b;
   // An error of either ends the stream that is read; the callback keeps it from being thrown twice.
-  return packed ? pipeline(file, createGunzip(), () => {}) : file;
+  return packed ? pipeline(input, createGunzip(), () => {}) : input;
 }
 
 function failure(path: string | undefined, line: number, error: unknown): UsageError {

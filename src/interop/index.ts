@@ -23,6 +23,7 @@ export { printable, quoted } from "./decode/quoted.ts";
 export * from "./decode/decoded.ts";
 export * from "./decode/structures.ts";
 export * from "./decode/descriptor.ts";
+export * from "./decode/descriptor128.ts";
 export * from "./decode/messages.ts";
 export { type DecodedTextOptions, decodedText } from "./decode/text.ts";
 export { type QemuOptions, QemuOptionError, parseQemuOptions } from "./qemu/options.ts";

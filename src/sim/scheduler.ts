@@ -49,7 +49,9 @@ export class RunOrderScheduler implements Scheduler {
 export class SeededRoundRobinScheduler implements Scheduler {
   readonly #seed: number;
   #prng: Prng;
-  readonly #served = new Set<number>();
+  /** The round in which each task, by its id, ran last. */
+  #served: number[] = [];
+  #round = 1;
 
   /** @param seed see {@link Prng} */
   constructor(seed: number) {
@@ -59,17 +61,22 @@ export class SeededRoundRobinScheduler implements Scheduler {
 
   start(): void {
     this.#prng = new Prng(this.#seed);
-    this.#served.clear();
+    this.#served = [];
+    this.#round = 1;
   }
 
   nextTask(runnable: readonly TaskView[]): number {
-    let waiting = runnable.flatMap((task, index) => (this.#served.has(task.id) ? [] : [index]));
-    if (waiting.length === 0) {
-      this.#served.clear();
-      waiting = runnable.map((_, index) => index);
+    const served = this.#served;
+    let waiting = 0;
+    for (const { id } of runnable) if (served[id] !== this.#round) waiting++;
+    if (waiting === 0) {
+      this.#round++;
+      waiting = runnable.length;
     }
-    const index = waiting[this.#prng.below(waiting.length)]!;
-    this.#served.add(runnable[index]!.id);
+    let skip = this.#prng.below(waiting);
+    let index = 0;
+    while (served[runnable[index]!.id] === this.#round || skip-- > 0) index++;
+    served[runnable[index]!.id] = this.#round;
     return index;
   }
 

@@ -6,10 +6,12 @@
  * {@link Simulation.advance} (an MMIO access does): device events that fall due meanwhile happen before it returns, so a
  * device's DMA can land between any two register writes of a driver. Everything else a task does takes no time.
  */
+import { DecisionLog } from "./decision-log.ts";
 import { EventHeap, type ScheduledEvent } from "./event-heap.ts";
 import { Prng } from "./prng.ts";
+import { RunQueue } from "./run-queue.ts";
 import { RunOrderScheduler, type Scheduler } from "./scheduler.ts";
-import { type Action, type Coroutine, Task, TaskGroup } from "./task.ts";
+import { type Action, type Coroutine, Task, TaskGroup, YIELD } from "./task.ts";
 import type { TraceSink } from "./trace.ts";
 
 /** What the simulation itself traces. */
@@ -59,8 +61,6 @@ export class Simulation {
   readonly seed: number;
   /** Randomness for stimulus; fork it by name. */
   readonly prng: Prng;
-  /** Every decision with more than one alternative, in order. */
-  readonly decisions: number[] = [];
   /**
    * Called where a CPU may take an interrupt: between steps of tasks and after device events. Software that lets time
    * pass inside a step calls {@link pollInterrupts} itself.
@@ -71,18 +71,21 @@ export class Simulation {
   readonly #scheduler: Scheduler;
   readonly #trace: TraceSink<SimEvents> | undefined;
   readonly #groups = new Set<TaskGroup>();
-  #runnable: Task[] = [];
+  readonly #decisions = new DecisionLog();
+  readonly #runnable = new RunQueue();
+  /** The scheduler takes the first task each time: it need not be asked. */
+  readonly #inRunOrder: boolean;
   #now = 0;
   #steps = 0;
   #taskId = 0;
   #inEvent = false;
   #current: Task | null = null;
-  #limitTime = Infinity;
 
   constructor(options: SimulationOptions = {}) {
     this.seed = options.seed ?? 0;
     this.prng = new Prng(this.seed);
     this.#scheduler = options.scheduler ?? new RunOrderScheduler();
+    this.#inRunOrder = this.#scheduler.nextTask === RunOrderScheduler.prototype.nextTask;
     this.#trace = options.trace;
     options.trace?.setClock?.(() => this.#now);
     this.#scheduler.start();
@@ -98,6 +101,11 @@ export class Simulation {
     return this.#steps;
   }
 
+  /** Every decision with more than one alternative so far, in order. */
+  get decisions(): number[] {
+    return this.#decisions.toArray();
+  }
+
   /** The task whose step is being carried out, if any. */
   get current(): Task | null {
     return this.#current;
@@ -107,7 +115,8 @@ export class Simulation {
   choose(name: string, count: number): number {
     if (count < 2) return 0;
     const decision = this.#scheduler.nextChoice(name, count);
-    this.decisions.push(decision);
+    if (!(decision >= 0 && decision < count)) throw new SimulationMisuseError(`the scheduler chose ${decision} of ${count} for "${name}"`);
+    this.#decisions.push(decision);
     return decision;
   }
 
@@ -167,7 +176,7 @@ export class Simulation {
   /** Drops all tasks of a group where they stand; no code of theirs runs any more, not even `finally`. */
   kill(group: TaskGroup): void {
     for (const task of group.tasks) this.#end(task, "killed");
-    this.#runnable = this.#runnable.filter((task) => task.state === "runnable");
+    this.#runnable.dropEnded();
     this.#groups.delete(group);
   }
 
@@ -175,35 +184,38 @@ export class Simulation {
   killTask(task: Task): void {
     if (task.state === "done" || task.state === "killed") return;
     this.#end(task, "killed");
-    this.#runnable = this.#runnable.filter((other) => other !== task);
+    this.#runnable.dropEnded();
   }
 
   #end(task: Task, what: "done" | "killed" | "failed"): void {
-    task.unblock?.();
-    task.unblock = null;
+    this.#unblock(task);
     task.poll = null;
     task.state = what === "done" ? "done" : "killed";
     task.group.tasks.delete(task);
     this.#trace?.emit("sim.task", { task: task.name, group: task.group.name, what });
   }
 
+  /** Takes a task off what it waits for. */
+  #unblock(task: Task): void {
+    task.queue?.leave(task.wakeUp!);
+    task.queue = null;
+    task.timer?.cancel();
+    task.timer = null;
+  }
+
   #makeRunnable(task: Task, resume: boolean): void {
-    task.unblock?.();
-    task.unblock = null;
+    this.#unblock(task);
+    task.waitingFor = null;
     task.resume = resume;
     task.state = "runnable";
     this.#runnable.push(task);
   }
 
-  #block(task: Task, reason: string): void {
+  #block(task: Task, action: Action): void {
     task.state = "waiting";
-    task.waitReason = reason;
+    task.waitingFor = action;
     task.waitingSince = this.#now;
-  }
-
-  #sleep(task: Task, ns: number): void {
-    const event = this.after(ns, () => this.#makeRunnable(task, true), WAKE_PRIORITY);
-    task.unblock = () => event.cancel();
+    task.wakeUp ??= () => this.#makeRunnable(task, true);
   }
 
   /** Carries out what a task yielded. */
@@ -214,26 +226,24 @@ export class Simulation {
         this.#runnable.push(task);
         return;
       case "sleep":
-        this.#block(task, `sleep of ${action.ns} ns`);
-        this.#sleep(task, action.ns);
+        this.#block(task, action);
+        task.timer = this.after(action.ns, task.wakeUp!, WAKE_PRIORITY);
         return;
-      case "wait": {
-        this.#block(task, action.reason);
-        const leave = action.queue.enqueue(() => this.#makeRunnable(task, true));
-        const timer =
-          action.timeoutNs === undefined ? undefined : this.after(action.timeoutNs, () => this.#makeRunnable(task, false), WAKE_PRIORITY);
-        task.unblock = () => {
-          leave();
-          timer?.cancel();
-        };
+      case "wait":
+        this.#block(task, action);
+        action.queue.enqueue(task.wakeUp!);
+        task.queue = action.queue;
+        if (action.timeoutNs === undefined) return;
+        task.timeOut ??= () => this.#makeRunnable(task, false);
+        task.timer = this.after(action.timeoutNs, task.timeOut, WAKE_PRIORITY);
         return;
-      }
       case "poll":
-        task.poll = { action, deadline: this.#now + action.timeoutNs };
+        task.poll = action;
+        task.pollDeadline = this.#now + action.timeoutNs;
         this.#runnable.push(task);
         return;
       case "never":
-        this.#block(task, action.reason);
+        this.#block(task, action);
         return;
     }
   }
@@ -241,14 +251,14 @@ export class Simulation {
   /** Tests a poll of a task that has its turn. @returns true if the poll is over */
   #pollStep(task: Task): boolean {
     const poll = task.poll!;
-    const held = poll.action.condition();
-    if (held || this.#now >= poll.deadline) {
+    const held = poll.condition();
+    if (held || this.#now >= task.pollDeadline) {
       task.poll = null;
       task.resume = held;
       return true;
     }
-    this.#block(task, poll.action.reason);
-    this.#sleep(task, Math.min(Math.max(1, poll.action.intervalNs), poll.deadline - this.#now));
+    this.#block(task, poll);
+    task.timer = this.after(Math.min(Math.max(1, poll.intervalNs), task.pollDeadline - this.#now), task.wakeUp!, WAKE_PRIORITY);
     return false;
   }
 
@@ -256,11 +266,17 @@ export class Simulation {
     this.#steps++;
     this.#current = task;
     try {
-      if (task.poll && !this.#pollStep(task)) return;
+      if (task.poll !== null && !this.#pollStep(task)) return;
       const result = task.body.next(task.resume);
       if (task.state === "killed") return;
-      if (result.done) this.#end(task, "done");
-      else this.#perform(task, result.value);
+      if (result.done) {
+        this.#end(task, "done");
+      } else if (result.value === YIELD) {
+        task.resume = true;
+        this.#runnable.push(task);
+      } else {
+        this.#perform(task, result.value);
+      }
     } catch (error) {
       if (task.state !== "killed") this.#end(task, "failed");
       if (!task.group.onError) throw error;
@@ -315,13 +331,12 @@ export class Simulation {
    * @param options.limitSteps steps of tasks after which to stop
    */
   run(options: { readonly until?: () => boolean; readonly limitNs?: number; readonly limitSteps?: number } = {}): RunOutcome {
-    this.#limitTime = options.limitNs ?? Infinity;
-    const limitSteps = options.limitSteps ?? Infinity;
+    const { until, limitNs = Infinity, limitSteps = Infinity } = options;
     for (;;) {
       this.interruptHook?.();
-      if (options.until?.()) return { kind: "done" };
+      if (until?.()) return { kind: "done" };
       if (this.#steps >= limitSteps) return { kind: "limit", limit: "steps", waiting: this.waitingTasks() };
-      if (this.#now >= this.#limitTime) return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
+      if (this.#now >= limitNs) return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
       if (this.#runnable.length > 0) {
         this.#step(this.#pickTask());
         continue;
@@ -331,8 +346,8 @@ export class Simulation {
         const waiting = this.waitingTasks();
         return waiting.length === 0 ? { kind: "done" } : { kind: "deadlock", waiting };
       }
-      if (event.time >= this.#limitTime) {
-        this.#now = this.#limitTime;
+      if (event.time >= limitNs) {
+        this.#now = limitNs;
         return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
       }
       this.#fire(event);
@@ -340,11 +355,17 @@ export class Simulation {
   }
 
   #pickTask(): Task {
-    let index = 0;
-    if (this.#runnable.length > 1) {
-      index = this.#scheduler.nextTask(this.#runnable);
-      this.decisions.push(index);
+    const runnable = this.#runnable;
+    if (runnable.length === 1) return runnable.takeFirst();
+    if (this.#inRunOrder) {
+      this.#decisions.push(0);
+      return runnable.takeFirst();
     }
-    return this.#runnable.splice(index, 1)[0]!;
+    const index = this.#scheduler.nextTask(runnable.inOrder());
+    if (!(index >= 0 && index < runnable.length)) {
+      throw new SimulationMisuseError(`the scheduler picked task ${index} of ${runnable.length}`);
+    }
+    this.#decisions.push(index);
+    return runnable.take(index);
   }
 }

@@ -5,6 +5,7 @@
  * A coroutine yields an action; the simulation carries it out and resumes the coroutine with true, or with false when a
  * timeout ended the wait. Code that must wait is `function*` and calls other such code with `yield*`.
  */
+import type { ScheduledEvent } from "./event-heap.ts";
 import type { WaitQueue } from "./wait.ts";
 
 export type Action =
@@ -27,14 +28,53 @@ export type Action =
 /** A computation that may wait: resumed with true, or with false after a timeout. */
 export type Coroutine<T> = Generator<Action, T, boolean>;
 
+/** The action of {@link yieldNow}: the same object each time, since it carries nothing. */
+export const YIELD: Action = { kind: "yield" };
+
+/**
+ * A coroutine that yields one action and ends. A class and not a generator, because making a generator costs several times
+ * what a step of a task does, and this is what most steps end in.
+ */
+class Pause implements Generator<Action, void, boolean> {
+  readonly #yielded: IteratorYieldResult<Action>;
+  #over = false;
+
+  constructor(yielded: IteratorYieldResult<Action>) {
+    this.#yielded = yielded;
+  }
+
+  next(): IteratorResult<Action, void> {
+    if (this.#over) return PAUSED;
+    this.#over = true;
+    return this.#yielded;
+  }
+
+  return(): IteratorResult<Action, void> {
+    this.#over = true;
+    return PAUSED;
+  }
+
+  throw(error: unknown): never {
+    this.#over = true;
+    throw error;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+}
+
+const PAUSED: IteratorReturnResult<void> = { value: undefined, done: true };
+const YIELDED: IteratorYieldResult<Action> = { value: YIELD, done: false };
+
 /** Lets other tasks run. */
-export function* yieldNow(): Coroutine<void> {
-  yield { kind: "yield" };
+export function yieldNow(): Coroutine<void> {
+  return new Pause(YIELDED);
 }
 
 /** Sleeps for `ns` virtual nanoseconds, at least 0. */
-export function* sleepNs(ns: number): Coroutine<void> {
-  yield { kind: "sleep", ns };
+export function sleepNs(ns: number): Coroutine<void> {
+  return new Pause({ value: { kind: "sleep", ns }, done: false });
 }
 
 /**
@@ -74,15 +114,20 @@ export class Task {
   readonly daemon: boolean;
   readonly body: Coroutine<unknown>;
   state: TaskState = "runnable";
-  /** Why and since when (virtual ns) the task waits. */
-  waitReason = "";
+  /** What the task waits for, with {@link state} "waiting", and since when (virtual ns). */
+  waitingFor: Action | null = null;
   waitingSince = 0;
   /** What the coroutine is resumed with. */
   resume = true;
-  /** A poll in progress. */
-  poll: { readonly action: Extract<Action, { kind: "poll" }>; readonly deadline: number } | null = null;
-  /** Takes the task off what it waits for: the sleep's event, the queue's list. */
-  unblock: (() => void) | null = null;
+  /** A poll in progress, and when it gives up. */
+  poll: Extract<Action, { kind: "poll" }> | null = null;
+  pollDeadline = 0;
+  /** What would wake the task: the end of a sleep or of a wait's time, and the queue that it stands in. */
+  timer: ScheduledEvent | null = null;
+  queue: WaitQueue | null = null;
+  /** Wake the task: its wait is over, or its time is. Made when it first blocks. */
+  wakeUp: (() => void) | null = null;
+  timeOut: (() => void) | null = null;
 
   constructor(id: number, name: string, group: TaskGroup, daemon: boolean, body: Coroutine<unknown>) {
     this.id = id;
@@ -90,5 +135,11 @@ export class Task {
     this.group = group;
     this.daemon = daemon;
     this.body = body;
+  }
+  /** Why the task waits, for people. */
+  get waitReason(): string {
+    const action = this.waitingFor;
+    if (action === null || action.kind === "yield") return "";
+    return action.kind === "sleep" ? `sleep of ${action.ns} ns` : action.reason;
   }
 }

@@ -11,13 +11,15 @@ export class WaitQueue {
     this.name = name;
   }
 
-  /** Used by the simulation: adds a waiter, returns how to take it off again. */
-  enqueue(wakeUp: () => void): () => void {
+  /** Used by the simulation: adds a waiter. */
+  enqueue(wakeUp: () => void): void {
     this.#waiters.push(wakeUp);
-    return () => {
-      const index = this.#waiters.indexOf(wakeUp);
-      if (index >= 0) this.#waiters.splice(index, 1);
-    };
+  }
+
+  /** Used by the simulation: takes a waiter off again, if it still waits. */
+  leave(wakeUp: () => void): void {
+    const index = this.#waiters.indexOf(wakeUp);
+    if (index >= 0) this.#waiters.splice(index, 1);
   }
 
   get waiting(): number {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce replay` as a user runs it: the report, JSON, exit codes, files that are cut short, corrupt or something else. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,29 @@ function file(name: string, content: string | Uint8Array): string {
   writeFileSync(path, content);
   return path;
 }
+
+describe("a recording that comes in another way", () => {
+  const verdict = "no difference is the model's";
+
+  test("packed or not on standard input", () => {
+    expect(quiesce(["replay", "-"], readFileSync(SMALL)).stdout).toContain(verdict);
+    expect(quiesce(["replay", "-"], gunzipSync(readFileSync(SMALL))).stdout).toContain(verdict);
+  });
+
+  test("a pipe by its name", () => {
+    const program = join(import.meta.dirname, "..", "..", "bin", "quiesce.js");
+    const { stdout } = spawnSync("sh", ["-c", 'cat "$1" | "$2" "$3" replay /dev/stdin', "sh", SMALL, process.execPath, program], {
+      encoding: "utf8",
+    });
+    expect(stdout).toContain(verdict);
+  });
+
+  test("nothing at all is no recording: one line, exit 2", () => {
+    const { status, stderr } = quiesce(["replay", "-"], "");
+    expect(status).toBe(2);
+    expect(stderr).toBe("quiesce: standard input: line 1: this is no recording that quiesce knows (smmuv3-trace, firmware)\n");
+  });
+});
 
 describe("a recording that holds", () => {
   test("the report in words: equal, deviations with title, section and count, verdict; exit 0; 80 columns", () => {

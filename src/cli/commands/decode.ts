@@ -12,6 +12,7 @@ import {
   decodeL1cd,
   decodeL1std,
   decodePte,
+  decodePte128,
   decodeRegister,
   decodeSte,
   decodedText,
@@ -38,6 +39,7 @@ interface DecodeArguments {
   readonly level: number | undefined;
   readonly granule: string | undefined;
   readonly ds: boolean | undefined;
+  readonly d128: boolean | undefined;
   readonly ste: string | undefined;
   readonly name: string | undefined;
 }
@@ -46,7 +48,7 @@ interface DecodeArguments {
 interface Kind {
   readonly name: string;
   readonly describe: string;
-  readonly bytes: number;
+  readonly bytes: number | ((argv: DecodeArguments) => number);
   readonly example: string;
   options?(yargs: Argv<object>): Argv<object>;
   decode(words: Uint32Array, config: SmmuConfig, argv: DecodeArguments): Decoded;
@@ -54,12 +56,14 @@ interface Kind {
 
 const GRANULES: Readonly<Record<string, DescriptorPlace["granule"]>> = { "4k": 12, "16k": 14, "64k": 16 };
 
-function placeOf({ stage, level, granule = "4k", ds = false }: DecodeArguments): DescriptorPlace {
+function placeOf({ stage, level, granule = "4k", ds = false, d128 = false }: DecodeArguments): DescriptorPlace {
   if (stage !== 1 && stage !== 2) throw new UsageError("--stage is 1 or 2");
   const known = GRANULES[granule.toLowerCase()];
   if (known === undefined) throw new UsageError(`--granule ${printable(granule)}: granules are 4k, 16k and 64k`);
-  if (level !== undefined && !(Number.isInteger(level) && level >= -1 && level <= 3)) throw new UsageError("--level is -1 to 3");
-  return { stage, level, granule: known, ds };
+  const lowest = d128 ? -2 : -1;
+  if (level !== undefined && !(Number.isInteger(level) && level >= lowest && level <= 3)) throw new UsageError(`--level is ${lowest} to 3`);
+  if (d128 && ds) throw new UsageError("--ds is for descriptors of 64 bits");
+  return { stage, level, granule: known, ds, d128 };
 }
 
 const KINDS: readonly Kind[] = [
@@ -82,16 +86,17 @@ const KINDS: readonly Kind[] = [
   },
   {
     name: "pte",
-    describe: "translation table descriptor, 8 bytes",
-    bytes: 8,
+    describe: "translation table descriptor, 8 bytes, with --d128 16 bytes",
+    bytes: ({ d128 }) => (d128 === true ? 16 : 8),
     example: "0x45031f47 --level 3",
     options: (yargs) =>
       yargs
         .option("stage", { type: "number", default: 1, describe: "1 or 2", requiresArg: true })
-        .option("level", { type: "number", describe: "level of the table it stands in, -1 to 3", requiresArg: true })
+        .option("level", { type: "number", describe: "level of the table it stands in, -1 (with --d128 -2) to 3", requiresArg: true })
         .option("granule", { type: "string", default: "4k", describe: "4k, 16k or 64k", requiresArg: true })
-        .option("ds", { type: "boolean", default: false, describe: "LPA2: CD.DS or STE.S2DS is 1" }),
-    decode: (words, config, argv) => decodePte(words, placeOf(argv), config),
+        .option("ds", { type: "boolean", default: false, describe: "LPA2: CD.DS or STE.S2DS is 1" })
+        .option("d128", { type: "boolean", default: false, describe: "VMSAv9-128: CD.AA64 or STE.S2AA64 is 0" }),
+    decode: (words, config, argv) => (argv.d128 === true ? decodePte128 : decodePte)(words, placeOf(argv), config),
   },
   {
     name: "l1std",
@@ -181,7 +186,10 @@ function kindCommand(kind: Kind): CommandModule<object, DecodeArguments> {
           describe: "words or bytes in any usual shape; none, or -: standard input, also binary",
         })
         .epilogue(examples([`quiesce decode ${kind.name} ${kind.example}`])),
-    handler: async (argv) => show(kind.name, kind.decode(await wordsOf(argv, kind.bytes), configOf(argv.profile), argv), argv),
+    handler: async (argv) => {
+      const bytes = typeof kind.bytes === "number" ? kind.bytes : kind.bytes(argv);
+      show(kind.name, kind.decode(await wordsOf(argv, bytes), configOf(argv.profile), argv), argv);
+    },
   };
 }
 

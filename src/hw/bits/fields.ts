@@ -6,6 +6,8 @@
  * numbers in it. No BigInt: fields of up to 53 bits are numbers, wider ones are read in halves.
  */
 
+import { POW2 } from "./hex.ts";
+
 /** A field: bits `hi` … `lo` of the structure, both counted from bit 0 of word 0. */
 export interface Field {
   readonly name: string;
@@ -33,7 +35,7 @@ export function getField(words: Words, field: Field): number {
     const word = lo >>> 5;
     const bits = Math.min(field.hi - lo + 1, 32 - (lo & 31));
     value += wordBits(words, word, lo & 31, bits) * scale;
-    scale *= 2 ** bits;
+    scale *= POW2[bits]!;
     lo += bits;
   }
   return value;
@@ -45,7 +47,7 @@ export function getField(words: Words, field: Field): number {
  */
 export function setField(words: Uint32Array | number[], field: Field, value: number): void {
   const width = field.hi - field.lo + 1;
-  if (!Number.isSafeInteger(value) || value < 0 || value >= 2 ** width) {
+  if (!Number.isSafeInteger(value) || value < 0 || value >= POW2[width]!) {
     throw new RangeError(`value ${value} does not fit field ${field.name} of ${width} bits`);
   }
   let rest = value;
@@ -53,10 +55,9 @@ export function setField(words: Uint32Array | number[], field: Field, value: num
     const word = lo >>> 5;
     const shift = lo & 31;
     const bits = Math.min(field.hi - lo + 1, 32 - shift);
-    const mask = bits === 32 ? 0xffff_ffff : (2 ** bits - 1) * 2 ** shift;
-    const part = rest % 2 ** bits;
-    words[word] = (((words[word] ?? 0) & ~mask) | (part * 2 ** shift)) >>> 0;
-    rest = Math.floor(rest / 2 ** bits);
+    const mask = bits === 32 ? -1 : ((1 << bits) - 1) << shift;
+    words[word] = (((words[word] ?? 0) & ~mask) | ((rest << shift) & mask)) >>> 0;
+    rest = Math.floor(rest / POW2[bits]!);
     lo += bits;
   }
 }

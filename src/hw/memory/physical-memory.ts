@@ -13,7 +13,7 @@ const PER_CHUNK = 1 / CHUNK_SIZE;
 const PAGE_SIZE = 4096;
 /** A power of two. */
 const RECENT = 64;
-const FEW = 64;
+const FEW = 8;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);

@@ -60,7 +60,15 @@ export class AcknowledgedRegister {
 
   /** Starts the Update of what a write has changed. */
   written(value: number, old: number): void {
-    const fields = this.#whole(value ^ old);
+    this.#start(this.#whole(value ^ old));
+  }
+
+  /** Starts the Updates that are pending anew: their delays are gone. */
+  restart(): void {
+    this.#start(this.inTransition);
+  }
+
+  #start(fields: number): void {
     if (fields === 0) return;
     this.#delays.after(this.#updateNs, () => this.onUpdate(fields, () => this.#commit(fields)));
   }

@@ -106,3 +106,10 @@ export function withOffset(base: number, size: number, hi: number, lo: number): 
 export function exceedsOutput(base: number, shift: number, bits: number, hi: number, lo: number): boolean {
   return base >= POW2[bits]! || (shift > bits && withOffset(base, shift, hi, lo) >= POW2[bits]!);
 }
+
+/** True if the bits from `inputBits` up are what the half demands: all zero for TTB0, all ones for TTB1. */
+export function inRange(inputBits: number, upper: boolean, hi: number, lo: number): boolean {
+  const sign = upper ? -1 : 0;
+  if (inputBits >= 32) return (hi | 0) >> (inputBits - 32) === sign;
+  return (hi | 0) === sign && (lo | 0) >> inputBits === sign;
+}

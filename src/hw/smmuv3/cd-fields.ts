@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT
 /** The fields of a CD that the model reads, taken out of its words once per fetch (IHI 0070 §5.4). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { CD } from "./spec/cd.ts";
 
-/** The 16 three-bit entries that start at a bit. */
-function permissions(words: Uint32Array, lo: number): number[] {
-  return Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
+/** The 16 three-bit entries of a field. */
+function permissions(words: Uint32Array, name: string): number[] {
+  const { lo } = fieldNamed(CD.fields, name);
+  return Array.from({ length: 16 }, (_, p) => getField(words, { name, lo: lo + 3 * p, hi: lo + 3 * p + 2 }));
 }
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(CD.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(CD.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
@@ -45,16 +54,24 @@ export class CdFields {
   readonly HAD1: number;
   readonly E0PD0: number;
   readonly E0PD1: number;
+  readonly DisCH0: number;
+  readonly DisCH1: number;
+  readonly SKL0: number;
+  readonly SKL1: number;
   readonly TTB0: number;
   readonly TTB1: number;
+  /** Bits [55:52] of their addresses, with VMSAv9-128 tables. */
+  readonly TTB0High: number;
+  readonly TTB1High: number;
   readonly DS: number;
   readonly MAIR0: number;
   readonly MAIR1: number;
   readonly PnCH: number;
   readonly PIE: number;
   /** By PIIndex. */
-  readonly PIIU: readonly number[];
-  readonly PIIP: readonly number[];
+  readonly #words: Uint32Array;
+  #piiu: readonly number[] | undefined;
+  #piip: readonly number[] | undefined;
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -88,14 +105,28 @@ export class CdFields {
     this.HAD1 = take(words, "HAD1");
     this.E0PD0 = take(words, "E0PD0");
     this.E0PD1 = take(words, "E0PD1");
+    this.DisCH0 = take(words, "DisCH0");
+    this.DisCH1 = take(words, "DisCH1");
+    this.SKL0 = take(words, "SKL0");
+    this.SKL1 = take(words, "SKL1");
     this.TTB0 = take(words, "TTB0") * 16;
     this.TTB1 = take(words, "TTB1") * 16;
+    this.TTB0High = take(words, "TTB0[55:52]");
+    this.TTB1High = take(words, "TTB1[55:52]");
     this.DS = take(words, "DS");
     this.MAIR0 = take(words, "MAIR0");
     this.MAIR1 = take(words, "MAIR1");
     this.PnCH = take(words, "PnCH");
     this.PIE = take(words, "PIE");
-    this.PIIU = permissions(words, fieldNamed(CD.fields, "PIIU").lo);
-    this.PIIP = permissions(words, fieldNamed(CD.fields, "PIIP").lo);
+    this.#words = words;
+  }
+
+  /** Taken apart when asked for: few CDs use it. */
+  get PIIU(): readonly number[] {
+    return (this.#piiu ??= permissions(this.#words, "PIIU"));
+  }
+
+  get PIIP(): readonly number[] {
+    return (this.#piip ??= permissions(this.#words, "PIIP"));
   }
 }

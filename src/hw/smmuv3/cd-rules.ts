@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.1).
+ * When a CD is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.4.2).
  *
- * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 or VMSAv9-128
- * tables) can never apply and are left out.
+ * A CD is judged under the STE that leads to it. Rows that need a feature this model refuses (VMSAv8-32 tables) can never
+ * apply and are left out.
  */
 import {
   descriptorSize,
@@ -14,6 +14,7 @@ import {
   smallestTxsz,
   wideDescriptors,
 } from "./address-size.ts";
+import { startLevel128 } from "./address-size128.ts";
 import type { CdFields } from "./cd-fields.ts";
 import { reservedStage1, unsafeStage1 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -46,14 +47,27 @@ export function tableInUse(f: CdFields, ste: Ste, half: 0 | 1): boolean {
 
 /** True if stage-1 permissions are indirect. */
 export function indirectStage1(f: CdFields, ste: Ste, config: SmmuConfig): boolean {
-  return config.s1pi && ste.fields.S1PIE === 1 && f.PIE === 1 && f.AA64 === 1;
+  return config.s1pi && ste.fields.S1PIE === 1 && (usesD128(f, config) || (f.PIE === 1 && f.AA64 === 1));
+}
+
+/** True if the tables are VMSAv9-128. */
+export function usesD128(f: Pick<CdFields, "AA64">, config: SmmuConfig): boolean {
+  return config.d128 && f.AA64 === 0;
+}
+
+function badSkip(half: 0 | 1): CdRule["broken"] {
+  return (f, ste, c) =>
+    usesD128(f, c) &&
+    tableInUse(f, ste, half) &&
+    startLevel128(stage1Granule(f, half) ?? 12, 64 - (half === 0 ? f.T0SZ : f.T1SZ), half === 0 ? f.SKL0 : f.SKL1) > 3;
 }
 
 function badSize(half: 0 | 1): CdRule["broken"] {
   return (f, ste, c) => {
     const txsz = half === 0 ? f.T0SZ : f.T1SZ;
     const granule = stage1Granule(f, half);
-    const smallest = c.vax === 52 ? smallestTxsz(granule, f.DS, c) : 16;
+    // EL1 and EL2-E2H have two halves of at most 55 bits.
+    const smallest = usesD128(f, c) ? Math.max(9, 64 - c.vax) : c.vax >= 52 ? smallestTxsz(granule, f.DS, c) : 16;
     return tableInUse(f, ste, half) && (txsz > largestTxsz(granule, c) || txsz < smallest);
   };
 }
@@ -67,9 +81,11 @@ function badGranule(half: 0 | 1): CdRule["broken"] {
 
 function badTable(half: 0 | 1): CdRule["broken"] {
   return (f, ste, c) => {
-    const wide = wideDescriptors(stage1Granule(f, half) ?? 12, f.DS, c);
+    if (!tableInUse(f, ste, half)) return false;
+    const d128 = usesD128(f, c);
+    const wide = d128 || wideDescriptors(stage1Granule(f, half) ?? 12, f.DS, c);
     const bits = descriptorSize(wide, effectiveSize(f.IPS, c));
-    return tableInUse(f, ste, half) && (half === 0 ? f.TTB0 : f.TTB1) >= 2 ** bits;
+    return (d128 && (half === 0 ? f.TTB0High : f.TTB1High) !== 0) || (half === 0 ? f.TTB0 : f.TTB1) >= 2 ** bits;
   };
 }
 
@@ -86,21 +102,21 @@ export const CD_RULES: readonly CdRule[] = [
       (tableInUse(f, ste, 0) || tableInUse(f, ste, 1)) &&
       ((c.ttEndian === "little" && f.ENDI === 1) || (c.ttEndian === "big" && f.ENDI === 0)),
   },
-  { id: "AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, _ste, c) => f.AA64 === 0 && c.ttf === "aarch64" },
+  { id: "AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, _ste, c) => f.AA64 === 0 && c.ttf === "aarch64" && !c.d128 },
   {
     id: "HA/HD",
     text: "hardware update of descriptors, not implemented",
-    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 0 && (f.HA === 1 || f.HD === 1),
+    broken: (f, _ste, c) => (f.AA64 === 1 || c.d128) && c.httu === 0 && (f.HA === 1 || f.HD === 1),
   },
   {
     id: "HD",
     text: "hardware update of dirty state, not implemented",
-    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 1 && f.HD === 1,
+    broken: (f, _ste, c) => (f.AA64 === 1 || c.d128) && c.httu === 1 && f.HD === 1,
   },
   {
     id: "HAFT",
     text: "HAFT is 1 and HA is 0",
-    broken: (f, _ste, c) => f.AA64 === 1 && c.httu === 3 && f.HAFT === 1 && f.HA === 0,
+    broken: (f, _ste, c) => (f.AA64 === 1 || c.d128) && c.httu === 3 && f.HAFT === 1 && f.HA === 0,
   },
   {
     id: "ASID",
@@ -113,6 +129,14 @@ export const CD_RULES: readonly CdRule[] = [
   { id: "TTB0", text: "TTB0 exceeds the stage-1 output size", broken: badTable(0) },
   { id: "TG1", text: "TG1 is reserved or names a granule that is not implemented", broken: badGranule(1) },
   { id: "TTB1", text: "TTB1 exceeds the stage-1 output size", broken: badTable(1) },
+  {
+    id: "S1PIE",
+    text: "VMSAv9-128 tables where STE.S1PIE forbids permission indirection",
+    broken: (f, ste, c) => usesD128(f, c) && ste.fields.S1PIE === 0,
+  },
+  { id: "AA64/EL2", text: "VMSAv9-128 tables in StreamWorld EL2", broken: (f, ste, c) => usesD128(f, c) && !hasTwoTables(ste.world) },
+  { id: "SKL0", text: "SKL0 skips more levels than walks through TTB0 have", broken: badSkip(0) },
+  { id: "SKL1", text: "SKL1 skips more levels than walks through TTB1 have", broken: badSkip(1) },
   {
     id: "PIIP",
     text: "PIIP has a reserved entry",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** A CD as fetched: its words, whether it is legal, and what the translation needs of it (IHI 0070 §5.4). */
 import { alignTable, descriptorSize, effectiveSize, type GranuleBits, stage1StartLevel, wideDescriptors } from "./address-size.ts";
+import { alignTable128, startLevel128 } from "./address-size128.ts";
 import { mairType } from "./attributes.ts";
 import { CdFields } from "./cd-fields.ts";
-import { brokenCdRule, type CdRule, hasTwoTables, indirectStage1, stage1Granule, tableInUse } from "./cd-rules.ts";
+import { brokenCdRule, type CdRule, hasTwoTables, indirectStage1, stage1Granule, tableInUse, usesD128 } from "./cd-rules.ts";
 import type { SmmuConfig } from "./config.ts";
 import { stage1Table } from "./indirection.ts";
 import type { Ste } from "./ste.ts";
@@ -24,10 +25,12 @@ export interface Stage1Half {
   readonly inputBits: number;
   /** Effective IPS, as far as descriptors can hold it. */
   readonly outputBits: number;
-  /** Descriptors hold 52-bit addresses. */
+  /** Descriptors hold addresses of 52 bits or more. */
   readonly wide: boolean;
   /** Shareability of all leaves, as DS has it; -1: each leaf says its own. */
   readonly shareability: number;
+  /** 128-bit descriptors: DisCHx in force. */
+  readonly noContiguous: boolean;
   /** Aligned base of the first table. */
   readonly table: number;
 }
@@ -40,6 +43,8 @@ export interface Cd {
   readonly broken: CdRule | undefined;
   /** The STE under which the CD was judged. */
   readonly ste: Ste;
+  /** The tables are VMSAv9-128. */
+  readonly d128: boolean;
   readonly ttb0: Stage1Half;
   readonly ttb1: Stage1Half;
   readonly bigEndian: boolean;
@@ -53,7 +58,7 @@ export interface Cd {
   readonly PAN: boolean;
   /** EPAN in force. */
   readonly EPAN: boolean;
-  /** PnCH in force: bit 52 of a descriptor is Protected, and there is no Contiguous. */
+  /** Descriptors have Protected: PnCH in force, so that bit 52 is not Contiguous, or bit 114 of 128-bit ones. */
   readonly protectedBit: boolean;
   /** The CD and the descriptor that led to it were fetched from memory that stage 2 marks AssuredOnly. */
   readonly assured: boolean;
@@ -72,7 +77,7 @@ export interface Cd {
   readonly stall: boolean;
   /** Memory types by AttrIndx: the eight of MAIR, and its last for what only AIE reaches. */
   readonly memoryTypes: Uint8Array;
-  /** AIE in force: bit 59 of a leaf is AttrIndx[3]. */
+  /** AIE in force: bit 59 of a leaf is AttrIndx[3], or bit 5 of a 128-bit one. */
   readonly wideAttrIndx: boolean;
 }
 
@@ -85,6 +90,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     address,
     broken,
     ste,
+    d128: usesD128(f, config),
     ttb0: decodeHalf(f, ste, config, 0, broken === undefined),
     ttb1: decodeHalf(f, ste, config, 1, broken === undefined),
     bigEndian: f.ENDI === 1,
@@ -95,7 +101,7 @@ export function decodeCd(words: Uint32Array, address: number, ste: Ste, config: 
     WXN: f.WXN === 1,
     PAN: twoTables && f.PAN === 1,
     EPAN: config.epan && f.EPAN === 1,
-    protectedBit: config.the && f.PnCH === 1,
+    protectedBit: config.the && (f.PnCH === 1 || usesD128(f, config)),
     assured,
     indirect: indirectStage1(f, ste, config) ? stage1Table(f.PIIP, twoTables ? f.PIIU : undefined, f.PAN === 1) : undefined,
     twoPrivileges: twoTables,
@@ -115,22 +121,26 @@ function decodeHalf(f: CdFields, ste: Ste, config: SmmuConfig, half: 0 | 1, lega
   const enabled = legal && tableInUse(f, ste, half);
   const granule = (enabled ? stage1Granule(f, half) : undefined) ?? 12;
   const inputBits = enabled ? 64 - (first ? f.T0SZ : f.T1SZ) : 48;
-  const startLevel = stage1StartLevel(granule, inputBits);
-  const wide = wideDescriptors(granule, f.DS, config);
+  const d128 = usesD128(f, config);
+  const startLevel = d128 ? startLevel128(granule, inputBits, first ? f.SKL0 : f.SKL1) : stage1StartLevel(granule, inputBits);
+  const wide = d128 || wideDescriptors(granule, f.DS, config);
+  const base = first ? f.TTB0 : f.TTB1;
   const effective = effectiveSize(f.IPS, config);
   const twoTables = hasTwoTables(ste.world);
   return {
     enabled,
     topByteIgnored: (first ? f.TBI0 : f.TBI1) === 1,
     noUnprivileged: config.e0pd && twoTables && (first ? f.E0PD0 : f.E0PD1) === 1,
+    // Bit 65 and bit 129 are HADx where they are not DisCHx.
     noTableAttributes: (config.had && (first ? f.HAD0 : f.HAD1) === 1) || (config.aie && f.AIE === 1),
     granule,
     startLevel,
     inputBits,
     outputBits: descriptorSize(wide, effective),
     wide,
-    shareability: wide && granule !== 16 ? (first ? f.SH0 : f.SH1) : -1,
-    table: alignTable(first ? f.TTB0 : f.TTB1, granule, startLevel, inputBits, effective),
+    shareability: wide && !d128 && granule !== 16 ? (first ? f.SH0 : f.SH1) : -1,
+    noContiguous: d128 && (first ? f.DisCH0 : f.DisCH1) === 1,
+    table: d128 ? alignTable128(base, granule, startLevel, inputBits) : alignTable(base, granule, startLevel, inputBits, effective),
   };
 }
 

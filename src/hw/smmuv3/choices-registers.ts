@@ -18,6 +18,8 @@ export interface RegisterChoices {
   readonly eventMerging: boolean;
   /** Reserved bits of a command that are not zero. */
   readonly commandReservedFields: "ignored" | "illegal";
+  /** CMD_PREFETCH_CONFIG and CMD_PREFETCH_ADDR: without effect, or followed. */
+  readonly prefetch: "ignored" | "taken";
 }
 
 export const defaultRegisterChoices: RegisterChoices = {
@@ -27,6 +29,7 @@ export const defaultRegisterChoices: RegisterChoices = {
   earlyMistakes: "ignored",
   eventMerging: false,
   commandReservedFields: "ignored",
+  prefetch: "ignored",
 };
 
 export const registerChoices: readonly Choice[] = [
@@ -153,10 +156,12 @@ export const registerChoices: readonly Choice[] = [
   },
   {
     id: "queue-inconsistent",
-    section: "§3.5.1",
-    options: "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full",
-    ours: "the Command queue stands still; the Event queue counts as full",
-    why: "no memory outside the queue's valid entries is touched",
+    section: "§3.5.1, §3.21.2",
+    options:
+      "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full; " +
+      "after an inconsistent write of CMDQ_PROD: unknown commands, or none until the queue has been disabled and enabled",
+    ours: "the Command queue stands still, after such a write until CMDQEN has been 0; the Event queue counts as full",
+    why: "no memory outside the queue's valid entries is touched, and a driver that mends PROD alone is found out",
   },
   {
     id: "gerrorn-inactive",
@@ -185,14 +190,18 @@ export const registerChoices: readonly Choice[] = [
     id: "maintenance",
     section: "§4.7.3",
     options: "an invalidation takes effect at any time between its consumption and the completion of a CMD_SYNC behind it",
-    ours: "when it is consumed (switchable to: with the CMD_SYNC)",
+    ours: "when it is consumed (switchable to: with the CMD_SYNC, and broadcasts with Smmu.broadcastSync)",
     why: "the late one finds drivers without a CMD_SYNC",
   },
   {
     id: "prefetch",
     section: "§4.2",
-    options: "CMD_PREFETCH_* may fetch configuration and translations, or do nothing",
-    ours: "nothing, after the checks for CERROR_ILL",
+    options:
+      "CMD_PREFETCH_* may fetch configuration and translations, or do nothing; SSV 1 without substreams: as 0, or nothing; Stride in v3.0: " +
+      "ignored, or CERROR_ILL",
+    ours:
+      "nothing, after the checks for CERROR_ILL (switchable: what is asked for is fetched, whatever the permissions, up to 512 addresses and " +
+      "no more than the TLB has entries; nothing for SSV 1 without substreams; Stride in v3.0 is ignored)",
     why: "caches then hold only what transactions brought in",
   },
   {

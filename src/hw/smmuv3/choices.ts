@@ -24,9 +24,17 @@ export interface Choice {
 export interface TranslationChoices {
   /** Row "level1-cached-invalid": L1STDs with Span 0 and L1CDs with V 0 are cached. */
   readonly cacheInvalidLevel1: boolean;
+  /** Far atomics: passed on, or not there (F_UUT). */
+  readonly atomics: "supported" | "unsupported";
+  /** TLB entries with CD.ASET 1, at a broadcast that matches their ASID (without ASIDs: their address). */
+  readonly privateAsids: "spared" | "dropped";
 }
 
-export const defaultTranslationChoices: TranslationChoices = { cacheInvalidLevel1: true };
+export const defaultTranslationChoices: TranslationChoices = {
+  cacheInvalidLevel1: true,
+  atomics: "supported",
+  privateAsids: "spared",
+};
 
 /** Rows of the translation side. */
 export const translationChoices: readonly Choice[] = [
@@ -95,7 +103,7 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "level1-cached-invalid",
-    section: "§3.21.2, §5.1",
+    section: "§3.21.3, §5.1",
     options: "L1STD and L1CD without a level-2 table: cached, or fetched again",
     ours: "cached until maintenance with Leaf 0 (switchable)",
     why: "shows drivers that add a level-2 table and invalidate the leaf only",
@@ -160,7 +168,7 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "tlb-multiple-match",
-    section: "§3.17.6",
+    section: "§3.20.1",
     options: "several matching entries: F_TLB_CONFLICT, or one of them (or a mix within its reach)",
     ours: "the one of the smallest size; no event",
     why: "deterministic; BBML 2 promises no conflict",
@@ -186,6 +194,35 @@ export const translationChoices: readonly Choice[] = [
       "64 KiB granules without 52-bit addresses: descriptor bits [15:12] other than 0 are F_ADDR_SIZE or are ignored (DDI 0487 D8.15)",
     ours: "ignored",
     why: "the descriptor then holds 48 bits, and the bits above count as zero",
+  },
+  {
+    id: "had-or-disch",
+    section: "§5.4",
+    options:
+      "with IDR5.D128 bits 65 and 129 of a CD are DisCH0 and DisCH1, which VMSAv9-128 tables alone have: with VMSAv8-64 tables HADx or nothing",
+    ours: "HAD0 and HAD1 with VMSAv8-64 tables",
+    why: "IDR3.HAD is 1 there too, and software that does not know D128 goes on working",
+  },
+  {
+    id: "aie-128",
+    section: "§5.4",
+    options: "AttrIndx[3] of VMSAv9-128 leaves: as CD.AIE says (IHI 0070), or always there (DDI 0487 D8.6.1)",
+    ours: "as CD.AIE says",
+    why: "IHI 0070 says for other fields which ones are implicitly 1, and not for this one",
+  },
+  {
+    id: "txsz-128",
+    section: "§5.2, §5.4",
+    options: "VMSAv9-128 tables without STT: TxSZ and S2T0SZ up to 48 or 47 (field descriptions), or up to 39 (validity functions)",
+    ours: "up to 39",
+    why: "as with VMSAv8-64 tables",
+  },
+  {
+    id: "start-beyond-output",
+    section: "§3.4.3",
+    options: "a first entry beyond the output size in a VMSAv9-128 table whose base is not: a fetch, or F_ADDR_SIZE (DDI 0487 D8.2.11.1)",
+    ours: "F_ADDR_SIZE, as of later tables",
+    why: "the table's address is the stage's own output",
   },
   {
     id: "table-alignment",
@@ -217,17 +254,38 @@ export const translationChoices: readonly Choice[] = [
   },
   {
     id: "tlbi-8-bit-tags",
-    section: "§4.4.1",
-    options: "ASID or VMID operand beyond 8 bits where only 8 are implemented: no match, or truncated",
+    section: "§4.4.1, §3.17.4",
+    options: "ASID or VMID operand, of a command or a broadcast, beyond 8 bits where only 8 are implemented: no match, or truncated",
     ours: "no match",
     why: "simple",
   },
   {
+    id: "privateAsids",
+    section: "§3.17",
+    options: "broadcasts that match an ASID (at EL2 an address) drop entries with CD.ASET 1, or spare them",
+    ours: "spared (switchable to dropped); walk cache entries go",
+    why: "shows software that relies on broadcasts where it has opted out of them",
+  },
+  {
+    id: "broadcast-ptm",
+    section: "§3.17, §6.3.12",
+    options: "broadcasts with CR2.PTM 1: ignored, or carried out",
+    ours: "ignored",
+    why: "recommended",
+  },
+  {
+    id: "broadcast-e2h",
+    section: "§3.17.5",
+    options: "broadcasts of a PE at EL2 with E2H and entries of EL2 without, or the other way round: dropped or not",
+    ours: "not dropped",
+    why: "software has to set CR2.E2H as HCR_EL2.E2H",
+  },
+  {
     id: "tlbi-ttl128",
     section: "§4.4.1.1",
-    options: "TTL128 1 with a TTL: only entries of 128-bit descriptors have to go",
-    ours: "ignored: entries of that level go, whatever their descriptors",
-    why: "there are no 128-bit descriptors, and dropping more is allowed",
+    options: "TTL128 with a TTL: only entries of 128-bit descriptors (1) or of 64-bit ones (0) have to go",
+    ours: "exactly these; without IDR5.D128 TTL128 is ignored",
+    why: "a wrong hint shows; where there are no 128-bit descriptors dropping more is allowed",
   },
   {
     id: "tlbi-range-alignment",
@@ -335,6 +393,49 @@ export const translationChoices: readonly Choice[] = [
       "those of Stream table, queues and interrupt messages are told to the host; S1CIR/S1COR/S1CSH, IRx/ORx/SHx and " +
       "S2IR0/S2OR0/S2SH0 are not, but for SHx and S2SH0 on leaves with DS; the modelled memory ignores all",
     why: "the modelled memory is coherent",
+  },
+  {
+    id: "atomics",
+    section: "§16.7.6",
+    options:
+      "far atomics where the interconnect has none: F_UUT, or made of local ones; what F_PERMISSION says in v3.0 where only the read is refused",
+    ours: "passed on (switchable to F_UUT); RnW is 1 then in every version",
+    why: "the memory system is the embedding program's",
+  },
+  {
+    id: "unsupported",
+    section: "§7.3.2, §16.7.1",
+    options: "which transactions are unsupported; F_UUT before or after other errors, and with SMMUEN 0",
+    ours: "those that the embedding program names so (TransactionKind.unsupported); before all else, with SMMUEN 0, too; Reason is 0",
+    why: "the model has no interconnect of its own",
+  },
+  {
+    id: "early-cache-maintenance",
+    section: "§16.7.2",
+    options: "v3.0: cache maintenance operations of clients",
+    ours: "F_UUT; the destructive hint has no effect",
+    why: "a client that counts on them shows",
+  },
+  {
+    id: "destructive-reads",
+    section: "§3.22",
+    options: "a destructive read that is downgraded: a read, or a read with clean and invalidate; the latter: unchanged, or a read",
+    ours: "a plain read; the latter leaves unchanged (v3.0: a plain read)",
+    why: "nothing but the data is asked for",
+  },
+  {
+    id: "kinds-downgraded",
+    section: "§3.22, §16.7.2.3",
+    options: "destructive reads, prefetches and cache maintenance may be downgraded for any reason, such as their memory type",
+    ours: "only where DRE, DCP or permissions ask for it",
+    why: "no interconnect's limits are modelled",
+  },
+  {
+    id: "prefetch-permissions",
+    section: "§3.22.2",
+    options: "a directed cache prefetch without data: permissions of the stages are judged together, or each by itself",
+    ours: "each by itself",
+    why: "as for all other accesses",
   },
   {
     id: "poisoned-fetch",

@@ -59,7 +59,7 @@ export class CircularQueue {
   }
 
   get capacity(): number {
-    return 2 ** this.log2Size;
+    return 1 << this.log2Size;
   }
 
   get consistent(): boolean {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
-import { hex, join64 } from "../bits/hex.ts";
+import { hex, join64, POW2 } from "../bits/hex.ts";
 import type { RegisterChoices } from "./choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
 import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
 import type { SmmuConfig } from "./config.ts";
+import type { HeldInvalidation } from "./deferred-maintenance.ts";
 import { has, implementedFeatures } from "./features.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Lint } from "./lint.ts";
 import { messageAttributes } from "./own-attributes.ts";
 import type { ConfigInvalidation, SmmuHost, StallControl, TlbiAddress, TlbInvalidation } from "./ports.ts";
+import type { Prefetches } from "./prefetch.ts";
 import type { RegisterFile } from "./register-file.ts";
 import { bitsOf } from "./register-layout.ts";
 import { type OperandCheck, smmuCommands } from "./spec/commands.ts";
@@ -38,6 +40,8 @@ export interface Caches {
   complete?(): void;
   /** Hardware reset: what was not yet carried out never is. */
   forget?(): void;
+  /** Invalidations that wait for the next CMD_SYNC. */
+  held?(): readonly HeldInvalidation[];
   /** True if they hold nothing. Asked for STATUSR.DORMANT only. */
   empty(): boolean;
 }
@@ -56,6 +60,8 @@ export class CommandExecution {
   caches: Caches | undefined;
   /** Set before the first command runs, where the SMMU stalls. */
   stalls: StallControl | undefined;
+  /** Set before the first command runs, where prefetches are followed. */
+  prefetches: Prefetches | undefined;
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
@@ -133,6 +139,12 @@ export class CommandExecution {
     const asid = (): number => this.#tag("ASID", operands, this.#deps.config.asid16);
     const leaf = (): boolean => operands.get("Leaf") === 1;
     switch (operands.command.name) {
+      case "CMD_PREFETCH_CONFIG":
+        this.prefetches?.configuration(streamId(), substream(operands));
+        break;
+      case "CMD_PREFETCH_ADDR":
+        this.#prefetchAddresses(operands);
+        break;
       case "CMD_CFGI_STE":
         if (this.#streamInRange(operands)) configuration.invalidateSte(streamId(), leaf());
         break;
@@ -189,9 +201,15 @@ export class CommandExecution {
         if (this.#streamInRange(operands)) this.stalls?.terminateStream(streamId());
         break;
       default:
-        // CMD_SYNC: all earlier commands are complete when it runs. CMD_PREFETCH_*: hints that are not followed.
+        // CMD_SYNC: all earlier commands are complete when it runs.
         break;
     }
+  }
+
+  #prefetchAddresses(operands: Operands): void {
+    const { hi, lo } = operands.address("Address");
+    const step = this.#deps.config.version === 0 ? 0 : operands.get("Stride");
+    this.prefetches?.addresses(operands.get("StreamID"), substream(operands), hi, lo, 12 + step, operands.get("Size"));
   }
 
   /** Both the StreamID and the STAG have to match; else it is a no-op (§4.7.1). */
@@ -237,21 +255,22 @@ export class CommandExecution {
   }
 
   #inRange(name: string, value: number, operands: Operands, bits: number): boolean {
-    if (value < 2 ** bits) return true;
+    if (value < POW2[bits]!) return true;
     const { name: command } = operands.command;
     this.#deps.lint("operand-out-of-range", () => `${name} ${hex(value)} of ${command} is beyond the ${bits} bits implemented`);
     return false;
   }
 
   /** Range and level hint; RES0 without IDR3.RIL, and all but TG when TG is 0 (§4.4.1.1). */
-  #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "num" | "scale"> {
+  #range(operands: Operands): Pick<TlbiAddress, "tg" | "ttl" | "ttl128" | "num" | "scale"> {
     const tg = this.#deps.config.ril ? operands.get("TG") : 0;
     if (tg === 0) return { tg, ttl: 0, num: 0, scale: 0 };
-    const { ds } = this.#deps.config;
+    const { ds, d128 } = this.#deps.config;
     // With 16KB pages there is no level 1 leaf unless addresses have 52 bits (IDR5.DS).
     const ttl = tg === TG_16K && operands.get("TTL") === 1 && !ds ? 0 : operands.get("TTL");
     const scale = ds ? Math.min(operands.get("SCALE"), SCALE_MAX) : operands.get("SCALE") % SCALES;
-    return { tg, ttl, num: operands.get("NUM"), scale };
+    const range = { tg, ttl, num: operands.get("NUM"), scale };
+    return d128 && ttl !== 0 ? { ...range, ttl128: operands.get("TTL128") === 1 } : range;
   }
 
   #address(operands: Operands): TlbiAddress {
@@ -266,7 +285,7 @@ export class CommandExecution {
 
   /** The high half of an IPA or PA operand, as far as this version has its bits. */
   #withoutReserved(hi: number): number {
-    return hi % 2 ** (operandAddressBits(this.#deps.config) - 32);
+    return hi % POW2[operandAddressBits(this.#deps.config) - 32]!;
   }
 
   /** The completion signal of a CMD_SYNC, to be sent when it has been consumed; other commands have none (§4.7.3). */
@@ -286,4 +305,9 @@ export class CommandExecution {
     }
     host.pulse("cmdq-sync");
   }
+}
+
+/** The SubstreamID of a prefetch; -1: none. */
+function substream(operands: Operands): number {
+  return operands.get("SSV") === 1 ? operands.get("SubstreamID") : -1;
 }

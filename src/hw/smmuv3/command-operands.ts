@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A command taken apart by the table: which one it is, and its operands by name. */
 import { type Field, fieldNamed, getField } from "../bits/fields.ts";
+import { POW2 } from "../bits/hex.ts";
 import { type SmmuCommand, smmuCommands } from "./spec/commands.ts";
 
 /** The 16 bytes of a command: four 32-bit words, lowest first. */
@@ -16,7 +17,7 @@ export function commandOf(words: CommandWords): SmmuCommand | undefined {
 /** The value of an address field, whose bits stand in their natural place in the second doubleword. */
 export function addressIn(field: Field, words: CommandWords): { readonly hi: number; readonly lo: number } {
   const lo = words[2] ?? 0;
-  return { hi: (words[3] ?? 0) % 2 ** (field.hi - 95), lo: lo - (lo % 2 ** (field.lo - 64)) };
+  return { hi: (words[3] ?? 0) % POW2[field.hi - 95]!, lo: lo - (lo % POW2[field.lo - 64]!) };
 }
 
 export class Operands {

@@ -50,6 +50,10 @@ export class CommandQueue {
   #whenIdle: (() => void)[] = [];
   /** Inconsistent indexes are named once, until they are consistent again. */
   #inconsistent = false;
+  /** PROD was written inconsistently: nothing is consumed until the queue has been disabled (§3.21.2). */
+  #stopped = false;
+  /** Counts resets: whoever waits for a command may reset the SMMU when it is carried out. */
+  #epoch = 0;
 
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
@@ -76,6 +80,13 @@ export class CommandQueue {
     this.#busy = false;
     this.#whenIdle = [];
     this.#inconsistent = false;
+    this.#stopped = false;
+    this.#epoch++;
+  }
+
+  /** Goes on with what is in the queue as soon as time passes: after a restart. */
+  resume(): void {
+    this.#deps.delays.after(Math.max(1, this.#deps.config.timing.commandNs), () => this.process());
   }
 
   get empty(): boolean {
@@ -97,11 +108,13 @@ export class CommandQueue {
   /** True if the next entry may be fetched. */
   #mayConsume(): boolean {
     const { errors } = this.#deps;
-    return this.#enabled && !errors.isActive("CMDQ_ERR") && !errors.serviceFailed && this.#queue.used > 0 && this.#queue.consistent;
+    if (this.#stopped || errors.isActive("CMDQ_ERR") || errors.serviceFailed) return false;
+    return this.#enabled && this.#queue.used > 0 && this.#queue.consistent;
   }
 
   /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
   process(): void {
+    if (!this.#enabled) this.#stopped = false;
     this.#checkIndexes();
     const { host, delays, config, registers } = this.#deps;
     // Commands that take no time may have MSIs that move PROD: time passes before those are looked at, or it never would.
@@ -123,8 +136,10 @@ export class CommandQueue {
 
   #complete(): void {
     const { config, errors } = this.#deps;
+    const epoch = this.#epoch;
     // Service Failure Mode ends what is in progress: it has no effect and stays in the queue.
     if (!errors.serviceFailed) this.#carryOut();
+    if (epoch !== this.#epoch) return;
     this.#busy = false;
     const waiting = this.#whenIdle;
     this.#whenIdle = [];
@@ -137,7 +152,9 @@ export class CommandQueue {
     const { trace, execution, host, config, lint } = this.#deps;
     const command = this.#command;
     if (trace.wants("smmu.command")) trace.emit("smmu.command", { words: [...command], text: describeCommand(command) });
+    const epoch = this.#epoch;
     const done = execution.execute(command);
+    if (epoch !== this.#epoch) return;
     if (done === undefined) {
       if (command.every((word) => word === 0)) {
         const { cons } = this.#queue;
@@ -177,7 +194,11 @@ export class CommandQueue {
   #checkProd(value: number, old: number): void {
     const { lint, errors } = this.#deps;
     const queue = this.#queue;
-    if (!this.#enabled || errors.isActive("CMDQ_ERR") || !queue.consistent) return;
+    if (!this.#enabled || errors.isActive("CMDQ_ERR")) return;
+    if (!queue.consistent) {
+      this.#stopped = true;
+      return;
+    }
     const before = (old - queue.cons) & queue.indexMask;
     if (before <= queue.capacity && queue.used < before) {
       lint("prod-backwards", () => `CMDQ_PROD moved back from ${old & queue.indexMask} to ${value & queue.indexMask}`);

@@ -6,6 +6,7 @@
  * A CD is cached below the STE that led to it, for it was judged under that STE: dropping an STE drops its CDs. When a kind
  * of structure has filled its share, the entry cached longest ago makes room.
  */
+import { POW2 } from "../bits/hex.ts";
 import type { Cd } from "./cd.ts";
 import type { CacheSizes } from "./config.ts";
 import type { FrontTier } from "./front-tier.ts";
@@ -55,7 +56,7 @@ export class ConfigCache implements ConfigInvalidation {
   /** Is told of streams that lose their STE or a CD. */
   front: FrontTier | undefined;
   readonly #sizes: CacheSizes;
-  readonly #onDrop: (entry: CachedStructure) => void;
+  readonly #onDrop: ((entry: CachedStructure) => void) | undefined;
   readonly #stes = new Map<number, SteEntry>();
   readonly #level1 = new Map<number, Level1Entry>();
   /** CDs and L1CDs of all streams, oldest first. */
@@ -63,7 +64,7 @@ export class ConfigCache implements ConfigInvalidation {
   readonly #level1Cds = new Map<Level1Entry, SteEntry>();
 
   /** @param onDrop called for each entry that maintenance drops */
-  constructor(sizes: CacheSizes, onDrop: (entry: CachedStructure) => void = () => {}) {
+  constructor(sizes: CacheSizes, onDrop?: (entry: CachedStructure) => void) {
     this.#sizes = sizes;
     this.#onDrop = onDrop;
   }
@@ -103,7 +104,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   /** @param split low StreamID bits of the present table format; a descriptor kept from another format does not serve */
   findLevel1(streamId: number, split: number): Level1Entry | undefined {
-    const entry = this.#level1.get(Math.floor(streamId / 2 ** split));
+    const entry = this.#level1.get(Math.floor(streamId / POW2[split]!));
     return entry?.leafBits === split ? entry : undefined;
   }
 
@@ -163,7 +164,7 @@ export class ConfigCache implements ConfigInvalidation {
 
   #dropSte(entry: SteEntry): void {
     this.#dropCds(entry);
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetSte(entry);
   }
 
@@ -173,22 +174,32 @@ export class ConfigCache implements ConfigInvalidation {
   }
 
   #dropCd(entry: CdEntry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetCd(entry);
   }
 
   #dropLevel1Cd(entry: Level1Entry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#forgetLevel1Cd(entry);
   }
 
   #dropLevel1(entry: Level1Entry): void {
-    this.#onDrop(entry);
+    this.#onDrop?.(entry);
     this.#level1.delete(entry.index);
   }
 
   invalidateAll(): void {
-    this.invalidateSteRange(0, 31);
+    if (this.#onDrop !== undefined) {
+      this.invalidateSteRange(0, 31);
+      return;
+    }
+    // Nobody wants to know of each.
+    this.generation++;
+    this.front?.streamsGone();
+    this.#stes.clear();
+    this.#level1.clear();
+    this.#cds.clear();
+    this.#level1Cds.clear();
   }
 
   invalidateSte(streamId: number, leaf: boolean): void {
@@ -196,7 +207,7 @@ export class ConfigCache implements ConfigInvalidation {
     if (entry !== undefined) this.#dropSte(entry);
     if (leaf) return;
     for (const level1 of this.#level1.values()) {
-      if (Math.floor(streamId / 2 ** level1.leafBits) === level1.index) this.#dropLevel1(level1);
+      if (Math.floor(streamId / POW2[level1.leafBits]!) === level1.index) this.#dropLevel1(level1);
     }
   }
 

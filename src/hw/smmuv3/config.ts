@@ -14,8 +14,8 @@ export { profiles, type ProfileName };
 export type { Presets };
 export { idRegisters, type IdRegisters } from "./id-registers.ts";
 
-/** Output and physical address sizes that IDR5.OAS can name and this model has. */
-export type AddressSize = 32 | 36 | 40 | 42 | 44 | 48 | 52;
+/** Output and physical address sizes that IDR5.OAS can name. 56 is not modelled: it is refused. */
+export type AddressSize = 32 | 36 | 40 | 42 | 44 | 48 | 52 | 56;
 
 /** What an SMMU implements. Sizes in bits unless said otherwise. */
 export interface SmmuConfig {
@@ -39,7 +39,7 @@ export interface SmmuConfig {
   /** IDR5.OAS. */
   readonly oas: AddressSize;
   /** IDR5.VAX. */
-  readonly vax: 48 | 52;
+  readonly vax: 48 | 52 | 56;
   readonly gran4k: boolean;
   readonly gran16k: boolean;
   readonly gran64k: boolean;
@@ -57,6 +57,8 @@ export interface SmmuConfig {
   readonly pri: boolean;
   /** IDR0.HTTU: 0 none, 1 Access flag, 2 and dirty state, 3 and Access flag of table descriptors. */
   readonly httu: 0 | 1 | 2 | 3;
+  /** IDR0.BTM: TLBIs that PEs broadcast are received (Smmu.broadcast). */
+  readonly btm: boolean;
   /** IDR0.VMW: VMID wildcards. */
   readonly vmw: boolean;
   /** IDR0.DORMHINT. */
@@ -98,6 +100,8 @@ export interface SmmuConfig {
   readonly the: boolean;
   /** IDR5.DS: 52-bit addresses with 4 and 16 KiB granules (LPA2). */
   readonly ds: boolean;
+  /** IDR5.D128: VMSAv9-128 tables, which AA64 and S2AA64 0 then select. */
+  readonly d128: boolean;
   /** IDR1.CMDQS, EVENTQS, PRIQS: log2 of the largest queue in entries, 0 … 19. */
   readonly cmdqLog2Max: number;
   readonly eventqLog2Max: number;
@@ -119,7 +123,7 @@ export interface SmmuConfig {
 }
 
 /** Features that a configuration may name only to be refused. */
-export type BeyondFeature = "btm" | "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "d128" | "pbha";
+export type BeyondFeature = "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "pbha";
 
 /** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
 export interface SmmuTiming {
@@ -228,24 +232,30 @@ const rules: readonly ConfigRule[] = [
   {
     section: "§6.3.1",
     rule: "VMSAv8-32 tables (TTF[0]) exclude DPT and D128",
-    holds: (c) => c.ttf === "aarch64" || !(beyond(c, "dpt") || beyond(c, "d128")),
+    holds: (c) => c.ttf === "aarch64" || !(beyond(c, "dpt") || c.d128),
   },
   {
     section: "§6.3.6",
     rule: "D128 == 1 needs S1PI, AIE (with S1P == 1), S2PI, S2PO, MTEPERM (with S2P == 1)",
-    holds: (c) => !beyond(c, "d128") || ((!c.stage1 || (c.s1pi && c.aie)) && (!c.stage2 || (c.s2pi && c.s2po && c.mteperm))),
+    holds: (c) => !c.d128 || ((!c.stage1 || (c.s1pi && c.aie)) && (!c.stage2 || (c.s2pi && c.s2po && c.mteperm))),
   },
   // Address sizes.
   { section: "§6.3.6", rule: "at least one granule is implemented", holds: (c) => c.gran4k || c.gran16k || c.gran64k },
   { section: "§6.3.6", rule: "DS == 1 needs GRAN4K == 1 or GRAN16K == 1", holds: (c) => !c.ds || c.gran4k || c.gran16k },
-  { section: "§6.3.6", rule: "DS == 1 needs VAs of 52 bits (VAX)", holds: (c) => !c.ds || c.vax === 52 },
-  { section: "§6.3.6", rule: "OAS is one of 32, 36, 40, 42, 44, 48, 52", holds: (c) => [32, 36, 40, 42, 44, 48, 52].includes(c.oas) },
-  { section: "§6.3.6", rule: "VAX is 48 or 52", holds: (c) => c.vax === 48 || c.vax === 52 },
-  { section: "§6.3.6", rule: "52-bit VAs need the 64KB granule or DS == 1", holds: (c) => c.vax === 48 || c.gran64k || c.ds },
+  { section: "§6.3.6", rule: "DS == 1 needs VAs of 52 bits or more (VAX)", holds: (c) => !c.ds || c.vax >= 52 },
+  {
+    section: "§6.3.6",
+    rule: "OAS is one of 32, 36, 40, 42, 44, 48, 52, 56",
+    holds: (c) => [32, 36, 40, 42, 44, 48, 52, 56].includes(c.oas),
+  },
+  { section: "§6.3.6", rule: "VAX is 48, 52 or 56", holds: (c) => [48, 52, 56].includes(c.vax) },
+  { section: "§6.3.6", rule: "VAs of 52 bits or more need the 64KB granule or DS == 1", holds: (c) => c.vax === 48 || c.gran64k || c.ds },
+  { section: "§6.3.6", rule: "56-bit VAs and an OAS of 56 need D128 == 1", holds: (c) => c.d128 || (c.vax < 56 && c.oas < 56) },
+  { section: "§6.3.6", rule: "an OAS of 56 is reserved before v3.4", holds: (c) => c.oas < 56 || c.version >= 4 },
   {
     section: "§6.3.6",
     rule: "an OAS of 52 needs the 64KB granule, DS == 1 or D128 == 1",
-    holds: (c) => c.oas < 52 || c.gran64k || c.ds || beyond(c, "d128"),
+    holds: (c) => c.oas !== 52 || c.gran64k || c.ds || c.d128,
   },
   { section: "§6.3.6", rule: "STALL_MAX is 0 with STALL_MODEL 0b01", holds: (c) => c.stallModel !== "terminate" || c.stallMax === 0 },
   {
@@ -282,7 +292,7 @@ const rules: readonly ConfigRule[] = [
   {
     section: "§2.9, §6.3.6",
     rule: "DS and D128 are v3.4 features: not before v3.3",
-    holds: (c) => c.version >= 3 || !(c.ds || beyond(c, "d128")),
+    holds: (c) => c.version >= 3 || !(c.ds || c.d128),
   },
   { section: "§2.9, §6.3.1", rule: "HTTU 0b11 is a v3.4 feature: not before v3.3", holds: (c) => c.version >= 3 || c.httu < 3 },
   // Who made it.
@@ -320,6 +330,7 @@ function checkShape(config: SmmuConfig): void {
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
+  if (c.oas === 56) throw new NotModelledError(`configuration ${c.name}: physical addresses of 56 bits (IDR5.OAS 0b111)`);
   if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
     if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);

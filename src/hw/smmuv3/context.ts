@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** From an STE and a SubstreamID to a CD (IHI 0070 §5.2 S1DSS, §5.3, §5.5; translation steps 4.3, 4.4 and 5). */
 import type { TraceSink } from "../../sim/index.ts";
-import { hex, join64 } from "../bits/hex.ts";
+import { hex, join64, POW2 } from "../bits/hex.ts";
 import type { NotModelledLog } from "../errors.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import { type Cd, decodeCd } from "./cd.ts";
@@ -31,7 +31,7 @@ const DSS_CD0 = 2;
  * @returns an index, {@link NO_STAGE1}, or {@link NO_CONTEXT} with the reason in `fault`
  */
 export function selectContext(ste: Ste, substreamId: number, fault: Fault): number {
-  if (substreamId >= 0 && (!ste.stage1 || ste.cdMax === 0 || substreamId >= 2 ** ste.cdMax)) {
+  if (substreamId >= 0 && (!ste.stage1 || ste.cdMax === 0 || substreamId >= POW2[ste.cdMax]!)) {
     fault.raise(EventNumber.C_BAD_SUBSTREAMID);
     fault.substreamId = substreamId;
     return NO_CONTEXT;
@@ -129,7 +129,7 @@ export class ContextTable {
     const address = this.#fetch(owner.ste, "cd", at, words);
     if (address < 0) return undefined;
     const cd = decodeCd(words, address, owner.ste, config, this.#assured && (level1?.assured ?? true));
-    if (cd.broken === undefined) noteAbsentFeatures(CD, words, notModelled);
+    if (cd.broken === undefined) noteAbsentFeatures(CD, words, notModelled, cd.d128);
     const entry: CdEntry = { id: 0, owner, index, cd, level1 };
     cache.keepCd(entry);
     this.#lint(entry);
@@ -156,6 +156,6 @@ export class ContextTable {
     const { broken } = entry.cd;
     if (broken === undefined || !trace.wants("smmu.lint")) return;
     const detail = `CD of StreamID ${hex(entry.owner.streamId)} SubstreamID ${hex(entry.index)}: ${broken.text}`;
-    trace.emit("smmu.lint", { rule: `cd-${broken.id}`, detail, section: "§5.4.1" });
+    trace.emit("smmu.lint", { rule: `cd-${broken.id}`, detail, section: "§5.4.2" });
   }
 }

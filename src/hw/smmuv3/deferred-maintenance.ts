@@ -4,62 +4,65 @@
  * cached entries go on being used, which shows drivers that rely on a command without its CMD_SYNC.
  */
 import type { Caches } from "./command-execution.ts";
-import type { ConfigInvalidation, TlbInvalidation } from "./ports.ts";
+import type { ConfigInvalidation, TlbiAddress, TlbInvalidation } from "./ports.ts";
 
 /** Commands held back at the most. The oldest ones are then carried out: they may complete at any time. */
 const HELD = 4096;
 
-const CONFIGURATION = [
-  "invalidateAll",
-  "invalidateSte",
-  "invalidateSteRange",
-  "invalidateCd",
-  "invalidateCdAll",
-] as const satisfies readonly (keyof ConfigInvalidation)[];
+interface Methods {
+  readonly configuration: readonly (keyof ConfigInvalidation)[];
+  readonly tlb: readonly (keyof TlbInvalidation)[];
+}
 
-const TLB = [
-  "nsnhAll",
-  "everything",
-  "nhAll",
-  "nhAsid",
-  "nhVa",
-  "el2All",
-  "el2Asid",
-  "el2Va",
-  "s12Vmall",
-  "s2Ipa",
-] as const satisfies readonly (keyof TlbInvalidation)[];
+const METHODS: Methods = {
+  configuration: ["invalidateAll", "invalidateSte", "invalidateSteRange", "invalidateCd", "invalidateCdAll"],
+  tlb: ["nsnhAll", "everything", "nhAll", "nhAsid", "nhVa", "el2All", "el2Asid", "el2Va", "s12Vmall", "s2Ipa"],
+};
 
-type Held = () => void;
+type Operand = number | boolean | TlbiAddress | null | undefined;
 
-/** An object with the methods of `target` that are named; calls are kept in `held`. */
-function holding<T extends object>(target: T, names: readonly (keyof T)[], hold: (action: Held) => void): T {
-  const calls = names.map((name) => {
-    const method = target[name] as (...args: unknown[]) => void;
-    // Operands may be objects that the caller uses again.
-    const call = (...args: unknown[]): void => hold(() => method.apply(target, args));
-    return [name, (...args: unknown[]) => call(...args.map((arg) => (typeof arg === "object" ? { ...arg } : arg)))];
-  });
-  return Object.fromEntries(calls) as T;
+/** A command that was consumed and is not carried out: a method of {@link Caches}.configuration or .tlb and its operands. */
+export interface HeldInvalidation {
+  readonly on: keyof Methods;
+  readonly name: string;
+  /** null stands for undefined, as in JSON. */
+  readonly operands: readonly Operand[];
+}
+
+/** @throws RangeError if there is no such invalidation */
+export function invalidate(caches: Pick<Caches, "configuration" | "tlb">, { on, name, operands }: HeldInvalidation): void {
+  if (!(METHODS[on] as readonly string[] | undefined)?.includes(name)) throw new RangeError(`no invalidation is called ${on}.${name}`);
+  const methods = caches[on] as unknown as Record<string, (...operands: readonly Operand[]) => void>;
+  methods[name]!(...operands.map((operand) => operand ?? undefined));
 }
 
 export function deferMaintenance({ configuration, tlb, empty }: Caches): Caches {
-  let held: Held[] = [];
-  const hold = (action: Held): void => {
-    held.push(action);
-    if (held.length > HELD) held.shift()!();
+  let held: HeldInvalidation[] = [];
+  const act = (one: HeldInvalidation): void => invalidate({ configuration, tlb }, one);
+  const hold = (one: HeldInvalidation): void => {
+    held.push(one);
+    if (held.length > HELD) act(held.shift()!);
   };
+  // Operands may be objects that the caller uses again.
+  const holding = <T>(on: keyof Methods): T =>
+    Object.fromEntries(
+      METHODS[on].map((name) => [
+        name,
+        (...operands: Operand[]) => hold({ on, name, operands: operands.map((one) => (one instanceof Object ? { ...one } : one)) }),
+      ]),
+    ) as T;
   return {
-    configuration: holding(configuration, CONFIGURATION, hold),
-    tlb: holding(tlb, TLB, hold),
+    configuration: holding<ConfigInvalidation>("configuration"),
+    tlb: holding<TlbInvalidation>("tlb"),
     empty,
     complete: () => {
       const due = held;
       held = [];
-      for (const action of due) action();
+      for (const one of due) act(one);
     },
     forget: () => {
       held = [];
     },
+    held: () => held,
   };
 }

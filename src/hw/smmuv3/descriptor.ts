@@ -145,7 +145,19 @@ export function mappedSize(
 ): number {
   const size = Math.min(levelShift(granule, level), outputBits);
   if (!descriptor.contiguous) return size;
-  const run = size + contiguousBits(granule, level);
+  return runOrEntry(size, size + contiguousBits(granule, level), inputBits, outputBits, output, hi, lo);
+}
+
+/** `run` where a run of 2^run bytes fits the sizes and the entry has its place in it, else the `size` of the entry. */
+export function runOrEntry(
+  size: number,
+  run: number,
+  inputBits: number,
+  outputBits: number,
+  output: number,
+  hi: number,
+  lo: number,
+): number {
   const scale = POW2[run]!;
   const offset = (hi % POW2[Math.max(0, run - 32)]!) * 0x1_0000_0000 + lo;
   const inRun = Math.floor((offset % scale) / POW2[size]!);

@@ -62,21 +62,12 @@ export class SmmuDmaPort implements DmaPort {
     tx.write = write;
     for (let done = start; done < bytes.length;) {
       const at = lo + done;
-      tx.addressHi = (hi + Math.floor(at / 2 ** 32)) >>> 0;
+      tx.addressHi = at < 0x1_0000_0000 ? hi : (hi + Math.floor(at / 0x1_0000_0000)) >>> 0;
       tx.addressLo = at >>> 0;
-      const end = done + Math.min(PAGE - (at % PAGE), bytes.length - done);
+      const end = Math.min(done + PAGE - (at & (PAGE - 1)), bytes.length);
       const outcome = this.#options.smmu.translate(tx);
-      if (outcome === Outcome.stalled) {
-        const kept = write ? bytes.slice() : bytes;
-        const before = worst;
-        tx.stall!.onEnd = (ended, held) => {
-          const status = this.#finish(held, ended, kept.subarray(done, end));
-          const all = status === DmaStatus.abort ? status : this.#from(end, worse(before, status), hi, lo, kept, write, attributes);
-          if (all !== DmaStatus.stalled) attributes?.onCompletion?.(all);
-        };
-        return DmaStatus.stalled;
-      }
-      const status = this.#finish(tx, outcome, bytes.subarray(done, end));
+      if (outcome === Outcome.stalled) return this.#hold(done, end, worst, hi, lo, bytes, write, attributes);
+      const status = this.#finish(tx, outcome, bytes, done, end - done);
       if (status === DmaStatus.abort) return status;
       worst = worse(worst, status);
       done = end;
@@ -84,23 +75,43 @@ export class SmmuDmaPort implements DmaPort {
     return worst;
   }
 
+  /** Waits for software: bytes `start` to `end` have stalled. Apart, so that an access that does not stall makes no closure. */
+  #hold(
+    start: number,
+    end: number,
+    worst: DmaStatus,
+    hi: number,
+    lo: number,
+    bytes: Uint8Array,
+    write: boolean,
+    attributes: DmaAttributes | undefined,
+  ): DmaStatus {
+    const kept = write ? bytes.slice() : bytes;
+    this.#tx.stall!.onEnd = (ended, held) => {
+      const status = this.#finish(held, ended, kept, start, end - start);
+      const all = status === DmaStatus.abort ? status : this.#from(end, worse(worst, status), hi, lo, kept, write, attributes);
+      if (all !== DmaStatus.stalled) attributes?.onCompletion?.(all);
+    };
+    return DmaStatus.stalled;
+  }
+
   /** Carries out the part that a transaction stands for, as the SMMU has answered. */
-  #finish(tx: Transaction, outcome: Outcome, bytes: Uint8Array): DmaStatus {
+  #finish(tx: Transaction, outcome: Outcome, bytes: Uint8Array, start: number, length: number): DmaStatus {
     switch (outcome) {
       case Outcome.forward: {
         const { bus } = this.#options;
-        const status = tx.write ? bus.writeBytes(tx.physical, bytes) : bus.readBytes(tx.physical, bytes);
+        const status = tx.write ? bus.writeBytes(tx.physical, bytes, start, length) : bus.readBytes(tx.physical, bytes, start, length);
         const bypassed = tx.via === Via.globalBypass || tx.via === Via.steBypass;
-        this.#trace(tx, bytes.length, tx.physical, bypassed ? "bypassed" : "translated", status);
+        this.#trace(tx, length, tx.physical, bypassed ? "bypassed" : "translated", status);
         return status === BusStatus.ok ? DmaStatus.ok : DmaStatus.abort;
       }
       case Outcome.razWi:
-        if (!tx.write) bytes.fill(0);
-        this.#trace(tx, bytes.length, undefined, "raz-wi", BusStatus.ok);
+        if (!tx.write) bytes.fill(0, start, start + length);
+        this.#trace(tx, length, undefined, "raz-wi", BusStatus.ok);
         return DmaStatus.razWi;
       default:
-        if (!tx.write) bytes.fill(0);
-        this.#trace(tx, bytes.length, undefined, "aborted", BusStatus.abort);
+        if (!tx.write) bytes.fill(0, start, start + length);
+        this.#trace(tx, length, undefined, "aborted", BusStatus.abort);
         return DmaStatus.abort;
     }
   }

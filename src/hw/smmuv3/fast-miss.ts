@@ -8,6 +8,7 @@
  * as in translator.ts.
  */
 import { BusStatus } from "../memory/system-bus.ts";
+import { inRange } from "./address-size.ts";
 import { isStage2Device, stage2MemAttr } from "./attributes.ts";
 import type { SmmuConfig } from "./config.ts";
 import type { FrontTier } from "./front-tier.ts";
@@ -16,7 +17,7 @@ import type { SmmuHost, Transaction } from "./ports.ts";
 import type { Stage2 } from "./stage2.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { GLOBAL_SHAPE, type Tlb } from "./tlb.ts";
-import { inRange, type Stage1Walker } from "./walk.ts";
+import type { Stage1Walker } from "./walk.ts";
 import type { WalkCache } from "./walk-cache.ts";
 
 export interface FastMissDeps {

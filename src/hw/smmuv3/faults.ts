@@ -24,6 +24,8 @@ export class Fault {
   substreamId = 0;
   /** Ends with an abort and is recorded whatever CD.A, CD.R and STE.S2R say. */
   forced = false;
+  /** F_PERMISSION of an atomic that may write but not read. */
+  readRefused = false;
   /** STE.MEV, once the STE is known. */
   mayMerge = false;
   /** The walk's own write of a descriptor was refused, not a read. */
@@ -46,6 +48,7 @@ export class Fault {
     this.dirtyBit = false;
     this.overlay = false;
     this.assuredOnly = false;
+    this.readRefused = false;
     return true;
   }
 
@@ -76,6 +79,8 @@ export class Fault {
 
 /** How the transaction is seen after STE overrides; part of most records. */
 export interface Access {
+  /** It is a write, or an atomic: events have RnW 0. */
+  readonly write: boolean;
   readonly privileged: boolean;
   readonly instruction: boolean;
 }
@@ -169,7 +174,7 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   }
   put(words, fields, "PnU", access.privileged ? 1 : 0);
   put(words, fields, "InD", access.instruction ? 1 : 0);
-  put(words, fields, "RnW", tx.write ? 0 : 1);
+  put(words, fields, "RnW", access.write && !fault.readRefused ? 0 : 1);
   put(words, fields, "S2", fault.stage2 ? 1 : 0);
   put(words, fields, "CLASS", fault.class);
   put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt && !fault.walkWrite ? 1 : 0);

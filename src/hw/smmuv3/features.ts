@@ -18,6 +18,7 @@ export function implementedFeatures(config: SmmuConfig): ReadonlySet<SmmuFeature
   add("ats", config.ats);
   add("pri", config.pri);
   add("s2pi", config.s2pi);
+  add("btm", config.btm);
   add("vmw", config.vmw);
   add("dormhint", config.dormhint);
   add("presets", config.presets !== undefined);

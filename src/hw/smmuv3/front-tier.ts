@@ -9,6 +9,7 @@
  * and what the STE and CD do to each access. Lines carry the number of their class, so that a class with another number has
  * lost all its lines at once. All of it lies in typed arrays; a hit allocates nothing.
  */
+import type { Transaction } from "./ports.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { asetOfKey } from "./tlb-tags.ts";
 
@@ -25,6 +26,9 @@ const LAST_NUMBER = 0xf_ffff;
 const VIEW_WORDS = 4;
 /** No SubstreamID is that; -1 is none. */
 const NO_SUBSTREAM = -2;
+
+/** Reads as "no such view" everywhere: before the first line there is nothing to find. */
+const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
 
 /** Rights of a line: one bit for each kind of access, at {@link rightOf}. */
 export function rightOf(write: boolean, instruction: boolean, privileged: boolean): number {
@@ -48,10 +52,10 @@ export interface FrontClass {
 export class FrontTier {
   readonly #lineCount: number;
   /** Four words: StreamID, SubstreamID, number of the class, and what the number does to the place of a line. */
-  readonly #views = new Int32Array(VIEW_WORDS * VIEWS);
+  #views: Int32Array = NO_VIEWS;
   #classes: FrontClass[] = [];
   #lastNumber = 0;
-  /** Made when the first line comes. */
+  /** Made with the first view when the first line comes. */
   #lines: Int32Array;
   #mask = 0;
 
@@ -59,7 +63,6 @@ export class FrontTier {
   constructor(entries: number) {
     this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
     this.#lines = new Int32Array(LINE_WORDS);
-    this.#forgetViews();
   }
 
   /** The words of the lines; {@link find} gives places in it. */
@@ -67,18 +70,19 @@ export class FrontTier {
     return this.#lines;
   }
 
-  /**
-   * @param right a bit of {@link rightOf}
-   * @returns the place of a line that answers, or -1: ask the caches
-   */
-  find(streamId: number, substreamId: number, hi: number, lo: number, right: number): number {
+  /** @returns the place of a line that answers a transaction, or -1: ask the caches */
+  find(tx: Transaction): number {
+    const { streamId, substreamId, addressHi: hi, addressLo: lo } = tx;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
     if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return -1;
     const number = views[view | 2]!;
     const lines = this.#lines;
     const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view | 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at | 1] !== secondWord(number, hi) || (hi << 8) >> 8 !== (hi | 0)) return -1;
+    if (lines[at] !== firstWord(number, lo) || lines[at | 1] !== secondWord(number, hi)) return -1;
+    // The address is canonical in bits [63:56], and the transaction a plain read or write.
+    if (((((hi << 8) >> 8) ^ hi) | tx.kind) !== 0) return -1;
+    const right = rightOf(tx.write, tx.instruction, tx.privileged);
     return (lines[at | 2]! & right) === 0 ? -1 : at;
   }
 
@@ -104,6 +108,7 @@ export class FrontTier {
   ): FrontClass | undefined {
     if ((hi << 8) >> 8 !== (hi | 0)) return undefined;
     if (this.#mask === 0) {
+      this.#views = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = this.#lineCount - 1;
     }
@@ -236,18 +241,19 @@ export class FrontTier {
       if (this.#views[view] === (streamId | 0)) this.#views[view | 1] = NO_SUBSTREAM;
   }
 
+  /** All of them have. */
+  streamsGone(): void {
+    for (let view = 0; view < this.#views.length; view += VIEW_WORDS) this.#views[view | 1] = NO_SUBSTREAM;
+  }
+
   /** Nothing is known any more: registers have changed, or the caches were reset. */
   clear(): void {
     if (this.#classes.length === 0) return;
     for (const member of this.#classes) member.number = 0;
     this.#classes = [];
     this.#lastNumber = 0;
-    this.#forgetViews();
-    this.#lines.fill(0);
-  }
-
-  #forgetViews(): void {
     this.#views.fill(NO_SUBSTREAM);
+    this.#lines.fill(0);
   }
 }
 

@@ -55,6 +55,11 @@ export class GlobalErrors {
     this.raise("SFM_ERR");
   }
 
+  /** Sets the mode as another SMMU had it; the registers tell of it as they told there. */
+  restore(serviceFailed: boolean): void {
+    this.#serviceFailed = serviceFailed;
+  }
+
   /** Hardware reset, which ends Service Failure Mode. */
   reset(): void {
     this.#serviceFailed = false;

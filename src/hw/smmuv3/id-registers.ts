@@ -7,7 +7,7 @@ import { smmuRegisters } from "./spec/registers.ts";
 /** Values of the read-only identification registers, by name. Those not named read as zero. */
 export type IdRegisters = Readonly<Record<string, number>>;
 
-const OAS_CODES: readonly number[] = [32, 36, 40, 42, 44, 48, 52];
+const OAS_CODES: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 56];
 const TTENDIAN: Readonly<Record<SmmuConfig["ttEndian"], number>> = { mixed: 0, little: 2, big: 3 };
 const STALL_MODEL: Readonly<Record<SmmuConfig["stallModel"], number>> = { both: 0, terminate: 1, force: 2 };
 const TTF: Readonly<Record<SmmuConfig["ttf"], number>> = { aarch32: 1, aarch64: 2, both: 3 };
@@ -23,6 +23,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       S1P: c.stage1,
       TTF: TTF[c.ttf],
       COHACC: c.coherent,
+      BTM: c.btm,
       HTTU: c.httu,
       DORMHINT: c.dormhint,
       VMW: c.vmw,
@@ -73,7 +74,8 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       GRAN4K: c.gran4k,
       GRAN16K: c.gran16k,
       GRAN64K: c.gran64k,
-      VAX: c.vax === 52,
+      VAX: (c.vax - 48) / 4,
+      D128: c.d128,
       DS: c.ds,
       STALL_MAX: c.stallMax,
     },

@@ -41,7 +41,7 @@ export class LiveRewrites {
 
   ste(entry: SteEntry, moment: Moment): void {
     const { ste, streamId } = entry;
-    if (!this.#rewritten(ste, STE_VALID, () => steMask({ fields: new SteFields(this.#now) }), steMask(ste))) return;
+    if (!this.#rewritten(ste, STE_VALID, () => steMask({ fields: new SteFields(this.#now), d128: ste.d128 }), steMask(ste))) return;
     this.#name(entry, "live-ste-rewritten", `STE of StreamID ${hex(streamId)} at ${hex(ste.address)}`, moment);
   }
 
@@ -49,7 +49,7 @@ export class LiveRewrites {
     const { cd, owner, index } = entry;
     // A CD that its STE no longer leads to may be anything by now.
     if (this.#changed(owner.ste, steMask(owner.ste)) !== 0) return;
-    if (!this.#rewritten(cd, CD_VALID, () => cdMask({ words: this.#now, ste: owner.ste }), cdMask(cd))) return;
+    if (!this.#rewritten(cd, CD_VALID, () => cdMask({ words: this.#now, ste: owner.ste, d128: cd.d128 }), cdMask(cd))) return;
     this.#name(entry, "live-cd-rewritten", `CD of StreamID ${hex(owner.streamId)} SubstreamID ${hex(index)} at ${hex(cd.address)}`, moment);
   }
 

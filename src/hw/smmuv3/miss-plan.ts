@@ -42,11 +42,11 @@ class LastLevel {
   readonly #clean: number;
   readonly #outputShift: number;
 
-  constructor(half: Stage1Half | Stage2Config, ignoreAccessFlag: boolean, clean: number) {
+  constructor(half: Stage1Half | Stage2Config, aset: number, ignoreAccessFlag: boolean, clean: number) {
     this.granule = half.granule;
     this.inputBits = half.inputBits;
     this.tableSize = levelShift(half.granule, LAST_TABLE);
-    this.shape = shapeOf(half.granule, PAGES, false);
+    this.shape = shapeOf(half.granule, PAGES, false, aset, false);
     this.#needed = ignoreAccessFlag ? PAGE : PAGE | ACCESS_FLAG;
     this.#clean = clean;
     this.#outputShift = half.outputBits - 32;
@@ -64,7 +64,7 @@ class LastLevel {
   }
 }
 
-/** Descriptors with 64 bits, little-endian, with addresses of at most 48 bits, and above them a table. */
+/** Descriptors of 64 bits, little-endian, with addresses of at most 48 bits, and above them a table. Those of 128 bits are wide. */
 function isPlainStage(half: Stage1Half | Stage2Config, bigEndian: boolean): boolean {
   return !half.wide && !bigEndian && half.startLevel <= LAST_TABLE;
 }
@@ -112,8 +112,8 @@ export class MissPlan {
     this.half = half;
     this.upper = upper;
     this.config2 = stage2;
-    this.stage1 = new LastLevel(half, cd.ignoreAccessFlag, cd.hardwareDirty ? BIT7 : -1);
-    this.stage2 = stage2 && new LastLevel(stage2, stage2.ignoreAccessFlag, stage2.hardwareDirty ? 0 : -1);
+    this.stage1 = new LastLevel(half, cd.aset, cd.ignoreAccessFlag, cd.hardwareDirty ? BIT7 : -1);
+    this.stage2 = stage2 && new LastLevel(stage2, 0, stage2.ignoreAccessFlag, stage2.hardwareDirty ? 0 : -1);
     this.permissions1 = stage1Table(cd);
     this.permissions2 = config.xnx ? STAGE2_XNX : STAGE2;
     this.alwaysGlobal = ste.world === StreamWorld.nsEl2;

@@ -100,7 +100,7 @@ export function needOfStage1(write: boolean, instruction: boolean, privileged: b
  * @returns false with F_PERMISSION in `fault`
  */
 export function allowedByStage1(cd: Cd, entry: TlbEntry, need: number, fault: Fault): boolean {
-  if ((entry.stage1 & need) === 0) return !fault.raise(EventNumber.F_PERMISSION);
+  if ((entry.stage1 & need) !== need) return !fault.raise(EventNumber.F_PERMISSION);
   // The dirty state of indirect permissions is software's where HD is 0 (§3.13.3.2).
   if ((need & WRITES1) === 0 || (entry.clean & Clean.stage1) === 0 || cd.hardwareDirty) return true;
   fault.raise(EventNumber.F_PERMISSION);

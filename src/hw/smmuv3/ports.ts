@@ -7,6 +7,7 @@
  */
 import type { ScheduledEvent } from "../../sim/index.ts";
 import type { BusStatus } from "../memory/system-bus.ts";
+import { TransactionKind } from "./spec/transactions.ts";
 
 /** Why the SMMU reads or writes memory by itself. */
 export type SmmuAccessKind = "l1std" | "ste" | "l1cd" | "cd" | "tt-s1" | "tt-s2" | "httu" | "cmdq" | "eventq" | "priq" | "msi";
@@ -23,7 +24,7 @@ export interface SmmuHost {
   /**
    * Physical read of `count` 32-bit words.
    * @param address a multiple of 4
-   * @param level of a translation descriptor: that of its table, -1 … 3
+   * @param level of a translation descriptor: that of its table, -2 … 3
    * @param attributes the memory type as a byte of MAIR, plus 256 times the shareability (0 Non-shareable, 2 Outer, 3 Inner);
    *   given for "l1std", "ste" and "cmdq". A host may ignore it, or answer with an abort what it does not support (§13.1.2).
    */
@@ -44,7 +45,7 @@ export const Outcome = {
   forward: 0,
   /** Answer with an error. */
   abort: 1,
-  /** Answer with success: reads give zeros, writes are dropped. */
+  /** Answer with success: reads give zeros, writes are dropped. Also the answer to a hint that goes no further. */
   razWi: 2,
   /** No answer yet: the transaction waits for CMD_RESUME. `tx.stall` is what waits; set its `onEnd` to learn how it ends. */
   stalled: 3,
@@ -70,6 +71,8 @@ export class Transaction {
   write = false;
   instruction = false;
   privileged = false;
+  /** What it is besides: `write` counts for ordinary, speculative and unsupported transactions only. */
+  kind: TransactionKind = TransactionKind.ordinary;
   // Outputs, valid after translate().
   /** Outcome.forward: the physical address, below 2^52. */
   physical = 0;
@@ -84,8 +87,15 @@ export class Transaction {
   /** Output INST and PRIV (§13.1.2). */
   outputInstruction = false;
   outputPrivileged = false;
+  /** What the SMMU has made of `kind`; not written for ordinary transactions, which leave as they come. See `outputKind`. */
+  leaving: TransactionKind = TransactionKind.ordinary;
   /** Outcome.stalled: the SMMU's copy of the transaction, which waits. Else null. */
   stall: StalledTransaction | null = null;
+
+  /** Outcome.forward: `kind`, or what the SMMU has turned it into. */
+  get outputKind(): TransactionKind {
+    return this.kind === TransactionKind.ordinary ? TransactionKind.ordinary : this.leaving;
+  }
 
   /** Sets the input address from a number below 2^53. */
   setAddress(address: number): void {
@@ -114,7 +124,6 @@ export interface RegisterView {
   /** CR0ACK.SMMUEN. */
   smmuEnabled(): boolean;
   gbpa(): number;
-  cr1(): number;
   cr2(): number;
   /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */
   tableAttributes(): number;
@@ -174,6 +183,8 @@ export interface TlbiAddress {
   readonly tg: number;
   /** 0: any level. Reserved values have become what they act as. */
   readonly ttl: number;
+  /** TTL128: what the level is one of; undefined: of any descriptors. */
+  readonly ttl128?: boolean;
   readonly num: number;
   readonly scale: number;
 }

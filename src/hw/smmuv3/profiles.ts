@@ -7,6 +7,7 @@ const fewHave = {
   stallModel: "terminate",
   stallMax: 0,
   httu: 0,
+  btm: false,
   vmw: false,
   dormhint: false,
   stt: false,
@@ -18,6 +19,7 @@ const fewHave = {
   mteperm: false,
   the: false,
   ds: false,
+  d128: false,
 } as const;
 
 const max: SmmuConfig = {
@@ -33,7 +35,7 @@ const max: SmmuConfig = {
   asid16: true,
   vmid16: true,
   oas: 52,
-  vax: 52,
+  vax: 56,
   gran4k: true,
   gran16k: true,
   gran64k: true,
@@ -65,6 +67,8 @@ const max: SmmuConfig = {
   mteperm: true,
   stt: true,
   ds: true,
+  d128: true,
+  btm: true,
   vmw: true,
   dormhint: true,
   stallModel: "both",

@@ -133,11 +133,16 @@ export class RegisterFile implements RegisterView {
     return Array.from(this.#words, (value, index): [number, number] => [4 * index, value]).filter(([, value]) => value !== 0);
   }
 
-  /** Puts the words of another instance of this configuration in place of its own. Nothing is in transition afterwards. */
+  /**
+   * Puts the words of another instance of this configuration in place of its own. The Update of GBPA is over then, those of CR0
+   * and IRQ_CTRL start anew.
+   */
   restore(words: readonly (readonly [number, number])[]): void {
     this.#words.fill(0);
     for (const [offset, value] of words) this.set(offset, value);
     this.#bypass.restore();
+    this.cr0.restart();
+    this.irqControl.restart();
   }
 
   /** Calls `hook` after software has written the word at `offset`. */
@@ -163,10 +168,6 @@ export class RegisterFile implements RegisterView {
 
   gbpa(): number {
     return this.#bypass.inForce;
-  }
-
-  cr1(): number {
-    return this.get(CR1);
   }
 
   cr2(): number {

@@ -10,13 +10,14 @@ import { type Caches, CommandExecution } from "./command-execution.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
 import type { SmmuConfig } from "./config.ts";
-import { deferMaintenance } from "./deferred-maintenance.ts";
+import { deferMaintenance, type HeldInvalidation, invalidate } from "./deferred-maintenance.ts";
 import { Delays } from "./delays.ts";
 import { EventQueue } from "./event-queue.ts";
 import { GlobalErrors } from "./gerror.ts";
 import { Interrupts } from "./interrupts.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { SmmuEvents, SmmuHost, StallControl } from "./ports.ts";
+import type { Prefetches } from "./prefetch.ts";
 import { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
@@ -32,6 +33,14 @@ export interface RegisterSideDeps {
   readonly trace: TraceSink<SmmuEvents>;
   readonly notModelled: NotModelledLog;
   readonly choices?: Partial<RegisterChoices>;
+}
+
+/** What an SMMU has accepted and not carried out, apart from commands in the queue. */
+export interface PendingWork {
+  /** It is in Service Failure Mode. */
+  readonly serviceFailed: boolean;
+  /** They wait for a CMD_SYNC. */
+  readonly invalidations: readonly HeldInvalidation[];
 }
 
 export class RegisterSide {
@@ -74,6 +83,11 @@ export class RegisterSide {
     this.#execution.caches = this.#deferred ? deferMaintenance(caches) : caches;
   }
 
+  /** Names what follows CMD_PREFETCH_*. */
+  connectPrefetches(prefetches: Prefetches): void {
+    this.#execution.prefetches = prefetches;
+  }
+
   /** Names the stalled transactions that commands, SMMUEN and the Event queue act on. */
   connectStalls(stalls: StallControl): void {
     this.#stalls = stalls;
@@ -89,6 +103,22 @@ export class RegisterSide {
     this.#execution.reset();
     this.#errors.reset();
     this.registers.reset();
+  }
+
+  /** What has been accepted and waits: see {@link restore}. */
+  get pending(): PendingWork {
+    return { serviceFailed: this.#errors.serviceFailed, invalidations: this.#execution.caches?.held?.() ?? [] };
+  }
+
+  /**
+   * Goes on from where another one of this configuration stood, as soon as time passes. Invalidations that wait for a CMD_SYNC
+   * are carried out at once where this one holds nothing back.
+   */
+  restore(words: readonly (readonly [number, number])[], pending: PendingWork): void {
+    this.#errors.restore(pending.serviceFailed);
+    this.registers.restore(words);
+    for (const one of pending.invalidations) invalidate(this.#execution.caches!, one);
+    this.#commands.resume();
   }
 
   /** Enters Service Failure Mode. */

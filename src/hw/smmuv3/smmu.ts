@@ -6,14 +6,16 @@ import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TranslationBatch } from "./batch.ts";
 import { type CacheMode, cacheModes } from "./cache-modes.ts";
-import type { TranslationChoices } from "./choices.ts";
-import type { RegisterChoices } from "./choices-registers.ts";
+import { BroadcastMaintenance, type BroadcastTlbi } from "./broadcast.ts";
+import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts";
+import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
 import { type SmmuConfig, validateConfig } from "./config.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
+import { Prefetches } from "./prefetch.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
 import { offsetOf } from "./register-layout.ts";
-import { RegisterSide } from "./register-side.ts";
+import { type PendingWork, RegisterSide } from "./register-side.ts";
 import { Translator } from "./translator.ts";
 
 export interface SmmuOptions {
@@ -40,6 +42,7 @@ export class Smmu implements MmioDevice {
   readonly badWidth: BadWidthRule = "raz-wi";
   readonly #side: RegisterSide;
   readonly #lint: Lint;
+  readonly #broadcasts: BroadcastMaintenance;
   readonly #translate = (tx: Transaction): Outcome => this.translate(tx);
 
   /**
@@ -80,12 +83,39 @@ export class Smmu implements MmioDevice {
     const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
     this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
     this.#side.connectStalls(this.translation.stalls);
+    const all = { ...defaultRegisterChoices, ...defaultTranslationChoices, ...choices };
+    this.#broadcasts = new BroadcastMaintenance({ config, registers: this.registers, tlb: tlbMaintenance, choices: all });
+    if (all.prefetch === "taken") {
+      this.#side.connectPrefetches(
+        new Prefetches({
+          enabled: () => this.registers.smmuEnabled(),
+          entries: config.caches.tlb,
+          configuration: (streamId, substreamId) => this.translation.prefetchConfiguration(streamId, substreamId),
+          translate: this.#translate,
+        }),
+      );
+    }
   }
 
   /** Hardware reset: registers take their reset values, caches are empty, commands and Updates in progress are gone. */
   reset(): void {
     this.#side.reset();
     this.translation.reset();
+    this.#broadcasts.reset();
+  }
+
+  /**
+   * Receives a TLBI that a PE broadcasts (IDR0.BTM); an SMMU that takes no part in them ignores it. It is complete when this
+   * returns, or where choices.maintenance is "at-sync" with the next {@link broadcastSync}.
+   * @throws HostMisuseError for an operation that there is not, or operands that no PE can give
+   */
+  broadcast(tlbi: BroadcastTlbi): void {
+    this.#broadcasts.receive(tlbi);
+  }
+
+  /** The DSB of a PE that waits for its TLBIs: all that were broadcast before are complete when this returns. */
+  broadcastSync(): void {
+    this.#broadcasts.sync();
   }
 
   /**
@@ -99,6 +129,7 @@ export class Smmu implements MmioDevice {
   /**
    * Takes a transaction of a client device and sets the outputs of `tx`. On Outcome.stalled the answer comes later: set
    * `tx.stall.onEnd`.
+   * @throws HostMisuseError for a StreamID or SubstreamID out of range
    */
   translate(tx: Transaction): Outcome {
     return this.translation.translate(tx);
@@ -119,6 +150,21 @@ export class Smmu implements MmioDevice {
   failService(): void {
     this.#side.failService();
     this.translation.failService();
+  }
+
+  /** What was accepted and is not carried out: see snapshot.ts. */
+  get pending(): PendingWork & { readonly broadcasts: readonly BroadcastTlbi[] } {
+    return { ...this.#side.pending, broadcasts: this.#broadcasts.held };
+  }
+
+  /**
+   * Takes registers and pending work of another SMMU of this configuration; the caches are filled before.
+   * @throws RangeError for an invalidation that there is not
+   */
+  restore(words: readonly (readonly [number, number])[], pending: Smmu["pending"]): void {
+    this.#side.restore(words, pending);
+    for (const tlbi of pending.broadcasts) this.#broadcasts.take(tlbi);
+    if (pending.serviceFailed) this.translation.failService();
   }
 
   // Register accesses. Offsets count from page 0.

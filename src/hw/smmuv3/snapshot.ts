@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
- * An SMMU as plain data: its registers and what its caches hold, to be looked at later or elsewhere.
- *
- * Work in progress is not part of it: a command that was fetched and not yet carried out, an Update not yet acknowledged, a
- * stalled transaction, which belongs to a client that waits for it. An
- * SMMU that was restored from a snapshot translates as the first one did at that moment.
+ * An SMMU as plain data: its registers, what its caches hold and what it has accepted, to be looked at later or elsewhere.
  */
 import { decodeCd } from "./cd.ts";
 import type { CdEntry, Level1Entry, SteEntry } from "./config-cache.ts";
 import { type SmmuConfig } from "./config.ts";
+import { HostMisuseError } from "../errors.ts";
 import { StreamWorld } from "./ports.ts";
 import type { Smmu } from "./smmu.ts";
 import { decodeSte } from "./ste.ts";
@@ -46,6 +43,7 @@ export interface SteSnapshot extends CachedWords {
 
 export type TlbSnapshot = Omit<TlbEntry, "cacheable">;
 
+/** An SMMU as plain data, which JSON can carry. See {@link snapshotOf}. */
 export interface SmmuSnapshot {
   readonly config: SmmuConfig;
   /** Words that are not zero, as [offset from page 0, value]. */
@@ -54,6 +52,8 @@ export interface SmmuSnapshot {
   readonly level1: readonly Level1Snapshot[];
   readonly tlb: readonly TlbSnapshot[];
   readonly walks: readonly WalkEntry[];
+  /** Service Failure Mode, invalidations that wait for a CMD_SYNC, broadcast ones that wait for a DSB. */
+  readonly pending: Smmu["pending"];
 }
 
 function level1Snapshot(entry: Level1Entry): Level1Snapshot {
@@ -83,7 +83,12 @@ function steSnapshot({ streamId, ste, level1, cds, level1Cds }: SteEntry): SteSn
   };
 }
 
-/** What there is to see of an SMMU. */
+/**
+ * An SMMU as it is at this moment; taking it changes nothing. An SMMU that is restored from it translates as this one does now,
+ * and goes on when its time passes: pending Updates of CR0 and IRQ_CTRL start anew, the Update of GBPA is over, commands that are
+ * not yet consumed are fetched again. It has not the stalled transactions, which belong to clients that wait for them, nor the
+ * order in which caches replace entries and STAGs are given out.
+ */
 export function snapshotOf(smmu: Smmu): SmmuSnapshot {
   const { configCache, tlb, walks } = smmu.translation;
   return {
@@ -93,6 +98,7 @@ export function snapshotOf(smmu: Smmu): SmmuSnapshot {
     level1: configCache.level1().map(level1Snapshot),
     tlb: Array.from(tlb.entries(), ({ cacheable: _cacheable, ...entry }) => entry),
     walks: [...walks.entries()],
+    pending: smmu.pending,
   };
 }
 
@@ -101,14 +107,16 @@ function level1Of(snapshot: Level1Snapshot): Level1Entry {
 }
 
 /**
- * Puts a snapshot into an SMMU of the same configuration; what it had before is gone.
+ * Puts a snapshot into an SMMU of the same configuration; what it had before is gone. Where this one carries invalidations out at
+ * once, those that the other one held back are complete.
+ * @throws HostMisuseError for a snapshot of another configuration, or one that is none
  * @throws RangeError if words are missing in a structure
  */
 export function restoreSnapshot(smmu: Smmu, snapshot: SmmuSnapshot): void {
   const { config } = smmu;
   const { configCache, tlb, walks } = smmu.translation;
+  checkConfig(snapshot.config, config);
   smmu.reset();
-  smmu.registers.restore(snapshot.registers);
   for (const entry of snapshot.level1) configCache.keepLevel1(level1Of(entry));
   for (const { streamId, address, words, e2h, level1, cds, level1Cds } of snapshot.stes) {
     const ste = decodeSte(structure(words), address, config, e2h);
@@ -130,6 +138,18 @@ export function restoreSnapshot(smmu: Smmu, snapshot: SmmuSnapshot): void {
   }
   for (const entry of snapshot.tlb) tlb.insert(Object.assign(new TlbEntry(), entry));
   for (const entry of snapshot.walks) walks.restore(entry);
+  smmu.restore(snapshot.registers, snapshot.pending);
+}
+
+/** Registers and caches mean what the configuration says: names, times and sizes of caches may differ. */
+function checkConfig(theirs: SmmuConfig | undefined, ours: SmmuConfig): void {
+  if (theirs === undefined) throw new HostMisuseError("SNAPSHOT", "a snapshot comes from snapshotOf(smmu): this one has no configuration");
+  const free: ReadonlySet<string> = new Set<keyof SmmuConfig>(["name", "caches", "timing"]);
+  for (const key of new Set([...Object.keys(ours), ...Object.keys(theirs)]) as Set<keyof SmmuConfig>) {
+    const [here, there] = [JSON.stringify(ours[key]), JSON.stringify(theirs[key])];
+    if (free.has(key) || here === there) continue;
+    throw new HostMisuseError("SNAPSHOT", `a snapshot of another configuration: ${key} is ${there} there and ${here} here`);
+  }
 }
 
 function structure(words: readonly number[]): Uint32Array {

@@ -2,6 +2,7 @@
 /** What an STE says about stage-2 walks, and which start levels are consistent (IHI 0070 §5.2; DDI 0487 D8.2). */
 import type { GranuleBits } from "./address-size.ts";
 import { alignTable, descriptorSize, effectiveSize, levelShift, strideOf, wideDescriptors } from "./address-size.ts";
+import { alignTable128, startLevel128 } from "./address-size128.ts";
 import type { SmmuConfig } from "./config.ts";
 import { overlayTable } from "./indirection.ts";
 import type { SteFields } from "./ste-fields.ts";
@@ -18,10 +19,12 @@ export interface Stage2Config {
   readonly inputBits: number;
   /** Effective S2PS, as far as descriptors can hold it. */
   readonly outputBits: number;
-  /** Descriptors hold 52-bit addresses. */
+  /** Descriptors hold addresses of 52 bits or more. */
   readonly wide: boolean;
   /** Shareability of all leaves, as S2DS has it; -1: each leaf says its own. */
   readonly shareability: number;
+  /** The tables are VMSAv9-128. */
+  readonly d128: boolean;
   /** Aligned base of the first (possibly concatenated) table. */
   readonly table: number;
   readonly bigEndian: boolean;
@@ -31,7 +34,7 @@ export interface Stage2Config {
   readonly hardwareAccess: boolean;
   readonly hardwareDirty: boolean;
   readonly tableAccess: boolean;
-  /** S2PIE in force: permissions come from SMMU_S2PII. */
+  /** S2PIE in force, or 128-bit descriptors: permissions come from SMMU_S2PII. */
   readonly indirect: boolean;
   /** S2POE in force: what STE.S2POI leaves of them, by POIndex. */
   readonly overlay: Uint8Array | undefined;
@@ -45,6 +48,11 @@ export interface Stage2Config {
   readonly forcedWriteBack: boolean;
 }
 
+/** True if the tables are VMSAv9-128. */
+export function usesD128(f: Pick<SteFields, "S2AA64">, config: SmmuConfig): boolean {
+  return config.d128 && f.S2AA64 === 0;
+}
+
 /** S2TG to granule; 3 is reserved. */
 export function stage2Granule(f: SteFields): GranuleBits | undefined {
   return ([12, 16, 14, undefined] as const)[f.S2TG];
@@ -52,7 +60,7 @@ export function stage2Granule(f: SteFields): GranuleBits | undefined {
 
 /** Output bits of S2TTB and of stage-2 descriptors. */
 export function stage2OutputBits(f: SteFields, config: SmmuConfig): number {
-  return descriptorSize(wideDescriptors(stage2Granule(f) ?? 12, f.S2DS, config), effectiveSize(f.S2PS, config));
+  return descriptorSize(usesD128(f, config) || wideDescriptors(stage2Granule(f) ?? 12, f.S2DS, config), effectiveSize(f.S2PS, config));
 }
 
 /** Start levels by S2SL0 and, for 4 KiB with S2DS, S2SL0_2 above it. */
@@ -71,10 +79,14 @@ const SIZE_NEEDED: readonly (readonly [granule: GranuleBits, level: number, oas:
   [16, 1, 44],
 ];
 
-/** The start level that {S2SL0_2, S2SL0} names, or undefined for reserved codes and those that the SMMU has not got. */
+/** The start level that {S2SL0_2, S2SL0}, or S2SKL, names, or undefined for reserved codes and those that the SMMU has not got. */
 function stage2StartLevel(f: SteFields, config: SmmuConfig): number | undefined {
   const granule = stage2Granule(f);
   if (granule === undefined) return undefined;
+  if (usesD128(f, config)) {
+    const start = startLevel128(granule, 64 - f.S2T0SZ, f.S2SKL);
+    return start > 3 ? undefined : start;
+  }
   const wide = wideDescriptors(granule, f.S2DS, config);
   const level = START_LEVELS[granule][f.S2SL0 + (granule === 12 && wide ? 4 * f.S2SL0_2 : 0)];
   if (granule === 12 && level === 3 && !config.stt) return undefined;
@@ -82,11 +94,12 @@ function stage2StartLevel(f: SteFields, config: SmmuConfig): number | undefined 
   return SIZE_NEEDED.some(([g, l, oas]) => g === granule && l === level && config.oas < oas) ? undefined : level;
 }
 
-/** Whether S2T0SZ, S2SL0 and S2TG fit each other and the output size. */
+/** Whether S2T0SZ, S2SL0 or S2SKL, and S2TG fit each other and the output size. */
 export function stage2StartLevelConsistent(f: SteFields, config: SmmuConfig): boolean {
   const granule = stage2Granule(f);
   const start = stage2StartLevel(f, config);
   if (granule === undefined || start === undefined) return false;
+  if (usesD128(f, config)) return true;
   const indexBits = 64 - f.S2T0SZ - levelShift(granule, start);
   // At most 16 concatenated tables.
   return indexBits >= 1 && indexBits <= strideOf(granule) + 4;
@@ -97,7 +110,8 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
   const granule = stage2Granule(f)!;
   const startLevel = stage2StartLevel(f, config)!;
   const inputBits = 64 - f.S2T0SZ;
-  const wide = wideDescriptors(granule, f.S2DS, config);
+  const d128 = usesD128(f, config);
+  const wide = d128 || wideDescriptors(granule, f.S2DS, config);
   const effective = effectiveSize(f.S2PS, config);
   return {
     vmid: f.S2VMID,
@@ -107,18 +121,19 @@ export function decodeStage2(f: SteFields, config: SmmuConfig): Stage2Config {
     inputBits,
     outputBits: descriptorSize(wide, effective),
     wide,
-    shareability: wide && granule !== 16 ? f.S2SH0 : -1,
-    table: alignTable(f.S2TTB, granule, startLevel, inputBits, effective),
+    shareability: wide && !d128 && granule !== 16 ? f.S2SH0 : -1,
+    d128,
+    table: d128 ? alignTable128(f.S2TTB, granule, startLevel, inputBits) : alignTable(f.S2TTB, granule, startLevel, inputBits, effective),
     bigEndian: f.S2ENDI === 1,
     ignoreAccessFlag: f.S2AFFD === 1 && f.S2HA === 0,
     hardwareAccess: f.S2HA === 1,
     hardwareDirty: f.S2HA === 1 && f.S2HD === 1,
     tableAccess: config.httu === 3 && f.S2HAFT === 1,
-    indirect: config.s2pi && f.S2PIE === 1,
+    indirect: d128 || (config.s2pi && f.S2PIE === 1),
     overlay: config.s2po && f.S2POE === 1 ? overlayTable(f.S2POI) : undefined,
     topLevel0: config.the && f.TL0 === 1,
     topLevel1: config.the && f.TL1 === 1,
-    assuredOnly: config.the && f.AssuredOnly === 1,
+    assuredOnly: config.the && (d128 || f.AssuredOnly === 1),
     protectWalks: f.S2PTW === 1,
     forcedWriteBack: config.fwb && f.S2FWB === 1,
   };

@@ -13,6 +13,7 @@ import { Perm2, stage2Permissions, WRITES2 } from "./permissions.ts";
 import { STAGE2_CODES } from "./indirection.ts";
 import type { RegisterView, SmmuEvents, SmmuHost } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
+import { Stage2Reader128 } from "./stage2-walk128.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import type { StaleDetector } from "./stale-detector.ts";
 import { TableLint } from "./table-lint.ts";
@@ -55,11 +56,13 @@ export class Stage2 {
   slot = -1;
   readonly #deps: Stage2Deps;
   readonly #descriptor = new Descriptor();
+  readonly #reader128: Stage2Reader128;
   readonly #updates = new DescriptorUpdates();
   readonly #tables: TableLint;
 
   constructor(deps: Stage2Deps) {
     this.#deps = deps;
+    this.#reader128 = new Stage2Reader128(deps);
     this.#tables = new TableLint(deps.trace);
     this.entry.kind = IPA_ENTRY;
   }
@@ -71,7 +74,7 @@ export class Stage2 {
 
   /**
    * @param purpose what the address is needed for: events carry it as CLASS
-   * @param need the Perm2 bit of the access; one of a write makes the memory dirty
+   * @param need the Perm2 bits of the access; one of a write makes the memory dirty
    * @param origin where stage 1 has the address from: {@link Origin} bits
    * @returns false if the translation failed, see `fault`
    */
@@ -116,9 +119,13 @@ export class Stage2 {
    */
   allowed(stage2: Stage2Config, entry: TlbEntry, ipa: number, purpose: FaultClass, need: number): boolean {
     const { fault } = this.#deps;
-    if ((granted(stage2, entry) & need) === 0) {
+    const missing = need & ~granted(stage2, entry);
+    if (missing !== 0) {
       this.#refuse(ipa, purpose, need);
-      fault.overlay = stage2.overlay !== undefined && (stage2.overlay[entry.poIndex]! & need) === 0;
+      // An atomic needs two: write permission is asked for first (§13.1.1).
+      const first = missing & Perm2.write || missing;
+      fault.readRefused = first !== need && first !== Perm2.write;
+      fault.overlay = stage2.overlay !== undefined && (stage2.overlay[entry.poIndex]! & first) === 0;
       return false;
     }
     if (stage2.protectWalks && purpose !== FaultClass.in && isStage2Device(entry.memAttr, entry.forcedWriteBack)) {
@@ -162,7 +169,8 @@ export class Stage2 {
     const { fault, detector } = this.#deps;
     const { entry } = this;
     for (let walks = 1; ; walks++) {
-      if (!this.#walk(stage2, ipa, purpose) || !this.#allowed(stage2, ipa, purpose, need, origin)) return false;
+      const found = stage2.d128 ? this.#reader128.read(stage2, ipa, purpose, entry, this.#updates) : this.#walk(stage2, ipa, purpose);
+      if (!found || !this.#allowed(stage2, ipa, purpose, need, origin)) return false;
       // 7.8
       if (this.becomesDirty(stage2, entry, need)) {
         this.#updates.dirty();
@@ -251,6 +259,7 @@ export class Stage2 {
     entry.lo = low32(ipa);
     entry.granule = stage2.granule;
     entry.level = level;
+    entry.d128 = false;
     entry.size = mappedSize(descriptor, stage2.granule, level, stage2.inputBits, stage2.outputBits, output, entry.hi, entry.lo);
     entry.cacheable = descriptor.cacheable(level, config);
     entry.pa = output - (output % POW2[entry.size]!);
@@ -300,6 +309,6 @@ function wrongTopLevel(own: boolean, other: boolean, ownFound: number, otherFoun
 }
 
 /** What base permissions and overlay grant together. */
-function granted(stage2: Stage2Config, entry: TlbEntry): number {
+export function granted(stage2: Stage2Config, entry: TlbEntry): number {
   return stage2.overlay === undefined ? entry.stage2 : entry.stage2 & stage2.overlay[entry.poIndex]!;
 }

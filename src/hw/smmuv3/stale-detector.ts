@@ -231,15 +231,25 @@ export class StaleDetector {
       const step = origin.step[i]!;
       const address = origin.address[i]!;
       const mask = descriptorMask(step);
-      const readable = this.#host.peek(address, now, 2) === BusStatus.ok;
+      const count = (step & Step.d128) !== 0 ? 4 : 2;
+      const readable = this.#host.peek(address, now, count) === BusStatus.ok;
       const big = (step & Step.bigEndian) !== 0;
-      const hi = big ? swapBytes(now[0]!) : now[1]!;
-      const lo = big ? swapBytes(now[1]!) : now[0]!;
-      if (readable && ((hi ^ origin.hi[i]!) & mask[1]!) === 0 && ((lo ^ origin.lo[i]!) & mask[0]!) === 0) continue;
+      const word = (index: number): number => (big ? swapBytes(now[count - 1 - index]!) : now[index]!);
+      const lo = word(0);
+      const hi = word(1);
+      const lower = readable && ((hi ^ origin.hi[i]!) & mask[1]!) === 0 && ((lo ^ origin.lo[i]!) & mask[0]!) === 0;
+      if (
+        lower &&
+        (count === 2 || (((word(2) ^ origin.upper[2 * i]!) & mask[2]!) | ((word(3) ^ origin.upper[2 * i + 1]!) & mask[3]!)) === 0)
+      )
+        continue;
       const finding = {
         structure: address,
-        cached: hex64(origin.hi[i]!, origin.lo[i]!),
-        inMemory: readable ? hex64(hi, lo) : "external abort",
+        cached:
+          count === 2
+            ? hex64(origin.hi[i]!, origin.lo[i]!)
+            : hex128(origin.upper[2 * i + 1]!, origin.upper[2 * i]!, origin.hi[i]!, origin.lo[i]!),
+        inMemory: !readable ? "external abort" : count === 2 ? hex64(hi, lo) : hex128(word(3), word(2), hi, lo),
       };
       this.#reportSlot(cache, slot, finding, missing((step & Step.stage2) !== 0, (step & Step.leaf) !== 0));
       return;
@@ -257,6 +267,10 @@ export class StaleDetector {
     const { streamId, addressHi, addressLo } = this.#tx;
     this.#trace.emit("smmu.stale-use", { what, streamId, addressHi, addressLo, ...finding, missing, entry: entry.id });
   }
+}
+
+function hex128(...words: readonly number[]): string {
+  return `0x${words.map((word) => hex(word, 8).slice(2)).join("")}`;
 }
 
 /** How a VA entry is invalidated, by address and by what its table belongs to. */

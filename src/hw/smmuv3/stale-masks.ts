@@ -5,6 +5,7 @@ import { tableInUse } from "./cd-rules.ts";
 import { CdFields } from "./cd-fields.ts";
 import { CD, L1CD } from "./spec/cd.ts";
 import { LEAF_S1, LEAF_S2, TABLE_S1, TABLE_S2 } from "./spec/pte.ts";
+import { LEAF128_S1, LEAF128_S2, TABLE128_S1, TABLE128_S2 } from "./spec/pte128.ts";
 import { L1STD, STE } from "./spec/ste.ts";
 import type { Structure, StructureField } from "./spec/structure.ts";
 import type { Ste } from "./ste.ts";
@@ -31,14 +32,16 @@ function once(key: string, build: () => Uint32Array): Uint32Array {
 }
 
 /** Bits of an STE that decide something, by its own V and Config. */
-export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
+export function steMask(ste: Pick<Ste, "fields" | "d128">): Uint32Array {
   const { V, Config, S1DSS, S2POE } = ste.fields;
+  const { d128 } = ste;
   const on = V === 1 && (Config & 4) !== 0;
   const s1 = on && (Config & 1) !== 0;
   const s2 = on && (Config & 2) !== 0;
   const skips = on && (!s1 || S1DSS === 1);
-  return once(`ste ${V} ${Config} ${skips} ${S2POE}`, () =>
-    maskOf(STE, ({ name, applies }) => {
+  return once(`ste ${V} ${Config} ${skips} ${S2POE} ${d128}`, () =>
+    maskOf(STE, ({ name, applies, d128: only = d128 }) => {
+      if (only !== d128) return false;
       switch (applies) {
         case "always":
           return V === 1 || name === "V";
@@ -63,20 +66,21 @@ export function steMask(ste: Pick<Ste, "fields">): Uint32Array {
   );
 }
 
-const BEHIND_EPD0 = new Set(["T0SZ", "TG0", "IR0", "OR0", "SH0", "TTB0", "HAD0", "E0PD0", "TBI0"]);
-const BEHIND_EPD1 = new Set(["T1SZ", "TG1", "IR1", "OR1", "SH1", "TTB1", "HAD1", "E0PD1", "TBI1"]);
+const BEHIND_EPD0 = new Set(["T0SZ", "TG0", "IR0", "OR0", "SH0", "TTB0", "TTB0[55:52]", "HAD0", "DisCH0", "SKL0", "E0PD0", "TBI0"]);
+const BEHIND_EPD1 = new Set(["T1SZ", "TG1", "IR1", "OR1", "SH1", "TTB1", "TTB1[55:52]", "HAD1", "DisCH1", "SKL1", "E0PD1", "TBI1"]);
 
 const BEHIND_PIE = new Set(["PIIU", "PIIP"]);
 
 /** Bits of a CD that decide something, by its own V and EPDx and the StreamWorld. */
-export function cdMask(cd: Pick<Cd, "words" | "ste">): Uint32Array {
+export function cdMask(cd: Pick<Cd, "words" | "ste" | "d128">): Uint32Array {
+  const { d128 } = cd;
   const f = new CdFields(cd.words);
   const use0 = tableInUse(f, cd.ste, 0);
   const use1 = tableInUse(f, cd.ste, 1);
-  return once(`cd ${f.V} ${use0} ${use1} ${f.PIE}`, () =>
-    maskOf(CD, ({ name, applies }) => {
+  return once(`cd ${f.V} ${use0} ${use1} ${f.PIE} ${d128}`, () =>
+    maskOf(CD, ({ name, applies, d128: only = d128 }) => {
       if (name === "V") return true;
-      if (f.V === 0 || applies === "ignored" || (f.PIE === 0 && BEHIND_PIE.has(name))) return false;
+      if (f.V === 0 || applies === "ignored" || only !== d128 || (f.PIE === 0 && !d128 && BEHIND_PIE.has(name))) return false;
       return (use0 || !BEHIND_EPD0.has(name)) && (use1 || !BEHIND_EPD1.has(name));
     }),
   );
@@ -87,14 +91,30 @@ export function level1Mask(what: "ste" | "cd"): Uint32Array {
   return once(`level 1 ${what}`, () => maskOf(what === "ste" ? L1STD : L1CD, () => true));
 }
 
+/** Bits of a 128-bit translation descriptor. */
+function mask128(step: number): Uint32Array {
+  const stage2 = (step & Step.stage2) !== 0;
+  const leaf = (step & Step.leaf) !== 0;
+  const structure = stage2 ? (leaf ? LEAF128_S2 : TABLE128_S2) : leaf ? LEAF128_S1 : TABLE128_S1;
+  const counted = step & (Step.clean | Step.hardened | Step.upper);
+  return once(`${structure.name} ${counted}`, () => {
+    const mask = maskOf(structure, ({ applies }) => applies !== "ignored");
+    if ((step & Step.clean) !== 0) mask[0]! &= ~0x80;
+    if ((step & Step.hardened) !== 0) mask[3]! |= 0x4_0000;
+    if ((step & Step.upper) !== 0) mask[stage2 ? 3 : 0]! |= stage2 ? 0x1e00_0000 : 0x20;
+    return mask;
+  });
+}
+
 const descriptorMasks: (Uint32Array | undefined)[] = [];
 
-/** Bits of a translation descriptor. @param step {@link Step} bits */
+/** Bits of a translation descriptor: two words, or four of one of 128 bits. @param step {@link Step} bits */
 export function descriptorMask(step: number): Uint32Array {
   return (descriptorMasks[step] ??= makeDescriptorMask(step));
 }
 
 function makeDescriptorMask(step: number): Uint32Array {
+  if ((step & Step.d128) !== 0) return mask128(step);
   const leaf = (step & Step.leaf) !== 0;
   const stage2 = (step & Step.stage2) !== 0;
   const structure = stage2 ? (leaf ? LEAF_S2 : TABLE_S2) : leaf ? LEAF_S1 : TABLE_S1;

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** The fields of an STE that the model reads, taken out of its words once per fetch (IHI 0070 §5.2). */
-import { fieldNamed, getField } from "../bits/fields.ts";
+import { type Field, fieldNamed, getField } from "../bits/fields.ts";
 import { STE } from "./spec/ste.ts";
 
+/** Looked up once: a structure is decoded at each fetch. */
+const fields = new Map<string, Field>();
+
 function take(words: Uint32Array, name: string): number {
-  return getField(words, fieldNamed(STE.fields, name));
+  let field = fields.get(name);
+  if (field === undefined) {
+    field = fieldNamed(STE.fields, name);
+    fields.set(name, field);
+  }
+  return getField(words, field);
 }
 
 /** Field values as they stand in memory; names are the specification's. Pointers are whole addresses. */
@@ -16,6 +24,8 @@ export class SteFields {
   readonly S1CDMax: number;
   readonly S1DSS: number;
   readonly S2FWB: number;
+  readonly DRE: number;
+  readonly DCP: number;
   readonly MEV: number;
   readonly S1STALLD: number;
   readonly STRW: number;
@@ -43,6 +53,9 @@ export class SteFields {
   readonly S2SL0_2: number;
   readonly S2DS: number;
   readonly S2TTB: number;
+  /** Bits [55:52] of the address, with VMSAv9-128 tables. */
+  readonly S2TTBHigh: number;
+  readonly S2SKL: number;
   readonly AssuredOnly: number;
   readonly TL0: number;
   readonly TL1: number;
@@ -50,7 +63,7 @@ export class SteFields {
   readonly S2PIE: number;
   readonly S2POE: number;
   /** By POIndex. */
-  readonly S2POI: readonly number[];
+  readonly #words: Uint32Array;
 
   constructor(words: Uint32Array) {
     this.V = take(words, "V");
@@ -60,6 +73,8 @@ export class SteFields {
     this.S1CDMax = take(words, "S1CDMax");
     this.S1DSS = take(words, "S1DSS");
     this.S2FWB = take(words, "S2FWB");
+    this.DRE = take(words, "DRE");
+    this.DCP = take(words, "DCP");
     this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
     this.STRW = take(words, "STRW");
@@ -87,14 +102,21 @@ export class SteFields {
     this.S2SL0_2 = take(words, "S2SL0_2");
     this.S2DS = take(words, "S2DS");
     this.S2TTB = take(words, "S2TTB") * 16;
+    this.S2TTBHigh = take(words, "S2TTB[55:52]");
+    this.S2SKL = take(words, "S2SKL");
     this.AssuredOnly = take(words, "AssuredOnly");
     this.TL0 = take(words, "TL0");
     this.TL1 = take(words, "TL1");
     this.S1PIE = take(words, "S1PIE");
     this.S2PIE = take(words, "S2PIE");
     this.S2POE = take(words, "S2POE");
+    this.#words = words;
+  }
+
+  /** The 16 entries, taken apart when asked for: few STEs use them. */
+  get S2POI(): readonly number[] {
     const { lo } = fieldNamed(STE.fields, "S2POI");
-    this.S2POI = Array.from({ length: 16 }, (_, p) => getField(words, { name: "", lo: lo + 4 * p, hi: lo + 4 * p + 3 }));
+    return Array.from({ length: 16 }, (_, p) => getField(this.#words, { name: "S2POI", lo: lo + 4 * p, hi: lo + 4 * p + 3 }));
   }
 
   /** Config bits of a translating or bypassing STE. */

@@ -2,13 +2,13 @@
 /**
  * When an STE is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.2.2).
  *
- * Rows of the architecture that need a feature this model refuses (ATS, DPT, Secure, Realm, VMSAv8-32 or VMSAv9-128 tables,
+ * Rows of the architecture that need a feature this model refuses (ATS, DPT, Secure, Realm, VMSAv8-32 tables,
  * MPAM, PBHA) can never apply and are left out.
  */
 import { granuleImplemented, largestTxsz, smallestTxsz } from "./address-size.ts";
 import { reservedStage2 } from "./indirection.ts";
 import type { SmmuConfig } from "./config.ts";
-import { stage2Granule, stage2OutputBits, stage2StartLevelConsistent } from "./stage2-config.ts";
+import { stage2Granule, stage2OutputBits, stage2StartLevelConsistent, usesD128 } from "./stage2-config.ts";
 import type { SteFields } from "./ste-fields.ts";
 
 /** One way for a structure to be ILLEGAL. */
@@ -36,7 +36,8 @@ function substreams(f: SteFields, config: SmmuConfig): boolean {
 
 function badT0sz(f: SteFields, config: SmmuConfig): boolean {
   const granule = stage2Granule(f);
-  return f.S2T0SZ > largestTxsz(granule, config) || f.S2T0SZ < Math.max(smallestTxsz(granule, f.S2DS, config), 64 - config.oas);
+  const smallest = usesD128(f, config) ? 8 : smallestTxsz(granule, f.S2DS, config);
+  return f.S2T0SZ > largestTxsz(granule, config) || f.S2T0SZ < Math.max(smallest, 64 - config.oas);
 }
 
 /** A Config of 0b0xx is legal whatever the other fields say: the caller tests rule "V" and stops there. */
@@ -61,14 +62,18 @@ export const STE_RULES: readonly SteRule[] = [
     text: "S1ContextPtr exceeds the output (stage 1 only) or intermediate address size",
     broken: (f, c) => f.stage1 && f.S1ContextPtr >= 2 ** c.oas,
   },
-  { id: "S2FWB", text: "S2FWB with VMSAv8-32 tables", broken: (f, c) => f.stage2 && f.S2AA64 === 0 && c.fwb && f.S2FWB === 1 },
+  { id: "S2FWB", text: "S2FWB with VMSAv8-32 tables", broken: (f, c) => f.stage2 && f.S2AA64 === 0 && !c.d128 && c.fwb && f.S2FWB === 1 },
   { id: "S2S=1", text: "S2S is 1 and the SMMU does not stall", broken: (f, c) => f.stage2 && f.S2S === 1 && c.stallModel === "terminate" },
   { id: "S2S=0", text: "S2S is 0 and the SMMU always stalls", broken: (f, c) => f.stage2 && f.S2S === 0 && c.stallModel === "force" },
-  { id: "S2AA64=0", text: "VMSAv8-32 tables, not implemented", broken: (f, c) => f.stage2 && f.S2AA64 === 0 && c.ttf === "aarch64" },
+  {
+    id: "S2AA64=0",
+    text: "VMSAv8-32 tables, not implemented",
+    broken: (f, c) => f.stage2 && f.S2AA64 === 0 && c.ttf === "aarch64" && !c.d128,
+  },
   {
     id: "S2HA/S2HD",
     text: "hardware update of descriptors, not implemented",
-    broken: (f, c) => f.stage2 && (f.S2HA === 1 || f.S2HD === 1) && (c.httu === 0 || f.S2AA64 === 0),
+    broken: (f, c) => f.stage2 && (f.S2HA === 1 || f.S2HD === 1) && (c.httu === 0 || (f.S2AA64 === 0 && !c.d128)),
   },
   { id: "S2HD", text: "hardware update of dirty state, not implemented", broken: (f, c) => f.stage2 && f.S2HD === 1 && c.httu === 1 },
   { id: "S2HAFT", text: "S2HAFT is 1 and S2HA is 0", broken: (f, c) => f.stage2 && c.httu === 3 && f.S2HAFT === 1 && f.S2HA === 0 },
@@ -80,15 +85,32 @@ export const STE_RULES: readonly SteRule[] = [
       return f.stage2 && (granule === undefined || !granuleImplemented(granule, c));
     },
   },
-  { id: "S2TTB", text: "S2TTB exceeds the stage-2 output size", broken: (f, c) => f.stage2 && f.S2TTB >= 2 ** stage2OutputBits(f, c) },
+  {
+    id: "S2TTB",
+    text: "S2TTB exceeds the stage-2 output size",
+    broken: (f, c) => f.stage2 && ((usesD128(f, c) && f.S2TTBHigh !== 0) || f.S2TTB >= 2 ** stage2OutputBits(f, c)),
+  },
   { id: "S2T0SZ", text: "S2T0SZ is out of range", broken: (f, c) => f.stage2 && badT0sz(f, c) },
-  { id: "S2SL0", text: "S2T0SZ, S2SL0 and S2TG do not fit each other", broken: (f, c) => f.stage2 && !stage2StartLevelConsistent(f, c) },
+  {
+    id: "S2SL0",
+    text: "S2T0SZ, S2SL0 and S2TG do not fit each other",
+    broken: (f, c) => f.stage2 && !usesD128(f, c) && !stage2StartLevelConsistent(f, c),
+  },
+  {
+    id: "S2SKL",
+    text: "S2SKL skips more levels than stage-2 walks have",
+    broken: (f, c) => f.stage2 && usesD128(f, c) && !stage2StartLevelConsistent(f, c),
+  },
   {
     id: "S2ENDI",
     text: "S2ENDI asks for an endianness that is not implemented",
     broken: (f, c) => f.stage2 && ((c.ttEndian === "little" && f.S2ENDI === 1) || (c.ttEndian === "big" && f.S2ENDI === 0)),
   },
-  { id: "S2POE", text: "S2POE is 1 and S2PIE is 0", broken: (f, c) => f.stage2 && c.s2po && f.S2POE === 1 && f.S2PIE === 0 },
+  {
+    id: "S2POE",
+    text: "S2POE is 1 and S2PIE is 0",
+    broken: (f, c) => f.stage2 && c.s2po && f.S2POE === 1 && f.S2PIE === 0 && !usesD128(f, c),
+  },
   {
     id: "S2POI",
     text: "S2POI has a reserved entry",

@@ -7,7 +7,7 @@ import type { SmmuConfig } from "./config.ts";
 import { StreamWorld } from "./ports.ts";
 import { STE } from "./spec/ste.ts";
 import type { Structure } from "./spec/structure.ts";
-import { decodeStage2, type Stage2Config } from "./stage2-config.ts";
+import { decodeStage2, type Stage2Config, usesD128 } from "./stage2-config.ts";
 import { SteFields } from "./ste-fields.ts";
 import { brokenSteRule, strwInUse, type SteRule, vmidInUse } from "./ste-rules.ts";
 
@@ -20,6 +20,8 @@ export interface Ste {
   /** Config is 0b0xx: transactions abort without an event. */
   readonly aborts: boolean;
   readonly stage1: boolean;
+  /** Tables of stage 2, if it is on, are VMSAv9-128. */
+  readonly d128: boolean;
   /** Parameters of stage 2, undefined if it is off. */
   readonly stage2: Stage2Config | undefined;
   readonly world: StreamWorld;
@@ -50,6 +52,7 @@ export function decodeSte(words: Uint32Array, address: number, config: SmmuConfi
     broken,
     fields,
     aborts: (fields.Config & 4) === 0,
+    d128: usesD128(fields, config),
     stage1: on && fields.stage1,
     stage2: on && fields.stage2 ? decodeStage2(fields, config) : undefined,
     world: worldOf(fields, config, e2h),
@@ -80,14 +83,15 @@ export function cdTableAlignment(ste: Ste): number {
   return ste.cdLeafBits === 0 ? 64 * 2 ** ste.cdMax : Math.max(64, 8 * 2 ** (ste.cdMax - ste.cdLeafBits));
 }
 
-/** Names fields that ask for a feature which the model has not got. */
-export function noteAbsentFeatures(structure: Structure, words: Uint32Array, log: NotModelledLog): void {
+/** Names fields that ask for a feature which the model has not got. @param d128 the tables are VMSAv9-128 */
+export function noteAbsentFeatures(structure: Structure, words: Uint32Array, log: NotModelledLog, d128: boolean): void {
   for (const field of structure.fields) {
+    if ((field.d128 ?? d128) !== d128) continue;
     if (field.absent !== undefined && getField(words, field) !== 0) log.note(`${structure.name}.${field.name} (${field.absent})`);
   }
 }
 
 /** As {@link noteAbsentFeatures}, for an STE that translates. */
 export function noteAbsentSteFeatures(ste: Ste, log: NotModelledLog): void {
-  if (ste.broken === undefined && !ste.aborts) noteAbsentFeatures(STE, ste.words, log);
+  if (ste.broken === undefined && !ste.aborts) noteAbsentFeatures(STE, ste.words, log, ste.d128);
 }

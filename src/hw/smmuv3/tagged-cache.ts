@@ -13,8 +13,8 @@ import type { TlbiRange } from "./tlb-range.ts";
 
 /** Smallest entry, log2 of bytes. */
 const SMALLEST = 12;
-/** Largest: a table descriptor at level -1. */
-const LARGEST = 48;
+/** Largest: a 128-bit table descriptor at level -1 with 16 KiB granules. */
+const LARGEST = 54;
 
 /** A slot is a row of words: what the cache proper has, then what its subclass has. A row is one line of a host's cache. */
 const SHIFT = 4;
@@ -210,7 +210,7 @@ export abstract class TaggedCache {
 
   /**
    * Makes room for an entry and puts its tags in.
-   * @param size log2 of bytes, 12 … 48
+   * @param size log2 of bytes, 12 … 54
    * @param hi,lo signed
    * @param splinter it is smaller than the leaf that it came from
    * @returns its slot, or -1 if nothing is cached

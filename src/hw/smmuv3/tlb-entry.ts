@@ -23,6 +23,8 @@ export class TlbEntry {
   granule: GranuleBits = 12;
   /** Level of the leaf (of stage 1, in a VA entry). */
   level = 3;
+  /** The leaf is a 128-bit descriptor. */
+  d128 = false;
   /** Input address. */
   hi = 0;
   lo = 0;

@@ -26,7 +26,7 @@ export class TlbMaintenance implements TlbInvalidation {
    * @param vmids false if stage 2 is not implemented: entries then have no VMID and commands' VMIDs do not count
    * @param wildcard low bits of a VMID that are not compared (CR0.VMW); lookups always compare all of them (§3.17.6)
    */
-  constructor(caches: readonly TaggedCache[], vmids: boolean, wildcard: () => number = () => 0) {
+  constructor(caches: readonly TaggedCache[], vmids: boolean, wildcard: () => number) {
     this.#caches = caches;
     this.#vmids = vmids;
     this.#wildcard = wildcard;
@@ -75,6 +75,32 @@ export class TlbMaintenance implements TlbInvalidation {
     this.#asid(kinds, vmid, asid, range);
     this.#globals(kinds, vmid, range);
   }
+
+  // Of one StreamWorld, for broadcasts.
+
+  all(world: StreamWorld, vmid: number): void {
+    this.#vmid([world], vmid);
+  }
+
+  /** @param spares entries with ASET 1 stay */
+  asid(world: StreamWorld, vmid: number, asid: number, spares: boolean): void {
+    const range = this.#range.setAll();
+    range.sparesPrivate = spares;
+    this.#asid([world], vmid, asid, spares ? range : undefined);
+  }
+
+  /** @param asid undefined: whatever the ASID @param spares entries with ASET 1 stay */
+  va(world: StreamWorld, vmid: number, asid: number | undefined, address: TlbiAddress, spares: boolean): void {
+    this.#range.set(address, true).sparesPrivate = spares;
+    if (asid === undefined) {
+      this.#vmid([world], vmid, this.#range);
+      return;
+    }
+    this.#asid([world], vmid, asid, this.#range);
+    this.#globals([world], vmid, this.#range);
+  }
+
+  // Of commands.
 
   nsnhAll(): void {
     this.#kinds([StreamWorld.nsEl1, IPA_ENTRY]);

@@ -6,6 +6,7 @@
  * nested streams hold both stages combined, at the smaller of the two sizes. IPA entries hold stage 2 alone, tagged by VMID.
  */
 import { type GranuleBits, levelShift } from "./address-size.ts";
+import { levelShift128 } from "./address-size128.ts";
 import { CONTENT, maskHi, maskLo, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
@@ -17,6 +18,13 @@ const GRANULE_CODE: Readonly<Record<GranuleBits, number>> = { 12: 1, 14: 2, 16: 
 const GRANULE_OF: readonly GranuleBits[] = [12, 12, 14, 16];
 const LEVEL_SHIFT = 2;
 const GLOBAL = 1 << 5;
+const ASET = 1 << 6;
+const D128 = 1 << 7;
+
+/** log2 of what the leaf of an entry maps. */
+function leafShift(granule: GranuleBits, level: number, d128: boolean): number {
+  return d128 ? levelShift128(granule, level) : levelShift(granule, level);
+}
 
 /** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
 const SHIFT = ROW_SHIFT;
@@ -51,7 +59,7 @@ export class Tlb extends TaggedCache {
     return this.lookup(entries, hi | 0, lo | 0);
   }
 
-  /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone. */
+  /** Copies a slot's contents; the tags that a lookup already knows (kind, nested, VMID, ASID, ASET, input address) are left alone, and `d128`. */
   read(slot: number, into: TlbEntry): void {
     const { words } = this;
     const at = slot << SHIFT;
@@ -101,6 +109,9 @@ export class Tlb extends TaggedCache {
       const entry = new TlbEntry();
       this.read(slot, entry);
       Object.assign(entry, tagsOfKey(context.key));
+      const shape = this.words[(slot << SHIFT) | SHAPE]!;
+      entry.aset = (shape & ASET) !== 0 ? 1 : 0;
+      entry.d128 = (shape & D128) !== 0;
       entry.hi = this.hi(slot) >>> 0;
       entry.lo = this.lo(slot) >>> 0;
       yield entry;
@@ -114,11 +125,11 @@ export class Tlb extends TaggedCache {
    */
   insert(entry: TlbEntry, known?: TagContext): number {
     if (this.capacity === 0 || !entry.cacheable) return -1;
-    const { size, granule, level } = entry;
+    const { size, granule, level, d128 } = entry;
     const context = known === undefined || known.retired ? this.#context(entry) : known;
     const { hi, lo, aset, pa, ipa, stage1, stage2, clean } = entry;
-    const shape = shapeOf(granule, level, entry.global);
-    const splinter = size < levelShift(granule, level);
+    const shape = shapeOf(granule, level, entry.global, aset, d128);
+    const splinter = size < leafShift(granule, level, d128);
     const attributes =
       (entry.poIndex << 20) |
       entry.type |
@@ -181,12 +192,14 @@ export class Tlb extends TaggedCache {
 
   protected override covers(range: TlbiRange, slot: number): boolean {
     const shape = this.words[(slot << SHIFT) | SHAPE]!;
+    if (range.sparesPrivate && (shape & ASET) !== 0) return false;
     const granule = GRANULE_OF[shape & 3]!;
     const level = (shape >> LEVEL_SHIFT) & 3;
     if (range.granule !== 0 && granule !== range.granule) return false;
-    if (range.level !== 0 && level !== range.level) return false;
+    const d128 = (shape & D128) !== 0;
+    if (range.level !== 0 && (level !== range.level || (range.d128 !== undefined && range.d128 !== d128))) return false;
     // A leaf goes as a whole, even where smaller leaves of stage 2 have cut it to pieces (DDI 0487 D8.17).
-    const size = Math.max(this.size(slot), levelShift(granule, level));
+    const size = Math.max(this.size(slot), leafShift(granule, level, d128));
     return range.overlaps(maskHi(this.hi(slot), size) >>> 0, maskLo(this.lo(slot), size) >>> 0, size);
   }
 }
@@ -194,9 +207,9 @@ export class Tlb extends TaggedCache {
 /** What {@link shapeOf} has for a global entry. */
 export const GLOBAL_SHAPE: number = GLOBAL;
 
-/** Granule, level and nG of an entry. */
-export function shapeOf(granule: GranuleBits, level: number, global: boolean): number {
-  return GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (global ? GLOBAL : 0);
+/** All that an entry has besides addresses, permissions and attributes. */
+export function shapeOf(granule: GranuleBits, level: number, global: boolean, aset: number, d128: boolean): number {
+  return GRANULE_CODE[granule] | (level << LEVEL_SHIFT) | (global ? GLOBAL : 0) | (aset === 1 ? ASET : 0) | (d128 ? D128 : 0);
 }
 
 /** The upper half of a physical address. */

@@ -10,7 +10,7 @@
  */
 import type { TraceSink } from "../../sim/index.ts";
 import { join64 } from "../bits/hex.ts";
-import type { NotModelledLog } from "../errors.ts";
+import { HostMisuseError, type NotModelledLog } from "../errors.ts";
 import {
   combineInputHints,
   combineShareability,
@@ -29,12 +29,13 @@ import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "./context.ts
 import { FastMiss } from "./fast-miss.ts";
 import { type Access, Fault, FaultReporter, type FaultModel } from "./faults.ts";
 import { LINE_OF_VIA, overridden, rightsOf, signatureOf, VIA_OF_LINE } from "./front-rights.ts";
-import { FrontTier, rightOf } from "./front-tier.ts";
+import { FrontTier } from "./front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "./global-bypass.ts";
 import { MissPlan } from "./miss-plan.ts";
-import { allowedByStage1, needOfStage1, needOfStage2, WRITES1 } from "./permissions.ts";
+import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
 import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "./ports.ts";
 import { EventNumber, FaultClass } from "./spec/events.ts";
+import { TransactionKind } from "./spec/transactions.ts";
 import { Origin, Stage2 } from "./stage2.ts";
 import { StaleDetector } from "./stale-detector.ts";
 import { Stalls } from "./stall.ts";
@@ -44,6 +45,7 @@ import type { TagContext } from "./tagged-cache.ts";
 import { Clean, Tlb, TlbEntry } from "./tlb.ts";
 import { canonicalHi } from "./tlb-range.ts";
 import { TlbMaintenance } from "./tlb-maintenance.ts";
+import { type AccessRules, Fate, NO_EFFECT, PLAIN_READ, PLAIN_WRITE, TransactionKinds } from "./transaction-kinds.ts";
 import { Stage1Walker } from "./walk.ts";
 import { WalkCache } from "./walk-cache.ts";
 
@@ -85,9 +87,32 @@ class Resolved {
 /** Streams whose configuration is at hand; a power of two. */
 const RESOLVED = 256;
 
+function misaddressed({ streamId, substreamId }: Transaction): HostMisuseError {
+  return new HostMisuseError(
+    "TRANSACTION",
+    `a transaction of StreamID ${streamId}, SubstreamID ${substreamId}: they are below 2^32 and below 2^20, or -1 for no SubstreamID`,
+  );
+}
+
 class AccessView implements Access {
+  rules: AccessRules = PLAIN_READ;
   privileged = false;
   instruction = false;
+
+  get write(): boolean {
+    return this.rules.write;
+  }
+
+  /** What stage 1 has to grant. It grants no write without a read. */
+  get need1(): number {
+    return this.rules.anyPermission ? 0 : needOfStage1(this.rules.write, this.instruction, this.privileged);
+  }
+
+  /** What stage 2 has to grant. */
+  get need2(): number {
+    if (this.rules.anyPermission) return 0;
+    return needOfStage2(this.rules.write, this.instruction, this.privileged) | (this.rules.alsoReads ? Perm2.read : 0);
+  }
 }
 
 export class Translator {
@@ -111,6 +136,9 @@ export class Translator {
   readonly #entry = new TlbEntry();
   readonly #access = new AccessView();
   readonly #bypass: GlobalBypass;
+  readonly #kinds: TransactionKinds;
+  /** Of the transaction in progress, once it is known. */
+  #ste: Ste | undefined;
   /** Undefined where every use of a cache is to be seen: by the stale-use detector, or because nothing is cached. */
   readonly #front: FrontTier | undefined;
   readonly #fastMiss: FastMiss | undefined;
@@ -124,7 +152,7 @@ export class Translator {
     this.#bypass = new GlobalBypass(config);
     const detector = deps.detector ? new StaleDetector(host, trace, () => this) : undefined;
     this.#detector = detector;
-    this.configCache = new ConfigCache(config.caches, (entry) => detector?.configDropped(entry));
+    this.configCache = new ConfigCache(config.caches, detector && ((entry) => detector.configDropped(entry)));
     const { tlb, walk, replacement } = config.caches;
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
@@ -134,6 +162,7 @@ export class Translator {
     this.configCache.front = this.#front;
     this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
     const choices = { ...defaultTranslationChoices, ...deps.choices };
+    this.#kinds = new TransactionKinds(config, choices);
     const common = { ...deps, choices, fault: this.#fault, detector, cache: this.configCache, tlb: this.tlb, walks: this.walks };
     const { events } = deps;
     this.stalls = new Stalls({ config, events, enabled: () => registers.smmuEnabled(), translate: (tx) => this.translate(tx) });
@@ -183,17 +212,19 @@ export class Translator {
     return byStage1 && (via === Via.stage1 || (stage2 & needOfStage2(write, false, privileged)) !== 0);
   }
 
-  /** Takes a transaction of a client device and sets the outputs of `tx`. */
+  /**
+   * Takes a transaction of a client device and sets the outputs of `tx`.
+   * @throws HostMisuseError for a StreamID or SubstreamID out of range
+   */
   translate(tx: Transaction): Outcome {
     const front = this.#front;
     if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
-    const { addressHi, addressLo, write, instruction, privileged } = tx;
-    const at = front.find(tx.streamId, tx.substreamId, addressHi, addressLo, rightOf(write, instruction, privileged));
+    const at = front.find(tx);
     if (at < 0) return this.#translate(tx);
     const { lines } = front;
     const low = lines[at | 2]!;
     const high = lines[at | 3]!;
-    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (addressLo & 0xfff)) >>> 0);
+    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (tx.addressLo & 0xfff)) >>> 0);
     tx.via = VIA_OF_LINE[high >>> 30]!;
     tx.event = 0;
     tx.recorded = false;
@@ -204,8 +235,8 @@ export class Translator {
     // Out of line: what is rare would make what is common slower.
     if (overrides !== 0) return this.#outputOfLine(tx, overrides);
     const fixed = this.#fixedOutput;
-    tx.outputInstruction = instruction && !write && !fixed;
-    tx.outputPrivileged = privileged || fixed;
+    tx.outputInstruction = tx.instruction && !tx.write && !fixed;
+    tx.outputPrivileged = tx.privileged || fixed;
     return Outcome.forward;
   }
 
@@ -213,6 +244,14 @@ export class Translator {
   #outputOfLine(tx: Transaction, overrides: number): Outcome {
     this.#outputPermissions(tx, overridden(overrides & 3, tx.privileged), !tx.write && overridden(overrides >> 2, tx.instruction));
     return Outcome.forward;
+  }
+
+  /** Brings the STE and the CD of a transaction into the configuration cache, as far as there are valid ones. */
+  prefetchConfiguration(streamId: number, substreamId: number): void {
+    const stream = this.#streams.find(streamId);
+    if (stream === undefined || stream.ste.broken !== undefined || stream.ste.aborts) return;
+    const index = selectContext(stream.ste, substreamId, this.#fault);
+    if (index >= 0) this.#contexts.find(stream, index);
   }
 
   /** Sets the outputs of a transaction that aborts. */
@@ -226,10 +265,43 @@ export class Translator {
     tx.outputInstruction = false;
     tx.outputPrivileged = false;
     tx.stall = null;
+    tx.leaving = tx.kind;
   }
 
-  #translate(tx: Transaction): Outcome {
+  /** 1.2 and 8.2: all that is neither a plain read nor a plain write. */
+  #translateKind(tx: Transaction): Outcome {
+    const access = this.#access;
+    const rules = this.#kinds.rules(tx);
+    access.rules = rules;
+    this.#ste = undefined;
+    if (rules.fate === Fate.terminated || (this.#failed && !rules.hint)) return Outcome.abort;
+    if (rules.fate === Fate.unsupported) return this.#unsupported(tx);
+    const outcome = this.#translate(tx, rules);
+    if (outcome === Outcome.forward) {
+      tx.leaving = this.#kinds.leavesAs(rules, tx.via, this.#ste, this.mapping(tx.via), access.privileged);
+      if (tx.leaving !== NO_EFFECT) return outcome;
+    } else if (!rules.hint) {
+      return outcome;
+    }
     this.#refuse(tx);
+    return Outcome.razWi;
+  }
+
+  /** F_UUT has the attributes as they came in (§7.3.2). */
+  #unsupported(tx: Transaction): Outcome {
+    const access = this.#access;
+    access.privileged = tx.privileged;
+    access.instruction = !access.rules.data && tx.instruction;
+    this.#fault.raise(EventNumber.F_UUT);
+    return this.#failConfiguration(tx);
+  }
+
+  /** @param known of kinds that have been looked at already */
+  #translate(tx: Transaction, known?: AccessRules): Outcome {
+    this.#refuse(tx);
+    if (!(tx.substreamId >= -1 && tx.substreamId < 0x10_0000 && tx.streamId >= 0 && tx.streamId < 0x1_0000_0000)) throw misaddressed(tx);
+    if (known === undefined && tx.kind !== TransactionKind.ordinary) return this.#translateKind(tx);
+    this.#access.rules = known ?? (tx.write ? PLAIN_WRITE : PLAIN_READ);
     if (this.#failed) return Outcome.abort;
     this.#detector?.begin(tx);
     // 2.1
@@ -245,7 +317,8 @@ export class Translator {
       const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
       const plan = upper ? resolved.upper : resolved.lower;
       if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
-      else if (plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
+      else if (known === undefined && plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
+      this.#ste = stream!.ste;
       this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
       this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
       return this.#withStage1(tx, stream!, cd);
@@ -254,6 +327,7 @@ export class Translator {
     const stream = this.#streams.find(tx.streamId);
     if (stream === undefined) return this.#failConfiguration(tx);
     const { ste } = stream;
+    this.#ste = ste;
     this.#fault.mayMerge = ste.fields.MEV === 1;
     // 3.6
     if (ste.broken !== undefined) {
@@ -319,11 +393,11 @@ export class Translator {
     tx.outputPrivileged = fixed || privileged;
   }
 
-  /** Writes are Data; PRIVCFG of STE or GBPA applies to all, INSTCFG to reads. */
+  /** PRIVCFG of STE or GBPA applies to all, INSTCFG to what is not always Data. */
   #override(tx: Transaction, privCfg: number, instCfg: number): void {
     const access = this.#access;
     access.privileged = overridden(privCfg, tx.privileged);
-    access.instruction = !tx.write && overridden(instCfg, tx.instruction);
+    access.instruction = !access.rules.data && overridden(instCfg, tx.instruction);
   }
 
   /** 6.0, and stage 2 if it is on. */
@@ -336,8 +410,7 @@ export class Translator {
       return this.#failConfiguration(tx);
     }
     if (ste.stage2 === undefined) return this.#passUnchanged(tx, ste.overrides, Via.steBypass);
-    const { privileged, instruction } = this.#access;
-    const need = needOfStage2(tx.write, instruction, privileged);
+    const need = this.#access.need2;
     const stage2 = this.#stage2;
     if (!stage2.translate(ste.stage2, join64(tx.addressHi, tx.addressLo), FaultClass.in, need, Origin.notAssured))
       return this.#fail(tx, ste, ABORT_AND_RECORD);
@@ -356,7 +429,7 @@ export class Translator {
   #withStage1(tx: Transaction, stream: SteEntry, cd: Cd): Outcome {
     const { ste } = stream;
     const entry = this.#entry;
-    const { privileged, instruction } = this.#access;
+    const { write, privileged, need1, need2 } = this.#access;
     const nested = ste.stage2 !== undefined;
     // VA[55] chooses the table; worlds with one table have TTB0 only.
     const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
@@ -364,13 +437,11 @@ export class Translator {
     const hi = half.topByteIgnored ? canonicalHi(tx.addressHi) : tx.addressHi;
     // E0PD acts whether or not the TLB has a translation.
     if (half.noUnprivileged && !privileged) return this.#failStage1(tx, ste, cd, EventNumber.F_TRANSLATION);
-    const need1 = needOfStage1(tx.write, instruction, privileged);
-    const need2 = needOfStage2(tx.write, instruction, privileged);
     // 6.1
     let slot = this.tlb.lookupVa(cd.lookup, hi, tx.addressLo);
     if (slot >= 0) {
       this.tlb.read(slot, entry);
-      if (tx.write && entry.clean !== 0 && this.#becomesDirty(ste, cd, entry, need1, need2)) {
+      if (write && entry.clean !== 0 && this.#becomesDirty(ste, cd, entry, need1, need2)) {
         this.tlb.forget(slot);
         slot = -1;
       }
@@ -488,12 +559,16 @@ export class Translator {
   #fail(tx: Transaction, ste: Ste, stage1: FaultModel): Outcome {
     const { S2S, S2R } = ste.fields;
     const stage2 = S2S === 1 ? STALL : S2R === 1 ? ABORT_AND_RECORD : ABORT_SILENTLY;
-    return this.#reporter.end(tx, this.#fault, this.#access, this.#fault.stage2 ? stage2 : stage1);
+    return this.#end(tx, this.#fault.stage2 ? stage2 : stage1);
   }
 
   /** Configuration errors abort and are recorded, C_BAD_STREAMID only with CR2.RECINVSID. */
   #failConfiguration(tx: Transaction): Outcome {
     const recordable = this.#fault.event !== EventNumber.C_BAD_STREAMID || (this.#registers.cr2() & RECINVSID) !== 0;
-    return this.#reporter.end(tx, this.#fault, this.#access, ABORT_AND_RECORD, recordable);
+    return this.#end(tx, ABORT_AND_RECORD, recordable);
+  }
+
+  #end(tx: Transaction, model: FaultModel, recordable: boolean = true): Outcome {
+    return this.#access.rules.quiet ? Outcome.abort : this.#reporter.end(tx, this.#fault, this.#access, model, recordable);
   }
 }

@@ -19,7 +19,7 @@ export interface WalkEntry extends Tags {
   readonly lo: number;
   /** Address of the table. */
   readonly table: number;
-  /** TableLimit bits of the descriptors above. */
+  /** TableLimit bits of the descriptors above; of a 128-bit descriptor what it says itself. */
   readonly limits: number;
 }
 
@@ -55,13 +55,21 @@ export class WalkCache extends TaggedCache {
 
   /**
    * The table nearest to the leaf that is known for an address.
+   * @param stride index bits of a table: what an entry covers tells descriptors of 64 and of 128 bits apart
    * @returns the level of the descriptor that leads to it, with the slot in `slot`; below `startLevel` if there is none
    */
-  deepest(context: TagContext, granule: GranuleBits, startLevel: number, hi: number, lo: number): number {
+  deepest(
+    context: TagContext,
+    granule: GranuleBits,
+    startLevel: number,
+    hi: number,
+    lo: number,
+    stride: number = strideOf(granule),
+  ): number {
     this.slot = -1;
     if (context.count === 0) return startLevel - 1;
     for (let level = LAST_TABLE; level >= startLevel; level--) {
-      const slot = this.find(context, levelShift(granule, level), hi | 0, lo | 0);
+      const slot = this.find(context, granule + (3 - level) * stride, hi | 0, lo | 0);
       if (slot < 0 || this.#granule(slot) !== granule) continue;
       this.slot = slot;
       return level;
@@ -88,7 +96,7 @@ export class WalkCache extends TaggedCache {
 
   /**
    * The last table for an address.
-   * @param size log2 of what it covers, less than 32: no table of another granule covers as much
+   * @param size log2 of what it covers, less than 32: no table of another granule or of 128-bit descriptors covers as much
    * @param hints where it was found before, by the low bits of its number
    * @returns its slot, or -1
    */
@@ -112,7 +120,12 @@ export class WalkCache extends TaggedCache {
 
   /** Keeps the table that a descriptor at `level` leads to. @returns its slot, or -1 */
   keep(context: TagContext, granule: GranuleBits, level: number, hi: number, lo: number, table: number, limits: number): number {
-    const slot = this.take(context, levelShift(granule, level), hi | 0, lo | 0, false);
+    return this.keepSized(context, granule, levelShift(granule, level), hi, lo, table, limits);
+  }
+
+  /** The same for one that covers 2^size bytes. */
+  keepSized(context: TagContext, granule: GranuleBits, size: number, hi: number, lo: number, table: number, limits: number): number {
+    const slot = this.take(context, size, hi | 0, lo | 0, false);
     if (slot < 0) return slot;
     const { words } = this;
     const at = slot << SHIFT;
@@ -141,8 +154,7 @@ export class WalkCache extends TaggedCache {
   /** Keeps an entry that {@link entries} gave, of this cache or another one. */
   restore(entry: WalkEntry): void {
     const { granule, size, hi, lo, table, limits } = entry;
-    const level = 3 - (size - granule) / strideOf(granule);
-    this.keep(this.#context(entry), granule, level, hi, lo, table, limits);
+    this.keepSized(this.#context(entry), granule, size, hi, lo, table, limits);
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {

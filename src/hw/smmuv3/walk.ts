@@ -2,7 +2,7 @@
 /** Stage-1 walks (IHI 0070 §3.4; DDI 0487 D8.2; translation steps 6.2 to 6.5). */
 import type { TraceSink } from "../../sim/index.ts";
 import { DescriptorUpdates, MOST_WALKS, Update } from "./access-flag.ts";
-import { entryOffset, exceedsOutput, levelShift, withOffset } from "./address-size.ts";
+import { entryOffset, exceedsOutput, inRange, levelShift, withOffset } from "./address-size.ts";
 import type { BusStatus } from "../memory/system-bus.ts";
 import type { Cd, Stage1Half } from "./cd.ts";
 import type { SmmuConfig } from "./config.ts";
@@ -16,6 +16,7 @@ import type { StaleDetector } from "./stale-detector.ts";
 import { TableLint } from "./table-lint.ts";
 import { Clean, type TlbEntry } from "./tlb.ts";
 import { Step } from "./trail.ts";
+import { Stage1Reader128 } from "./walk128.ts";
 import type { WalkCache } from "./walk-cache.ts";
 
 export interface Stage1WalkerDeps {
@@ -32,16 +33,10 @@ export interface Stage1WalkerDeps {
 const UPDATED = -1;
 const REFUSED = -2;
 
-/** True if the bits from `inputBits` up are what the half demands: all zero for TTB0, all ones for TTB1. */
-export function inRange(inputBits: number, upper: boolean, hi: number, lo: number): boolean {
-  const sign = upper ? -1 : 0;
-  if (inputBits >= 32) return (hi | 0) >> (inputBits - 32) === sign;
-  return (hi | 0) === sign && (lo | 0) >> inputBits === sign;
-}
-
 export class Stage1Walker {
   readonly #deps: Stage1WalkerDeps;
   readonly #descriptor = new Descriptor();
+  readonly #reader128: Stage1Reader128;
   readonly #updates = new DescriptorUpdates();
   readonly #tables: TableLint;
   #limits = 0;
@@ -52,6 +47,7 @@ export class Stage1Walker {
 
   constructor(deps: Stage1WalkerDeps) {
     this.#deps = deps;
+    this.#reader128 = new Stage1Reader128(deps);
     this.#tables = new TableLint(deps.trace);
   }
 
@@ -77,7 +73,7 @@ export class Stage1Walker {
   walk(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, need: number, entry: TlbEntry): boolean {
     const { fault } = this.#deps;
     for (let walks = 1; ; walks++) {
-      if (!this.#read(cd, half, upper, hi, lo, entry)) return false;
+      if (!(cd.d128 ? this.#read128(cd, half, upper, hi, lo, entry) : this.#read(cd, half, upper, hi, lo, entry))) return false;
       // 6.6
       if (!allowedByStage1(cd, entry, need, fault)) return false;
       // 6.7
@@ -111,6 +107,12 @@ export class Stage1Walker {
       }
     }
     return UPDATED;
+  }
+
+  #read128(cd: Cd, half: Stage1Half, upper: boolean, hi: number, lo: number, entry: TlbEntry): boolean {
+    const found = this.#reader128.read(cd, half, upper, hi, lo, entry, this.#updates);
+    this.#assured = this.#reader128.assured;
+    return found;
   }
 
   /** 6.2 to 6.5 */
@@ -194,6 +196,7 @@ export class Stage1Walker {
     else if (!descriptor.accessFlag && !cd.ignoreAccessFlag) return !fault.raise(EventNumber.F_ACCESS);
     entry.granule = half.granule;
     entry.level = level;
+    entry.d128 = false;
     entry.size = cd.protectedBit
       ? levelShift(half.granule, level)
       : mappedSize(descriptor, half.granule, level, half.inputBits, half.outputBits, output, hi, lo);

@@ -8,11 +8,13 @@ import { decodeStructure } from "./structures.ts";
 /** Where a descriptor stands: its meaning depends on that. */
 export interface DescriptorPlace {
   readonly stage: 1 | 2;
-  /** -1 … 3; undefined if it is not known. */
+  /** -1 … 3, with 128 bits from -2 on; undefined if it is not known. */
   readonly level: number | undefined;
   readonly granule: Granule;
   /** LPA2 (CD.DS, STE.S2DS): 4 and 16 KiB granules with 52-bit addresses. Default: false. */
   readonly ds?: boolean;
+  /** The descriptor is one of 128 bits (CD.AA64 or STE.S2AA64 0). Default: false. */
+  readonly d128?: boolean;
 }
 
 /** What a descriptor is at its place. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** STEs, CDs and level-1 descriptors, for people. */
+import { whyAbsent } from "./field-features.ts";
 import {
   CD,
   L1CD,
@@ -55,6 +56,11 @@ export function decodeStructure(structure: Structure, words: Uint32Array, found:
   };
 }
 
+/** Without the fields that have no meaning with VMSAv9-128 tables, or with others. */
+function ofFormat(structure: Structure, d128: boolean): Structure {
+  return { ...structure, fields: structure.fields.filter((field) => (field.d128 ?? d128) === d128) };
+}
+
 function binary(value: number): string {
   return `0b${value.toString(2).padStart(3, "0")}`;
 }
@@ -105,8 +111,9 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
   };
   const noSubstreams = whyNoSubstreams(words, config);
   const skips = s1 && noSubstreams === undefined && fieldOf(STE, words, "S1DSS") === 1;
+  const d128 = config.d128 && s2 && fieldOf(STE, words, "S2AA64") === 0;
   const why = valid ? `Config is ${STE_CONFIGS[mode]!}` : "V is 0";
-  return decodeStructure(STE, words, {
+  return decodeStructure(ofFormat(STE, d128), words, {
     summary: valid ? `Config ${binary(mode)}, ${STE_CONFIGS[mode]!}` : "invalid",
     legal: objections.length === 0,
     event: "C_BAD_STE",
@@ -115,12 +122,12 @@ export function decodeSte(words: Uint32Array, config: SmmuConfig): Decoded {
     ignored: (name, when) => {
       if (when !== "always" && !(valid && (applies[when] || (when === "s1off" && skips)))) return why;
       if (name === "S1CDMax") return config.ssidSize === 0 ? noSubstreams : undefined;
-      return name === "S1Fmt" || name === "S1DSS" ? noSubstreams : undefined;
+      return name === "S1Fmt" || name === "S1DSS" ? noSubstreams : whyAbsent("STE", name, config);
     },
   });
 }
 
-const BEHIND_EPD = /^(?:T|TG|IR|OR|SH|TTB|HAD|E0PD|TBI)([01])(?:SZ)?$/;
+const BEHIND_EPD = /^(?:T|TG|IR|OR|SH|TTB|HAD|DisCH|SKL|E0PD|TBI)([01])(?:SZ|\[55:52\])?$/;
 
 /**
  * @param words 16 words
@@ -138,7 +145,8 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
   });
   if (fieldOf(CD, words, "R") === 0 && fieldOf(CD, words, "S") === 0) notes.push("R is 0: stage-1 faults leave no event");
   if (!ste) notes.push("judged under a plain stage-1 STE; give the STE for a judgement under it");
-  return decodeStructure(CD, words, {
+  const d128 = config.d128 && fieldOf(CD, words, "AA64") === 0;
+  return decodeStructure(ofFormat(CD, d128), words, {
     summary: valid
       ? `ASID ${hex(fieldOf(CD, words, "ASID"))}, ${on.length === 0 ? "no walks" : `walks through ${on.join(" and ")}`}`
       : "invalid",
@@ -149,7 +157,7 @@ export function decodeCd(words: Uint32Array, config: SmmuConfig, ste?: Uint32Arr
     ignored: (name, applies) => {
       if (!valid) return applies === "always" ? undefined : "V is 0";
       const half = BEHIND_EPD.exec(name)?.[1];
-      return half !== undefined && fieldOf(CD, words, `EPD${half}`) === 1 ? `EPD${half} is 1` : undefined;
+      return half !== undefined && fieldOf(CD, words, `EPD${half}`) === 1 ? `EPD${half} is 1` : whyAbsent("CD", name, config);
     },
   });
 }

@@ -124,7 +124,7 @@ export const CONFIGURATION_CAUSES: readonly Cause[] = [
     text: () =>
       "the CD is not valid: written after the STE that points to it, cached from before (no CMD_CFGI_CD), overwritten, or ILLEGAL for this SMMU",
     next: "quiesce decode cd WORDS names the rule",
-    reference: "IHI 0070 §5.4.1; arm_smmu_write_cd_entry",
+    reference: "IHI 0070 §5.4.2; arm_smmu_write_cd_entry",
   },
   {
     id: "substream-zero",

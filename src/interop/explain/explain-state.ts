@@ -50,7 +50,8 @@ function build(state: MachineState, watch: Watch): Smmu {
       // A look at a state changes nothing in it.
       store: () => 0,
     };
-    const smmu = new Smmu(state.smmu.config, host, { trace });
+    // What waited for a CMD_SYNC goes on waiting.
+    const smmu = new Smmu(state.smmu.config, host, { trace, choices: { maintenance: "at-sync" } });
     restoreSnapshot(smmu, state.smmu);
     return smmu;
   } catch (error) {
@@ -83,6 +84,7 @@ export function explainState(state: MachineState, request: StateRequest): Explan
     withCaches: () => smmu.translate(tx),
     fromMemory: () => {
       smmu.translation.reset();
+      if (state.smmu.pending.serviceFailed) smmu.translation.failService();
       return smmu.translate(tx);
     },
   });

@@ -6,6 +6,7 @@
 import { BusStatus, CD, STE, type SmmuAccessKind, type SmmuConfig, hex } from "../../hw/index.ts";
 import type { Decoded } from "../decode/decoded.ts";
 import { type DescriptorPlace, decodePte, descriptorAddress, descriptorKind, levelShift } from "../decode/descriptor.ts";
+import { decodePte128, descriptorAddress128, descriptorKind128, levelShift128 } from "../decode/descriptor128.ts";
 import { type WalkShape, fieldOf, stage1Shape, stage2Shape } from "../decode/shape.ts";
 import { decodeCd, decodeL1cd, decodeL1std, decodeSte } from "../decode/structures.ts";
 import type { ExplainStep } from "./types.ts";
@@ -52,6 +53,7 @@ const STE_MATTERS = [
   "S2SL0",
   "S2SL0_2",
   "S2DS",
+  "S2SKL",
   "S2TG",
   "S2PS",
   "S2AFFD",
@@ -59,6 +61,9 @@ const STE_MATTERS = [
   "S2R",
   "S2TTB",
 ];
+/** Fields of descriptors of 128 bits. */
+const LEAF128_MATTERS = ["AttrIndx", "MemAttr", "nDirty", "Dirty", "SH", "AF", "nG", "OA[55:12]", "SKL", "Contiguous", "PIIndex"];
+const TABLE128_MATTERS = ["NextTable[55:12]", "SKL", "DisCH"];
 const LPA2_FIELDS = new Set(["S2SL0_2", "S2DS", "DS"]);
 const LEAF_MATTERS = [
   "AttrIndx",
@@ -85,6 +90,7 @@ const cdMatters = (half: 0 | 1): string[] => [
   `TBI${half}`,
   `TTB${half}`,
   "DS",
+  `SKL${half}`,
   "IPS",
   "AFFD",
   "R",
@@ -94,13 +100,13 @@ const cdMatters = (half: 0 | 1): string[] => [
 
 function swapped(words: Uint32Array): Uint32Array {
   const swap = (word: number): number => ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
-  return Uint32Array.of(swap(words[1]!), swap(words[0]!));
+  return words.map((_, i) => swap(words[words.length - 1 - i]!));
 }
 
-/** The part of an address that selects the entry of a table at a level. */
-function indexAt({ granule, inputBits, startLevel }: WalkShape, level: number, address: bigint): bigint {
-  const shift = levelShift(granule, level);
-  const width = level === startLevel ? inputBits - shift : granule - 3;
+/** The part of an address that selects the entry of a table at a level. @param skip levels that the way to a table of 128-bit descriptors skips */
+function indexAt({ granule, inputBits, startLevel, d128 }: WalkShape, level: number, skip: number, address: bigint): bigint {
+  const shift = d128 ? levelShift128(granule, level) : levelShift(granule, level);
+  const width = level === startLevel ? inputBits - shift : d128 ? (skip + 1) * (granule - 4) : granule - 3;
   return (address >> BigInt(shift)) & ((1n << BigInt(width)) - 1n);
 }
 
@@ -109,6 +115,8 @@ export class StepReader {
   readonly #context: WalkContext;
   #ste: Uint32Array | undefined;
   #cd: Uint32Array | undefined;
+  /** Of the last descriptor of stage 1. */
+  #level: number | undefined;
 
   constructor(context: WalkContext) {
     this.#context = context;
@@ -160,7 +168,8 @@ export class StepReader {
 
   /** Without fields that this SMMU has not got. */
   #shown(names: readonly string[]): readonly string[] {
-    return this.#context.config.ds ? names : names.filter((name) => !LPA2_FIELDS.has(name));
+    const { ds, d128 } = this.#context.config;
+    return names.filter((name) => (ds || !LPA2_FIELDS.has(name)) && (d128 || !name.includes("SKL")));
   }
 
   #structure(
@@ -214,7 +223,13 @@ export class StepReader {
       };
     const { level = shape.startLevel } = fetch;
     const address = (BigInt(this.#context.addressHi) << 32n) | BigInt(this.#context.addressLo);
-    const index = `entry 0x${indexAt(shape, level, address).toString(16)} of the ${level === shape.startLevel ? `table of TTB${half}` : "next table"}`;
+    const above = this.#level;
+    this.#level = level;
+    // How large a table of 128-bit descriptors is, the descriptor above it tells.
+    const known = !shape.d128 || level === shape.startLevel || (above !== undefined && above < level);
+    const skip = above === undefined ? 0 : level - above - 1;
+    const entry = known ? `entry 0x${indexAt(shape, level, skip, address).toString(16)}` : "an entry";
+    const index = `${entry} of the ${level === shape.startLevel ? `table of TTB${half}` : "next table"}`;
     return this.#descriptor(`stage 1, level ${level}`, fetch, shape, level, [index], fieldOf(CD, this.#cd!, "IPS"));
   }
 
@@ -236,18 +251,20 @@ export class StepReader {
   #descriptor(title: string, fetch: Fetch, shape: WalkShape, level: number, rules: readonly string[], size: number): ExplainStep {
     const { config } = this.#context;
     const words = shape.bigEndian ? swapped(fetch.words) : fetch.words;
-    const place: DescriptorPlace = { stage: shape.stage, level, granule: shape.granule, ds: shape.ds };
-    const { kind } = descriptorKind(words, place, config.oas === 52);
-    const outputBits = Math.min([32, 36, 40, 42, 44, 48, 52, 52][size]!, config.oas, shape.granule === 16 || shape.ds ? 52 : 48);
-    const output = descriptorAddress(words, place, kind === "table");
+    const { d128 } = shape;
+    const place: DescriptorPlace = { stage: shape.stage, level, granule: shape.granule, ds: shape.ds, d128 };
+    const { kind } = d128 ? descriptorKind128(words, place) : descriptorKind(words, place, config.oas === 52);
+    const outputBits = Math.min([32, 36, 40, 42, 44, 48, 52, 52][size]!, config.oas, d128 || shape.granule === 16 || shape.ds ? 52 : 48);
+    const table = kind === "table";
+    const output = d128 ? descriptorAddress128(words, place, table) : descriptorAddress(words, place, table);
     const tooLarge = kind !== "invalid" && fetch.status === BusStatus.ok && output >= 2 ** outputBits;
     const says = tooLarge ? [...rules, `${hex(output)} is beyond the output size of ${outputBits} bits: F_ADDR_SIZE`] : rules;
     return this.#structure(
       title,
-      kind === "table" ? "DDI 0487 D8.3.1" : "DDI 0487 D8.3.2",
+      d128 ? `DDI 0487 D8.3.2.${table ? 1 : 2}` : table ? "DDI 0487 D8.3.1" : "DDI 0487 D8.3.2",
       fetch,
-      kind === "table" ? TABLE_MATTERS : LEAF_MATTERS,
-      () => decodePte(words, place, config),
+      d128 ? (table ? TABLE128_MATTERS : LEAF128_MATTERS) : table ? TABLE_MATTERS : LEAF_MATTERS,
+      () => (d128 ? decodePte128(words, place, config) : decodePte(words, place, config)),
       says,
     );
   }

@@ -5,7 +5,7 @@
  */
 import { bytesToHexString, hexStringToBytes } from "typed-array-utils";
 import * as v from "valibot";
-import { hex, type SmmuConfig, type SmmuSnapshot, snapshotOf } from "../../hw/index.ts";
+import { type BroadcastTlbi, hex, type SmmuConfig, type SmmuSnapshot, snapshotOf } from "../../hw/index.ts";
 import type { Machine } from "../machine/machine.ts";
 
 const STATE_SCHEMA = "quiesce/state@1";
@@ -94,7 +94,7 @@ const tags = {
   asid: word,
   aset: word,
   global: v.boolean(),
-  size: v.pipe(whole, v.minValue(12), v.maxValue(48)),
+  size: v.pipe(whole, v.minValue(12), v.maxValue(54)),
   granule: v.picklist([12, 14, 16]),
   hi: hexNumber,
   lo: hexNumber,
@@ -114,6 +114,29 @@ const tlbSchema = v.object({
   // Not in states of before it was there.
   clean: v.optional(word, 0),
   poIndex: v.optional(word, 0),
+  d128: v.optional(v.boolean(), false),
+});
+const operand = v.nullish(
+  v.union([
+    v.boolean(),
+    v.number(),
+    v.object({
+      hi: hexNumber,
+      lo: hexNumber,
+      leaf: v.boolean(),
+      tg: word,
+      ttl: word,
+      ttl128: v.exactOptional(v.boolean()),
+      num: word,
+      scale: word,
+    }),
+  ]),
+);
+const broadcastSchema = v.custom<BroadcastTlbi>((value) => typeof value === "object" && value !== null, "is no TLBI");
+const pendingSchema = v.object({
+  serviceFailed: v.boolean(),
+  invalidations: v.array(v.object({ on: v.picklist(["configuration", "tlb"]), name: v.string(), operands: v.array(operand) })),
+  broadcasts: v.array(broadcastSchema),
 });
 const pageBytes = v.pipe(
   v.string(),
@@ -139,6 +162,8 @@ const stateSchema = v.object({
     level1: v.array(level1Schema),
     tlb: v.array(tlbSchema),
     walks: v.array(v.object({ ...tags, table: hexNumber, limits: word })),
+    // Not in states of before it was there.
+    pending: v.optional(pendingSchema, { serviceFailed: false, invalidations: [], broadcasts: [] }),
   }),
   pages: v.pipe(
     v.record(v.string(), pageBytes),

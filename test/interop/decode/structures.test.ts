@@ -299,10 +299,11 @@ describe("translation table descriptors (DDI 0487 D8.3)", () => {
 });
 
 describe("any structure that the table builders make decodes to the values that it was made of", () => {
-  const valuesOf = (structure: typeof STE): fc.Arbitrary<Record<string, number>> =>
+  const valuesOf = (structure: typeof STE, d128: boolean): fc.Arbitrary<Record<string, number>> =>
     fc.record(
       Object.fromEntries(
         structure.fields
+          .filter((row) => (row.d128 ?? d128) === d128)
           .filter(({ name, hi, lo }) => hi - lo < 32 && !["S1ContextPtr", "S2TTB", "TTB0", "TTB1"].includes(name))
           .map(({ name, hi, lo }) => [name, fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 ** (hi - lo + 1) - 1 }))]),
       ),
@@ -312,23 +313,28 @@ describe("any structure that the table builders make decodes to the values that 
   const wrongFields = (decoded: Decoded, values: Readonly<Record<string, number>>): DecodedField[] =>
     decoded.fields.filter(({ name, value }) => value !== `0x${(values[name] ?? 0).toString(16)}`);
 
-  test("STE", () => {
-    fc.assert(
-      fc.property(valuesOf(STE), (values) => {
-        expect(wrongFields(decodeSte(buildSte(values), max), values)).toEqual([]);
-      }),
-      { numRuns: 60 },
-    );
-  });
+  for (const d128 of [false, true]) {
+    const format = d128 ? "VMSAv9-128" : "VMSAv8-64";
+    test(`STE, stage 2 of ${format} tables`, () => {
+      fc.assert(
+        fc.property(valuesOf(STE, d128), (some) => {
+          const values = { ...some, ...(d128 ? { V: 1, Config: 6 } : {}), S2AA64: d128 ? 0 : 1 };
+          expect(wrongFields(decodeSte(buildSte(values), max), values)).toEqual([]);
+        }),
+        { numRuns: 60 },
+      );
+    });
 
-  test("CD", () => {
-    fc.assert(
-      fc.property(valuesOf(CD), (values) => {
-        expect(wrongFields(decodeCd(buildCd(values), max), values)).toEqual([]);
-      }),
-      { numRuns: 60 },
-    );
-  });
+    test(`CD of ${format} tables`, () => {
+      fc.assert(
+        fc.property(valuesOf(CD, d128), (some) => {
+          const values = { ...some, AA64: d128 ? 0 : 1 };
+          expect(wrongFields(decodeCd(buildCd(values), max), values)).toEqual([]);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  }
 
   test("pointers of both, as whole addresses", () => {
     const pointer = fc.integer({ min: 0, max: 2 ** 46 - 1 }).map((page) => page * 64);

@@ -9,11 +9,17 @@ export const TABLE_S1: Structure = {
   words: 2,
   fields: [
     { name: "Type", hi: 1, lo: 0, applies: "any", meaning: "3: table" },
+    { name: "Ignored[7:2]", hi: 7, lo: 2, applies: "ignored", meaning: "for software" },
+    { name: "Ignored[9:8]", hi: 9, lo: 8, applies: "ignored", meaning: "for software", lpa2: false },
     { name: "NextTable[51:50]", hi: 9, lo: 8, applies: "any", meaning: "4 and 16 KiB granules with 52-bit addresses", lpa2: true },
     { name: "AF", hi: 10, lo: 10, applies: "ignored", meaning: "Access flag, with HAFT" },
+    { name: "Ignored[11]", hi: 11, lo: 11, applies: "ignored", meaning: "for software" },
     { name: "NextTable[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "NextTable[47:12]", hi: 47, lo: 12, applies: "any", meaning: "next-level table, bits below the granule are RES0" },
     { name: "NextTable[49:48]", hi: 49, lo: 48, applies: "any", meaning: "4 and 16 KiB granules with 52-bit addresses", lpa2: true },
+    { name: "Ignored[51]", hi: 51, lo: 51, applies: "ignored", meaning: "for software" },
+    { name: "Protected", hi: 52, lo: 52, applies: "ignored", meaning: "with translation hardening; else for software" },
+    { name: "Ignored[58:53]", hi: 58, lo: 53, applies: "ignored", meaning: "for software" },
     { name: "PXNTable", hi: 59, lo: 59, applies: "any", meaning: "1: nothing below is privileged-executable" },
     { name: "UXNTable", hi: 60, lo: 60, applies: "any", meaning: "1: nothing below is unprivileged-executable" },
     { name: "APTable", hi: 62, lo: 61, applies: "any", meaning: "bit 0: no unprivileged access below, bit 1: no write below" },
@@ -61,11 +67,15 @@ export const TABLE_S2: Structure = {
   words: 2,
   fields: [
     { name: "Type", hi: 1, lo: 0, applies: "any", meaning: "3: table" },
+    { name: "Ignored[7:2]", hi: 7, lo: 2, applies: "ignored", meaning: "for software" },
+    { name: "Ignored[9:8]", hi: 9, lo: 8, applies: "ignored", meaning: "for software", lpa2: false },
     { name: "NextTable[51:50]", hi: 9, lo: 8, applies: "any", meaning: "4 and 16 KiB granules with 52-bit addresses", lpa2: true },
     { name: "AF", hi: 10, lo: 10, applies: "ignored", meaning: "Access flag, with HAFT" },
+    { name: "Ignored[11]", hi: 11, lo: 11, applies: "ignored", meaning: "for software" },
     { name: "NextTable[51:48]", hi: 15, lo: 12, applies: "any", meaning: "64 KiB granule with 52-bit addresses" },
     { name: "NextTable[47:12]", hi: 47, lo: 12, applies: "any", meaning: "next-level table, bits below the granule are RES0" },
     { name: "NextTable[49:48]", hi: 49, lo: 48, applies: "any", meaning: "4 and 16 KiB granules with 52-bit addresses", lpa2: true },
+    { name: "Ignored[58:51]", hi: 58, lo: 51, applies: "ignored", meaning: "for software" },
   ],
 };
 

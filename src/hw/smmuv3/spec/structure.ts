@@ -17,6 +17,8 @@ export interface StructureField extends Field {
   readonly absent?: string;
   /** Descriptors: the field is there only with LPA2 (true) or only without (false): 4 and 16 KiB granules, CD.DS or STE.S2DS 1. */
   readonly lpa2?: boolean;
+  /** STE, CD: the field has a meaning only with VMSAv9-128 tables (true) or only with others (false). */
+  readonly d128?: boolean;
 }
 
 /** A structure in memory: little-endian 32-bit words, lowest first. */

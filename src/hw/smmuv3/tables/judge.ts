@@ -42,11 +42,11 @@ export function judgeCd(words: Uint32Array, ste: Uint32Array, config: SmmuConfig
   checkWords("a CD", words, 16);
   checkWords("the STE of a CD", ste, 16);
   const fields = new CdFields(words);
-  if (fields.V === 0) return objections(CD_RULES.slice(0, 1), "5.4.1");
+  if (fields.V === 0) return objections(CD_RULES.slice(0, 1), "5.4.2");
   const under = decodeSte(ste, 0, config, false);
   return objections(
     CD_RULES.filter((rule) => rule.broken(fields, under, config)),
-    "5.4.1",
+    "5.4.2",
   );
 }
 

@@ -9,6 +9,7 @@ import { L1STD, STE } from "../spec/ste.ts";
 import type { Structure } from "../spec/structure.ts";
 import { checkInteger, checkNames, shown } from "./checks.ts";
 import { PageTable } from "./page-table.ts";
+import { PageTable128 } from "./page-table128.ts";
 
 /** Field values by the specification's names. Pointers (S1ContextPtr, S2TTB, TTB0, TTB1, L2Ptr) are whole addresses. */
 export type FieldValues = Readonly<Record<string, number>>;
@@ -70,47 +71,53 @@ export function stage1Ste(cdTable: number, values: FieldValues = {}): Uint32Arra
   return buildSte({ V: 1, Config: 5, S1ContextPtr: cdTable, S1CIR: 1, S1COR: 1, S1CSH: 3, SHCFG: 1, ...values });
 }
 
-/** Config 0b110. @throws HostMisuseError unless `table` is a PageTable of stage 2 */
-export function stage2Ste(table: PageTable, values: FieldValues = {}): Uint32Array {
+/** Config 0b110. @throws HostMisuseError unless `table` is a PageTable or PageTable128 of stage 2 */
+export function stage2Ste(table: PageTable | PageTable128, values: FieldValues = {}): Uint32Array {
   return buildSte({ V: 1, Config: 6, SHCFG: 1, ...stage2Fields(table), ...values });
 }
 
 /**
  * Config 0b111.
  * @param cdTable intermediate address of the CD or CD table
- * @throws HostMisuseError unless `table` is a PageTable of stage 2
+ * @throws HostMisuseError unless `table` is a PageTable or PageTable128 of stage 2
  */
-export function nestedSte(cdTable: number, table: PageTable, values: FieldValues = {}): Uint32Array {
+export function nestedSte(cdTable: number, table: PageTable | PageTable128, values: FieldValues = {}): Uint32Array {
   return buildSte({ V: 1, Config: 7, S1ContextPtr: cdTable, S1CIR: 1, S1COR: 1, S1CSH: 3, SHCFG: 1, ...stage2Fields(table), ...values });
 }
 
-function checkTable(what: string, table: PageTable, stage: 1 | 2): void {
-  const found = table instanceof PageTable ? `one of stage ${table.stage}` : shown(table);
+function checkTable(what: string, table: PageTable | PageTable128, stage: 1 | 2): void {
+  const found = table instanceof PageTable || table instanceof PageTable128 ? `one of stage ${table.stage}` : shown(table);
   if (found !== `one of stage ${stage}`)
     throw new HostMisuseError("WRONG_TABLE", `${what} has to be a PageTable of stage ${stage}; it is ${found}`);
 }
 
 /**
- * The STE fields that lead to a stage-2 table. Faults are recorded; the output size is as large as it can be.
- * @throws HostMisuseError unless `table` is a PageTable of stage 2
+ * The STE fields that lead to a stage-2 table. Faults are recorded; the output size is as large as it can be. Permissions of a
+ * PageTable128 are those of SMMU_S2PII.
+ * @throws HostMisuseError unless `table` is a PageTable or PageTable128 of stage 2
  */
-export function stage2Fields(table: PageTable): FieldValues {
+export function stage2Fields(table: PageTable | PageTable128): FieldValues {
   checkTable("the table of an STE", table, 2);
-  const { granule, startLevel, inputBits, base, bigEndian, ds } = table;
-  return {
+  const { granule, inputBits, base, bigEndian } = table;
+  const plain = {
     S2T0SZ: 64 - inputBits,
-    // Levels 2, 1, 0, 3 and -1 with 4 KiB granules are codes 0 to 4, of which S2SL0 has the low two bits.
-    S2SL0: granule !== 12 ? 3 - startLevel : startLevel === 3 ? 3 : startLevel < 0 ? 0 : 2 - startLevel,
-    ...(ds ? { S2DS: 1, S2SL0_2: startLevel < 0 ? 1 : 0 } : {}),
     S2TG: TG0[granule],
-    S2PS: granule === 16 || ds ? 6 : 5,
     S2IR0: 1,
     S2OR0: 1,
     S2SH0: 3,
-    S2AA64: 1,
     S2ENDI: bigEndian ? 1 : 0,
     S2R: 1,
     S2TTB: base,
+  };
+  if (table instanceof PageTable128) return { ...plain, S2PS: 6, S2SKL: table.skip };
+  const { startLevel, ds } = table;
+  return {
+    ...plain,
+    // Levels 2, 1, 0, 3 and -1 with 4 KiB granules are codes 0 to 4, of which S2SL0 has the low two bits.
+    S2SL0: granule !== 12 ? 3 - startLevel : startLevel === 3 ? 3 : startLevel < 0 ? 0 : 2 - startLevel,
+    ...(ds ? { S2DS: 1, S2SL0_2: startLevel < 0 ? 1 : 0 } : {}),
+    S2PS: granule === 16 || ds ? 6 : 5,
+    S2AA64: 1,
   };
 }
 
@@ -121,12 +128,16 @@ export function buildCd(values: FieldValues): Uint32Array {
 
 /**
  * A CD over one or two stage-1 tables. Faults abort and are recorded; AttrIndx 0 is Normal Write-Back, 1 Device-nGnRE,
- * 2 Normal Non-cacheable. A missing half is disabled by EPDx.
- * @throws HostMisuseError unless the tables are PageTables of stage 1 of the same endianness and, with 4 and 16 KiB granules, of
- *   the same `ds`
+ * 2 Normal Non-cacheable. A missing half is disabled by EPDx. Over a PageTable128 entry 0 of PIIP and PIIU grants reads and
+ * writes, and the STE has to have S1PIE 1.
+ * @throws HostMisuseError unless the tables are PageTables, or both PageTable128s, of stage 1 of the same endianness and, with 4
+ *   and 16 KiB granules, of the same `ds`
  */
-export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: PageTable }, values: FieldValues = {}): Uint32Array {
-  if (tables instanceof PageTable)
+export function stage1Cd(
+  tables: { readonly ttb0?: PageTable | PageTable128; readonly ttb1?: PageTable | PageTable128 },
+  values: FieldValues = {},
+): Uint32Array {
+  if (tables instanceof PageTable || tables instanceof PageTable128)
     throw new HostMisuseError("WRONG_TABLE", "the tables of a CD are { ttb0, ttb1 }: stage1Cd({ ttb0: table })");
   checkNames("WRONG_TABLE", "tables of a CD", tables, ["ttb0", "ttb1"]);
   const { ttb0, ttb1 } = tables;
@@ -138,17 +149,25 @@ export function stage1Cd(tables: { readonly ttb0?: PageTable; readonly ttb1?: Pa
       `bigEndian is ${ttb0.bigEndian} of ttb0 and ${ttb1.bigEndian} of ttb1: CD.ENDI is one for both`,
     );
   }
-  const small = [ttb0, ttb1].filter((table) => table !== undefined && table.granule !== 16);
+  const d128 = (ttb0 ?? ttb1) instanceof PageTable128;
+  const both = [ttb0, ttb1].filter((table) => table !== undefined);
+  if (both.some((table) => table instanceof PageTable128 !== d128))
+    throw new HostMisuseError("WRONG_TABLE", "one table of a CD has descriptors of 128 bits: CD.AA64 is one for both");
+  const small = both.filter((table) => table instanceof PageTable && table.granule !== 16) as PageTable[];
   const ds = small[0]?.ds === true;
-  if (small.some((table) => table?.ds !== ds))
-    throw new HostMisuseError("WRONG_TABLE", `ds is ${ttb0?.ds} of ttb0 and ${ttb1?.ds} of ttb1: CD.DS is one for both`);
+  if (small.some((table) => table.ds !== ds))
+    throw new HostMisuseError("WRONG_TABLE", `ds is ${small[0]?.ds} of ttb0 and ${small[1]?.ds} of ttb1: CD.DS is one for both`);
   return buildCd({
     V: 1,
-    AA64: 1,
+    AA64: d128 ? 0 : 1,
     A: 1,
     R: 1,
-    IPS: ds || ttb0?.granule === 16 || ttb1?.granule === 16 ? 6 : 5,
+    IPS: d128 || ds || ttb0?.granule === 16 || ttb1?.granule === 16 ? 6 : 5,
     ...(ds ? { DS: 1 } : {}),
+    ...(ttb0 instanceof PageTable128 ? { SKL0: ttb0.skip } : {}),
+    ...(ttb1 instanceof PageTable128 ? { SKL1: ttb1.skip } : {}),
+    // Entry 0 lets everybody read and write.
+    ...(d128 ? { PIIP: 5, PIIU: 5 } : {}),
     MAIR0: 0x0044_04ff,
     ENDI: (ttb0 ?? ttb1)?.bigEndian ? 1 : 0,
     ...(ttb0 === undefined ? { EPD0: 1 } : { T0SZ: 64 - ttb0.inputBits, TG0: TG0[ttb0.granule], TTB0: ttb0.base, IR0: 1, OR0: 1, SH0: 3 }),

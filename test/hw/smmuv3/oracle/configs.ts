@@ -55,7 +55,7 @@ function allowed(config: SmmuConfig): boolean {
 }
 
 /** Without what the oracle does not know. */
-const KNOWN = { the: false } as const;
+const KNOWN = { the: false, d128: false } as const;
 
 /** Cache sizes: none, or a few entries of each kind, whatever kinds there are. */
 export function cachesOf(entries: number): SmmuConfig["caches"] {
@@ -67,7 +67,8 @@ export function cachesOf(entries: number): SmmuConfig["caches"] {
 export function drawConfig(draw: Draw, entries: number, timed: boolean): SmmuConfig {
   const base = draw.one(Object.values(profiles));
   const own = { timing: timed ? profiles.max.timing : { commandNs: 0, updateNs: 0 }, caches: cachesOf(entries) };
-  let config: SmmuConfig = { ...base, ...KNOWN, ...own };
+  const vax = base.vax === 56 ? 52 : base.vax;
+  let config: SmmuConfig = { ...base, ...KNOWN, vax, ...own };
   if (!allowed(config)) config = { ...base, ...own };
   const changes = draw.nat(8);
   for (let i = 0; i < changes; i++) {

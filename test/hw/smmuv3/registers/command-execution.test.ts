@@ -154,7 +154,7 @@ describe("TLB invalidation", () => {
 
   test("IHI 0070 §4.4.1.1: with TG != 0 the range and the level hint are passed on", () => {
     expect(ranged(1, 3, 31, 4)).toEqual([
-      `nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 1, ttl: 3, num: 31, scale: 4 })})`,
+      `nhVa(0, any, ${JSON.stringify({ hi: 0, lo: 0x10_0000, leaf: false, tg: 1, ttl: 3, num: 31, scale: 4, ttl128: false })})`,
     ]);
   });
 

@@ -90,6 +90,7 @@ describe("ID registers", () => {
     ["BBML", { bbml: 0 }, "SMMU_IDR3", 2 << 11],
     ["E0PD", { e0pd: false }, "SMMU_IDR3", 1 << 13],
     ["PTWNNC", { ptwnnc: false }, "SMMU_IDR3", 1 << 14],
+    ["BTM", { btm: !max.btm }, "SMMU_IDR0", 1 << 5],
     ["STT", { stt: !max.stt }, "SMMU_IDR3", 1 << 9],
     ["EPAN", { epan: !max.epan }, "SMMU_IDR3", 1 << 17],
     ["S1PI", { s1pi: !max.s1pi }, "SMMU_IDR3", 1 << 18],
@@ -103,7 +104,9 @@ describe("ID registers", () => {
     ["GRAN16K", { gran16k: false }, "SMMU_IDR5", 1 << 5],
     ["GRAN64K", { gran64k: false }, "SMMU_IDR5", 1 << 6],
     ["STALL_MAX", { stallMax: 1 }, "SMMU_IDR5", 0xfffe << 16],
-    ["VAX", { vax: 48 }, "SMMU_IDR5", 1 << 10],
+    ["VAX 0b00 from 0b10", { vax: 48 }, "SMMU_IDR5", 2 << 10],
+    ["VAX 0b01 from 0b10", { vax: 52 }, "SMMU_IDR5", 3 << 10],
+    ["D128", { d128: !max.d128 }, "SMMU_IDR5", 1 << 8],
     ["OAS", { oas: 32 }, "SMMU_IDR5", 6],
     ["ArchMinorRev", { version: 0 }, "SMMU_AIDR", max.version],
   ];
@@ -117,14 +120,14 @@ describe("ID registers", () => {
   });
 
   test("IHI 0070 §6.3.6: OAS codes", () => {
-    const codes = ([32, 36, 40, 42, 44, 48, 52] as const).map((oas) => idRegisters({ ...max, oas })["SMMU_IDR5"]! & 7);
-    expect(codes).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    const codes = ([32, 36, 40, 42, 44, 48, 52, 56] as const).map((oas) => idRegisters({ ...max, oas })["SMMU_IDR5"]! & 7);
+    expect(codes).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
   test("IHI 0070 §6.3.1: what is not modelled is reported as absent", () => {
     const idr0 = idRegisters(max)["SMMU_IDR0"]!;
-    // RME_IMPL, VATOS, ATOS, BTM.
-    expect(idr0 & ((1 << 30) | (1 << 20) | (1 << 15) | (1 << 5))).toBe(0);
+    // RME_IMPL, VATOS, ATOS.
+    expect(idr0 & ((1 << 30) | (1 << 20) | (1 << 15))).toBe(0);
     expect((idr0 >>> 2) & 3).toBe(2);
   });
 });
@@ -148,8 +151,8 @@ describe("validateConfig", () => {
     ["v3.0 with RIL", { version: 0, vax: 48, oas: 48, ds: false, e0pd: false, ptwnnc: false, hyp: false, xnx: false }, /RIL.*§6\.3\.4/],
     ["v3.1 with E0PD", { version: 1 }, /E0PD.*§6\.3\.4/],
     ["no granule", { gran4k: false, gran16k: false, gran64k: false, vax: 48, oas: 48 }, /granule.*§6\.3\.6/],
-    ["52-bit addresses without 64KB pages", { gran64k: false, oas: 48, ds: false }, /52-bit VAs.*§6\.3\.6/],
-    ["OAS 52 without 64KB pages", { gran64k: false, vax: 48, ds: false }, /OAS of 52.*§6\.3\.6/],
+    ["52-bit addresses without 64KB pages", { gran64k: false, oas: 48, ds: false }, /VAs of 52 bits.*§6\.3\.6/],
+    ["OAS 52 without 64KB pages", { gran64k: false, vax: 48, ds: false, d128: false }, /OAS of 52.*§6\.3\.6/],
     ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false, vmw: false }, /XNX.*§6\.3\.4/],
     ["seven PIDR bytes", { pidr: [0, 0, 0, 0, 0, 0, 0] }, /PIDR.*§6\.3\.170/],
     ["HTTU 4", { httu: 4 as 3 }, /HTTU.*§6\.3\.1/],
@@ -177,7 +180,8 @@ describe("validateConfig", () => {
   const notModelled: readonly (readonly [string, Partial<SmmuConfig>])[] = [
     ["ATS", { ats: true }],
     ["PRI", { ats: true, pri: true }],
-    ["VMSAv8-32", { ttf: "both" }],
+    ["VMSAv8-32", { ttf: "both", d128: false, vax: 52 }],
+    ["physical addresses of 56 bits", { oas: 56 }],
     ["Secure state", { beyond: { secure: true } }],
     ["ECMDQs", { beyond: { ecmdq: true } }],
   ];

@@ -88,6 +88,16 @@ describe("a stalled transaction", () => {
     expect(batch.stalls.size).toBe(0);
   });
 
+  test.each(["CMD_RESUME", "CMD_STALL_TERM"])("§3.11: a reset out of the answer to %s leaves the Command queue as after a reset", (by) => {
+    const bench = new StallBench();
+    bench.go().tx.stall!.onEnd = () => bench.smmu.reset();
+    if (by === "CMD_RESUME") bench.resume(bench.stag());
+    else bench.stallTerm();
+    expect([bench.r32(at.CMDQ_PROD), bench.r32(at.CMDQ_CONS)]).toEqual([0, 0]);
+    bench.start();
+    expect(bench.r32(at.CMDQ_CONS)).toBe(bench.prod);
+  });
+
   test("whoever asks for no answer gets none, and the stall ends all the same", () => {
     const bench = new StallBench();
     bench.go().tx.stall!.onEnd = null;

@@ -8,6 +8,7 @@ import {
   Outcome,
   Smmu,
   SystemBus,
+  Transaction,
   Via,
   busStatusName,
   createSmmuHost,
@@ -115,4 +116,17 @@ describe("names of results", () => {
         expect(() => (nameOf as (value: unknown) => string)(value)).toThrow(misuse("UNKNOWN_VALUE", `no ${what}`, "0, 1"));
     });
   }
+});
+
+describe("transactions that no client can make", () => {
+  const smmu = new Smmu(profiles.max, createSmmuHost({ simulation, bus }));
+  test.each([
+    ["a SubstreamID of 21 bits", { substreamId: 0x10_0000 }],
+    ["a SubstreamID below -1", { substreamId: -2 }],
+    ["a StreamID of 33 bits", { streamId: 0x1_0000_0000 }],
+    ["a StreamID below 0", { streamId: -1 }],
+    ["a StreamID that is no number", { streamId: undefined as Untyped }],
+  ])("%s", (_what, change) => {
+    expect(() => smmu.translate(Object.assign(new Transaction(), change))).toThrow(misuse("TRANSACTION", "below 2^32", "below 2^20"));
+  });
 });

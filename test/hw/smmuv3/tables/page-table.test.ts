@@ -21,8 +21,8 @@ describe("options of a PageTable", () => {
     ["ds is true or false", { ds: 1 }, ["ds with 4 KiB granules", "1"]],
     ["DDI 0487 D8.2: at most 48 bits with 16 KiB granules", { granule: 14, inputBits: 52 }, ["inputBits", "16 to 48"]],
     ["DDI 0487 D8.2: at most 52 bits with 64 KiB granules", { granule: 16, inputBits: 70 }, ["inputBits", "70", "17 to 52"]],
-    ["IHI 0070 §5.4.1: TxSZ is at most 48, so that a table translates at least 16 bits", { inputBits: 15 }, ["16 to 48"]],
-    ["IHI 0070 §5.4.1: TxSZ is at most 47 with 64 KiB granules", { granule: 16, inputBits: 16 }, ["17 to 52"]],
+    ["IHI 0070 §5.4.2: TxSZ is at most 48, so that a table translates at least 16 bits", { inputBits: 15 }, ["16 to 48"]],
+    ["IHI 0070 §5.4.2: TxSZ is at most 47 with 64 KiB granules", { granule: 16, inputBits: 16 }, ["17 to 52"]],
     ["input bits are a whole number", { inputBits: 39.5 }, ["39.5"]],
     ["DDI 0487 D8.2: TxSZ alone decides where stage 1 starts", { inputBits: 39, startLevel: 0 }, ["startLevel", "has to be 1"]],
     [
@@ -35,6 +35,9 @@ describe("options of a PageTable", () => {
     ["bigEndian is true or false", { bigEndian: "no" }, ["bigEndian"]],
     ["an option of another name is refused", { inputbits: 39 }, ['"inputbits"', "inputBits"]],
     ["memory is needed", { memory: undefined }, ["memory"]],
+    ["a function is told as one", { granule: () => 12 }, ["a function", "12, 14 or 16"]],
+    ["null is told as it is", { granule: null }, ["null", "12, 14 or 16"]],
+    ["an array is told as one", { granule: [12] }, ["an array", "12, 14 or 16"]],
     ["an arena is needed", { arena: undefined }, ["arena"]],
   ];
   for (const [rule, options, parts] of wrong)
@@ -69,6 +72,15 @@ describe("PageTable.map: ranges", () => {
     test(rule, () =>
       expect(() => Reflect.apply(PageTable.prototype.map, table({ inputBits: 39 }), args)).toThrow(misuse("MAP_RANGE", ...parts)),
     );
+  }
+  for (const [what, args] of [
+    ["address", [0x800, 0, PAGE]],
+    ["output", [0, 0x10, PAGE]],
+    ["size", [0, 0, PAGE + 8]],
+    ["address of a block", [PAGE, 0, 0x20_0000, {}, 2]],
+  ] as const) {
+    test(`DDI 0487 D8.3: a leaf maps aligned ranges: ${what}`, () =>
+      expect(() => Reflect.apply(PageTable.prototype.map, table(), args as never)).toThrow(misuse("MAP_ALIGNMENT", "not aligned")));
   }
   test("DDI 0487 D8.3: 64 KiB granules output 52 bits", () => {
     const wide = table({ granule: 16 });

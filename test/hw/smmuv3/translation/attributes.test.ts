@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/** Memory attributes at the output, against tables written from IHI 0070 §13.1 and §13.5. */
+/** Memory attributes of translations, against tables written from IHI 0070 §13.1 and §13.5; overrides are in structures/overrides.test.ts. */
 import { describe, expect, test } from "vitest";
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
-import { bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
+import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 
 const VA = 0x7000;
@@ -27,57 +27,6 @@ function out(bench: Bench): [type: number, shareability: number] {
   expect(event).toBeUndefined();
   return [tx.attributes, tx.shareability];
 }
-
-describe("SMMUEN 0: GBPA, and Config 0b100: STE (same fields)", () => {
-  const cases: readonly (readonly [string, { MTCFG?: number; MemAttr?: number; ALLOCCFG?: number; SHCFG?: number }, number, number])[] = [
-    ["incoming: iWB-oWB, Non-shareable (§13.1.3)", { SHCFG: 1 }, WB, NSH],
-    ["SHCFG 0", { SHCFG: 0 }, WB, NSH],
-    ["SHCFG 2", { SHCFG: 2 }, WB, OSH],
-    ["SHCFG 3", { SHCFG: 3 }, WB, ISH],
-    ["MemAttr 0b0000", { MTCFG: 1, MemAttr: 0, SHCFG: 3 }, nGnRnE, OSH],
-    ["MemAttr 0b0001", { MTCFG: 1, MemAttr: 1, SHCFG: 0 }, nGnRE, OSH],
-    ["MemAttr 0b0010", { MTCFG: 1, MemAttr: 2 }, nGRE, OSH],
-    ["MemAttr 0b0011", { MTCFG: 1, MemAttr: 3 }, GRE, OSH],
-    ["MemAttr 0b0101 is always Outer Shareable", { MTCFG: 1, MemAttr: 5, SHCFG: 0 }, NC, OSH],
-    ["MemAttr 0b1010", { MTCFG: 1, MemAttr: 10, SHCFG: 3 }, WT, ISH],
-    ["MemAttr 0b1111", { MTCFG: 1, MemAttr: 15, SHCFG: 3 }, WB, ISH],
-    ["MemAttr 0b1101: outer WB, inner NC", { MTCFG: 1, MemAttr: 13, SHCFG: 3 }, oWB_iNC, ISH],
-    ["MemAttr 0b0100 is reserved and acts as Device-nGnRnE", { MTCFG: 1, MemAttr: 4 }, nGnRnE, OSH],
-    ["MemAttr 0b1000 likewise", { MTCFG: 1, MemAttr: 8 }, nGnRnE, OSH],
-    ["MemAttr 0b1100 likewise", { MTCFG: 1, MemAttr: 12 }, nGnRnE, OSH],
-    ["MemAttr without MTCFG is ignored", { MemAttr: 0, SHCFG: 1 }, WB, NSH],
-    ["ALLOCCFG 0b1000: no allocation", { ALLOCCFG: 8, SHCFG: 1 }, 0xcc, NSH],
-    ["ALLOCCFG 0b1100: read-allocate", { ALLOCCFG: 12, SHCFG: 1 }, 0xee, NSH],
-    ["ALLOCCFG 0b1010: write-allocate", { ALLOCCFG: 10, SHCFG: 1 }, 0xdd, NSH],
-    ["ALLOCCFG 0b1111: transient", { ALLOCCFG: 15, SHCFG: 1 }, 0x77, NSH],
-    ["ALLOCCFG 0b1001: without allocation there is no transient", { ALLOCCFG: 9, SHCFG: 1 }, 0xcc, NSH],
-    ["ALLOCCFG 0b0111: incoming", { ALLOCCFG: 7, SHCFG: 1 }, WB, NSH],
-    ["ALLOCCFG does not touch Device", { MTCFG: 1, MemAttr: 1, ALLOCCFG: 8 }, nGnRE, OSH],
-    ["ALLOCCFG does not touch the Non-cacheable level", { MTCFG: 1, MemAttr: 13, ALLOCCFG: 12, SHCFG: 3 }, 0xe4, ISH],
-  ];
-  for (const [name, fields, type, shareability] of cases) {
-    const { MTCFG = 0, MemAttr = 0, ALLOCCFG = 0, SHCFG = 0 } = fields;
-    test(`GBPA ${name}`, () => {
-      const bench = new Bench();
-      bench.enabled = false;
-      bench.gbpa = MemAttr | (MTCFG << 4) | (ALLOCCFG << 8) | (SHCFG << 12);
-      expect(out(bench)).toEqual([type, shareability]);
-    });
-    test(`STE ${name}`, () => {
-      const bench = new Bench();
-      bench.streams.write(0, bypassSte({ MTCFG, MemAttr, ALLOCCFG, SHCFG }));
-      expect(out(bench)).toEqual([type, shareability]);
-    });
-  }
-  test("without ATTR_TYPES_OVR all is incoming", () => {
-    const bench = new Bench({ attrTypesOvr: false });
-    bench.streams.write(0, bypassSte({ MTCFG: 1, MemAttr: 0, ALLOCCFG: 8, SHCFG: 3 }));
-    expect(out(bench)).toEqual([WB, NSH]);
-    bench.enabled = false;
-    bench.gbpa = 0x3810;
-    expect(out(bench)).toEqual([WB, NSH]);
-  });
-});
 
 describe("stage 1: MAIR and the descriptor's SH", () => {
   function stage1(mair: number, sh: number, ste: Record<string, number> = {}): Bench {
@@ -149,15 +98,6 @@ describe("stage 1: MAIR and the descriptor's SH", () => {
   }
   test("STE type and shareability overrides have no effect on translated traffic", () => {
     expect(out(stage1(WB, 3, { MTCFG: 1, MemAttr: 15, SHCFG: 0 }))).toEqual([WB, ISH]);
-  });
-  test("ALLOCCFG weakens the hints: no-allocate and transient win", () => {
-    expect(out(stage1(WB, 3, { ALLOCCFG: 12 }))[0]).toBe(0xee);
-    expect(out(stage1(0xee, 3, { ALLOCCFG: 14 }))[0]).toBe(0xee);
-    expect(out(stage1(WB, 3, { ALLOCCFG: 15 }))[0]).toBe(0x77);
-  });
-  test("ALLOCCFG has no effect if the input is made Non-cacheable or Device", () => {
-    expect(out(stage1(WB, 3, { ALLOCCFG: 12, MTCFG: 1, MemAttr: 5 }))[0]).toBe(WB);
-    expect(out(stage1(WB, 3, { ALLOCCFG: 12, MTCFG: 1, MemAttr: 1 }))[0]).toBe(WB);
   });
 });
 
@@ -241,11 +181,6 @@ describe("two stages", () => {
   test("without MTEPERM MemAttr 4 is reserved: Device-nGnRnE (choice)", () => {
     expect(out(nested(WB, 3, 4, 3, 0, { mteperm: false, version: 3 }))[0]).toBe(nGnRnE);
   });
-  test("§5.2: STE.MemAttr 4 stays reserved with MTEPERM: Device-nGnRnE", () => {
-    const bench = new Bench();
-    bench.streams.write(0, bypassSte({ MTCFG: 1, MemAttr: 4 }));
-    expect(out(bench)[0]).toBe(nGnRnE);
-  });
   for (const [a, b, expected] of [
     [0, 0, NSH],
     [0, 3, ISH],
@@ -289,10 +224,4 @@ describe("stage 2 only: the incoming attributes, overridden, combine with stage 
   ] as const) {
     test(name, () => expect(out(stage2(memAttr, sh, ste))).toEqual([type, shareability]));
   }
-});
-
-test("stage 1 skipped by S1DSS: as Config 0b100, with the STE's overrides", () => {
-  const bench = new Bench();
-  bench.streams.write(0, stage1Ste(0x4100_0000, { S1CDMax: 1, S1DSS: 1, SHCFG: 3, MTCFG: 1, MemAttr: 10 }));
-  expect(out(bench)).toEqual([WT, ISH]);
 });

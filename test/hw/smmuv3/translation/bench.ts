@@ -63,7 +63,6 @@ export class Bench {
   enabled = true;
   queueOpen = true;
   gbpa = 0x1000;
-  cr1 = 0;
   /** RECINVSID. */
   cr2 = 2;
   vmidWildcard = 0;
@@ -85,7 +84,6 @@ export class Bench {
       registers: {
         smmuEnabled: () => this.enabled,
         gbpa: () => this.gbpa,
-        cr1: () => this.cr1,
         cr2: () => this.cr2,
         tableAttributes: () => 0,
         vmidWildcard: () => this.vmidWildcard,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/** How faulting transactions end, what is recorded, which fault comes first, and bypass (IHI 0070 §3.12, §6.3.14, §7.3.22). */
+/** How faulting transactions end, what is recorded, and bypass (IHI 0070 §3.12, §6.3.14); which comes first: structures/priorities.test.ts. */
 import { describe, expect, test } from "vitest";
 import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
-import { bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
+import { bypassSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 
 const VA = 0x7000;
@@ -75,63 +75,6 @@ describe("IHI 0070 §5.5: CD.A and CD.R", () => {
     first.tx.setAddress(VA + 0x1000);
     bench.translator.translate(first.tx);
     expect(first.tx).toMatchObject({ physical: 0, via: Via.none, attributes: 0, event: 0x10 });
-  });
-});
-
-describe("IHI 0070 §7.3.22: the first of several faults", () => {
-  test("C_BAD_STREAMID before anything of the table", () => {
-    const bench = new Bench();
-    bench.abortAt(bench.strtabBase, 0x10000);
-    expect(bench.result(0, { sid: 0x100 })).toBe("C_BAD_STREAMID");
-  });
-  test("F_STE_FETCH before C_BAD_STE", () => {
-    const bench = new Bench();
-    bench.abortAt(bench.streams.steAddress(1));
-    expect(bench.result(0, { sid: 1 })).toBe("F_STE_FETCH");
-  });
-  test("C_BAD_STE before C_BAD_SUBSTREAMID", () => {
-    const bench = new Bench({ ssidSize: 8 });
-    bench.streams.write(1, stage1Ste(0x4100_0000, { S1CDMax: 9 }));
-    expect(bench.result(0, { sid: 1, ssid: 7 })).toBe("C_BAD_STE");
-  });
-  test("C_BAD_SUBSTREAMID before F_STREAM_DISABLED and the CD", () => {
-    const bench = new Bench();
-    bench.streams.write(1, stage1Ste(0x4100_0000, { S1CDMax: 2, S1DSS: 2 }));
-    expect(bench.result(0, { sid: 1, ssid: 7 })).toBe("C_BAD_SUBSTREAMID");
-  });
-  test("F_STREAM_DISABLED before the CD is fetched", () => {
-    const bench = new Bench();
-    bench.streams.write(1, stage1Ste(0x4100_0000, { S1CDMax: 2, S1DSS: 0 }));
-    bench.abortAt(0x4100_0000, 0x1000);
-    expect(bench.result(0, { sid: 1 })).toBe("F_STREAM_DISABLED");
-  });
-  test("stage-2 fault of the CD before F_CD_FETCH", () => {
-    const bench = new Bench();
-    bench.streams.write(1, nestedSte(0x4100_0000, bench.pageTable(2, 12, { inputBits: 40 })));
-    bench.abortAt(0x4100_0000, 64);
-    expect(bench.go(0, { sid: 1 }).event).toMatchObject({ name: "F_TRANSLATION", fields: { S2: 1, CLASS: 0 } });
-  });
-  test("F_CD_FETCH before C_BAD_CD", () => {
-    const bench = new Bench();
-    bench.streams.write(1, stage1Ste(0x4100_0000));
-    bench.abortAt(0x4100_0000, 64);
-    expect(bench.result(0, { sid: 1 })).toBe("F_CD_FETCH");
-  });
-  test("the range before the walk", () => {
-    const bench = new Bench();
-    const table = bench.pageTable(1);
-    bench.stage1(1, table);
-    bench.abortAt(table.base, 0x1000);
-    expect(bench.result(2 ** 48, { sid: 1 })).toBe("F_TRANSLATION");
-  });
-  test("F_ADDR_SIZE of a leaf before F_ACCESS, F_ACCESS before F_PERMISSION", () => {
-    const bench = new Bench();
-    const table = bench.pageTable(1);
-    table.map(0, 2 ** 44, 0x1000, { af: 0, ap: 2 });
-    table.map(0x1000, 0x5000_0000, 0x1000, { af: 0, ap: 2 });
-    bench.stage1(1, table, { IPS: 3 });
-    expect(bench.result(0, { sid: 1, write: true })).toBe("F_ADDR_SIZE");
-    expect(bench.result(0x1000, { sid: 1, write: true })).toBe("F_ACCESS");
   });
 });
 

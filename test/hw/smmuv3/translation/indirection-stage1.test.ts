@@ -141,7 +141,7 @@ describe("§3.26.1: when it is on", () => {
   });
 });
 
-describe("§5.4.1: reserved entries", () => {
+describe("§5.4.2: reserved entries", () => {
   for (const code of [4, 6]) {
     for (const index of [0, 7, 10, 15]) {
       test(`PIIP[${index}] ${code} is C_BAD_CD`, () => expect(page({}, { PIIP: entry(index, code) }).result(VA)).toBe("C_BAD_CD"));

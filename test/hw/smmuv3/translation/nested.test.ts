@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
 import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { TableArena } from "../../../../src/hw/smmuv3/tables/memory.ts";
-import { nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
+import { l1cd, nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { CdTable } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";
 import { Bench } from "./bench.ts";
 
@@ -59,6 +59,7 @@ test("VA goes to IPA goes to PA; CD and stage-1 tables are fetched through stage
 const PURPOSES: readonly { name: string; CLASS: number; format: 0 | 1; ipa(n: Nested): number }[] = [
   { name: "CD", CLASS: 0, format: 0, ipa: (n) => n.cd },
   { name: "L1CD", CLASS: 0, format: 1, ipa: (n) => n.l1cd },
+  { name: "CD behind an L1CD", CLASS: 0, format: 1, ipa: (n) => n.cd },
   { name: "level-0 descriptor", CLASS: 1, format: 0, ipa: (n) => n.s1.entryAddress(VA, 0) },
   { name: "level-1 descriptor", CLASS: 1, format: 0, ipa: (n) => n.s1.entryAddress(VA, 1) },
   { name: "level-2 descriptor", CLASS: 1, format: 0, ipa: (n) => n.s1.entryAddress(VA, 2) },
@@ -114,6 +115,28 @@ describe("stage-2 faults carry S2 1, CLASS and IPA", () => {
       expect(outcome).toBe(Outcome.abort);
     });
   }
+});
+
+describe("IHI 0070 §7.3.22: intermediate addresses beyond S2T0SZ are stage-2 F_TRANSLATION", () => {
+  const FAR = 2 ** 40 + 0x5000;
+  test("S1ContextPtr of a single CD", () => {
+    const n = nested({ ste: { S1ContextPtr: FAR } });
+    expect(n.bench.go(VA).event).toMatchObject({ name: "F_TRANSLATION", fields: { S2: 1, CLASS: 0, IPA: FAR } });
+  });
+  test("S1ContextPtr of a 2-level table", () => {
+    const n = nested({ format: 1, ste: { S1ContextPtr: FAR } });
+    expect(n.bench.go(VA).event).toMatchObject({ name: "F_TRANSLATION", fields: { S2: 1, CLASS: 0, IPA: FAR } });
+  });
+  test("L1CD.L2Ptr", () => {
+    const n = nested({ format: 1 });
+    n.bench.write(n.l1cd + SHIFT, l1cd(FAR));
+    expect(n.bench.go(VA).event).toMatchObject({ name: "F_TRANSLATION", fields: { S2: 1, CLASS: 0, IPA: FAR } });
+  });
+  test("choice l2ptr-beyond-ias: L1CD.L2Ptr beyond the IAS is C_BAD_SUBSTREAMID", () => {
+    const n = nested({ format: 1 });
+    n.bench.write(n.l1cd + SHIFT, l1cd(2 ** 52));
+    expect(n.bench.result(VA)).toBe("C_BAD_SUBSTREAMID");
+  });
 });
 
 describe("walks read: a read-only stage 2 is enough for tables and CDs", () => {

@@ -107,10 +107,12 @@ describe("every structure", () => {
     });
   }
   for (const structure of [L1STD, STE, L1CD, CD]) {
-    test(`${structure.name}: fields do not overlap`, () => {
-      const sorted = [...structure.fields].sort((a, b) => a.lo - b.lo);
-      expect(sorted.filter((field, i) => i > 0 && field.lo <= sorted[i - 1]!.hi)).toEqual([]);
-    });
+    for (const d128 of [false, true]) {
+      test(`${structure.name}: fields do not overlap ${d128 ? "with" : "without"} VMSAv9-128 tables`, () => {
+        const sorted = structure.fields.filter((field) => (field.d128 ?? d128) === d128).sort((a, b) => a.lo - b.lo);
+        expect(sorted.filter((field, i) => i > 0 && field.lo <= sorted[i - 1]!.hi)).toEqual([]);
+      });
+    }
   }
 });
 
