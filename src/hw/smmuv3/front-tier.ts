@@ -203,14 +203,15 @@ export class FrontTier {
   }
 
   /**
-   * One entry was put into a context. Those who look for global entries of another ASET behind it find it first from now on;
-   * for those of its own ASET there was nothing before.
+   * One entry was put into a context. Those who look for global entries behind it find it first from now on. For those of its
+   * own ASET there was nothing before at the page that it came for, but there may have been at other pages that it covers.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
     const { front } = context;
     for (let i = 0; i < front.length; i++) {
       const member = front[i]!;
-      if (member.aset !== aset && member.global !== context) this.#drop(member, size, hi, lo);
+      const { global } = member;
+      if ((member.aset !== aset || size > 12) && global !== context && global.count > 0) this.#drop(member, size, hi, lo);
     }
   }
 
@@ -242,7 +243,7 @@ export class FrontTier {
 
   /** All of them have. */
   streamsGone(): void {
-    for (let view = 0; view < this.#views.length; view += VIEW_WORDS) this.#views[view + 1] = NO_SUBSTREAM;
+    for (let view = 0; view < this.#views.length; view += VIEW_WORDS) this.#views[view | 1] = NO_SUBSTREAM;
   }
 
   /** Nothing is known any more: registers have changed, or the caches were reset. */

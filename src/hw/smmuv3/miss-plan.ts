@@ -64,7 +64,7 @@ class LastLevel {
   }
 }
 
-/** Descriptors with 64 bits, little-endian, with addresses of at most 48 bits, and above them a table. */
+/** Descriptors of 64 bits, little-endian, with addresses of at most 48 bits, and above them a table. Those of 128 bits are wide. */
 function isPlainStage(half: Stage1Half | Stage2Config, bigEndian: boolean): boolean {
   return !half.wide && !bigEndian && half.startLevel <= LAST_TABLE;
 }

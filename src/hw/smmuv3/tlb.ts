@@ -172,8 +172,9 @@ export class Tlb extends TaggedCache {
     ipaHi: number,
   ): number {
     const slot = this.take(context, size, hi, lo, splinter);
-    // Where all have the same ASET, nobody had another entry.
-    if ((context.asets & ~(1 << aset)) !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
+    // A page of the only ASET there is comes where nothing was.
+    const others = size > 12 ? context.asets : context.asets & ~(1 << aset);
+    if (others !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
     const { words } = this;
     const at = slot << SHIFT;
     // The host is told that these are small: it stores them as they are then.

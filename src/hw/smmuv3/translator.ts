@@ -314,13 +314,11 @@ export class Translator {
     ) {
       const { stream } = resolved;
       const cd = resolved.cd!;
+      const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
+      const plan = upper ? resolved.upper : resolved.lower;
+      if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
+      else if (known === undefined && plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
       this.#ste = stream!.ste;
-      if (known === undefined) {
-        const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
-        const plan = upper ? resolved.upper : resolved.lower;
-        if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
-        else if (plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
-      }
       this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
       this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
       return this.#withStage1(tx, stream!, cd);

@@ -96,7 +96,7 @@ export class WalkCache extends TaggedCache {
 
   /**
    * The last table for an address.
-   * @param size log2 of what it covers, less than 32: no table of another granule covers as much
+   * @param size log2 of what it covers, less than 32: no table of another granule or of 128-bit descriptors covers as much
    * @param hints where it was found before, by the low bits of its number
    * @returns its slot, or -1
    */

@@ -308,3 +308,20 @@ test("an entry of the ASID is found before a global one of another set that a li
   expect(ops.map((op) => front.run(op))).toEqual(ops.map((op) => plain.run(op)));
   expect(front.events).toHaveLength(1);
 });
+
+test("an entry of the ASID that covers neighbours is found before their global entries of the same set (§3.17.2)", () => {
+  const ops: Op[] = [
+    { op: "leaf", page: 1, value: 0x443, high: 0 },
+    { op: "access", sid: 0, page: 1, write: false, instruction: false, privileged: false },
+    // Contiguous, not global, read-only: 64 KiB, with the other page in them.
+    { op: "leaf", page: 0, value: 0xcc3, high: 0x10_0000 },
+    { op: "access", sid: 0, page: 0, write: false, instruction: false, privileged: false },
+    { op: "access", sid: 0, page: 1, write: true, instruction: false, privileged: false },
+  ];
+  const [front, plain] = [true, false].map((frontTier) => new Machine(frontTier, hw.profiles.max, hw.profiles.max.caches)) as [
+    Machine,
+    Machine,
+  ];
+  expect(ops.map((op) => front.run(op))).toEqual(ops.map((op) => plain.run(op)));
+  expect(front.events).toHaveLength(1);
+});
