@@ -70,6 +70,7 @@ type Target = { readonly ram: RamRegion } | { readonly window: MmioWindow };
 
 const PAGE = 4096;
 
+/** The physical address space: RAM, MMIO windows, and holes that abort. */
 export class SystemBus {
   readonly memory: PhysicalMemory = new PhysicalMemory();
   /** Physical address bits: an address at or beyond 2^addressBits decodes to nothing. */

@@ -23,6 +23,7 @@ export interface SmmuDmaPortOptions {
   readonly trace: TraceSink<DmaEvents>;
 }
 
+/** The door of a device behind an SMMU: accesses are translated page by page, then done on the bus. */
 export class SmmuDmaPort implements DmaPort {
   readonly #options: SmmuDmaPortOptions;
   readonly #tx = new Transaction();

@@ -16,7 +16,7 @@ export interface MachineHostOptions {
   readonly sendEvent?: () => void;
 }
 
-/** @throws HostMisuseError without a simulation or a bus */
+/** The host of an SMMU on a simulated machine. @throws HostMisuseError without a simulation or a bus */
 export function createSmmuHost(options: MachineHostOptions): SmmuHost {
   for (const name of ["simulation", "bus"] as const) {
     if (!options?.[name]) throw new HostMisuseError("SMMU_HOST", `createSmmuHost({ simulation, bus }): ${name} is missing`);

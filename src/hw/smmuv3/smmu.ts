@@ -18,6 +18,7 @@ import { offsetOf } from "./register-layout.ts";
 import { type PendingWork, RegisterSide } from "./register-side.ts";
 import { Translator } from "./translator.ts";
 
+/** What an {@link Smmu} can be given besides its configuration and its host. */
 export interface SmmuOptions {
   readonly trace?: TraceSink<SmmuEvents>;
   readonly notModelled?: NotModelledLog;
@@ -31,6 +32,7 @@ export interface SmmuOptions {
   readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
 
+/** One SMMUv3: registers for CPUs as an MMIO device, `translate` for client devices. */
 export class Smmu implements MmioDevice {
   readonly config: SmmuConfig;
   readonly registers: RegisterFile;

@@ -67,6 +67,7 @@ function leafLevels(granule: GranuleBits, startLevel: number, ds: boolean): read
   return [0, 1, 2, 3].filter((level) => level >= lowest && level >= startLevel);
 }
 
+/** A VMSAv8-64 page table of one stage in memory, and what leads to it. */
 export class PageTable {
   readonly stage: 1 | 2;
   readonly granule: GranuleBits;
