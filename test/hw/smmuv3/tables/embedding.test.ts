@@ -78,6 +78,8 @@ describe("registers by name", () => {
   test("an unknown register is refused", () => {
     expect(() => registerOffset("CR9")).toThrow(misuse("UNKNOWN_REGISTER", '"CR9"'));
     expect(() => registerOffset("SMMU_CR0")).toThrow(misuse("UNKNOWN_REGISTER", "CR0 is meant"));
+    for (const near of ["cr0", "Cr0", "smmu_cr0"]) expect(() => registerOffset(near)).toThrow(misuse("UNKNOWN_REGISTER", ": CR0 is meant"));
+    expect(() => registerOffset("STRTAB_BASE_CONFIG")).toThrow(misuse("UNKNOWN_REGISTER", "STRTAB_BASE_CFG may be meant"));
     for (const name of [undefined, 3, "constructor"] as Untyped[])
       expect(() => registerOffset(name)).toThrow(misuse("UNKNOWN_REGISTER", "no register"));
   });
