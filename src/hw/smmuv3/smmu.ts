@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The SMMU: registers on one side, transactions on the other. */
 import { silentTrace, type TraceSink } from "../../sim/index.ts";
-import { HostMisuseError, NotModelledLog } from "../errors.ts";
+import { NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TranslationBatch } from "./batch.ts";
@@ -12,6 +12,7 @@ import { defaultRegisterChoices, type RegisterChoices } from "./choices-register
 import { type SmmuConfig, validateConfig } from "./config.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
+import { checkHost, checkOptions, choicesMade } from "./options.ts";
 import { Prefetches } from "./prefetch.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
 import { offsetOf } from "./register-layout.ts";
@@ -48,17 +49,17 @@ export class Smmu implements MmioDevice {
   /**
    * @param given such as one of `profiles`
    * @param host such as `createSmmuHost` makes
-   * @throws HostMisuseError without a configuration or a host, or for a configuration that the architecture does not allow
+   * @throws HostMisuseError without a configuration or a host, for a configuration that the architecture does not allow, or for
+   *   options that there are not
    * @throws NotModelledError for one that asks for what is not modelled
    */
   constructor(given: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
     validateConfig(given);
-    if (typeof host?.load !== "function") {
-      throw new HostMisuseError("SMMU_HOST", "an Smmu needs a host: new Smmu(config, createSmmuHost({ simulation, bus }))");
-    }
+    checkHost(host);
+    checkOptions(options);
     const { detector = false, cacheMode = "configured" } = options;
     const mode = cacheMode === "configured" ? undefined : cacheModes[cacheMode];
-    const choices = { ...mode?.choices, ...options.choices };
+    const choices = { ...mode?.choices, ...choicesMade(options.choices) };
     const trace = options.trace ?? silentTrace<SmmuEvents>();
     const notModelled = options.notModelled ?? new NotModelledLog();
     this.config = mode === undefined ? given : { ...given, caches: mode.caches };
