@@ -127,6 +127,8 @@ describe("transactions that no client can make", () => {
     ["a SubstreamID below -1", { substreamId: -2 }],
     ["a StreamID of 33 bits", { streamId: 0x1_0000_0000 }],
     ["a StreamID below 0", { streamId: -1 }],
+    ["a StreamID and a half", { streamId: 1.5 }],
+    ["a SubstreamID and a half", { substreamId: 1.5 }],
     ["a StreamID that is no number", { streamId: undefined as Untyped }],
   ])("%s", (_what, change) => {
     expect(() => smmu.translate(Object.assign(new Transaction(), change))).toThrow(misuse("TRANSACTION", "below 2^32", "below 2^20"));
