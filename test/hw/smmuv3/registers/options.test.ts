@@ -64,3 +64,27 @@ describe("createSmmuHost", () => {
     expect(() => createSmmuHost({ simulation, bus, ...change } as Untyped)).toThrow(misuse("SMMU_HOST", said));
   });
 });
+
+describe("register accesses that no bus can make", () => {
+  const code = "REGISTER_ACCESS";
+  const smmu = new Smmu(profiles.max, host);
+  test.each([2 ** 32, -(2 ** 31) - 1, 0.5, NaN, "1", undefined])("a word of %s", (word) => {
+    const value = word as Untyped;
+    expect(() => smmu.write(0x20, 4, value)).toThrow(misuse(code, "value of a register write is"));
+    expect(() => smmu.write64(0x80, value, 0)).toThrow(misuse(code, "lo of a register write is"));
+    expect(() => smmu.write64(0x80, 0, value)).toThrow(misuse(code, "hi of a register write is"));
+  });
+  test.each([8, 3, 0, undefined])("a width of %s", (width) => {
+    expect(() => smmu.read(0x20, width as Untyped)).toThrow(misuse(code, "width of a register access is", "1, 2 or 4"));
+    expect(() => smmu.write(0x20, width as Untyped, 0)).toThrow(misuse(code, "width of a register access is", "1, 2 or 4"));
+  });
+  test.each([-4, 0.5, NaN, "0", undefined])("an offset of %s", (given) => {
+    const offset = given as Untyped;
+    for (const access of [() => smmu.read(offset, 4), () => smmu.write(offset, 4, 0), () => smmu.read64(offset, new Uint32Array(2))])
+      expect(access).toThrow(misuse(code, "offset of a register access is"));
+  });
+  test("words may be signed, as JavaScript's own operators give them", () => {
+    smmu.write(registerOffset("GERROR_IRQ_CFG1"), 4, -1);
+    expect(smmu.read(registerOffset("GERROR_IRQ_CFG1"), 4)).toBe(0xffff_ffff);
+  });
+});
