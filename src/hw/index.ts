@@ -3,6 +3,7 @@
 export * from "./errors.ts";
 export * from "./bits/fields.ts";
 export * from "./bits/hex.ts";
+export * from "./bits/nearest.ts";
 export * from "./memory/physical-memory.ts";
 export * from "./memory/system-bus.ts";
 export * from "./memory/dma-port.ts";

@@ -11,6 +11,7 @@ import type { RegisterChoices } from "./choices-registers.ts";
 import type { SmmuConfig } from "./config.ts";
 import { type RegisterView, StreamWorld, type TlbiAddress } from "./ports.ts";
 import { type BroadcastOperation, broadcastOperations, type TlbiSpec } from "./spec/tlbi.ts";
+import { checkNames, shown } from "./tables/checks.ts";
 import type { TlbMaintenance } from "./tlb-maintenance.ts";
 
 /**
@@ -54,6 +55,8 @@ const LIMITS = {
   num: 31,
   scale: 3,
 } as const satisfies Partial<Record<keyof BroadcastTlbi, number>>;
+
+const OPERANDS = ["operation", ...Object.keys(LIMITS), "e2h"];
 
 export interface BroadcastDeps {
   readonly config: SmmuConfig;
@@ -144,15 +147,22 @@ export class BroadcastMaintenance {
 }
 
 function check(tlbi: BroadcastTlbi): TlbiSpec {
-  const { operation } = tlbi;
+  checkNames("BROADCAST_TLBI", "broadcast({ operation })", tlbi, OPERANDS);
+  const { operation, e2h } = tlbi;
   if (!Object.hasOwn(broadcastOperations, operation)) {
-    throw new HostMisuseError("BROADCAST_TLBI", `no TLBI operation is called ${operation}: ${Object.keys(broadcastOperations).join(", ")}`);
+    throw new HostMisuseError(
+      "BROADCAST_TLBI",
+      `no TLBI operation is called ${shown(operation)}: ${Object.keys(broadcastOperations).join(", ")}`,
+    );
   }
   for (const [name, most] of Object.entries(LIMITS)) {
-    const value = tlbi[name as keyof typeof LIMITS] ?? 0;
+    const value = tlbi[name as keyof typeof LIMITS];
+    if (value === undefined) continue;
     if (Number.isInteger(value) && value >= 0 && value <= most) continue;
-    throw new HostMisuseError("BROADCAST_TLBI", `TLBI ${operation}: ${name} is ${value}, it can be 0 to ${most}`);
+    throw new HostMisuseError("BROADCAST_TLBI", `TLBI ${operation}: ${name} is ${shown(value)}, it can be 0 to ${most}`);
   }
+  if (e2h !== undefined && typeof e2h !== "boolean")
+    throw new HostMisuseError("BROADCAST_TLBI", `TLBI ${operation}: e2h is ${shown(e2h)}, it can be true or false`);
   const spec: TlbiSpec = broadcastOperations[operation];
   if (spec.range && (tlbi.tg ?? 0) === 0) throw new HostMisuseError("BROADCAST_TLBI", `TLBI ${operation}: a range needs its granule, tg`);
   return spec;

@@ -4,6 +4,7 @@ import { getField } from "../bits/fields.ts";
 import { hex, hex64 } from "../bits/hex.ts";
 import { addressIn, commandOf, type CommandWords } from "./command-operands.ts";
 import type { CommandField } from "./spec/commands.ts";
+import { checkWords } from "./tables/checks.ts";
 
 /** Operands that are worth reading even when they are 0. */
 const ALWAYS: ReadonlySet<string> = new Set(["StreamID", "VMID", "ASID", "Leaf", "Address", "CS"]);
@@ -15,8 +16,12 @@ function operand(field: CommandField, words: CommandWords): string | undefined {
   return `${field.name}=${lo < 10 ? lo : hex(lo)}`;
 }
 
-/** @param words the 16 bytes of the command, four 32-bit words, lowest first */
+/**
+ * @param words the 16 bytes of the command, four 32-bit words, lowest first
+ * @throws HostMisuseError for another number of words
+ */
 export function describeCommand(words: CommandWords): string {
+  checkWords("a command", words, 4);
   const command = commandOf(words);
   if (command === undefined) return `reserved opcode ${hex((words[0] ?? 0) & 0xff, 2)}`;
   const all = command.name === "CMD_CFGI_STE_RANGE" && ((words[2] ?? 0) & 0x1f) === 31;

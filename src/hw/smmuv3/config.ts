@@ -6,6 +6,7 @@
  * architecture has and this model does not is refused here, so that no ID bit ever promises it.
  */
 import { HostMisuseError, NotModelledError } from "../errors.ts";
+import { checkShape } from "./config-shape.ts";
 import { presetRules, type Presets } from "./presets.ts";
 import { profiles, type ProfileName } from "./profiles.ts";
 import type { Replacement } from "./tagged-cache.ts";
@@ -125,7 +126,7 @@ export interface SmmuConfig {
 /** Features that a configuration may name only to be refused. */
 export type BeyondFeature = "secure" | "realm" | "root" | "ecmdq" | "atos" | "mpam" | "pmcg" | "dpt" | "pbha";
 
-/** Virtual nanoseconds. 0 makes the step part of the register access that causes it. */
+/** Virtual nanoseconds, at least 0. 0 makes the step part of the register access that causes it. */
 export interface SmmuTiming {
   /** From the fetch of a command to its completion. */
   readonly commandNs: number;
@@ -133,7 +134,7 @@ export interface SmmuTiming {
   readonly updateNs: number;
 }
 
-/** Entries of the caches. 0: nothing is cached. */
+/** Entries of the caches, 0 to 2^22 (4194304) each. 0: nothing is cached. */
 export interface CacheSizes {
   readonly ste: number;
   readonly cd: number;
@@ -313,20 +314,6 @@ const rules: readonly ConfigRule[] = [
   },
 ];
 
-/** An object with everything that a configuration has, and nothing else: plain JavaScript has no types. */
-function checkShape(config: SmmuConfig): void {
-  if (typeof config !== "object" || config === null) {
-    const given = typeof config === "string" ? JSON.stringify(config) : String(config);
-    const known = Object.keys(profiles).map((name) => `profiles[${JSON.stringify(name)}]`);
-    throw new HostMisuseError("SMMU_CONFIG", `the configuration is ${given}: it has to be an object, such as ${known.join(", ")}`);
-  }
-  const names = Object.keys(profiles.max);
-  const missing = names.filter((name) => !(name in config));
-  if (missing.length > 0) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: without ${missing.join(", ")}`);
-  const unknown = Object.keys(config).filter((name) => name !== "beyond" && name !== "presets" && !names.includes(name));
-  if (unknown.length > 0) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: unknown is ${unknown.join(", ")}`);
-}
-
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
@@ -339,7 +326,7 @@ function refuseNotModelled(c: SmmuConfig): void {
 
 /**
  * Checks that the architecture allows this combination and that the model has it.
- * @throws HostMisuseError naming the rule and its section, or what is missing or unknown in the object
+ * @throws HostMisuseError naming the rule and its section, or what is missing or unknown in the object or has a value that it cannot have
  * @throws NotModelledError for a feature that the architecture has and this model does not
  */
 export function validateConfig(config: SmmuConfig): void {
@@ -348,10 +335,4 @@ export function validateConfig(config: SmmuConfig): void {
     if (!holds(config)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: ${rule} (IHI 0070 ${section})`);
   }
   refuseNotModelled(config);
-  const { commandNs, updateNs } = config.timing;
-  if (!(commandNs >= 0 && updateNs >= 0)) throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: times are at least 0 ns`);
-  const { ste, cd, tlb, walk } = config.caches;
-  if (![ste, cd, tlb, walk].every((entries) => Number.isInteger(entries) && entries >= 0)) {
-    throw new HostMisuseError("SMMU_CONFIG", `configuration ${config.name}: cache sizes are whole numbers of entries, at least 0`);
-  }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Device events of one SMMU that a hardware reset cancels all at once. */
-import type { ScheduledEvent } from "../../sim/index.ts";
-import type { SmmuHost } from "./ports.ts";
+import type { HostTimer, SmmuHost } from "./ports.ts";
 
 export class Delays {
   readonly #host: SmmuHost;
-  readonly #pending = new Set<ScheduledEvent>();
+  readonly #pending = new Set<HostTimer>();
 
   constructor(host: SmmuHost) {
     this.#host = host;

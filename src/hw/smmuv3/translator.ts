@@ -90,7 +90,7 @@ const RESOLVED = 256;
 function misaddressed({ streamId, substreamId }: Transaction): HostMisuseError {
   return new HostMisuseError(
     "TRANSACTION",
-    `a transaction of StreamID ${streamId}, SubstreamID ${substreamId}: they are below 2^32 and below 2^20, or -1 for no SubstreamID`,
+    `a transaction of StreamID ${streamId}, SubstreamID ${substreamId}: they are whole numbers below 2^32 and below 2^20, or -1 for no SubstreamID`,
   );
 }
 
@@ -299,7 +299,8 @@ export class Translator {
   /** @param known of kinds that have been looked at already */
   #translate(tx: Transaction, known?: AccessRules): Outcome {
     this.#refuse(tx);
-    if (!(tx.substreamId >= -1 && tx.substreamId < 0x10_0000 && tx.streamId >= 0 && tx.streamId < 0x1_0000_0000)) throw misaddressed(tx);
+    if ((tx.substreamId !== -1 && (tx.substreamId & 0xf_ffff) !== tx.substreamId) || tx.streamId >>> 0 !== tx.streamId)
+      throw misaddressed(tx);
     if (known === undefined && tx.kind !== TransactionKind.ordinary) return this.#translateKind(tx);
     this.#access.rules = known ?? (tx.write ? PLAIN_WRITE : PLAIN_READ);
     if (this.#failed) return Outcome.abort;

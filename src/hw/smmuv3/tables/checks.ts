@@ -6,6 +6,7 @@
  */
 import { HostMisuseError } from "../../errors.ts";
 import { hex } from "../../bits/hex.ts";
+import { nearest } from "../../bits/nearest.ts";
 
 /** Any value, short enough for a message: large numbers as addresses, objects by their kind. */
 export function shown(value: unknown): string {
@@ -41,6 +42,27 @@ export function checkOneOf(code: string, what: string, value: unknown, allowed: 
   if (!allowed.includes(value)) throw new HostMisuseError(code, `${what} is ${shown(value)}: it has to be ${alternatives(allowed)}`);
 }
 
+/** Which known name somebody may have meant, as a hint for a message; undefined if none is near. */
+export function hint(name: unknown, known: readonly string[]): string | undefined {
+  if (typeof name !== "string") return undefined;
+  const same = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+  if (same !== undefined) return `${same} is meant`;
+  const near = nearest(name, known);
+  return near === undefined ? undefined : `${near} may be meant`;
+}
+
+export function checkBoolean(code: string, what: string, value: unknown): void {
+  if (typeof value !== "boolean") throw new HostMisuseError(code, `${what} is ${shown(value)}: it has to be true or false`);
+}
+
+/** An object that has at least these methods. @param such what the object is to be */
+export function checkMethods(code: string, what: string, value: unknown, methods: readonly string[], such: string): void {
+  const missing = isObject(value) ? methods.filter((name) => typeof value[name] !== "function") : methods;
+  if (missing.length === 0) return;
+  const lacking = isObject(value) ? `${shown(value)} without ${missing.join(", ")}` : shown(value);
+  throw new HostMisuseError(code, `${what} is ${lacking}: it has to be ${such}`);
+}
+
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
@@ -51,7 +73,10 @@ export function checkNames(code: string, what: string, values: unknown, known: r
     throw new HostMisuseError(code, `${what}: ${shown(values)} where an object is expected, with some of ${known.join(", ")}`);
   }
   for (const name of Object.keys(values)) {
-    if (!known.includes(name)) throw new HostMisuseError(code, `${what}: ${shown(name)} is unknown; there are ${known.join(", ")}`);
+    if (known.includes(name)) continue;
+    const meant = hint(name, known);
+    const all = `there are ${known.join(", ")}`;
+    throw new HostMisuseError(code, `${what}: ${shown(name)} is unknown${meant === undefined ? "" : `, ${meant}`}; ${all}`);
   }
 }
 
