@@ -7,7 +7,7 @@
  */
 import { HostMisuseError } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
-import { checkInteger, checkMethods, checkNames, checkOneOf, shown } from "../smmuv3/tables/checks.ts";
+import { checkInteger, checkMethods, checkNames, checkOneOf, shown } from "../checks.ts";
 import { PhysicalMemory } from "./physical-memory.ts";
 
 /** How an access to the bus ended. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Many addresses of one stream, translated in one call: descriptor lists, scatter-gather, the pages of a long transfer. */
 import { Outcome, type StalledTransaction, Transaction } from "./ports.ts";
-import { checkInteger } from "./tables/checks.ts";
+import { checkInteger } from "../checks.ts";
 
 const CODE = "TRANSLATION_BATCH";
 /** Addresses of a batch at the most. */

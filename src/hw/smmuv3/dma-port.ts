@@ -11,7 +11,7 @@ import { type DmaAttributes, type DmaEvents, type DmaOutcome, type DmaPort, DmaS
 import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import { Outcome, Transaction, Via } from "./ports.ts";
-import { checkBoolean, checkInteger, checkMethods, checkNames, shown } from "./tables/checks.ts";
+import { checkBoolean, checkInteger, checkMethods, checkNames, shown } from "../checks.ts";
 
 /** The smallest translation granule: no access is translated across its border in one go. */
 const PAGE = 4096;

@@ -4,7 +4,7 @@ import { silentTrace, type Simulation, type TraceSink } from "../../sim/index.ts
 import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
-import { checkMethods, checkNames, shown } from "./tables/checks.ts";
+import { checkMethods, checkNames, shown } from "../checks.ts";
 
 export interface MachineHostOptions {
   readonly simulation: Simulation;

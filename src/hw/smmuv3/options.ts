@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** What an Smmu is built with besides its configuration, checked: its host and its options. */
-import { CACHE_MODES } from "./cache-modes.ts";
+import { CACHE_MODES } from "./caches/cache-modes.ts";
 import { type TranslationChoices, translationChoiceValues } from "./choices.ts";
 import { type RegisterChoices, registerChoiceValues } from "./choices-registers.ts";
 import type { SmmuHost } from "./ports.ts";
 import type { SmmuOptions } from "./smmu.ts";
-import { checkBoolean, checkMethods, checkNames, checkOneOf } from "./tables/checks.ts";
+import { checkBoolean, checkMethods, checkNames, checkOneOf } from "../checks.ts";
 
 const CODE = "SMMU_OPTIONS";
 const HOST_METHODS: readonly (keyof SmmuHost)[] = ["now", "after", "load", "store", "peek", "pulse", "sendEvent"];

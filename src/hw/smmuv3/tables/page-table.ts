@@ -2,9 +2,9 @@
 /** Building VMSAv8-64 page tables of either stage in memory, for every granule. */
 import { HostMisuseError } from "../../errors.ts";
 import { hex } from "../../bits/hex.ts";
-import { type GranuleBits, levelShift, stage1StartLevel, strideOf } from "../address-size.ts";
-import { swapBytes } from "../descriptor.ts";
-import { checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "./checks.ts";
+import { type GranuleBits, levelShift, stage1StartLevel, strideOf } from "../translation/address-size.ts";
+import { swapBytes } from "../translation/descriptor.ts";
+import { checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "../../checks.ts";
 import {
   checkDs,
   checkGranule,

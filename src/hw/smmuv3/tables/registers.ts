@@ -2,7 +2,7 @@
 /** Registers by name, for programs that drive the SMMU and want no bare numbers. */
 import { HostMisuseError } from "../../errors.ts";
 import { smmuRegisters } from "../spec/registers.ts";
-import { checkInteger, hint, shown } from "./checks.ts";
+import { checkInteger, hint, shown } from "../../checks.ts";
 
 /** Offsets from page 0 by the specification's name without SMMU_; EVENTQ_PROD and others of page 1 are 0x10000 and more. */
 export const registerOffsets: Readonly<Record<string, number>> = Object.fromEntries(

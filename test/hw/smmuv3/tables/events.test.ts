@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Event records as people read them; each is written here word by word as IHI 0070 §7.3 draws it. */
 import { describe, expect, test } from "vitest";
-import { describeCommand } from "../../../../src/hw/smmuv3/command-text.ts";
+import { describeCommand } from "../../../../src/hw/smmuv3/queues/command-text.ts";
 import { decodeEvent, describeEvent } from "../../../../src/hw/smmuv3/tables/events.ts";
 import { type Untyped, misuse } from "./misuse.ts";
 
