@@ -57,8 +57,9 @@ export function checkBoolean(code: string, what: string, value: unknown): void {
 
 /** An object that has at least these methods. @param such what the object is to be */
 export function checkMethods(code: string, what: string, value: unknown, methods: readonly string[], such: string): void {
-  const missing = isObject(value) ? methods.filter((name) => typeof value[name] !== "function") : methods;
-  if (missing.length === 0) return;
+  const has = (name: string): boolean => isObject(value) && typeof value[name] === "function";
+  if (methods.every(has)) return;
+  const missing = methods.filter((name) => !has(name));
   const lacking = isObject(value) ? `${shown(value)} without ${missing.join(", ")}` : shown(value);
   throw new HostMisuseError(code, `${what} is ${lacking}: it has to be ${such}`);
 }

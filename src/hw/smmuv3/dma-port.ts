@@ -139,16 +139,20 @@ function worse(worst: DmaStatus, status: DmaStatus): DmaStatus {
 }
 
 const CODE = "DMA_PORT";
+const OPTIONS = ["smmu", "bus", "streamId", "name", "trace"];
+const SMMU = ["translate"];
+const BUS = ["readBytes", "writeBytes"];
+const TRACE = ["wants", "emit"];
 const ATTRIBUTES = ["substreamId", "privileged", "instruction", "onCompletion"];
 
 function checkOptions(options: SmmuDmaPortOptions): void {
-  checkNames(CODE, "options of an SmmuDmaPort", options, ["smmu", "bus", "streamId", "name", "trace"]);
+  checkNames(CODE, "options of an SmmuDmaPort", options, OPTIONS);
   const { smmu, bus, streamId, name, trace } = options;
-  checkMethods(CODE, "smmu of an SmmuDmaPort", smmu, ["translate"], "an Smmu");
-  checkMethods(CODE, "bus of an SmmuDmaPort", bus, ["readBytes", "writeBytes"], "a SystemBus");
+  checkMethods(CODE, "smmu of an SmmuDmaPort", smmu, SMMU, "an Smmu");
+  checkMethods(CODE, "bus of an SmmuDmaPort", bus, BUS, "a SystemBus");
   checkInteger(CODE, "streamId of an SmmuDmaPort", streamId, 0, 0xffff_ffff);
   if (typeof name !== "string") throw new HostMisuseError(CODE, `name of an SmmuDmaPort is ${shown(name)}: it has to be a string`);
-  checkMethods(CODE, "trace of an SmmuDmaPort", trace, ["wants", "emit"], "a TraceSink, such as a Trace");
+  checkMethods(CODE, "trace of an SmmuDmaPort", trace, TRACE, "a TraceSink, such as a Trace");
 }
 
 /** Asked at each access with attributes: what is right is told by comparisons alone. */
