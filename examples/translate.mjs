@@ -22,9 +22,9 @@ const eventq = arena.take(32 * 16);
 
 // Registers, by the specification's names (IHI 0070 §6.2).
 const at = hw.registerOffset;
-smmu.write64(at("STRTAB_BASE"), streams.base, 0);
+smmu.write64(at("STRTAB_BASE"), hw.low32(streams.base), hw.high32(streams.base));
 smmu.write(at("STRTAB_BASE_CFG"), 4, streams.config);
-smmu.write64(at("EVENTQ_BASE"), eventq + 4, 0); // 16 entries
+smmu.write64(at("EVENTQ_BASE"), hw.low32(eventq + 4), hw.high32(eventq)); // 16 entries
 smmu.write(at("CR0"), 4, hw.registerField("CR0", "SMMUEN") | hw.registerField("CR0", "EVENTQEN"));
 simulation.advance(1000); // until CR0ACK follows
 

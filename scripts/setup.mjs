@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stampLicences } from "./licences.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -49,11 +50,12 @@ function install() {
 export function build() {
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   mkdirSync(join(root, "dist"), { recursive: true });
-  const status = run(process.execPath, [tsc, "-b"]);
-  if (status === 0) return;
-  // A build interrupted half-way leaves information that no longer fits its output: build once more from nothing.
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  if (run(process.execPath, [tsc, "-b"]) !== 0) fail("the build failed", 1);
+  if (run(process.execPath, [tsc, "-b"]) !== 0) {
+    // A build interrupted half-way leaves information that no longer fits its output: build once more from nothing.
+    rmSync(join(root, "dist"), { recursive: true, force: true });
+    if (run(process.execPath, [tsc, "-b"]) !== 0) fail("the build failed", 1);
+  }
+  stampLicences(root);
 }
 
 /** Everything up to a current dist/. */

@@ -23,6 +23,20 @@ describe("the library example", () => {
   });
 });
 
+test("the scenario that it runs is the one that it shows", () => {
+  const [, file] = readme.match(/quiesce\.js run (scenarios\/\S+)/)!;
+  const yaml = readFileSync(join(root, file!), "utf8").split("\n").slice(2).join("\n");
+  expect(readme).toContain(`\`\`\`yaml\n${yaml}\`\`\``);
+});
+
+test("it counts the records of docs/conformance.md, and their comparisons in millions", () => {
+  const [, records, equal, deviating] = readFileSync(join(root, "docs", "conformance.md"), "utf8").match(
+    /^\| all \| (\d+) \| (\d+) \| (\d+) \|/m,
+  )!;
+  const millions = ["", "one", "two", "three", "four", "five"][Math.round((Number(equal) + Number(deviating)) / 1e6)];
+  expect(readme).toContain(`${Number(records).toLocaleString("en-GB")} records and ${millions} million comparisons`);
+});
+
 test("every file that the README links to is there", () => {
   for (const [, target] of readme.matchAll(/\]\(([^)#:]+)\)/g)) expect(() => readFileSync(join(root, target!))).not.toThrow(/ENOENT/);
 });

@@ -65,6 +65,7 @@ export function translationGroup(options) {
     id,
     label,
     unit: "translation",
+    settle: true,
     axes,
     operations: TRACE,
     prepare: () => (made ??= build()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The lab: machines from descriptions, runs, claims, the matrix, reports. Imports every floor below. */
 export * from "./text.ts";
-export * from "./nearest.ts";
+export { nearest } from "../hw/index.ts";
 export * from "./events.ts";
 export * from "./run/types.ts";
 export * from "./run/result.ts";

@@ -37,11 +37,13 @@ export type RunOutcome =
 
 /** The library was used wrongly: a bug of the embedding program, never of simulated software. */
 export class SimulationMisuseError extends Error {
+  override readonly name = "SimulationMisuseError";
   readonly code = "SIMULATION_MISUSE";
 }
 
 /** Code that must not sleep slept: thrown into whoever called {@link Simulation.runAtomic}. */
 export class SleepInAtomicError extends Error {
+  override readonly name = "SleepInAtomicError";
   readonly code = "SLEEP_IN_ATOMIC";
 }
 
@@ -133,9 +135,11 @@ export class Simulation {
   /**
    * Lets `ns` of time pass for the running code: events due within it fire in order, then the clock stands at the end.
    * Not allowed inside a device event: a device acts at one instant and schedules what comes later.
-   * @throws SimulationMisuseError inside a device event
+   * @param ns at least 0
+   * @throws SimulationMisuseError inside a device event, or for another span
    */
   advance(ns: number): void {
+    if (!(ns >= 0 && ns < Infinity)) throw new SimulationMisuseError(`advance() by ${ns} ns: time goes on by a number of at least 0`);
     if (this.#inEvent) throw new SimulationMisuseError("advance() inside a device event: schedule a later event instead");
     const end = this.#now + ns;
     for (let event = this.#heap.peek(); event && event.time <= end; event = this.#heap.peek()) this.#fire(event);

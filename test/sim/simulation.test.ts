@@ -56,6 +56,15 @@ describe("virtual time", () => {
     expect(() => sim.advance(2)).toThrow(SimulationMisuseError);
   });
 
+  test.each([-3, NaN, Infinity, undefined as never])("time does not go on by %s, and the clock stays right", (ns) => {
+    const { sim } = setUp();
+    sim.advance(10);
+    expect(() => sim.advance(ns)).toThrow(
+      expect.objectContaining({ name: "SimulationMisuseError", message: expect.stringContaining("advance() by") }),
+    );
+    expect(sim.now).toBe(10);
+  });
+
   test("device events come before wake-ups of tasks at the same time", () => {
     const { sim, group, log } = setUp();
     sim.spawn(

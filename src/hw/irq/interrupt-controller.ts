@@ -20,6 +20,7 @@ function deliverable(state: number): boolean {
   return (state & ENABLED) !== 0 && (state & (EDGE | LEVEL)) !== 0 && (state & ACTIVE) === 0;
 }
 
+/** A distributor of shared peripheral interrupts: edges and levels in, acknowledge and complete out. */
 export class InterruptController {
   /** Number of SPIs: valid interrupt numbers are 32 … 32 + lines - 1. */
   readonly lines: number;

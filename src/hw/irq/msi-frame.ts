@@ -20,6 +20,7 @@ export interface MsiFrameOptions {
   readonly count: number;
 }
 
+/** A doorbell: a 32-bit write of an interrupt number at 0x40 raises that interrupt. */
 export class MsiFrame implements MmioDevice {
   /** Bytes of MMIO. */
   readonly size: number = 0x1000;

@@ -24,6 +24,7 @@ export type DmaStatus = (typeof DmaStatus)[keyof typeof DmaStatus];
 
 /** Attributes of an access; absent means an ordinary unprivileged data access without SubstreamID. */
 export interface DmaAttributes {
+  /** 0 … 2^20 - 1; absent: none. */
   readonly substreamId?: number;
   readonly privileged?: boolean;
   readonly instruction?: boolean;

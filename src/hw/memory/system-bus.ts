@@ -7,6 +7,7 @@
  */
 import { HostMisuseError } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
+import { checkInteger, checkMethods, checkNames, checkOneOf, shown } from "../checks.ts";
 import { PhysicalMemory } from "./physical-memory.ts";
 
 /** How an access to the bus ended. */
@@ -70,6 +71,7 @@ type Target = { readonly ram: RamRegion } | { readonly window: MmioWindow };
 
 const PAGE = 4096;
 
+/** The physical address space: RAM, MMIO windows, and holes that abort. */
 export class SystemBus {
   readonly memory: PhysicalMemory = new PhysicalMemory();
   /** Physical address bits: an address at or beyond 2^addressBits decodes to nothing. */
@@ -100,16 +102,17 @@ export class SystemBus {
 
   /** @throws HostMisuseError for an overlap or a range that is not whole pages inside the address space */
   addRam(region: RamRegion): void {
-    this.#check(region);
+    this.#check("addRam({ name, base, size })", region);
     this.#ram.push(region);
     if (this.#ram.length > 1) return;
     this.#firstBase = region.base;
     this.#firstEnd = region.base + region.size;
   }
 
-  /** @throws HostMisuseError as {@link addRam} */
+  /** @throws HostMisuseError as {@link addRam}, or for a device, widths or a rule that a window cannot have */
   addWindow(window: MmioWindow): void {
-    this.#check(window);
+    this.#check("addWindow({ name, base, size, device })", window);
+    checkWindow(window);
     this.#windows.push(window);
   }
 
@@ -118,7 +121,8 @@ export class SystemBus {
     if (index >= 0) this.#windows.splice(index, 1);
   }
 
-  #check(range: RamRegion): void {
+  #check(call: string, range: RamRegion): void {
+    checkRange(call, range);
     const end = range.base + range.size;
     if (range.base % PAGE !== 0 || range.size % PAGE !== 0 || range.size <= 0 || range.base < 0 || end > 2 ** this.addressBits) {
       throw new HostMisuseError(
@@ -133,8 +137,9 @@ export class SystemBus {
     }
   }
 
-  /** Makes accesses to a range end badly until the returned function is called. */
+  /** Makes accesses to a range end badly until the returned function is called. @throws HostMisuseError for what is no injection */
   inject(injection: Injection): () => void {
+    checkInjection(injection);
     this.#injections.add(injection);
     return () => this.#injections.delete(injection);
   }
@@ -283,6 +288,50 @@ export class SystemBus {
     }
     return BusStatus.ok;
   }
+}
+
+const WIDTHS = [1, 2, 4, 8];
+
+/** A name and two numbers. @param call how the method is called, for the message */
+function checkRange(call: string, range: RamRegion): void {
+  if (typeof range !== "object" || range === null) throw new HostMisuseError("BAD_RANGE", `${call}: ${shown(range)} is no object`);
+  if (typeof range.name !== "string")
+    throw new HostMisuseError("BAD_RANGE", `${call}: name is ${shown(range.name)}: it has to be a string`);
+  for (const key of ["base", "size"] as const) {
+    if (typeof range[key] !== "number")
+      throw new HostMisuseError("BAD_RANGE", `${call}: ${key} of ${range.name} is ${shown(range[key])}: it has to be a number of bytes`);
+  }
+}
+
+function checkWindow({ name, device, widths, badWidth, enabled }: MmioWindow): void {
+  checkMethods(
+    "BUS_WINDOW",
+    `device of ${name}`,
+    device,
+    ["read", "write"],
+    "an object with read(offset, width) and write(offset, width, value)",
+  );
+  if (widths !== undefined && !(Array.isArray(widths) && widths.length > 0))
+    throw new HostMisuseError(
+      "BUS_WINDOW",
+      `widths of ${name} are ${shown(widths)}: they have to be a list of 1, 2, 4 or 8, such as [4, 8]`,
+    );
+  for (const width of widths ?? []) checkOneOf("BUS_WINDOW", `a width of ${name}`, width, WIDTHS);
+  if (badWidth !== undefined) checkOneOf("BUS_WINDOW", `badWidth of ${name}`, badWidth, ["abort", "raz-wi"]);
+  if (enabled !== undefined && typeof enabled !== "function")
+    throw new HostMisuseError("BUS_WINDOW", `enabled of ${name} is ${shown(enabled)}: it has to be a function`);
+}
+
+function checkInjection(injection: Injection): void {
+  const code = "INJECTION";
+  checkNames(code, "inject({ base, size, status })", injection, ["base", "size", "status", "on"]);
+  const { base, size, status, on } = injection;
+  checkInteger(code, "base of an injection", base, 0, 2 ** 52 - 1);
+  checkInteger(code, "size of an injection", size, 1, 2 ** 52);
+  const { abort, poison } = BusStatus;
+  if (status !== abort && status !== poison)
+    throw new HostMisuseError(code, `status of an injection is ${shown(status)}: it has to be BusStatus.abort or BusStatus.poison`);
+  if (on !== undefined) checkOneOf(code, "on of an injection", on, ["read", "write", "both"]);
 }
 
 function isWidth(length: number): length is Width {

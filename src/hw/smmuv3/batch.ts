@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** Many addresses of one stream, translated in one call: descriptor lists, scatter-gather, the pages of a long transfer. */
 import { Outcome, type StalledTransaction, Transaction } from "./ports.ts";
+import { checkInteger } from "../checks.ts";
+
+const CODE = "TRANSLATION_BATCH";
+/** Addresses of a batch at the most. */
+const LARGEST = 2 ** 24;
 
 /**
  * A list of addresses with room for the answers, to be used again and again. Set the inputs, call `Smmu.translateBatch`, read the
@@ -25,22 +30,30 @@ export class TranslationBatch {
   readonly stalls: Map<number, StalledTransaction> = new Map<number, StalledTransaction>();
   readonly #tx = new Transaction();
 
-  /** @param capacity addresses, 1 or more */
+  /** @param capacity addresses, 1 to 2^24 @throws HostMisuseError for another number */
   constructor(capacity: number) {
+    checkInteger(CODE, "capacity of a TranslationBatch", capacity, 1, LARGEST);
     this.addressHi = new Uint32Array(capacity);
     this.addressLo = new Uint32Array(capacity);
     this.outcome = new Uint8Array(capacity);
     this.physical = new Float64Array(capacity);
   }
 
-  /** Puts an address below 2^53 in place `index`. */
+  /** Puts an address below 2^53 in place `index`. @throws HostMisuseError for another address or place */
   setAddress(index: number, address: number): void {
-    this.addressHi[index] = Math.floor(address / 0x1_0000_0000);
-    this.addressLo[index] = address >>> 0;
+    const last = this.addressHi.length - 1;
+    const hi = Math.floor(address / 0x1_0000_0000);
+    const lo = address >>> 0;
+    if (!(index >>> 0 === index && index <= last)) checkInteger(CODE, "index in a TranslationBatch", index, 0, last);
+    if (!(hi >= 0 && hi < 0x20_0000 && hi * 0x1_0000_0000 + lo === address))
+      checkInteger(CODE, `address ${index} of a TranslationBatch`, address, 0, Number.MAX_SAFE_INTEGER);
+    this.addressHi[index] = hi;
+    this.addressLo[index] = lo;
   }
 
-  /** Asks `translate` for each address. @returns how many were forwarded */
+  /** Asks `translate` for each address. @returns how many were forwarded @throws HostMisuseError if `count` is beyond the capacity */
   run(translate: (tx: Transaction) => Outcome): number {
+    checkInteger(CODE, "count of a TranslationBatch", this.count, 0, this.addressHi.length);
     const tx = this.#tx;
     tx.streamId = this.streamId;
     tx.substreamId = this.substreamId;

@@ -32,6 +32,17 @@ export const defaultRegisterChoices: RegisterChoices = {
   prefetch: "ignored",
 };
 
+/** What each of them can be. */
+export const registerChoiceValues: { readonly [K in keyof RegisterChoices]: readonly RegisterChoices[K][] } = {
+  unknownReset: ["zero", "pattern"],
+  pairAccess: ["both", "raz-wi"],
+  maintenance: ["at-once", "at-sync"],
+  earlyMistakes: ["ignored", "taken"],
+  eventMerging: [true, false],
+  commandReservedFields: ["ignored", "illegal"],
+  prefetch: ["ignored", "taken"],
+};
+
 export const registerChoices: readonly Choice[] = [
   {
     id: "pairAccess",

@@ -36,6 +36,13 @@ export const defaultTranslationChoices: TranslationChoices = {
   privateAsids: "spared",
 };
 
+/** What each of them can be. */
+export const translationChoiceValues: { readonly [K in keyof TranslationChoices]: readonly TranslationChoices[K][] } = {
+  cacheInvalidLevel1: [true, false],
+  atomics: ["supported", "unsupported"],
+  privateAsids: ["spared", "dropped"],
+};
+
 /** Rows of the translation side. */
 export const translationChoices: readonly Choice[] = [
   {

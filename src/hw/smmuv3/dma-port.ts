@@ -8,8 +8,10 @@
 import type { TraceSink } from "../../sim/index.ts";
 import { high32, join64, low32 } from "../bits/hex.ts";
 import { type DmaAttributes, type DmaEvents, type DmaOutcome, type DmaPort, DmaStatus } from "../memory/dma-port.ts";
+import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import { Outcome, Transaction, Via } from "./ports.ts";
+import { checkBoolean, checkInteger, checkMethods, checkNames, shown } from "../checks.ts";
 
 /** The smallest translation granule: no access is translated across its border in one go. */
 const PAGE = 4096;
@@ -17,17 +19,21 @@ const PAGE = 4096;
 export interface SmmuDmaPortOptions {
   readonly smmu: { translate(tx: Transaction): Outcome };
   readonly bus: SystemBus;
+  /** 0 … 2^32 - 1. */
   readonly streamId: number;
   /** The master's name, for the trace. */
   readonly name: string;
   readonly trace: TraceSink<DmaEvents>;
 }
 
+/** The door of a device behind an SMMU: accesses are translated page by page, then done on the bus. */
 export class SmmuDmaPort implements DmaPort {
   readonly #options: SmmuDmaPortOptions;
   readonly #tx = new Transaction();
 
+  /** @throws HostMisuseError for an option that is missing or cannot be */
   constructor(options: SmmuDmaPortOptions) {
+    checkOptions(options);
     this.#options = options;
   }
 
@@ -39,8 +45,12 @@ export class SmmuDmaPort implements DmaPort {
     return this.access(high32(address), low32(address), bytes, true, attributes);
   }
 
-  /** As {@link read} and {@link write}, at any 64-bit address. The parts up to the first that fails are carried out. */
+  /**
+   * As {@link read} and {@link write}, at any 64-bit address. The parts up to the first that fails are carried out.
+   * @throws HostMisuseError for attributes that there are not, as `read` and `write` do
+   */
   access(hi: number, lo: number, bytes: Uint8Array, write: boolean, attributes?: DmaAttributes): DmaStatus {
+    if (attributes !== undefined) checkAttributes(attributes);
     return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
   }
 
@@ -126,4 +136,44 @@ export class SmmuDmaPort implements DmaPort {
 
 function worse(worst: DmaStatus, status: DmaStatus): DmaStatus {
   return status === DmaStatus.ok ? worst : status;
+}
+
+const CODE = "DMA_PORT";
+const OPTIONS = ["smmu", "bus", "streamId", "name", "trace"];
+const SMMU = ["translate"];
+const BUS = ["readBytes", "writeBytes"];
+const TRACE = ["wants", "emit"];
+const ATTRIBUTES = ["substreamId", "privileged", "instruction", "onCompletion"];
+
+function checkOptions(options: SmmuDmaPortOptions): void {
+  checkNames(CODE, "options of an SmmuDmaPort", options, OPTIONS);
+  const { smmu, bus, streamId, name, trace } = options;
+  checkMethods(CODE, "smmu of an SmmuDmaPort", smmu, SMMU, "an Smmu");
+  checkMethods(CODE, "bus of an SmmuDmaPort", bus, BUS, "a SystemBus");
+  checkInteger(CODE, "streamId of an SmmuDmaPort", streamId, 0, 0xffff_ffff);
+  if (typeof name !== "string") throw new HostMisuseError(CODE, `name of an SmmuDmaPort is ${shown(name)}: it has to be a string`);
+  checkMethods(CODE, "trace of an SmmuDmaPort", trace, TRACE, "a TraceSink, such as a Trace");
+}
+
+/** Asked at each access with attributes: what is right is told by comparisons alone. */
+function checkAttributes(attributes: DmaAttributes): void {
+  let right = typeof attributes === "object" && attributes !== null;
+  for (const key in attributes) {
+    if (key === "substreamId") {
+      const id = attributes.substreamId;
+      right &&= id === undefined || (id & 0xf_ffff) === id;
+    } else if (key === "privileged" || key === "instruction") {
+      const flag = attributes[key];
+      right &&= flag === undefined || typeof flag === "boolean";
+    } else right &&= key === "onCompletion";
+  }
+  if (!right) refuseAttributes(attributes);
+}
+
+function refuseAttributes(attributes: DmaAttributes): void {
+  checkNames(CODE, "attributes of a DMA access", attributes, ATTRIBUTES);
+  const { substreamId, privileged, instruction } = attributes;
+  if (substreamId !== undefined) checkInteger(CODE, "substreamId of a DMA access", substreamId, 0, 0xf_ffff);
+  if (privileged !== undefined) checkBoolean(CODE, "privileged of a DMA access", privileged);
+  if (instruction !== undefined) checkBoolean(CODE, "instruction of a DMA access", instruction);
 }

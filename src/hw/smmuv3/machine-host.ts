@@ -4,6 +4,7 @@ import { silentTrace, type Simulation, type TraceSink } from "../../sim/index.ts
 import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
+import { checkMethods, checkNames, shown } from "../checks.ts";
 
 export interface MachineHostOptions {
   readonly simulation: Simulation;
@@ -16,11 +17,27 @@ export interface MachineHostOptions {
   readonly sendEvent?: () => void;
 }
 
-/** @throws HostMisuseError without a simulation or a bus */
-export function createSmmuHost(options: MachineHostOptions): SmmuHost {
+const CODE = "SMMU_HOST";
+const CALL = "createSmmuHost({ simulation, bus })";
+
+function check(options: MachineHostOptions): void {
   for (const name of ["simulation", "bus"] as const) {
-    if (!options?.[name]) throw new HostMisuseError("SMMU_HOST", `createSmmuHost({ simulation, bus }): ${name} is missing`);
+    if (options?.[name] === undefined) throw new HostMisuseError(CODE, `${CALL}: ${name} is missing`);
   }
+  checkNames(CODE, CALL, options, ["simulation", "bus", "trace", "pulse", "sendEvent"]);
+  const { simulation, bus, trace, ...lines } = options;
+  checkMethods(CODE, `${CALL}: simulation`, simulation, ["after", "advance"], "a Simulation");
+  checkMethods(CODE, `${CALL}: bus`, bus, ["loadWords", "storeWords", "isRam"], "a SystemBus");
+  if (trace !== undefined) checkMethods(CODE, `${CALL}: trace`, trace, ["wants", "emit"], "a TraceSink, such as a Trace");
+  for (const [name, line] of Object.entries(lines)) {
+    if (line !== undefined && typeof line !== "function")
+      throw new HostMisuseError(CODE, `${CALL}: ${name} is ${shown(line)}: it has to be a function`);
+  }
+}
+
+/** The host of an SMMU on a simulated machine. @throws HostMisuseError without a simulation or a bus, or for what is none */
+export function createSmmuHost(options: MachineHostOptions): SmmuHost {
+  check(options);
   const { simulation, bus, trace = silentTrace<SmmuEvents>(), pulse = () => {}, sendEvent = () => {} } = options;
   const traced = (access: SmmuAccessKind, address: number, count: number, write: boolean, status: BusStatus): BusStatus => {
     if (trace.wants("smmu.access")) trace.emit("smmu.access", { access, address, length: 4 * count, write, bus: status });

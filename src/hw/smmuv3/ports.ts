@@ -5,7 +5,6 @@
  * The register interface (registers, queues, commands, interrupts) and the translation side (configuration lookup, walks,
  * caches, faults) know each other only through these interfaces.
  */
-import type { ScheduledEvent } from "../../sim/index.ts";
 import type { BusStatus } from "../memory/system-bus.ts";
 import { TransactionKind } from "./spec/transactions.ts";
 
@@ -15,12 +14,17 @@ export type SmmuAccessKind = "l1std" | "ste" | "l1cd" | "cd" | "tt-s1" | "tt-s2"
 /** The wired interrupt outputs. Each is an edge. */
 export type SmmuLine = "eventq" | "priq" | "cmdq-sync" | "gerror";
 
+/** A call that is still to come. Cancelling it again, or when it has come, does nothing. */
+export interface HostTimer {
+  cancel(): void;
+}
+
 /** What surrounds the SMMU. */
 export interface SmmuHost {
   /** Virtual nanoseconds. */
   now(): number;
   /** Calls `action` `delayNs` from now, as a device event. */
-  after(delayNs: number, action: () => void): ScheduledEvent;
+  after(delayNs: number, action: () => void): HostTimer;
   /**
    * Physical read of `count` 32-bit words.
    * @param address a multiple of 4

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: MIT
 /** The SMMU: registers on one side, transactions on the other. */
 import { silentTrace, type TraceSink } from "../../sim/index.ts";
-import { HostMisuseError, NotModelledLog } from "../errors.ts";
+import { NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
+import { checkAccess, checkWord } from "./registers/access-checks.ts";
 import type { TranslationBatch } from "./batch.ts";
-import { type CacheMode, cacheModes } from "./cache-modes.ts";
-import { BroadcastMaintenance, type BroadcastTlbi } from "./broadcast.ts";
+import { type CacheMode, cacheModes } from "./caches/cache-modes.ts";
+import { BroadcastMaintenance, type BroadcastTlbi } from "./caches/broadcast.ts";
 import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts";
 import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
-import { type SmmuConfig, validateConfig } from "./config.ts";
+import { type SmmuConfig, validateConfig } from "./config/config.ts";
 import { type Lint, lintTo } from "./lint.ts";
 import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
-import { Prefetches } from "./prefetch.ts";
-import { REGISTER_SPACE, type RegisterFile } from "./register-file.ts";
-import { offsetOf } from "./register-layout.ts";
-import { type PendingWork, RegisterSide } from "./register-side.ts";
-import { Translator } from "./translator.ts";
+import { checkHost, checkOptions, choicesMade } from "./options.ts";
+import { Prefetches } from "./queues/prefetch.ts";
+import { REGISTER_SPACE, type RegisterFile } from "./registers/register-file.ts";
+import { offsetOf } from "./registers/register-layout.ts";
+import { type PendingWork, RegisterSide } from "./registers/register-side.ts";
+import { Translator } from "./translation/translator.ts";
 
+const WIDTHS = [1, 2, 4];
+const WIDE = [8];
+
+/** What an {@link Smmu} can be given besides its configuration and its host. */
 export interface SmmuOptions {
   readonly trace?: TraceSink<SmmuEvents>;
   readonly notModelled?: NotModelledLog;
@@ -31,6 +37,7 @@ export interface SmmuOptions {
   readonly choices?: Partial<RegisterChoices & TranslationChoices>;
 }
 
+/** One SMMUv3: registers for CPUs as an MMIO device, `translate` for client devices. */
 export class Smmu implements MmioDevice {
   readonly config: SmmuConfig;
   readonly registers: RegisterFile;
@@ -48,17 +55,17 @@ export class Smmu implements MmioDevice {
   /**
    * @param given such as one of `profiles`
    * @param host such as `createSmmuHost` makes
-   * @throws HostMisuseError without a configuration or a host, or for a configuration that the architecture does not allow
+   * @throws HostMisuseError without a configuration or a host, for a configuration that the architecture does not allow, or for
+   *   options that there are not
    * @throws NotModelledError for one that asks for what is not modelled
    */
   constructor(given: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
     validateConfig(given);
-    if (typeof host?.load !== "function") {
-      throw new HostMisuseError("SMMU_HOST", "an Smmu needs a host: new Smmu(config, createSmmuHost({ simulation, bus }))");
-    }
+    checkHost(host);
+    checkOptions(options);
     const { detector = false, cacheMode = "configured" } = options;
     const mode = cacheMode === "configured" ? undefined : cacheModes[cacheMode];
-    const choices = { ...mode?.choices, ...options.choices };
+    const choices = { ...mode?.choices, ...choicesMade(options.choices) };
     const trace = options.trace ?? silentTrace<SmmuEvents>();
     const notModelled = options.notModelled ?? new NotModelledLog();
     this.config = mode === undefined ? given : { ...given, caches: mode.caches };
@@ -167,22 +174,51 @@ export class Smmu implements MmioDevice {
     if (pending.serviceFailed) this.translation.failService();
   }
 
-  // Register accesses. Offsets count from page 0.
+  // Register accesses. One that the architecture does not allow is RAZ/WI, and named as "smmu.lint" (§6.2).
 
+  /**
+   * @param offset in bytes from page 0
+   * @param width in bytes: 4; with 1 and 2, and unaligned, it reads as zero
+   * @throws HostMisuseError for another width, or for what is no offset
+   */
   read(offset: number, width: 1 | 2 | 4): number {
+    checkAccess(offset, width, WIDTHS);
     return this.#legal(offset, width) ? this.registers.read32(offset) : 0;
   }
 
+  /**
+   * @param offset in bytes from page 0
+   * @param width in bytes: 4; with 1 and 2, and unaligned, nothing is written
+   * @param value 32 bits, signed or unsigned
+   * @throws HostMisuseError for another width or value, or for what is no offset
+   */
   write(offset: number, width: 1 | 2 | 4, value: number): void {
+    checkAccess(offset, width, WIDTHS);
+    checkWord("value of a register write", value);
     if (this.#legal(offset, width)) this.registers.write32(offset, value >>> 0);
   }
 
+  /**
+   * @param offset in bytes from page 0, a multiple of 8; others read as zero
+   * @param out gets the low and the high half
+   * @throws HostMisuseError for what is no offset
+   */
   read64(offset: number, out: Uint32Array): void {
+    checkAccess(offset, 8, WIDE);
     if (this.#legal(offset, 8)) this.registers.read64(offset, out);
     else out.fill(0, 0, 2);
   }
 
+  /**
+   * @param offset in bytes from page 0, a multiple of 8; elsewhere nothing is written
+   * @param lo the low half, 32 bits, signed or unsigned
+   * @param hi the high half
+   * @throws HostMisuseError for other halves, or for what is no offset
+   */
   write64(offset: number, lo: number, hi: number): void {
+    checkAccess(offset, 8, WIDE);
+    checkWord("lo of a register write", lo);
+    checkWord("hi of a register write", hi);
     if (this.#legal(offset, 8)) this.registers.write64(offset, lo >>> 0, hi >>> 0);
   }
 

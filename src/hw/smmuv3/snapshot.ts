@@ -2,15 +2,15 @@
 /**
  * An SMMU as plain data: its registers, what its caches hold and what it has accepted, to be looked at later or elsewhere.
  */
-import { decodeCd } from "./cd.ts";
-import type { CdEntry, Level1Entry, SteEntry } from "./config-cache.ts";
-import { type SmmuConfig } from "./config.ts";
+import { decodeCd } from "./config/cd.ts";
+import type { CdEntry, Level1Entry, SteEntry } from "./config/config-cache.ts";
+import { type SmmuConfig } from "./config/config.ts";
 import { HostMisuseError } from "../errors.ts";
 import { StreamWorld } from "./ports.ts";
 import type { Smmu } from "./smmu.ts";
-import { decodeSte } from "./ste.ts";
-import { TlbEntry } from "./tlb-entry.ts";
-import type { WalkEntry } from "./walk-cache.ts";
+import { decodeSte } from "./config/ste.ts";
+import { TlbEntry } from "./caches/tlb-entry.ts";
+import type { WalkEntry } from "./caches/walk-cache.ts";
 
 /** A structure as a cache has it. Addresses are physical, words are 32 bits. */
 export interface CachedWords {

@@ -2,7 +2,7 @@
 /** Reads the text of a scenario file. Each thing that is wrong with it becomes one line with file, line and column. */
 import * as v from "valibot";
 import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, type Document, type Node } from "yaml";
-import { nearest } from "../nearest.ts";
+import { nearest } from "../../hw/index.ts";
 import { checkScenario } from "./check.ts";
 import { knownKeys } from "./json-schema.ts";
 import { scenarioFileSchema, scenarioSchema } from "./schema.ts";

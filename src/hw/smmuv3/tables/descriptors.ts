@@ -2,8 +2,8 @@
 /** VMSAv8-64 descriptors from the values of their fields (DDI 0487 D8.3). */
 import { HostMisuseError } from "../../errors.ts";
 import { high32, low32 } from "../../bits/hex.ts";
-import type { GranuleBits } from "../address-size.ts";
-import { checkFields, checkInteger, checkOneOf } from "./checks.ts";
+import type { GranuleBits } from "../translation/address-size.ts";
+import { checkFields, checkInteger, checkOneOf } from "../../checks.ts";
 
 /** Fields of a leaf. Those of the other stage are ignored. */
 export interface LeafFields {

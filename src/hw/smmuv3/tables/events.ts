@@ -2,7 +2,7 @@
 /** Event records as people read them (IHI 0070 §7.3). */
 import { getField } from "../../bits/fields.ts";
 import { hex, hex64 } from "../../bits/hex.ts";
-import { checkWords } from "./checks.ts";
+import { checkWords } from "../../checks.ts";
 import { type EventField, EVENTS, type EventSpec } from "../spec/events.ts";
 
 /** A record taken apart. */

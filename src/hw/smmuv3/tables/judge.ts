@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /** Whether a structure that somebody shows us is legal, with every rule that it breaks: for decoders, never for translation. */
-import { CD_RULES } from "../cd-rules.ts";
-import { CdFields } from "../cd-fields.ts";
-import { commandOf, type CommandWords, Operands } from "../command-operands.ts";
-import type { SmmuConfig } from "../config.ts";
-import { has, implementedFeatures } from "../features.ts";
-import { decodeSte } from "../ste.ts";
-import { SteFields } from "../ste-fields.ts";
-import { STE_RULES } from "../ste-rules.ts";
-import { checkWords } from "./checks.ts";
+import { CD_RULES } from "../config/cd-rules.ts";
+import { CdFields } from "../config/cd-fields.ts";
+import { commandOf, type CommandWords, Operands } from "../queues/command-operands.ts";
+import type { SmmuConfig } from "../config/config.ts";
+import { has, implementedFeatures } from "../registers/features.ts";
+import { decodeSte } from "../config/ste.ts";
+import { SteFields } from "../config/ste-fields.ts";
+import { STE_RULES } from "../config/ste-rules.ts";
+import { checkWords } from "../../checks.ts";
 
 /** One reason for which a structure is ILLEGAL. */
 export interface Objection {

@@ -2,7 +2,7 @@
 /** Where the table builders write, and where they take room from. */
 import { HostMisuseError } from "../../errors.ts";
 import { hex } from "../../bits/hex.ts";
-import { checkInteger, checkWords, shown } from "./checks.ts";
+import { checkInteger, checkWords, shown } from "../../checks.ts";
 
 /** Physical memory by 32-bit words, as `PhysicalMemory` has it. Addresses are multiples of 4. */
 export interface TableMemory {

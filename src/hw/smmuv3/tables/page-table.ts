@@ -2,9 +2,9 @@
 /** Building VMSAv8-64 page tables of either stage in memory, for every granule. */
 import { HostMisuseError } from "../../errors.ts";
 import { hex } from "../../bits/hex.ts";
-import { type GranuleBits, levelShift, stage1StartLevel, strideOf } from "../address-size.ts";
-import { swapBytes } from "../descriptor.ts";
-import { checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "./checks.ts";
+import { type GranuleBits, levelShift, stage1StartLevel, strideOf } from "../translation/address-size.ts";
+import { swapBytes } from "../translation/descriptor.ts";
+import { checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "../../checks.ts";
 import {
   checkDs,
   checkGranule,
@@ -67,6 +67,7 @@ function leafLevels(granule: GranuleBits, startLevel: number, ds: boolean): read
   return [0, 1, 2, 3].filter((level) => level >= lowest && level >= startLevel);
 }
 
+/** A VMSAv8-64 page table of one stage in memory, and what leads to it. */
 export class PageTable {
   readonly stage: 1 | 2;
   readonly granule: GranuleBits;

@@ -2,10 +2,10 @@
 /** Building VMSAv9-128 page tables of either stage in memory, for every granule (DDI 0487 D8.2.11, D8.3.2). */
 import { HostMisuseError } from "../../errors.ts";
 import { high32, low32 } from "../../bits/hex.ts";
-import type { GranuleBits } from "../address-size.ts";
-import { levelShift128, startLevel128, strideOf128 } from "../address-size128.ts";
-import { swapBytes } from "../descriptor.ts";
-import { alternatives, checkFields, checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "./checks.ts";
+import type { GranuleBits } from "../translation/address-size.ts";
+import { levelShift128, startLevel128, strideOf128 } from "../translation/address-size128.ts";
+import { swapBytes } from "../translation/descriptor.ts";
+import { alternatives, checkFields, checkInteger, checkNames, checkOneOf, checkPlaces, shown } from "../../checks.ts";
 import { checkGranule, checkStage } from "./descriptors.ts";
 import type { TableArena, TableMemory } from "./memory.ts";
 

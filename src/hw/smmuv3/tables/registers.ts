@@ -2,7 +2,7 @@
 /** Registers by name, for programs that drive the SMMU and want no bare numbers. */
 import { HostMisuseError } from "../../errors.ts";
 import { smmuRegisters } from "../spec/registers.ts";
-import { checkInteger, shown } from "./checks.ts";
+import { checkInteger, hint, shown } from "../../checks.ts";
 
 /** Offsets from page 0 by the specification's name without SMMU_; EVENTQ_PROD and others of page 1 are 0x10000 and more. */
 export const registerOffsets: Readonly<Record<string, number>> = Object.fromEntries(
@@ -44,7 +44,7 @@ export function registerField(register: string, field: string, value?: number): 
 function named(name: string): (typeof smmuRegisters)[number] {
   const register = smmuRegisters.find((candidate) => candidate.name === `SMMU_${name}`);
   if (register !== undefined) return register;
-  const meant = smmuRegisters.find((candidate) => candidate.name === name);
-  const hint = meant ? `${name.slice("SMMU_".length)} is meant` : "the names of registerOffsets are known";
-  throw new HostMisuseError("UNKNOWN_REGISTER", `no register is called ${shown(name)}: ${hint}`);
+  const bare = typeof name === "string" ? name.replace(/^SMMU_/i, "") : name;
+  const meant = hint(bare, Object.keys(registerOffsets)) ?? "the names of registerOffsets are known";
+  throw new HostMisuseError("UNKNOWN_REGISTER", `no register is called ${shown(name)}: ${meant}`);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Building Stream tables and CD tables in memory. */
 import { HostMisuseError } from "../../errors.ts";
-import { checkInteger, checkNames, checkOneOf, checkPlaces, checkWords, shown } from "./checks.ts";
+import { checkInteger, checkNames, checkOneOf, checkPlaces, checkWords, shown } from "../../checks.ts";
 import { type TableArena, type TableMemory, writeWords } from "./memory.ts";
 import { l1cd, l1std } from "./structures.ts";
 

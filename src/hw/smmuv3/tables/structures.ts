@@ -2,12 +2,12 @@
 /** Building STEs, CDs, level-1 descriptors and commands from field values, by the tables of fields. */
 import { type Field, setField } from "../../bits/fields.ts";
 import { HostMisuseError } from "../../errors.ts";
-import type { GranuleBits } from "../address-size.ts";
+import type { GranuleBits } from "../translation/address-size.ts";
 import { CD, L1CD } from "../spec/cd.ts";
 import { type CommandField, smmuCommands } from "../spec/commands.ts";
 import { L1STD, STE } from "../spec/ste.ts";
 import type { Structure } from "../spec/structure.ts";
-import { checkInteger, checkNames, shown } from "./checks.ts";
+import { checkInteger, checkNames, hint, shown } from "../../checks.ts";
 import { PageTable } from "./page-table.ts";
 import { PageTable128 } from "./page-table128.ts";
 
@@ -199,7 +199,9 @@ export function buildCommand(name: string, values: FieldValues = {}): Uint32Arra
   const spec = smmuCommands.find((candidate) => candidate.name === name);
   if (spec === undefined) {
     const names = smmuCommands.map((candidate) => candidate.name);
-    throw new HostMisuseError("UNKNOWN_COMMAND", `no command is called ${shown(name)}; there are ${names.join(", ")}`);
+    const meant = hint(`CMD_${name}`, names) ?? hint(name, names);
+    const all = `there are ${names.join(", ")}`;
+    throw new HostMisuseError("UNKNOWN_COMMAND", `no command is called ${shown(name)}${meant === undefined ? "" : `, ${meant}`}; ${all}`);
   }
   const words = new Uint32Array(4);
   words[0] = spec.opcode;

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as hw from "../../../../src/hw/index.ts";
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 
 const RAM = 0x4000_0000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Caches that are full: what makes room, and that it changes no answer (choice config-cache-replacement; IHI 0070 §3.17, §3.21). */
 import { describe, expect, test } from "vitest";
-import type { CacheSizes } from "../../../../src/hw/smmuv3/config.ts";
+import type { CacheSizes } from "../../../../src/hw/smmuv3/config/config.ts";
 import { bypassSte, stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { CdTable } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";
 import { Bench, type Request } from "../translation/bench.ts";

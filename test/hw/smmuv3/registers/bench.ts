@@ -14,7 +14,7 @@ import {
   createSmmuHost,
   profiles,
 } from "../../../../src/hw/index.ts";
-import { RegisterSide } from "../../../../src/hw/smmuv3/register-side.ts";
+import { RegisterSide } from "../../../../src/hw/smmuv3/registers/register-side.ts";
 
 export const BASE = 0x0905_0000;
 export const RAM = 0x4000_0000;

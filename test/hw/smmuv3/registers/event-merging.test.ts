@@ -2,7 +2,7 @@
 /** The choice `eventMerging`: which equal events share a record (IHI 0070 §3.5.5, §7.3.1). */
 import { describe, expect, test } from "vitest";
 import { profiles } from "../../../../src/hw/index.ts";
-import { MERGE_WINDOW_NS } from "../../../../src/hw/smmuv3/event-merging.ts";
+import { MERGE_WINDOW_NS } from "../../../../src/hw/smmuv3/queues/event-merging.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Machine } from "../commands/machine.ts";
 import { Bench, EVENTQEN, at, record } from "./bench.ts";

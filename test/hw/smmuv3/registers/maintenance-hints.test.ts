@@ -12,7 +12,7 @@ import {
   createSmmuHost,
   profiles,
 } from "../../../../src/hw/index.ts";
-import { VaLookup } from "../../../../src/hw/smmuv3/tlb-tags.ts";
+import { VaLookup } from "../../../../src/hw/smmuv3/caches/tlb-tags.ts";
 import { Simulation } from "../../../../src/sim/index.ts";
 import { Bench, CMDQ, CMDQEN, RAM, SMMUEN, at, command } from "./bench.ts";
 

@@ -2,7 +2,7 @@
 /** Fields of features that the model has not got: RES0 by the ID registers, and named (IHI 0070 §5.2, §5.4, §5.6). */
 import { describe, expect, test } from "vitest";
 import { NotModelledError } from "../../../../src/hw/errors.ts";
-import { profiles, idRegisters, validateConfig } from "../../../../src/hw/smmuv3/config.ts";
+import { profiles, idRegisters, validateConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { smmuCommands } from "../../../../src/hw/smmuv3/spec/commands.ts";
 import { CD } from "../../../../src/hw/smmuv3/spec/cd.ts";
 import { STE } from "../../../../src/hw/smmuv3/spec/ste.ts";

@@ -3,7 +3,7 @@
  * When a CD is ILLEGAL, and which of its fields count, said a second time: from the text of IHI 0070 §5.4 and §5.4.2, for
  * Non-secure streams of an SMMU without MPAM and VMSAv8-32. Nothing here comes from the model.
  */
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { baseTooHigh, beyondLevel3, effectiveSize, type Fields, type Granule, granuleThere, largestSize, wide } from "./ste-law.ts";
 
 /** What the STE says that leads to the CD. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Configurations that differ in one feature each: what chapter 5 of IHI 0070 makes depend on ID registers. */
-import { profiles, type SmmuConfig, validateConfig } from "../../../../src/hw/smmuv3/config.ts";
+import { profiles, type SmmuConfig, validateConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 
 /** Structures are cached, since a test that changes one empties the cache; translations are not. */
 const caches = { ste: 2, cd: 4, tlb: 0, walk: 0, replacement: "round-robin" } as const;

@@ -3,7 +3,7 @@
  * When an STE is ILLEGAL, and which of its fields count, said a second time: from the text of IHI 0070 §5.2 and §5.2.2 and
  * DDI 0487 D8, for Non-secure streams of an SMMU without ATS, MPAM and VMSAv8-32. Nothing here comes from the model.
  */
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 
 /** Field values by name; pointers are whole addresses. All fields are there. */
 export type Fields = Readonly<Record<string, number>>;

@@ -78,6 +78,8 @@ describe("registers by name", () => {
   test("an unknown register is refused", () => {
     expect(() => registerOffset("CR9")).toThrow(misuse("UNKNOWN_REGISTER", '"CR9"'));
     expect(() => registerOffset("SMMU_CR0")).toThrow(misuse("UNKNOWN_REGISTER", "CR0 is meant"));
+    for (const near of ["cr0", "Cr0", "smmu_cr0"]) expect(() => registerOffset(near)).toThrow(misuse("UNKNOWN_REGISTER", ": CR0 is meant"));
+    expect(() => registerOffset("STRTAB_BASE_CONFIG")).toThrow(misuse("UNKNOWN_REGISTER", "STRTAB_BASE_CFG may be meant"));
     for (const name of [undefined, 3, "constructor"] as Untyped[])
       expect(() => registerOffset(name)).toThrow(misuse("UNKNOWN_REGISTER", "no register"));
   });
@@ -125,6 +127,8 @@ describe("transactions that no client can make", () => {
     ["a SubstreamID below -1", { substreamId: -2 }],
     ["a StreamID of 33 bits", { streamId: 0x1_0000_0000 }],
     ["a StreamID below 0", { streamId: -1 }],
+    ["a StreamID and a half", { streamId: 1.5 }],
+    ["a SubstreamID and a half", { substreamId: 1.5 }],
     ["a StreamID that is no number", { streamId: undefined as Untyped }],
   ])("%s", (_what, change) => {
     expect(() => smmu.translate(Object.assign(new Transaction(), change))).toThrow(misuse("TRANSACTION", "below 2^32", "below 2^20"));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Event records as people read them; each is written here word by word as IHI 0070 §7.3 draws it. */
 import { describe, expect, test } from "vitest";
+import { describeCommand } from "../../../../src/hw/smmuv3/queues/command-text.ts";
 import { decodeEvent, describeEvent } from "../../../../src/hw/smmuv3/tables/events.ts";
+import { type Untyped, misuse } from "./misuse.ts";
 
 /** Word 2. */
 const STALL = 2 ** 31;
@@ -54,4 +56,11 @@ describe("describeEvent", () => {
     expect(describeEvent(words)).toBe("event 0xdf (reserved)");
     expect(decodeEvent(words)).toEqual({ number: 0xdf, name: "reserved", meaning: "", fields: {}, inputAddress: undefined });
   });
+});
+
+test("a command of other than four words is refused, as an event record of other than eight is", () => {
+  for (const words of [[1], [], [1, 2, 3, 4, 5], new Uint32Array(3), undefined as Untyped])
+    expect(() => describeCommand(words)).toThrow(misuse("WORDS", "a command", "4"));
+  expect(() => describeCommand([2 ** 32, 0, 0, 0])).toThrow(misuse("WORDS", "a command: word 0"));
+  expect(() => describeEvent([1])).toThrow(misuse("WORDS", "an event record"));
 });

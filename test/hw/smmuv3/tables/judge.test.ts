@@ -2,7 +2,7 @@
 /** Structures and commands shown to somebody: every rule that they break, not only the first (IHI 0070 §4.1.3, §5.2.2, §5.4.2). */
 import { describe, expect, test } from "vitest";
 import { HostMisuseError } from "../../../../src/hw/errors.ts";
-import { profiles } from "../../../../src/hw/smmuv3/config.ts";
+import { profiles } from "../../../../src/hw/smmuv3/config/config.ts";
 import { judgeCd, judgeCommand, judgeSte, type Objection } from "../../../../src/hw/smmuv3/tables/judge.ts";
 import { abortSte, buildCommand, buildSte, bypassSte, stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 

@@ -99,6 +99,9 @@ describe("commands", () => {
   test("an unknown command is refused with the names that there are", () => {
     expect(() => buildCommand("CFGI_STE")).toThrow(misuse("UNKNOWN_COMMAND", '"CFGI_STE"', "CMD_CFGI_STE"));
     expect(() => buildCommand(undefined as Untyped)).toThrow(misuse("UNKNOWN_COMMAND", "undefined"));
+    for (const near of ["SYNC", "sync", "cmd_sync"])
+      expect(() => buildCommand(near)).toThrow(misuse("UNKNOWN_COMMAND", `"${near}", CMD_SYNC is meant`));
+    expect(() => buildCommand("CMD_TLBI_NH_VAAA")).toThrow(misuse("UNKNOWN_COMMAND", "CMD_TLBI_NH_VAA may be meant"));
   });
   test("an unknown field is refused with the command's fields", () => {
     expect(() => buildCommand("CMD_CFGI_STE", { SID: 1 })).toThrow(misuse("UNKNOWN_FIELD", "CMD_CFGI_STE", '"SID"', "StreamID, Leaf"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Memory attributes of translations, against tables written from IHI 0070 §13.1 and §13.5; overrides are in structures/overrides.test.ts. */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 

@@ -4,7 +4,7 @@ import { Trace } from "../../../../src/sim/index.ts";
 import type { TranslationChoices } from "../../../../src/hw/smmuv3/choices.ts";
 import { NotModelledLog } from "../../../../src/hw/errors.ts";
 import { BusStatus, SystemBus } from "../../../../src/hw/memory/system-bus.ts";
-import { profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import { profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, TlbiAddress } from "../../../../src/hw/smmuv3/ports.ts";
 import { Outcome, Transaction } from "../../../../src/hw/smmuv3/ports.ts";
 import { type DecodedEvent, decodeEvent } from "../../../../src/hw/smmuv3/tables/events.ts";
@@ -12,8 +12,8 @@ import { TableArena, writeWords } from "../../../../src/hw/smmuv3/tables/memory.
 import { PageTable, type PageTableOptions } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { StreamTables } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";
-import { Translator } from "../../../../src/hw/smmuv3/translator.ts";
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
+import { Translator } from "../../../../src/hw/smmuv3/translation/translator.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 
 export const RAM = 0x4000_0000;
 export const RAM_SIZE = 0x4000_0000;

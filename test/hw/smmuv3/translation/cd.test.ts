@@ -3,8 +3,8 @@
  * CDs: each way to be ILLEGAL, as it is named (IHI 0070 §5.4). structures/ has every field in every value, and the tables of CDs.
  */
 import { describe, expect, test } from "vitest";
-import { CD_RULES } from "../../../../src/hw/smmuv3/cd-rules.ts";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import { CD_RULES } from "../../../../src/hw/smmuv3/config/cd-rules.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";

@@ -2,8 +2,8 @@
 /** VMSAv9-128 translations in the TLB and the walk cache: level hints, mixed formats, snapshots, stale uses (§3.17, §4.4.1.1). */
 import { describe, expect, test } from "vitest";
 import type { StaleUse } from "../../../../src/hw/smmuv3/ports.ts";
-import { WalkCache } from "../../../../src/hw/smmuv3/walk-cache.ts";
-import { Tlb } from "../../../../src/hw/smmuv3/tlb.ts";
+import { WalkCache } from "../../../../src/hw/smmuv3/caches/walk-cache.ts";
+import { Tlb } from "../../../../src/hw/smmuv3/caches/tlb.ts";
 import type { DescriptorWords128 } from "../../../../src/hw/smmuv3/tables/page-table128.ts";
 import { nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { at, Bench } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Translation hardening with VMSAv9-128 tables: always there with IDR3.THE (IHI 0070 §3.27, §5.2 AssuredOnly, §5.4 PnCH). */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { TableArena } from "../../../../src/hw/smmuv3/tables/memory.ts";
 import { nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What VMSAv9-128 leaves say besides the address (DDI 0487 D8.3.2.2, D8.7.1; IHI 0070 §5.4, §5.2). */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import type { LeafFields128, PageTable128 } from "../../../../src/hw/smmuv3/tables/page-table128.ts";
 import { stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { at, Bench } from "./bench.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** VMSAv9-128 tables on a bench: streams over them, and descriptors written by hand. */
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { PageTable128, type PageTable128Options } from "../../../../src/hw/smmuv3/tables/page-table128.ts";
 import { nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import type { Bench } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Translation hardening: Protected, AssuredOnly, TopLevel (IHI 0070 §3.27, §5.2 TL0, TL1, AssuredOnly; DDI 0487 D8.2.7). */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { TableArena } from "../../../../src/hw/smmuv3/tables/memory.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";

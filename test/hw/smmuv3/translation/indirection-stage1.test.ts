@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Indirect permissions of stage 1 (IHI 0070 §3.26.1, §5.4 CD.PIIP and CD.PIIU; DDI 0487 D8.4.1.3). */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { at, Bench, type Request } from "./bench.ts";
 
 const VA = 0x7000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Indirect permissions and overlays of stage 2 (IHI 0070 §3.26.2, §5.2 STE.S2POI, §6.3.17; DDI 0487 D8.4.2.2). */
 import { describe, expect, test } from "vitest";
-import type { SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
+import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import type { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { Bench, type Request } from "./bench.ts";

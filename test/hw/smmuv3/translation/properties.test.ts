@@ -2,7 +2,7 @@
 /** Properties over random tables, accesses and ranges. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { TlbiRange } from "../../../../src/hw/smmuv3/tlb-range.ts";
+import { TlbiRange } from "../../../../src/hw/smmuv3/caches/tlb-range.ts";
 import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The range of TxSZ with and without small tables, and where first tables lie (IHI 0070 §5.4 T0SZ, TTB0; §5.2 S2TTB). */
 import { describe, expect, test } from "vitest";
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { buildCd, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Stage-1 walks: every granule, every size of leaf, ranges and faults. */
 import { describe, expect, test } from "vitest";
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
 import { leafDescriptor } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Every stage-2 start level with every size, legal or not, and the walks of all legal ones (IHI 0070 §5.2; DDI 0487 D8.2). */
 import { describe, expect, test } from "vitest";
-import type { GranuleBits } from "../../../../src/hw/smmuv3/address-size.ts";
-import { type AddressSize, profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config.ts";
-import { SteFields } from "../../../../src/hw/smmuv3/ste-fields.ts";
-import { brokenSteRule } from "../../../../src/hw/smmuv3/ste-rules.ts";
+import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
+import { type AddressSize, profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
+import { SteFields } from "../../../../src/hw/smmuv3/config/ste-fields.ts";
+import { brokenSteRule } from "../../../../src/hw/smmuv3/config/ste-rules.ts";
 import { buildSte, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 

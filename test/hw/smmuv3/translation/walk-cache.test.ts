@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The walk cache: what it spares, what maintenance reaches in it, and what the stale-use detector says of it. */
 import { describe, expect, test } from "vitest";
-import { profiles } from "../../../../src/hw/smmuv3/config.ts";
+import { profiles } from "../../../../src/hw/smmuv3/config/config.ts";
 import type { TlbInvalidation } from "../../../../src/hw/smmuv3/ports.ts";
 import { nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { at, Bench, RAM, RAM_SIZE } from "./bench.ts";
