@@ -45,7 +45,7 @@ const rare = fc.constantFrom(0, 0, 0, 0, 1);
 /** A few of them mostly, so that they meet what is cached. */
 const page = fc.oneof(fc.nat(3), fc.nat(PAGES - 1));
 const valid = fc.oneof({ weight: 12, arbitrary: fc.constant(3) }, fc.constantFrom(1, 0));
-const page2 = fc.oneof(page, fc.nat(PAGES + TABLES - 1));
+const page2 = fc.oneof(page, fc.nat(PAGES + TABLES - 1), fc.constantFrom(PAGES, PAGES + 1));
 const mostly = (usual: number, ...others: readonly number[]): fc.Arbitrary<number> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
 
@@ -136,7 +136,7 @@ const anyGiven: fc.Arbitrary<Given> = fc.record({
       PRIVCFG: mostly(0, 2, 3),
       INSTCFG: mostly(0, 2, 3),
       SHCFG: fc.nat(3),
-      S2PTW: bit,
+      S2PTW: fc.constantFrom(0, 1, 1),
       S2FWB: bit,
       updates,
       S2AFFD: rare,
