@@ -75,6 +75,7 @@ function table(head, rows) {
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
+const verdict = (bound, met) => (bound === undefined ? "" : `${bound}: ${met ? "met" : "missed"}`);
 const multiple = (value) => (value === 1 ? "1" : value.toFixed(value < 10 ? 1 : 0));
 const micros = (ns) => (ns === undefined ? "" : (ns / 1e3).toFixed(ns < 1e5 ? 1 : 0));
 
@@ -86,7 +87,13 @@ function sections({ groups, figures, memory, node, cpu, native }) {
     machine: `Node ${node} on ${cpu}, which others used, too; ${native.compiler ?? native.missing}.`,
     targets: table(
       ["figure", "median of rounds", "of least samples", "target", "aim"],
-      figures.map(({ label, shown, quietShown = "", target = "", aim = "" }) => [label, shown, quietShown, target, aim]),
+      figures.map(({ label, shown, quietShown = "", target, met, aim, aimMet }) => [
+        label,
+        shown,
+        quietShown,
+        verdict(target, met),
+        verdict(aim, aimMet),
+      ]),
     ),
     kinds: table(["access", "multiple"], multiples(KINDS, "hit/1024/rnd")),
     commands: table(
