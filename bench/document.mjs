@@ -84,7 +84,7 @@ function sections({ groups, figures, memory, node, cpu, native }) {
   const least = (id) => results.get(id)?.minNs;
   const multiples = (rows, base) => rows.map(([label, id]) => [label, multiple(least(id) / least(base))]);
   return {
-    machine: `Node ${node} on ${cpu}, which others used, too; ${native.compiler ?? native.missing}.`,
+    machine: `Node ${node} on ${cpu}, which others used, too; ${native.compiler ?? native.missing}${native.hashTable === undefined ? "" : `; the hash table in C is ${native.hashTable}`}.`,
     targets: table(
       ["figure", "median of rounds", "of least samples", "target", "aim"],
       figures.map(({ label, shown, quietShown = "", target, met, aim, aimMet }) => [

@@ -119,7 +119,7 @@ export function benchPage(report) {
   const drawn = charts(results);
   const beside =
     native.missing === undefined
-      ? `Dashed curves are the C program of bench/native, built by ${native.compiler}, in the same rounds.`
+      ? `Dashed curves are the C program of bench/native, built by ${native.compiler}, in the same rounds; its hash table is ${native.hashTable}.`
       : `Nothing is compared with C: ${native.missing}.`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">

@@ -88,7 +88,7 @@ const report = {
   v8: process.versions.v8,
   platform: `${process.platform} ${process.arch}`,
   cpu: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}`,
-  native: native === undefined ? { missing: started.missing } : { compiler: native.compiler },
+  native: native === undefined ? { missing: started.missing } : { compiler: native.compiler, hashTable: native.hashTable },
   quick,
   groups,
   ...(memory === undefined ? {} : { memory }),

@@ -3,95 +3,12 @@
 // hit asks once for each level; a mutex; the configuration in a second hash table; 256 entries, and all of them go when one
 // more is to come; maintenance visits every entry.
 #include "hash-tlb.h"
+#include "table.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST_ENTRIES 256
-
-typedef struct node {
-  struct node *next;
-  void *key, *value;
-  uint32_t hash;
-} node;
-typedef struct {
-  node **buckets;
-  uint32_t size, count;
-  uint32_t (*hash)(const void *);
-  int (*equal)(const void *, const void *);
-} table;
-
-/* Primes below powers of two: a bucket is a remainder. */
-static uint32_t next_size(uint32_t size) {
-  static const uint32_t sizes[] = {7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071, 262139};
-  int i = 0;
-  while (i < 15 && sizes[i] <= size) i++;
-  return sizes[i];
-}
-
-static table *table_new(uint32_t (*hash)(const void *), int (*equal)(const void *, const void *)) {
-  table *t = calloc(1, sizeof *t);
-  t->size = next_size(0);
-  t->buckets = calloc(t->size, sizeof(node *));
-  t->hash = hash;
-  t->equal = equal;
-  return t;
-}
-
-static void table_grow(table *t) {
-  uint32_t size = next_size(t->size);
-  node **buckets = calloc(size, sizeof(node *));
-  for (uint32_t i = 0; i < t->size; i++)
-    for (node *n = t->buckets[i], *next; n; n = next) {
-      next = n->next;
-      n->next = buckets[n->hash % size];
-      buckets[n->hash % size] = n;
-    }
-  free(t->buckets);
-  t->buckets = buckets;
-  t->size = size;
-}
-
-/* Small again, as hash tables of libraries are when all has been removed. */
-static void table_shrink(table *t) {
-  free(t->buckets);
-  t->size = next_size(0);
-  t->buckets = calloc(t->size, sizeof(node *));
-}
-
-static NOINLINE void *table_lookup(const table *t, const void *key) {
-  uint32_t hash = t->hash(key);
-  for (node *n = t->buckets[hash % t->size]; n; n = n->next)
-    if (n->hash == hash && t->equal(n->key, key)) return n->value;
-  return NULL;
-}
-
-static NOINLINE void table_insert(table *t, void *key, void *value) {
-  if (t->count >= t->size) table_grow(t);
-  node *n = malloc(sizeof *n);
-  n->hash = t->hash(key);
-  n->key = key;
-  n->value = value;
-  n->next = t->buckets[n->hash % t->size];
-  t->buckets[n->hash % t->size] = n;
-  t->count++;
-}
-
-static NOINLINE void table_remove_if(table *t, int (*which)(const void *key, const void *value, const void *with), const void *with) {
-  for (uint32_t i = 0; i < t->size; i++)
-    for (node **at = &t->buckets[i], *n; (n = *at);) {
-      if (which && !which(n->key, n->value, with)) {
-        at = &n->next;
-        continue;
-      }
-      *at = n->next;
-      free(n->key);
-      free(n->value);
-      free(n);
-      t->count--;
-    }
-  if (t->count == 0) table_shrink(t);
-}
 
 typedef struct {
   uint64_t va;
@@ -199,7 +116,7 @@ static entry *lookup(const config *c, uint64_t va) {
 }
 
 static void insert(const config *c, const entry *made) {
-  if (limit_entries && tlb->count >= MOST_ENTRIES) table_remove_if(tlb, NULL, NULL);
+  if (limit_entries && table_count(tlb) >= MOST_ENTRIES) table_remove_if(tlb, NULL, NULL);
   tag *key = malloc(sizeof *key);
   entry *value = malloc(sizeof *value);
   *key = (tag){made->va, c->asid, c->vmid, c->granule, made->level};

@@ -8,19 +8,19 @@ import { makeTrace, TRACE } from "../workload.mjs";
 /** One pass over a trace. @returns the sum of the outputs, to be compared with the native side */
 function pass(smmu, tx, { stream, hi, lo }, expected) {
   let sum = 0;
-  for (let i = 0; i < TRACE; i++) {
+  for (let i = 0; i < stream.length; i++) {
     tx.streamId = stream[i];
     tx.addressHi = hi[i];
     tx.addressLo = lo[i] >>> 0;
     if (smmu.translate(tx) !== expected) throw new Error(`access ${i}: another outcome than ${expected}`);
-    sum = (sum + tx.physical) | 0;
+    sum = (sum + tx.physicalLo) | 0;
   }
   return sum;
 }
 
 /** The same with a SubstreamID that follows from the page. */
 function passWithSubstreams(smmu, tx, { stream, hi, lo }, substreams) {
-  for (let i = 0; i < TRACE; i++) {
+  for (let i = 0; i < stream.length; i++) {
     tx.streamId = stream[i];
     tx.substreamId = (lo[i] >>> 14) & (substreams - 1);
     tx.addressHi = hi[i];
@@ -31,7 +31,7 @@ function passWithSubstreams(smmu, tx, { stream, hi, lo }, substreams) {
 
 /** As many faults as the Event queue takes, then software takes the records away. */
 function passOfFaults(machine, tx, { stream, hi, lo }) {
-  for (let i = 0; i < TRACE; i++) {
+  for (let i = 0; i < stream.length; i++) {
     if (i % EVENTS === 0) machine.queues.drain();
     tx.streamId = stream[i];
     tx.addressHi = hi[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Many addresses of one stream, translated in one call: descriptor lists, scatter-gather, the pages of a long transfer. */
-import { Outcome, type StalledTransaction, Transaction } from "./ports.ts";
+import { Outcome, type StalledTransaction, Transaction } from "./transaction.ts";
 import { checkInteger } from "../checks.ts";
 
 const CODE = "TRANSLATION_BATCH";

@@ -10,7 +10,7 @@ import { high32, join64, low32 } from "../bits/hex.ts";
 import { type DmaAttributes, type DmaEvents, type DmaOutcome, type DmaPort, DmaStatus } from "../memory/dma-port.ts";
 import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
-import { Outcome, Transaction, Via } from "./ports.ts";
+import { Outcome, Transaction, Via } from "./transaction.ts";
 import { checkBoolean, checkInteger, checkMethods, checkNames, shown } from "../checks.ts";
 
 /** The smallest translation granule: no access is translated across its border in one go. */

@@ -6,7 +6,7 @@
  * caches, faults) know each other only through these interfaces.
  */
 import type { BusStatus } from "../memory/system-bus.ts";
-import { TransactionKind } from "./spec/transactions.ts";
+import type { StalledTransaction } from "./transaction.ts";
 
 /** Why the SMMU reads or writes memory by itself. */
 export type SmmuAccessKind = "l1std" | "ste" | "l1cd" | "cd" | "tt-s1" | "tt-s2" | "httu" | "cmdq" | "eventq" | "priq" | "msi";
@@ -41,86 +41,6 @@ export interface SmmuHost {
   pulse(line: SmmuLine): void;
   /** IDR0.SEV: wakes CPUs that wait for an event. */
   sendEvent(): void;
-}
-
-/** How a transaction leaves the SMMU. Non-negative codes are for callers to switch on. */
-export const Outcome = {
-  /** Forward to `tx.physical` with the output attributes. */
-  forward: 0,
-  /** Answer with an error. */
-  abort: 1,
-  /** Answer with success: reads give zeros, writes are dropped. Also the answer to a hint that goes no further. */
-  razWi: 2,
-  /** No answer yet: the transaction waits for CMD_RESUME. `tx.stall` is what waits; set its `onEnd` to learn how it ends. */
-  stalled: 3,
-} as const;
-export type Outcome = (typeof Outcome)[keyof typeof Outcome];
-
-/** How far the forwarded transaction was translated. */
-export const Via = { none: 0, globalBypass: 1, steBypass: 2, stage1: 3, stage2: 4, nested: 5 } as const;
-export type Via = (typeof Via)[keyof typeof Via];
-
-/**
- * One transaction at the SMMU's door, reusable: set the inputs, call `translate`, read the outputs. All 32-bit fields are
- * unsigned. `Smmu.translate` writes outputs only.
- */
-export class Transaction {
-  // Inputs.
-  streamId = 0;
-  /** -1: no SubstreamID. Else 0 … 2^20 - 1. */
-  substreamId = -1;
-  /** Input address, two 32-bit halves. */
-  addressHi = 0;
-  addressLo = 0;
-  write = false;
-  instruction = false;
-  privileged = false;
-  /** What it is besides: `write` counts for ordinary, speculative and unsupported transactions only. */
-  kind: TransactionKind = TransactionKind.ordinary;
-  // Outputs, valid after translate().
-  /** Outcome.forward: the physical address, below 2^52. */
-  physical = 0;
-  via: Via = Via.none;
-  /** Event number recorded or that would have been recorded (0: none), see spec/events.ts. */
-  event = 0;
-  /** True if the event was written to the queue. */
-  recorded = false;
-  /** Output memory attributes: MAIR-format byte and shareability (0 NSH, 2 OSH, 3 ISH). */
-  attributes = 0;
-  shareability = 0;
-  /** Output INST and PRIV (§13.1.2). */
-  outputInstruction = false;
-  outputPrivileged = false;
-  /** What the SMMU has made of `kind`; not written for ordinary transactions, which leave as they come. See `outputKind`. */
-  leaving: TransactionKind = TransactionKind.ordinary;
-  /** Outcome.stalled: the SMMU's copy of the transaction, which waits. Else null. */
-  stall: StalledTransaction | null = null;
-
-  /** Outcome.forward: `kind`, or what the SMMU has turned it into. */
-  get outputKind(): TransactionKind {
-    return this.kind === TransactionKind.ordinary ? TransactionKind.ordinary : this.leaving;
-  }
-
-  /** Sets the input address from a number below 2^53. */
-  setAddress(address: number): void {
-    this.addressHi = Math.floor(address / 0x1_0000_0000) >>> 0;
-    this.addressLo = address >>> 0;
-  }
-}
-
-/**
- * A transaction that the SMMU holds without an answer (IHI 0070 §3.12.2). It has the inputs of the transaction that stalled,
- * which its client may use anew at once.
- */
-export class StalledTransaction extends Transaction {
-  /** STAG of its event record; -1 while there is none: then the SMMU tries it again by itself when a record could be written. */
-  stag = -1;
-  /**
-   * Called once, when software or SMMUEN has ended the stall, with the answer that the client was waiting for (never `stalled`)
-   * and the outputs in `tx`: after a retry those of a new translation. It is called from within what ended the stall: a command,
-   * a write of a register. Set it right after `translate` has returned `stalled`; the call may come with any later step.
-   */
-  onEnd: ((outcome: Outcome, tx: Transaction) => void) | null = null;
 }
 
 /** Registers as the translation side sees them: values in force (after acknowledge), not as merely written. */

@@ -12,7 +12,8 @@ import { defaultTranslationChoices, type TranslationChoices } from "./choices.ts
 import { defaultRegisterChoices, type RegisterChoices } from "./choices-registers.ts";
 import { type SmmuConfig, validateConfig } from "./config/config.ts";
 import { type Lint, lintTo } from "./lint.ts";
-import type { Outcome, SmmuEvents, SmmuHost, Transaction } from "./ports.ts";
+import type { SmmuEvents, SmmuHost } from "./ports.ts";
+import type { Outcome, Transaction } from "./transaction.ts";
 import { checkHost, checkOptions, choicesMade } from "./options.ts";
 import { Prefetches } from "./queues/prefetch.ts";
 import { REGISTER_SPACE, type RegisterFile } from "./registers/register-file.ts";
@@ -90,6 +91,7 @@ export class Smmu implements MmioDevice {
     const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
     this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
     this.#side.connectStalls(this.translation.stalls);
+    this.#side.onEnable = () => this.translation.enableChanged();
     const all = { ...defaultRegisterChoices, ...defaultTranslationChoices, ...choices };
     this.#broadcasts = new BroadcastMaintenance({ config, registers: this.registers, tlb: tlbMaintenance, choices: all });
     if (all.prefetch === "taken") {

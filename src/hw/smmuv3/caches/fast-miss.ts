@@ -13,7 +13,8 @@ import { isStage2Device, stage2MemAttr } from "../translation/attributes.ts";
 import type { SmmuConfig } from "../config/config.ts";
 import type { FrontTier } from "./front-tier.ts";
 import { leafKey, type MissPlan } from "./miss-plan.ts";
-import type { SmmuHost, Transaction } from "../ports.ts";
+import type { SmmuHost } from "../ports.ts";
+import { answerOf, type Transaction } from "../transaction.ts";
 import type { Stage2 } from "../translation/stage2.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { GLOBAL_SHAPE, type Tlb } from "./tlb.ts";
@@ -101,13 +102,11 @@ export class FastMiss {
     const paHi = tlb.paHi(slot);
     const output = plan.output(tlb.attributes(slot));
     const fixed = this.#fixedOutput;
-    tx.physical = paHi * 0x1_0000_0000 + (paLo >>> 0);
-    tx.via = plan.via;
-    tx.attributes = output & 0xff;
-    tx.shareability = (output >> 8) & 3;
-    tx.outputInstruction = !fixed && instruction;
-    tx.outputPrivileged = fixed || privileged;
-    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, output);
+    tx.physicalLo = paLo;
+    tx.physicalHi = paHi;
+    const answer = answerOf(output, plan.via, !fixed && instruction, fixed || privileged);
+    tx.answer = answer;
+    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, answer);
     return true;
   }
 
@@ -121,17 +120,17 @@ export class FastMiss {
     rights: number,
     paLo: number,
     paHi: number,
-    attributes: number,
+    output: number,
   ): void {
     const front = this.#front;
     const { streamId, substreamId } = tx;
     const { member } = plan;
     const known = member !== undefined && plan.own === own && plan.global === global;
-    if (known && front.keepIn(member, streamId, substreamId, hi, lo, rights, paLo, paHi, attributes)) return;
+    if (known && front.keepIn(member, streamId, substreamId, hi, lo, rights, paLo, paHi, output)) return;
     plan.own = own;
     plan.global = global;
     const { signature } = plan;
-    plan.member = front.keep(streamId, substreamId, own, global, signature, hi, lo, rights, tx.physical, attributes);
+    plan.member = front.keep(streamId, substreamId, own, global, signature, hi, lo, rights, paLo, paHi, output);
   }
 
   /** 6.2 to 7. @returns the slot of a new entry that grants the access, or -1 */

@@ -9,32 +9,40 @@
  * and what the STE and CD do to each access. Lines carry the number of their class, so that a class with another number has
  * lost all its lines at once. All of it lies in typed arrays; a hit allocates nothing.
  */
-import type { Transaction } from "../ports.ts";
+import { fixedAnswer, type Transaction } from "../transaction.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { asetOfKey } from "./tlb-tags.ts";
 
-/** Lines of four words: VA[31:12] and a part of the class's number; VA[55:32] and the rest; PA[31:12] and rights; PA[51:32] and attributes. */
+/** Lines of four words: VA[31:12] and a part of the class's number; VA[55:32] and the rest; PA[31:12] and rights; PA[51:32] and output. */
 const LINE_WORDS = 4;
 const FEWEST_LINES = 256;
 const MOST_LINES = 0x2_0000;
 /** Views of one StreamID, told apart by the low bits of the SubstreamID. */
-const VIEW_WAYS = 4;
+const VIEW_WAYS_LOG2 = 2;
+const VIEW_WAYS: number = 1 << VIEW_WAYS_LOG2;
 const VIEWS = 0x4000;
 const MOST_CLASSES = 0x4000;
 /** Numbers of classes have 20 bits; 0 is none. */
 const LAST_NUMBER = 0xf_ffff;
 const VIEW_WORDS = 4;
+const VIEW_SHIFT = 2;
+/** What a place of a view, and of a line, is cut to: the compiler of the host then knows that it is not negative. */
+const VIEW_PLACES: number = VIEW_WORDS * (VIEWS - 1);
+const LINE_PLACES: number = LINE_WORDS * (MOST_LINES - 1);
+/** Spreads classes over the lines: a multiple of their size. */
+const SEED: number = 0x9e37_79b1 << 2;
 /** No SubstreamID is that; -1 is none. */
 const NO_SUBSTREAM = -2;
 
+/** Flags that are none of a plain read or write. */
+const NOT_PLAIN = ~7;
+/** PRIVCFG and INSTCFG among the rights, and how far from there to their place in an answer; where the flags go there. */
+const OVERRIDES = 0xf00;
+const OVERRIDES_SHIFT = 5;
+const FLAGS_SHIFT = 17;
+
 /** Reads as "no such view" everywhere: before the first line there is nothing to find. */
 const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
-
-/** Rights of a line: one bit for each kind of access, at {@link rightOf}. */
-export function rightOf(write: boolean, instruction: boolean, privileged: boolean): number {
-  const kind = write ? 1 : instruction ? 2 : 0;
-  return 1 << (privileged ? kind + 3 : kind);
-}
 
 /** One way to look translations up. */
 export interface FrontClass {
@@ -58,41 +66,46 @@ export class FrontTier {
   /** Made with the first view when the first line comes. */
   #lines: Int32Array;
   #mask = 0;
+  readonly #fixed: number;
 
-  /** @param entries of the TLB behind it */
-  constructor(entries: number) {
+  /**
+   * @param entries of the TLB behind it
+   * @param fixedOutput all transactions leave as privileged data
+   */
+  constructor(entries: number, fixedOutput: boolean) {
+    this.#fixed = fixedAnswer(fixedOutput);
     this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
     this.#lines = new Int32Array(LINE_WORDS);
   }
 
-  /** The words of the lines; {@link find} gives places in it. */
-  get lines(): Int32Array {
-    return this.#lines;
-  }
-
-  /** @returns the place of a line that answers a transaction, or -1: ask the caches */
-  find(tx: Transaction): number {
-    const { streamId, substreamId, addressHi: hi, addressLo: lo } = tx;
-    const view = viewOf(streamId, substreamId);
+  /** Forwards a transaction for which there is a line. @returns false: ask the caches */
+  answer(tx: Transaction): boolean {
+    const { streamId, substreamId, addressHi: hi, addressLo: lo, flags } = tx;
+    // All in one piece: functions that are called by name would be looked up here each time.
+    const view = (((streamId << VIEW_WAYS_LOG2) | (substreamId & (VIEW_WAYS - 1))) << VIEW_SHIFT) & VIEW_PLACES;
     const views = this.#views;
-    if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return -1;
-    const number = views[view | 2]!;
+    if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return false;
     const lines = this.#lines;
-    const at = LINE_WORDS * (((lo >>> 12) ^ (hi << 4) ^ views[view | 3]!) & this.#mask);
-    if (lines[at] !== firstWord(number, lo) || lines[at | 1] !== secondWord(number, hi)) return -1;
-    // The address is canonical in bits [63:56], and the transaction a plain read or write.
-    if (((((hi << 8) >> 8) ^ hi) | tx.kind) !== 0) return -1;
-    const right = rightOf(tx.write, tx.instruction, tx.privileged);
-    return (lines[at | 2]! & right) === 0 ? -1 : at;
+    const first = views[view | 2]!;
+    const at = ((lo >>> 10) ^ (hi << 6) ^ Math.imul(first, SEED)) & this.#mask & LINE_PLACES;
+    if (lines[at] !== ((lo & ~0xfff) | first) || lines[at | 1] !== (hi ^ views[view | 3]!)) return false;
+    const low = lines[at | 2]!;
+    // The address is canonical in bits [63:56], and the transaction is a read or write without more to it that may be done.
+    if (((((hi << 8) >> 8) ^ hi) | (flags & NOT_PLAIN) | (~(low >> flags) & 1)) !== 0) return false;
+    const high = lines[at | 3]!;
+    tx.physicalLo = (low & ~0xfff) | (lo & 0xfff);
+    tx.physicalHi = high & 0xf_ffff;
+    tx.answer = (high >>> 20) | ((low & OVERRIDES) << OVERRIDES_SHIFT) | (flags << FLAGS_SHIFT) | this.#fixed;
+    tx.stall = null;
+    return true;
   }
 
   /**
    * Keeps an answer for one page.
    * @param own,global contexts whose entries it may come from; the same twice where there is one
    * @param signature what the STE and CD do to an access: equal numbers for what is the same
-   * @param rights bits of {@link rightOf} that the caches would grant without any effect but the answer, and 6 bits above
-   *   them to be given back as they are
-   * @param attributes 12 bits to be given back as they are
+   * @param rights accesses that the caches would grant without any effect but the answer, as {@link rightsOf} gives them
+   * @param output memory type, shareability and way, of an answer
    */
   keep(
     streamId: number,
@@ -103,14 +116,15 @@ export class FrontTier {
     hi: number,
     lo: number,
     rights: number,
-    physical: number,
-    attributes: number,
+    paLo: number,
+    paHi: number,
+    output: number,
   ): FrontClass | undefined {
     if ((hi << 8) >> 8 !== (hi | 0)) return undefined;
     if (this.#mask === 0) {
       this.#views = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
-      this.#mask = this.#lineCount - 1;
+      this.#mask = LINE_WORDS * (this.#lineCount - 1);
     }
     const found = this.#classOf(own, global, signature);
     const { number, views } = found;
@@ -118,9 +132,9 @@ export class FrontTier {
     if (!views.includes(view)) views.push(view);
     this.#views[view] = streamId;
     this.#views[view | 1] = substreamId;
-    this.#views[view | 2] = number;
-    this.#views[view | 3] = seedOf(number);
-    this.#setLine(number, hi, lo, rights, physical | 0, Math.floor(physical / 2 ** 32), attributes);
+    this.#views[view | 2] = firstOf(number);
+    this.#views[view | 3] = secondOf(number);
+    this.#setLine(number, hi, lo, rights, paLo, paHi, output);
     return found;
   }
 
@@ -137,23 +151,33 @@ export class FrontTier {
     rights: number,
     paLo: number,
     paHi: number,
-    attributes: number,
+    output: number,
   ): boolean {
     const { number } = member;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
-    if (number === 0 || views[view] !== (streamId | 0) || views[view | 1] !== substreamId || views[view | 2] !== number) return false;
-    if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, attributes);
+    if (number === 0 || views[view] !== (streamId | 0) || views[view | 1] !== substreamId || !this.#shows(view, number)) return false;
+    if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, output);
     return true;
   }
 
-  #setLine(number: number, hi: number, lo: number, rights: number, paLo: number, paHi: number, attributes: number): void {
-    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
+  /** Where the line of a page lies. */
+  #place(number: number, hi: number, lo: number): number {
+    return ((lo >>> 10) ^ (hi << 6) ^ Math.imul(firstOf(number), SEED)) & this.#mask & LINE_PLACES;
+  }
+
+  /** Whether a view shows the lines of a class. */
+  #shows(view: number, number: number): boolean {
+    return this.#views[view | 2] === firstOf(number) && this.#views[view | 3] === secondOf(number);
+  }
+
+  #setLine(number: number, hi: number, lo: number, rights: number, paLo: number, paHi: number, output: number): void {
+    const at = this.#place(number, hi, lo);
     const lines = this.#lines;
-    lines[at] = firstWord(number, lo);
-    lines[at | 1] = secondWord(number, hi);
+    lines[at] = (lo & ~0xfff) | firstOf(number);
+    lines[at | 1] = hi ^ secondOf(number);
     lines[at | 2] = (paLo & ~0xfff) | rights;
-    lines[at | 3] = paHi | (attributes << 20);
+    lines[at | 3] = paHi | (output << 20);
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
@@ -186,9 +210,9 @@ export class FrontTier {
     let kept = 0;
     for (const view of member.views) {
       // A view that has gone to another stream is no longer this class's.
-      if (this.#views[view | 2] !== old) continue;
-      this.#views[view | 2] = next;
-      this.#views[view | 3] = seedOf(next);
+      if (!this.#shows(view, old)) continue;
+      this.#views[view | 2] = firstOf(next);
+      this.#views[view | 3] = secondOf(next);
       member.views[kept++] = view;
     }
     member.views.length = kept;
@@ -222,11 +246,12 @@ export class FrontTier {
       this.#renumber(member, this.#nextNumber());
       return;
     }
-    const at = LINE_WORDS * (hashOf(number, hi, lo) & this.#mask);
-    if (this.#lines[at] !== firstWord(number, lo) || this.#lines[at | 1] !== secondWord(number, hi)) return;
+    const at = this.#place(number, hi, lo);
+    const lines = this.#lines;
+    if (lines[at] !== ((lo & ~0xfff) | firstOf(number)) || lines[at | 1] !== (hi ^ secondOf(number))) return;
     // No class has the number 0.
-    this.#lines[at] = 0;
-    this.#lines[at | 1] = 0;
+    lines[at] = 0;
+    lines[at | 1] = 0;
   }
 
   /** All entries of a context are gone. */
@@ -259,26 +284,19 @@ export class FrontTier {
 
 /** Where the view of a stream lies. */
 function viewOf(streamId: number, substreamId: number): number {
-  return VIEW_WORDS * (((streamId * VIEW_WAYS) | (substreamId & (VIEW_WAYS - 1))) & (VIEWS - 1));
-}
-
-/** What a class's number does to the place of its lines. */
-function seedOf(number: number): number {
-  return Math.imul(number, 0x9e37_79b1);
+  return (((streamId << VIEW_WAYS_LOG2) | (substreamId & (VIEW_WAYS - 1))) << VIEW_SHIFT) & VIEW_PLACES;
 }
 
 function isGone({ number }: FrontClass): boolean {
   return number === 0;
 }
 
-function hashOf(number: number, hi: number, lo: number): number {
-  return (lo >>> 12) ^ (hi << 4) ^ seedOf(number);
+// What the number of a class does to the first two words of its lines.
+
+function firstOf(number: number): number {
+  return number & 0xfff;
 }
 
-function firstWord(number: number, lo: number): number {
-  return (lo & ~0xfff) | (number & 0xfff);
-}
-
-function secondWord(number: number, hi: number): number {
-  return (hi & 0xff_ffff) | ((number >>> 12) << 24);
+function secondOf(number: number): number {
+  return (number >>> 12) << 24;
 }

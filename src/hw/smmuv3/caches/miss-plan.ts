@@ -4,10 +4,11 @@ import { type GranuleBits, levelShift } from "../translation/address-size.ts";
 import { combineInputHints, combineShareability, combineStage2Type, outputShareability } from "../translation/attributes.ts";
 import type { Cd, Stage1Half } from "../config/cd.ts";
 import type { SmmuConfig } from "../config/config.ts";
-import { LINE_OF_VIA, rightsOf, signatureOf } from "./front-rights.ts";
+import { rightsOf, signatureOf } from "./front-rights.ts";
 import type { FrontClass } from "./front-tier.ts";
 import { type Stage1Regime, stage1Permissions, stage2Permissions } from "../translation/permissions.ts";
-import { StreamWorld, Via } from "../ports.ts";
+import { StreamWorld } from "../ports.ts";
+import { Via } from "../transaction.ts";
 import type { Ste } from "../config/ste.ts";
 import type { Stage2Config } from "../config/stage2-config.ts";
 import type { TagContext } from "./tagged-cache.ts";
@@ -131,19 +132,17 @@ export class MissPlan {
   /** The second word of a line. @param permissions of an entry that is not writable-clean, as its row has them */
   rights(permissions: number): number {
     if (permissions !== this.#permissions) {
-      const { ste, via } = this;
-      const granted = rightsOf(ste, permissions & 63, (permissions >>> 6) & 0xff, 0, via, !this.half.noUnprivileged);
       this.#permissions = permissions;
-      this.#rights = granted | (ste.privCfg << 6) | (ste.instCfg << 8);
+      this.#rights = rightsOf(this.ste, permissions & 63, (permissions >>> 6) & 0xff, 0, this.via, !this.half.noUnprivileged);
     }
     return this.#rights;
   }
 
-  /** 6.8 and 8 for the attributes of an entry. @returns the memory type, 256 times the shareability, and what a line says of the way */
+  /** 6.8 and 8 for the attributes of an entry. @returns the memory type, and shareability from bit 8 on */
   output(attributes: number): number {
     if (attributes !== this.#attributes) {
       this.#attributes = attributes;
-      this.#output = this.#combined(attributes) | (LINE_OF_VIA[this.via]! << 10);
+      this.#output = this.#combined(attributes);
     }
     return this.#output;
   }

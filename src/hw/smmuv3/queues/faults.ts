@@ -6,7 +6,8 @@ import type { TraceSink } from "../../../sim/index.ts";
 import { fieldNamed, setField } from "../../bits/fields.ts";
 import { high32, low32 } from "../../bits/hex.ts";
 import { type EventField, EventNumber, EVENTS, type EventSpec, eventsMergedWithoutSte, FaultClass } from "../spec/events.ts";
-import { type EventSink, Outcome, type SmmuEvents, type Transaction } from "../ports.ts";
+import type { EventSink, SmmuEvents } from "../ports.ts";
+import { Outcome, type Transaction } from "../transaction.ts";
 import type { Stalls } from "./stall.ts";
 import { describeEvent } from "../tables/events.ts";
 

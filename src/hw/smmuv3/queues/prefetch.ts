@@ -3,7 +3,7 @@
  * CMD_PREFETCH_CONFIG and CMD_PREFETCH_ADDR where they are followed (IHI 0070 §4.2): what they find is cached, what goes wrong
  * leaves no trace. An address is translated like a directed cache prefetch, whatever its permissions: nothing becomes dirty.
  */
-import { Transaction } from "../ports.ts";
+import { Transaction } from "../transaction.ts";
 import { TransactionKind } from "../spec/transactions.ts";
 
 /** Translations that one command may ask for: the time that it takes has a bound. */

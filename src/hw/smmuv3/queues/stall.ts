@@ -7,7 +7,8 @@
  * as its record could be written, so that no record ever tells of what is no longer so.
  */
 import type { SmmuConfig } from "../config/config.ts";
-import { type EventSink, Outcome, type StallControl, StalledTransaction, type Transaction } from "../ports.ts";
+import type { EventSink, StallControl } from "../ports.ts";
+import { Outcome, StalledTransaction, type Transaction } from "../transaction.ts";
 
 /** A STAG has 16 bits. */
 const TAG_MASK = 0xffff;

@@ -53,6 +53,8 @@ export class RegisterSide {
   readonly #lint: Lint;
   readonly #deferred: boolean;
   #stalls: StallControl | undefined;
+  /** Told when SMMUEN has changed. */
+  onEnable: () => void = () => {};
 
   constructor(deps: RegisterSideDeps) {
     const { config, host, trace, notModelled } = deps;
@@ -117,6 +119,7 @@ export class RegisterSide {
   restore(words: readonly (readonly [number, number])[], pending: PendingWork): void {
     this.#errors.restore(pending.serviceFailed);
     this.registers.restore(words);
+    this.onEnable();
     for (const one of pending.invalidations) invalidate(this.#execution.caches!, one);
     this.#commands.resume();
   }
@@ -155,7 +158,10 @@ export class RegisterSide {
     const acknowledge = (): void => {
       commit();
       if ((fields & EVENTQEN) !== 0) this.events.reset();
-      if ((fields & SMMUEN) !== 0) this.#checkStreamTable();
+      if ((fields & SMMUEN) !== 0) {
+        this.onEnable();
+        this.#checkStreamTable();
+      }
       // What is stalled ends with an abort and its STAGs are free (§6.3.9.6).
       if ((fields & SMMUEN) !== 0 && !this.registers.smmuEnabled()) this.#stalls?.terminateAll();
       this.#commands.process();

@@ -3,7 +3,7 @@
 import { HostMisuseError } from "../../errors.ts";
 import { DmaStatus } from "../../memory/dma-port.ts";
 import { BusStatus } from "../../memory/system-bus.ts";
-import { Outcome, Via } from "../ports.ts";
+import { Outcome, Via } from "../transaction.ts";
 import { alternatives, shown } from "../../checks.ts";
 
 function nameIn<T extends number>(what: string, table: Readonly<Record<string, T>>, value: T): string {

@@ -9,7 +9,7 @@ import { HostMisuseError } from "../../errors.ts";
 import type { TranslationChoices } from "../choices.ts";
 import type { SmmuConfig } from "../config/config.ts";
 import { needOfStage1, Perm1, Perm2 } from "./permissions.ts";
-import { type Transaction, Via } from "../ports.ts";
+import { type Transaction, Via } from "../transaction.ts";
 import { type KindSpec, TransactionKind, transactionKinds } from "../spec/transactions.ts";
 import { granted } from "./stage2.ts";
 import type { Ste } from "../config/ste.ts";

@@ -28,12 +28,13 @@ import { ConfigCache, type SteEntry } from "../config/config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "../config/context.ts";
 import { FastMiss } from "../caches/fast-miss.ts";
 import { type Access, Fault, FaultReporter, type FaultModel } from "../queues/faults.ts";
-import { LINE_OF_VIA, overridden, rightsOf, signatureOf, VIA_OF_LINE } from "../caches/front-rights.ts";
+import { rightsOf, signatureOf } from "../caches/front-rights.ts";
 import { FrontTier } from "../caches/front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "../config/global-bypass.ts";
 import { MissPlan } from "../caches/miss-plan.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
-import { type EventSink, Outcome, type RegisterView, type SmmuEvents, type SmmuHost, type Transaction, Via } from "../ports.ts";
+import type { EventSink, RegisterView, SmmuEvents, SmmuHost } from "../ports.ts";
+import { answerOf, Outcome, overridden, type Transaction, Via } from "../transaction.ts";
 import { EventNumber, FaultClass } from "../spec/events.ts";
 import { TransactionKind } from "../spec/transactions.ts";
 import { Origin, Stage2 } from "./stage2.ts";
@@ -65,6 +66,8 @@ export interface TranslatorDeps {
   readonly choices?: Partial<TranslationChoices>;
 }
 
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const FORWARD: Outcome = Outcome.forward;
 /** CR2.RECINVSID. */
 const RECINVSID = 2;
 
@@ -157,7 +160,7 @@ export class Translator {
     this.tlb = new Tlb(tlb, replacement, detector && ((slot) => detector.dropped(this.tlb, slot)));
     this.walks = new WalkCache(walk, replacement, detector && ((slot) => detector.dropped(this.walks, slot)));
     const { ste: stes } = config.caches;
-    this.#front = detector === undefined && stes > 0 && tlb > 0 && deps.front !== false ? new FrontTier(tlb) : undefined;
+    this.#front = detector === undefined && stes > 0 && tlb > 0 && deps.front !== false ? new FrontTier(tlb, this.#fixedOutput) : undefined;
     this.tlb.front = this.#front;
     this.configCache.front = this.#front;
     this.tlbMaintenance = new TlbMaintenance([this.tlb, this.walks], config.stage2, () => registers.vmidWildcard());
@@ -186,6 +189,11 @@ export class Translator {
   /** Service Failure Mode: from now on everything is refused, until a reset. */
   failService(): void {
     this.#failed = true;
+    this.#front?.clear();
+  }
+
+  /** SMMUEN is another: the front tier answers without asking for it, so that it knows of nothing while it is 0. */
+  enableChanged(): void {
     this.#front?.clear();
   }
 
@@ -218,32 +226,8 @@ export class Translator {
    */
   translate(tx: Transaction): Outcome {
     const front = this.#front;
-    if (front === undefined || !this.#registers.smmuEnabled()) return this.#translate(tx);
-    const at = front.find(tx);
-    if (at < 0) return this.#translate(tx);
-    const { lines } = front;
-    const low = lines[at | 2]!;
-    const high = lines[at | 3]!;
-    tx.physical = (high & 0xf_ffff) * 0x1_0000_0000 + (((low & ~0xfff) | (tx.addressLo & 0xfff)) >>> 0);
-    tx.via = VIA_OF_LINE[high >>> 30]!;
-    tx.event = 0;
-    tx.recorded = false;
-    tx.attributes = (high >>> 20) & 0xff;
-    tx.shareability = (high >>> 28) & 3;
-    tx.stall = null;
-    const overrides = (low >>> 6) & 15;
-    // Out of line: what is rare would make what is common slower.
-    if (overrides !== 0) return this.#outputOfLine(tx, overrides);
-    const fixed = this.#fixedOutput;
-    tx.outputInstruction = tx.instruction && !tx.write && !fixed;
-    tx.outputPrivileged = tx.privileged || fixed;
-    return Outcome.forward;
-  }
-
-  /** INST and PRIV of a line whose STE overrides them. @param overrides PRIVCFG and INSTCFG */
-  #outputOfLine(tx: Transaction, overrides: number): Outcome {
-    this.#outputPermissions(tx, overridden(overrides & 3, tx.privileged), !tx.write && overridden(overrides >> 2, tx.instruction));
-    return Outcome.forward;
+    if (front !== undefined && front.answer(tx)) return FORWARD;
+    return this.#translate(tx);
   }
 
   /** Brings the STE and the CD of a transaction into the configuration cache, as far as there are valid ones. */
@@ -256,14 +240,9 @@ export class Translator {
 
   /** Sets the outputs of a transaction that aborts. */
   #refuse(tx: Transaction): void {
-    tx.physical = 0;
-    tx.via = Via.none;
-    tx.event = 0;
-    tx.recorded = false;
-    tx.attributes = 0;
-    tx.shareability = 0;
-    tx.outputInstruction = false;
-    tx.outputPrivileged = false;
+    tx.physicalLo = 0;
+    tx.physicalHi = 0;
+    tx.answer = 0;
     tx.stall = null;
     tx.leaving = tx.kind;
   }
@@ -380,18 +359,11 @@ export class Translator {
 
   /** 8.3, 8.5 */
   #forward(tx: Transaction, via: Via, type: number, shareability: number): Outcome {
-    tx.via = via;
-    tx.attributes = type;
-    tx.shareability = outputShareability(type, shareability);
-    this.#outputPermissions(tx, this.#access.privileged, this.#access.instruction);
-    return Outcome.forward;
-  }
-
-  /** From v3.4 on all client transactions leave as privileged data. */
-  #outputPermissions(tx: Transaction, privileged: boolean, instruction: boolean): void {
     const fixed = this.#fixedOutput;
-    tx.outputInstruction = !fixed && instruction;
-    tx.outputPrivileged = fixed || privileged;
+    const { privileged, instruction } = this.#access;
+    // From v3.4 on all client transactions leave as privileged data.
+    tx.answer = answerOf(type | (outputShareability(type, shareability) << 8), via, !fixed && instruction, fixed || privileged);
+    return Outcome.forward;
   }
 
   /** PRIVCFG of STE or GBPA applies to all, INSTCFG to what is not always Data. */
@@ -488,7 +460,6 @@ export class Translator {
     // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
     if (front === undefined || ste.stage2?.overlay !== undefined) return;
     const rights = rightsOf(ste, entry.stage1, entry.stage2, entry.clean, tx.via, unprivileged);
-    const attributes = tx.attributes | (tx.shareability << 8) | (LINE_OF_VIA[tx.via]! << 10);
     front.keep(
       tx.streamId,
       tx.substreamId,
@@ -497,9 +468,10 @@ export class Translator {
       signatureOf(ste, unprivileged),
       tx.addressHi,
       tx.addressLo,
-      rights | (ste.privCfg << 6) | (ste.instCfg << 8),
-      tx.physical,
-      attributes,
+      rights,
+      tx.physicalLo,
+      tx.physicalHi,
+      tx.answer,
     );
   }
 

@@ -8,6 +8,7 @@ import { expect, test } from "vitest";
 import * as hw from "../../../../src/hw/index.ts";
 import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
+import { outputs } from "./outputs.ts";
 
 const RAM = 0x4000_0000;
 /** Tables of stage 1, tables of stage 2, output pages. */
@@ -249,7 +250,7 @@ class Machine {
         const flags = { write: (kind & 1) !== 0, instruction: (kind & 2) !== 0, privileged: (kind & 4) !== 0 };
         Object.assign(tx, { streamId: sid, addressHi: top + Math.floor(address / 2 ** 32), addressLo: address >>> 0, ...flags });
         const outcome = this.#smmu.translate(tx);
-        return JSON.stringify({ outcome, ...tx, tlb: [...this.#smmu.translation.tlb.entries()], fetches: this.fetches.length });
+        return JSON.stringify({ outcome, ...outputs(tx), tlb: [...this.#smmu.translation.tlb.entries()], fetches: this.fetches.length });
       }
       case "leaf":
         this.#leaf(op.stage, op.page, op.lo, op.hi);

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as hw from "../../../../src/hw/index.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
+import { outputs } from "./outputs.ts";
 
 const RAM = 0x4000_0000;
 const DATA = RAM + 0x800_0000;
@@ -37,7 +38,8 @@ type Op =
   | { readonly op: "cd"; readonly which: number; readonly fields: hw.FieldValues }
   | { readonly op: "ste"; readonly sid: number; readonly fields: hw.FieldValues }
   | { readonly op: "command"; readonly name: string; readonly fields: hw.FieldValues }
-  | { readonly op: "size"; readonly log2: number };
+  | { readonly op: "size"; readonly log2: number }
+  | { readonly op: "enable"; readonly on: boolean };
 
 const page = fc.nat(PAGES.length - 1);
 const address = page.map((index) => PAGES[index]!).map(([hi, lo]) => hi * 2 ** 32 + lo);
@@ -126,6 +128,7 @@ const anyOp: fc.Arbitrary<Op> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("size" as const), log2: fc.constantFrom(1, 3) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant("enable" as const), on: fc.boolean() }) },
 );
 
 class Machine {
@@ -215,8 +218,7 @@ class Machine {
           privileged: op.privileged,
         });
         const outcome = this.#smmu.translate(tx);
-        const { streamId: _sid, ...rest } = tx;
-        return JSON.stringify({ outcome, ...rest });
+        return JSON.stringify({ outcome, ...outputs(tx) });
       }
       case "leaf": {
         const [, lo] = PAGES[op.page]!;
@@ -249,6 +251,9 @@ class Machine {
         this.#write("CR0", 0xc);
         this.#write("STRTAB_BASE_CFG", op.log2);
         this.#write("CR0", 0xd);
+        return undefined;
+      case "enable":
+        this.#write("CR0", op.on ? 0xd : 0xc);
         return undefined;
     }
   }
@@ -290,6 +295,18 @@ describe("with and without the front tier", () => {
     );
     expect(hits).toBeGreaterThan(1000);
   });
+});
+
+test("with SMMUEN at 0 a page that was translated goes by GBPA, and is translated again when SMMUEN is back (§6.3.9.6)", () => {
+  const access: Op = { op: "access", sid: 0, page: 0, write: false, instruction: false, privileged: false };
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  machine.run({ op: "leaf", page: 0, value: 0xc43, high: 0 });
+  const on = [machine.run(access), machine.run(access)];
+  machine.run({ op: "enable", on: false });
+  const off = machine.run(access)!;
+  machine.run({ op: "enable", on: true });
+  expect([...on, machine.run(access)]).toEqual([on[0], on[0], on[0]]);
+  expect((JSON.parse(off) as { via: number }).via).toBe(hw.Via.globalBypass);
 });
 
 test("an entry of the ASID is found before a global one of another set that a line was made of (§3.17.2)", () => {

@@ -2,7 +2,7 @@
 /** Which faults stall: each stall model, each stage, each setting of A, R and S (IHI 0070 §3.12, §5.5). */
 import { describe, expect, test } from "vitest";
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import { bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "../translation/bench.ts";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** From a SubstreamID to a CD: every table format and size, S1DSS, bounds, fetches and their faults (IHI 0070 §5.2, §5.3). */
 import { describe, expect, test } from "vitest";
-import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Via } from "../../../../src/hw/smmuv3/transaction.ts";
 import { bypassSte, l1cd, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { CdTable } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";
 import { Bench, RAM, RAM_SIZE } from "../translation/bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Attribute overrides of STE and GBPA in every value, against the rules of IHI 0070 §13.1 and §13.4 said a second time. */
 import { describe, expect, test } from "vitest";
-import { Outcome, Transaction } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Transaction } from "../../../../src/hw/smmuv3/transaction.ts";
 import { bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "../translation/bench.ts";
 import {

@@ -4,7 +4,7 @@
  * table, 2-level CD table and both stages meets 61 places where something may be wrong; each pair of them is tried.
  */
 import { describe, expect, test } from "vitest";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import { TableArena } from "../../../../src/hw/smmuv3/tables/memory.ts";
 import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { CdTable } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";

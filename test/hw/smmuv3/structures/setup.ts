@@ -2,7 +2,7 @@
 /** One legal STE of each kind for a configuration, and what a handful of transactions shows of a changed one. */
 import { type Field, setField } from "../../../../src/hw/bits/fields.ts";
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
-import { type Outcome, Transaction } from "../../../../src/hw/smmuv3/ports.ts";
+import { type Outcome, Transaction } from "../../../../src/hw/smmuv3/transaction.ts";
 import { CD } from "../../../../src/hw/smmuv3/spec/cd.ts";
 import { STE } from "../../../../src/hw/smmuv3/spec/ste.ts";
 import type { Structure } from "../../../../src/hw/smmuv3/spec/structure.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** From StreamID to STE: linear and two-level tables, ranges, fetch aborts (IHI 0070 §3.3.2, §5.1, §6.3.25). */
 import { describe, expect, test } from "vitest";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import { l1std, bypassSte } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { StreamTables } from "../../../../src/hw/smmuv3/tables/stream-tables.ts";
 import { Bench } from "../translation/bench.ts";

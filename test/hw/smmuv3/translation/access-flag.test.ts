@@ -2,7 +2,7 @@
 /** Hardware update of the Access flag, in leaves and in table descriptors, of both stages (IHI 0070 §3.13.2, §3.13.5, §3.13.6). */
 import { describe, expect, test } from "vitest";
 import { profiles } from "../../../../src/hw/smmuv3/config/profiles.ts";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import type { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench, type Request } from "./bench.ts";

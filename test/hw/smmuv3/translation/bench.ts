@@ -6,7 +6,7 @@ import { NotModelledLog } from "../../../../src/hw/errors.ts";
 import { BusStatus, SystemBus } from "../../../../src/hw/memory/system-bus.ts";
 import { profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, TlbiAddress } from "../../../../src/hw/smmuv3/ports.ts";
-import { Outcome, Transaction } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Transaction } from "../../../../src/hw/smmuv3/transaction.ts";
 import { type DecodedEvent, decodeEvent } from "../../../../src/hw/smmuv3/tables/events.ts";
 import { TableArena, writeWords } from "../../../../src/hw/smmuv3/tables/memory.ts";
 import { PageTable, type PageTableOptions } from "../../../../src/hw/smmuv3/tables/page-table.ts";

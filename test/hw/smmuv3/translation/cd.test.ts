@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { CD_RULES } from "../../../../src/hw/smmuv3/config/cd-rules.ts";
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 

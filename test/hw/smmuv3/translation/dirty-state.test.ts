@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Hardware update of dirty state under direct permissions (IHI 0070 §3.13.3.1, §3.13.5; DDI 0487 D8.5.2). */
 import { describe, expect, test } from "vitest";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import type { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { at, Bench, type BenchOptions } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** How faulting transactions end, what is recorded, and bypass (IHI 0070 §3.12, §6.3.14); which comes first: structures/priorities.test.ts. */
 import { describe, expect, test } from "vitest";
-import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Via } from "../../../../src/hw/smmuv3/transaction.ts";
 import { bypassSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
 

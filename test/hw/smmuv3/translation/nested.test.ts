@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Two stages: which stage and which purpose a fault is attributed to (IHI 0070 §7.3.12 to §7.3.16, §7.3.22). */
 import { describe, expect, test } from "vitest";
-import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Via } from "../../../../src/hw/smmuv3/transaction.ts";
 import { PageTable } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { TableArena } from "../../../../src/hw/smmuv3/tables/memory.ts";
 import { l1cd, nestedSte, stage1Cd } from "../../../../src/hw/smmuv3/tables/structures.ts";

@@ -2,7 +2,7 @@
 /** INST and PRIV of forwarded transactions: how they came in, what STE or GBPA made of them, and v3.4 (IHI 0070 §13.1.2). */
 import { describe, expect, test } from "vitest";
 import type { SmmuConfig } from "../../../../src/hw/index.ts";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import { bypassSte } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench, RAM, type Request } from "./bench.ts";
 

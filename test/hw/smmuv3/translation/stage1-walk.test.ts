@@ -2,7 +2,7 @@
 /** Stage-1 walks: every granule, every size of leaf, ranges and faults. */
 import { describe, expect, test } from "vitest";
 import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
-import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Via } from "../../../../src/hw/smmuv3/transaction.ts";
 import { leafDescriptor } from "../../../../src/hw/smmuv3/tables/page-table.ts";
 import { stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Stage 2 alone: granules, leaves, concatenated tables, faults (IHI 0070 §3.4, §5.2; DDI 0487 D8.2). */
 import { describe, expect, test } from "vitest";
-import { Outcome } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome } from "../../../../src/hw/smmuv3/transaction.ts";
 import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { nestedSte, stage1Cd, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";

@@ -2,7 +2,7 @@
 /** STEs: what each Config does, and each way to be ILLEGAL (IHI 0070 §5.2). */
 import { describe, expect, test } from "vitest";
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
-import { Outcome, Via } from "../../../../src/hw/smmuv3/ports.ts";
+import { Outcome, Via } from "../../../../src/hw/smmuv3/transaction.ts";
 import { STE_RULES } from "../../../../src/hw/smmuv3/config/ste-rules.ts";
 import { abortSte, buildSte, bypassSte, nestedSte, stage1Cd, stage1Ste, stage2Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 import { Bench } from "./bench.ts";
