@@ -27,6 +27,8 @@ export class PhysicalMemory {
   /** Chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
   readonly #recentIndex = new Float64Array(RECENT).fill(-1);
   readonly #recent: Chunk[] = Array.from({ length: RECENT }, () => ZERO_CHUNK);
+  /** Their indices once more, as the host compares them fastest: 32 bits, of addresses below 2^48. */
+  readonly #recentKey = new Int32Array(RECENT).fill(-1);
 
   /** Bytes of host memory in use for contents: 64 KiB for each 64 KiB of guest memory that was ever written. */
   get bytesInUse(): number {
@@ -44,6 +46,8 @@ export class PhysicalMemory {
     if (chunk === undefined) return ZERO_CHUNK;
     this.#recentIndex[place] = index;
     this.#recent[place] = chunk;
+    // One that is beyond 32 bits is nowhere to be found by its key: it must not be taken for another.
+    this.#recentKey[place] = index < 2 ** 32 ? index : ~place;
     return chunk;
   }
 
@@ -104,6 +108,17 @@ export class PhysicalMemory {
     for (let i = 2; i < count; i++) out[outIndex + i] = words[first + i]!;
   }
 
+  /** Reads the two words at an address whose halves are given. @param lo a multiple of 8 @param hi,lo signed or unsigned */
+  loadPair(hi: number, lo: number, out: Int32Array): void {
+    const key = (hi << 16) | (lo >>> 16);
+    const place = key & (RECENT - 1);
+    const { words } =
+      this.#recentKey[place] === key && hi >>> 16 === 0 ? this.#recent[place]! : this.#read(hi * 0x1_0000_0000 + (lo >>> 0));
+    const first = (lo & CHUNK_MASK) >>> 2;
+    out[0] = words[first]!;
+    out[1] = words[first + 1]!;
+  }
+
   /** Writes `count` 32-bit words of `words`. @param address a multiple of 4 */
   storeWords(address: number, words: Uint32Array, count: number): void {
     for (let i = 0; i < count; i++) this.write32(address + 4 * i, words[i]!);
@@ -156,6 +171,7 @@ export class PhysicalMemory {
   clear(): void {
     this.#chunks.clear();
     this.#recentIndex.fill(-1);
+    this.#recentKey.fill(-1);
     for (let place = 0; place < RECENT; place++) this.#recent[place] = ZERO_CHUNK;
   }
 }

@@ -184,6 +184,21 @@ export class SystemBus {
     return BusStatus.ok;
   }
 
+  /**
+   * Fetches the two words at an address whose halves are given, as {@link loadWords}.
+   * @param hi,lo signed or unsigned, `lo` a multiple of 8
+   */
+  loadPair(hi: number, lo: number, out: Int32Array): BusStatus {
+    const address = hi * 0x1_0000_0000 + (lo >>> 0);
+    if (this.#injections.size > 0) {
+      const status = this.#injected(address, 8, "read");
+      if (status !== BusStatus.ok) return status;
+    }
+    if (!this.isRam(address, 8)) return BusStatus.abort;
+    this.memory.loadPair(hi, lo, out);
+    return BusStatus.ok;
+  }
+
   /** Stores words, as {@link loadWords}; a single word may also go to an MMIO window (a message-signalled interrupt). */
   storeWords(address: number, words: Uint32Array, count: number): BusStatus {
     if (this.#injections.size > 0) {

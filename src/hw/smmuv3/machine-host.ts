@@ -3,6 +3,7 @@
 import { silentTrace, type Simulation, type TraceSink } from "../../sim/index.ts";
 import { HostMisuseError } from "../errors.ts";
 import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
+import { descriptorLoads } from "./descriptor-load.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
 import { checkMethods, checkNames, shown } from "../checks.ts";
 
@@ -43,13 +44,18 @@ export function createSmmuHost(options: MachineHostOptions): SmmuHost {
     if (trace.wants("smmu.access")) trace.emit("smmu.access", { access, address, length: 4 * count, write, bus: status });
     return status;
   };
+  const load: SmmuHost["load"] = (kind, address, out, count) => {
+    const status = bus.loadWords(address, out, count);
+    return trace.wants("smmu.access") ? traced(kind, address, count, false, status) : status;
+  };
+  descriptorLoads.set(load, (kind, hi, lo, out) => {
+    const status = bus.loadPair(hi, lo, out);
+    return trace.wants("smmu.access") ? traced(kind, hi * 0x1_0000_0000 + (lo >>> 0), 2, false, status) : status;
+  });
   return {
     now: () => simulation.now,
     after: (delayNs, action) => simulation.after(delayNs, action),
-    load: (kind, address, out, count) => {
-      const status = bus.loadWords(address, out, count);
-      return trace.wants("smmu.access") ? traced(kind, address, count, false, status) : status;
-    },
+    load,
     store: (kind, address, words, count) => traced(kind, address, count, true, bus.storeWords(address, words, count)),
     peek: (address, out, count) => {
       if (!bus.isRam(address, 4 * count)) return BusStatus.abort;

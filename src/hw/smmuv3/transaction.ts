@@ -47,9 +47,9 @@ export function answerOf(output: number, via: Via, instruction: boolean, privile
   return output | (WAYS.indexOf(via) << WAY_SHIFT) | overrides;
 }
 
-/** What the front tier adds to `answer`. @param fixed all leave as privileged data */
-export function fixedAnswer(fixed: boolean): number {
-  return fixed ? FIXED : 0;
+/** `Transaction.answer` without output and flags, where an STE says what becomes of the flags. @param fixed all leave as privileged data */
+export function overridesOf(privCfg: number, instCfg: number, fixed: boolean, via: Via): number {
+  return (privCfg << PRIV_CFG_SHIFT) | (instCfg << INST_CFG_SHIFT) | (fixed ? FIXED : 0) | (WAYS.indexOf(via) << WAY_SHIFT);
 }
 
 /**

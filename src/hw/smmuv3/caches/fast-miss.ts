@@ -10,11 +10,14 @@
 import { BusStatus } from "../../memory/system-bus.ts";
 import { inRange } from "../translation/address-size.ts";
 import { isStage2Device, stage2MemAttr } from "../translation/attributes.ts";
+import type { Cd } from "../config/cd.ts";
 import type { SmmuConfig } from "../config/config.ts";
+import type { ConfigCache } from "../config/config-cache.ts";
+import { type DescriptorLoad, descriptorLoadOf } from "../descriptor-load.ts";
 import type { FrontTier } from "./front-tier.ts";
-import { leafKey, type MissPlan } from "./miss-plan.ts";
+import { leafKey, MissPlan } from "./miss-plan.ts";
 import type { SmmuHost } from "../ports.ts";
-import { answerOf, type Transaction } from "../transaction.ts";
+import type { Transaction } from "../transaction.ts";
 import type { Stage2 } from "../translation/stage2.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { GLOBAL_SHAPE, type Tlb } from "./tlb.ts";
@@ -23,6 +26,7 @@ import type { WalkCache } from "./walk-cache.ts";
 
 export interface FastMissDeps {
   readonly config: SmmuConfig;
+  readonly cache: ConfigCache;
   readonly host: SmmuHost;
   readonly tlb: Tlb;
   readonly walks: WalkCache;
@@ -32,112 +36,109 @@ export interface FastMissDeps {
   readonly walker: Stage1Walker;
 }
 
-// Perm1, Perm2 and Clean bits as a row has them: those of other modules are not constants to the compiler of the host.
+// Perm2 and Clean bits as a row has them: those of other modules are not constants to the compiler of the host.
 const SECOND = 6;
 const CLEAN = 14;
 /** Perm2.read. */
 const READ2 = 1;
 /** Stage-2 bits with which the long way does more than look at permissions: Perm2.assuredOnly, Clean. */
 const PECULIAR2 = 0x380;
-const LAST = 3;
+const NEED1 = 63;
 const OK: BusStatus = BusStatus.ok;
 /** Entries of 4 GiB and more take the long way. */
 const HUGE = 32;
+/** Flags that are none of a plain read or write; where the others stand in an answer. */
+const NOT_PLAIN = ~7;
+const FLAGS_SHIFT = 17;
+/** Plans that are at hand, two for each stream; a power of two. */
+const PLANS = 512;
 
 export class FastMiss {
-  readonly #host: SmmuHost;
+  readonly #config: SmmuConfig;
+  readonly #cache: ConfigCache;
+  readonly #load: DescriptorLoad;
   readonly #tlb: Tlb;
   readonly #walks: WalkCache;
   readonly #front: FrontTier;
   readonly #stage2: Stage2;
   readonly #walker: Stage1Walker;
-  readonly #fixedOutput: boolean;
-  readonly #mteperm: boolean;
-  readonly #words = new Uint32Array(2);
+  readonly #plans: (MissPlan | undefined)[] = Array.from({ length: PLANS }, () => undefined);
+  readonly #words = new Int32Array(2);
 
-  constructor({ config, host, tlb, walks, front, stage2, walker }: FastMissDeps) {
-    this.#host = host;
+  constructor({ config, cache, host, tlb, walks, front, stage2, walker }: FastMissDeps) {
+    this.#config = config;
+    this.#cache = cache;
+    this.#load = descriptorLoadOf(host);
     this.#tlb = tlb;
     this.#walks = walks;
     this.#front = front;
     this.#stage2 = stage2;
     this.#walker = walker;
-    this.#fixedOutput = config.version >= 4;
-    this.#mteperm = config.mteperm;
   }
 
-  /**
-   * @param tx its outputs are those of one that is refused
-   * @returns true with other outputs if it is forwarded; false: take the long way
-   */
-  answer(tx: Transaction, plan: MissPlan): boolean {
-    const { ste, cd, half } = plan;
-    const { own, global } = cd.lookup;
+  /** Makes a plan for misses like this one, unless there is one. @param cd as the configuration cache has it for the transaction */
+  plan(tx: Transaction, cd: Cd): void {
+    const place = placeOf(tx.streamId, tx.substreamId, tx.addressHi);
+    const known = this.#plans[place];
+    const { generation } = this.#cache;
+    if (known?.generation === generation && known.streamId === tx.streamId && known.substreamId === tx.substreamId) return;
+    const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
+    this.#plans[place] = new MissPlan(tx, generation, cd, upper, this.#config);
+  }
+
+  /** @returns true with the outputs set if it is forwarded; false: take the long way */
+  answer(tx: Transaction): boolean {
+    const { streamId, substreamId, addressHi, flags } = tx;
+    const plan = this.#plans[placeOf(streamId, substreamId, addressHi)];
+    if (plan === undefined || plan.streamId !== streamId || plan.substreamId !== substreamId) return false;
+    if (plan.generation !== this.#cache.generation || !plan.usable || (flags & NOT_PLAIN) !== 0) return false;
+    const { own, global } = plan.lookup;
     if (own === undefined || global === undefined || own.retired || global.retired) return false;
-    const { write } = tx;
-    const addressHi = tx.addressHi | 0;
     // 4.2
-    const { privCfg, instCfg } = ste;
-    const privileged = privCfg < 2 ? tx.privileged : privCfg === 3;
-    const instruction = !write && (instCfg < 2 ? tx.instruction : instCfg === 3);
-    if (half.noUnprivileged && !privileged) return false;
+    const need = plan.needs[flags]!;
+    if (need === 0) return false;
     const lo = tx.addressLo | 0;
-    const hi = half.topByteIgnored ? (addressHi << 8) >> 8 : addressHi;
-    const kind = write ? 1 : instruction ? 2 : 0;
-    const need1 = 1 << (privileged ? kind + 3 : kind);
-    const need2 = plan.stage2 === undefined ? 0 : kind < 2 ? 1 << kind : privileged ? 8 : 4;
+    const hi = plan.topByteIgnored ? (addressHi << 8) >> 8 : addressHi | 0;
     // 6.1
     const tlb = this.#tlb;
     let slot = tlb.lookup(own, hi, lo);
     if (slot < 0) slot = tlb.lookup(global, hi, lo);
-    if (slot < 0) slot = this.#fill(plan, own, global, hi, lo, need1, need2);
+    if (slot < 0) slot = this.#fill(plan, own, global, hi, lo, need);
     if (slot < 0) return false;
     const size = tlb.size(slot);
     const permissions = tlb.permissions(slot);
-    const second = (permissions >>> SECOND) & 0xff;
     // 6.6, 7.7: an entry that was there may not grant it.
-    if (size >= HUGE || permissions >>> CLEAN !== 0 || (permissions & need1) === 0 || (second & need2) !== need2) return false;
+    if (size >= HUGE || permissions >>> CLEAN !== 0 || (permissions & need) !== need) return false;
     // 6.8, 8
     const paLo = tlb.paLo(slot) | (lo & ((1 << size) - 1));
     const paHi = tlb.paHi(slot);
-    const output = plan.output(tlb.attributes(slot));
-    const fixed = this.#fixedOutput;
+    const answer = plan.output(tlb.attributes(slot)) | plan.answer;
     tx.physicalLo = paLo;
     tx.physicalHi = paHi;
-    const answer = answerOf(output, plan.via, !fixed && instruction, fixed || privileged);
-    tx.answer = answer;
-    this.#remember(tx, plan, own, global, addressHi, lo, plan.rights(permissions), paLo, paHi, answer);
+    tx.answer = answer | (flags << FLAGS_SHIFT);
+    tx.stall = null;
+    const { member } = plan;
+    const rights = plan.rights(permissions);
+    const known = member !== undefined && plan.own === own && plan.global === global;
+    if (!known || !this.#front.keepIn(member, streamId, substreamId, addressHi | 0, lo, rights, paLo, paHi, answer))
+      this.#remember(tx, plan, own, global, rights);
     return true;
   }
 
-  #remember(
-    tx: Transaction,
-    plan: MissPlan,
-    own: TagContext,
-    global: TagContext,
-    hi: number,
-    lo: number,
-    rights: number,
-    paLo: number,
-    paHi: number,
-    output: number,
-  ): void {
-    const front = this.#front;
-    const { streamId, substreamId } = tx;
-    const { member } = plan;
-    const known = member !== undefined && plan.own === own && plan.global === global;
-    if (known && front.keepIn(member, streamId, substreamId, hi, lo, rights, paLo, paHi, output)) return;
+  #remember(tx: Transaction, plan: MissPlan, own: TagContext, global: TagContext, rights: number): void {
+    const { streamId, substreamId, addressHi, addressLo, physicalLo, physicalHi, answer } = tx;
     plan.own = own;
     plan.global = global;
     const { signature } = plan;
-    plan.member = front.keep(streamId, substreamId, own, global, signature, hi, lo, rights, paLo, paHi, output);
+    const front = this.#front;
+    plan.member = front.keep(streamId, substreamId, own, global, signature, addressHi, addressLo, rights, physicalLo, physicalHi, answer);
   }
 
   /** 6.2 to 7. @returns the slot of a new entry that grants the access, or -1 */
-  #fill(plan: MissPlan, own: TagContext, global: TagContext, hi: number, lo: number, need1: number, need2: number): number {
-    const { cd, stage1 } = plan;
+  #fill(plan: MissPlan, own: TagContext, global: TagContext, hi: number, lo: number, need: number): number {
+    const { stage1, leaf } = plan;
     const { granule } = stage1;
-    const context = cd.lookup.walks;
+    const context = plan.lookup.walks;
     if (context === undefined || context.retired || !inRange(stage1.inputBits, plan.upper, hi, lo)) return -1;
     const walks = this.#walks;
     const table = walks.last(context, stage1.tableSize, hi, lo, stage1.hints);
@@ -154,26 +155,24 @@ export class FastMiss {
       atHi = tlb.paHi(slot);
     }
     const words = this.#words;
-    const physical = atHi * 0x1_0000_0000 + (atLo >>> 0);
-    const status = this.#host.load("tt-s1", physical, words, 2, LAST);
-    const leafLo = words[0]! | 0;
-    const leafHi = words[1]! | 0;
-    let permissions = plan.permissions1[leafKey(leafHi, leafLo) | (limits << 4)]!;
+    const status = this.#load("tt-s1", atHi, atLo, words);
+    const leafLo = words[0]!;
+    const leafHi = words[1]!;
+    leaf.take(leafHi, leafLo, limits);
+    let { permissions, attributes } = leaf;
     // 6.5, 6.6
-    if (status !== OK || !stage1.isPlain(leafHi, leafLo) || (permissions & need1) === 0)
-      return this.#give(physical, status, leafHi, leafLo);
+    if (status !== OK || !leaf.plain || (leafHi & stage1.beyond) !== 0 || (permissions & need & NEED1) === 0)
+      return this.#give(atHi, atLo, status, leafHi, leafLo);
     const inPage = (1 << granule) - 1;
     const ipaLo = (leafLo & ~inPage) | (lo & inPage);
     const ipaHi = leafHi & 0xffff;
-    const index = ((leafLo >>> 2) & 7) | (cd.wideAttrIndx ? (leafHi >>> 24) & 8 : 0);
-    let attributes = cd.memoryTypes[index]! | (leafLo & 0x300);
     let size: number = granule;
     let paLo = ipaLo;
     let paHi = ipaHi;
     // 7
     if (plan.stage2 !== undefined) {
-      const slot = this.#secondStage(plan, ipaHi, ipaLo, need2, false);
-      if (slot < 0) return this.#give(physical, status, leafHi, leafLo);
+      const slot = this.#secondStage(plan, ipaHi, ipaLo, need >>> SECOND, false);
+      if (slot < 0) return this.#give(atHi, atLo, status, leafHi, leafLo);
       const size2 = tlb.size(slot);
       paLo = tlb.paLo(slot) | (ipaLo & ((1 << size2) - 1));
       paHi = tlb.paHi(slot);
@@ -182,15 +181,14 @@ export class FastMiss {
       attributes |= tlb.attributes(slot);
       if (size2 < size) size = size2;
     }
-    const isGlobal = plan.alwaysGlobal || (leafLo & 0x800) === 0;
-    const shape = isGlobal ? stage1.shape | GLOBAL_SHAPE : stage1.shape;
-    const home = isGlobal ? global : own;
-    return tlb.insertRow(home, cd.aset, size, hi, lo, size < granule, shape, permissions, attributes, paLo, paHi, ipaLo, ipaHi);
+    const shape = leaf.global ? stage1.shape | GLOBAL_SHAPE : stage1.shape;
+    const home = leaf.global ? global : own;
+    return tlb.insertRow(home, plan.aset, size, hi, lo, size < granule, shape, permissions, attributes, paLo, paHi, ipaLo, ipaHi);
   }
 
   /** The long way gets what was read. */
-  #give(physical: number, status: BusStatus, hi: number, lo: number): -1 {
-    this.#walker.fetched(physical, status, hi, lo);
+  #give(atHi: number, atLo: number, status: BusStatus, hi: number, lo: number): -1 {
+    this.#walker.fetched(atHi * 0x1_0000_0000 + (atLo >>> 0), status, hi, lo);
     return -1;
   }
 
@@ -218,16 +216,16 @@ export class FastMiss {
     if (table < 0) return -1;
     // 7.5
     const words = this.#words;
-    const atLo = walks.tableLo(table) | stage2.offset(lo);
-    const status = this.#host.load("tt-s2", walks.tableHi(table) * 0x1_0000_0000 + (atLo >>> 0), words, 2, LAST);
-    const leafLo = words[0]! | 0;
-    const leafHi = words[1]! | 0;
+    const status = this.#load("tt-s2", walks.tableHi(table), walks.tableLo(table) | stage2.offset(lo), words);
+    const leafLo = words[0]!;
+    const leafHi = words[1]!;
     const granted = plan.permissions2[leafKey(leafHi, leafLo)]!;
-    const memAttr = stage2MemAttr((leafLo >>> 2) & 15, fwb, this.#mteperm);
+    const memAttr = stage2MemAttr((leafLo >>> 2) & 15, fwb, this.#config.mteperm);
     // 7.6, 7.7
     if (
       status !== OK ||
       !stage2.isPlain(leafHi, leafLo) ||
+      (leafHi & stage2.beyond) !== 0 ||
       (granted & need) === 0 ||
       (walk && protectWalks && isStage2Device(memAttr, fwb))
     ) {
@@ -238,4 +236,9 @@ export class FastMiss {
     const permissions = granted << SECOND;
     return tlb.insertRow(entries, 0, granule, hi, lo, false, stage2.shape, permissions, attributes, leafLo, leafHi & 0xffff, 0, 0);
   }
+}
+
+/** Where the plan of a stream lies for addresses with bit 55 as this one has it. */
+function placeOf(streamId: number, substreamId: number, addressHi: number): number {
+  return (((streamId ^ substreamId) << 1) | ((addressHi >>> 23) & 1)) & (PLANS - 1);
 }

@@ -9,7 +9,7 @@
  * and what the STE and CD do to each access. Lines carry the number of their class, so that a class with another number has
  * lost all its lines at once. All of it lies in typed arrays; a hit allocates nothing.
  */
-import { fixedAnswer, type Transaction } from "../transaction.ts";
+import { overridesOf, type Transaction, Via } from "../transaction.ts";
 import type { TagContext } from "./tagged-cache.ts";
 import { asetOfKey } from "./tlb-tags.ts";
 
@@ -73,7 +73,7 @@ export class FrontTier {
    * @param fixedOutput all transactions leave as privileged data
    */
   constructor(entries: number, fixedOutput: boolean) {
-    this.#fixed = fixedAnswer(fixedOutput);
+    this.#fixed = overridesOf(0, 0, fixedOutput, Via.none);
     this.#lineCount = Math.min(MOST_LINES, Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(Math.max(1, 2 * entries)))));
     this.#lines = new Int32Array(LINE_WORDS);
   }

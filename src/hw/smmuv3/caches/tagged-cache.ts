@@ -82,6 +82,8 @@ export abstract class TaggedCache {
   front: FrontTier | undefined;
   protected readonly words: Int32Array;
   readonly #heads: Int32Array;
+  /** Of a hash, the upper bits are its bucket. */
+  readonly #hashShift: number;
   #freeFirst = -1;
   #freeLast = -1;
   #live = 0;
@@ -102,7 +104,9 @@ export abstract class TaggedCache {
     this.entryId = new Uint32Array(capacity);
     this.words = new Int32Array(capacity << SHIFT);
     // Four buckets for each slot: most have one entry or none, and then the way through them is foreseen.
-    this.#heads = new Int32Array(4 * 2 ** Math.ceil(Math.log2(Math.max(2, capacity)))).fill(-1);
+    const log2 = 2 + Math.ceil(Math.log2(Math.max(2, capacity)));
+    this.#heads = new Int32Array(2 ** log2).fill(-1);
+    this.#hashShift = 32 - log2;
     this.reset();
   }
 
@@ -171,9 +175,8 @@ export abstract class TaggedCache {
   // Entries.
 
   #bucket(tag: number, size: number, hi: number, lo: number): number {
-    let hash = Math.imul(lo >>> 12, 0x9e37_79b1) ^ Math.imul(hi, 0x85eb_ca6b) ^ Math.imul(tag, 0xc2b2_ae35) ^ size;
-    hash ^= hash >>> 15;
-    return hash & (this.#heads.length - 1);
+    const key = (lo >>> 12) ^ (hi << 20) ^ (hi >>> 12) ^ Math.imul(tag, 0xc2b2_ae35) ^ size;
+    return Math.imul(key, 0x9e37_79b1) >>> this.#hashShift;
   }
 
   // Halves of addresses are signed here: unsigned ones would be doubles to the host.
@@ -218,14 +221,13 @@ export abstract class TaggedCache {
   protected take(context: TagContext, size: number, hi: number, lo: number, splinter: boolean): number {
     if (this.capacity === 0) return -1;
     const { words } = this;
+    const heads = this.#heads;
     let slot = this.#freeFirst;
     if (slot < 0) {
       slot = this.#victim();
       this.#evict(slot);
     } else {
-      this.#freeFirst = words[(slot << SHIFT) | AFTER]!;
-      if (this.#freeFirst < 0) this.#freeLast = -1;
-      if (words[slot << SHIFT] !== 0) this.#unchain(slot);
+      this.#takeFree(slot);
     }
     const pageHi = maskHi(hi, size);
     const pageLo = maskLo(lo, size);
@@ -235,13 +237,13 @@ export abstract class TaggedCache {
     words[at] = context.tag;
     words[at | HI] = pageHi;
     words[at | LO] = pageLo;
-    words[at | SIZE] = size | (splinter ? SPLINTER : 0);
-    words[at | CHAIN] = this.#heads[bucket]!;
+    words[at | SIZE] = splinter ? size | SPLINTER : size;
+    words[at | CHAIN] = heads[bucket]!;
     words[at | BEFORE] = last;
     words[at | AFTER] = -1;
     words[at | OWNER] = context.index;
     words[at | BUCKET] = bucket;
-    this.#heads[bucket] = slot;
+    heads[bucket] = slot;
     if (this.#onDrop !== undefined) this.entryId[slot] = 0;
     if (last >= 0) words[(last << SHIFT) | AFTER] = slot;
     else context.first = slot;
@@ -253,17 +255,26 @@ export abstract class TaggedCache {
     return slot;
   }
 
+  #takeFree(slot: number): void {
+    const { words } = this;
+    this.#freeFirst = words[(slot << SHIFT) | AFTER]!;
+    if (this.#freeFirst < 0) this.#freeLast = -1;
+    if (words[slot << SHIFT] !== 0) this.#unchain(slot);
+  }
+
   #victim(): number {
-    if (this.#replacement === "random") {
-      // Xorshift: the same program meets the same victims.
-      this.#random ^= this.#random << 13;
-      this.#random ^= this.#random >>> 17;
-      this.#random ^= this.#random << 5;
-      return (this.#random >>> 0) % this.capacity;
-    }
+    if (this.#replacement === "random") return this.#anyVictim();
     const victim = this.#hand;
     this.#hand = victim + 1 === this.capacity ? 0 : victim + 1;
     return victim;
+  }
+
+  #anyVictim(): number {
+    // Xorshift: the same program meets the same victims.
+    this.#random ^= this.#random << 13;
+    this.#random ^= this.#random >>> 17;
+    this.#random ^= this.#random << 5;
+    return (this.#random >>> 0) % this.capacity;
   }
 
   #unchain(slot: number): void {

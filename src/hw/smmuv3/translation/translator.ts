@@ -31,7 +31,6 @@ import { type Access, Fault, FaultReporter, type FaultModel } from "../queues/fa
 import { rightsOf, signatureOf } from "../caches/front-rights.ts";
 import { FrontTier } from "../caches/front-tier.ts";
 import { GBPA_ABORT, GlobalBypass } from "../config/global-bypass.ts";
-import { MissPlan } from "../caches/miss-plan.ts";
 import { allowedByStage1, needOfStage1, needOfStage2, Perm2, WRITES1 } from "./permissions.ts";
 import type { EventSink, RegisterView, SmmuEvents, SmmuHost } from "../ports.ts";
 import { answerOf, Outcome, overridden, type Transaction, Via } from "../transaction.ts";
@@ -82,9 +81,6 @@ class Resolved {
   generation = -1;
   stream: SteEntry | undefined;
   cd: Cd | undefined;
-  /** For misses in the halves of TTB0 and TTB1, made at the first one. */
-  lower: MissPlan | undefined;
-  upper: MissPlan | undefined;
 }
 
 /** Streams whose configuration is at hand; a power of two. */
@@ -189,11 +185,13 @@ export class Translator {
   /** Service Failure Mode: from now on everything is refused, until a reset. */
   failService(): void {
     this.#failed = true;
+    this.configCache.generation++;
     this.#front?.clear();
   }
 
-  /** SMMUEN is another: the front tier answers without asking for it, so that it knows of nothing while it is 0. */
+  /** SMMUEN is another: the short ways answer without asking for it, so that they know of nothing while it is 0. */
   enableChanged(): void {
+    this.configCache.generation++;
     this.#front?.clear();
   }
 
@@ -226,7 +224,7 @@ export class Translator {
    */
   translate(tx: Transaction): Outcome {
     const front = this.#front;
-    if (front !== undefined && front.answer(tx)) return FORWARD;
+    if (front !== undefined && (front.answer(tx) || this.#fastMiss!.answer(tx))) return FORWARD;
     return this.#translate(tx);
   }
 
@@ -294,10 +292,7 @@ export class Translator {
     ) {
       const { stream } = resolved;
       const cd = resolved.cd!;
-      const upper = cd.twoPrivileges && (tx.addressHi & 0x0080_0000) !== 0;
-      const plan = upper ? resolved.upper : resolved.lower;
-      if (plan === undefined) resolved[upper ? "upper" : "lower"] = new MissPlan(cd, upper, this.#config);
-      else if (known === undefined && plan.usable && this.#fastMiss!.answer(tx, plan)) return Outcome.forward;
+      this.#fastMiss!.plan(tx, cd);
       this.#ste = stream!.ste;
       this.#fault.mayMerge = stream!.ste.fields.MEV === 1;
       this.#override(tx, stream!.ste.privCfg, stream!.ste.instCfg);
@@ -336,8 +331,6 @@ export class Translator {
       resolved.substreamId = tx.substreamId;
       resolved.stream = stream;
       resolved.cd = cd;
-      resolved.lower = undefined;
-      resolved.upper = undefined;
     }
     return this.#withStage1(tx, stream, cd);
   }

@@ -306,7 +306,7 @@ test("with SMMUEN at 0 a page that was translated goes by GBPA, and is translate
   const off = machine.run(access)!;
   machine.run({ op: "enable", on: true });
   expect([...on, machine.run(access)]).toEqual([on[0], on[0], on[0]]);
-  expect((JSON.parse(off) as { via: number }).via).toBe(hw.Via.globalBypass);
+  expect((JSON.parse(off) as { address: { via: number } }).address.via).toBe(hw.Via.globalBypass);
 });
 
 test("an entry of the ASID is found before a global one of another set that a line was made of (§3.17.2)", () => {

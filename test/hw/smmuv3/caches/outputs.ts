@@ -4,9 +4,8 @@ import type { Transaction } from "../../../../src/hw/index.ts";
 
 export function outputs(tx: Transaction): Record<string, unknown> {
   const { physical, physicalHi, physicalLo, via, event, recorded, attributes, shareability } = tx;
-  const { outputInstruction, outputPrivileged, outputKind, stall } = tx;
-  return {
-    ...{ physical, physicalHi, physicalLo, via, event, recorded, attributes, shareability },
-    ...{ outputInstruction, outputPrivileged, outputKind, stall: stall?.stag },
-  };
+  const { outputInstruction, outputPrivileged, outputKind } = tx;
+  const address = { physical, physicalHi, physicalLo, via };
+  const leaving = { attributes, shareability, outputInstruction, outputPrivileged, outputKind };
+  return { address, leaving, event, recorded, stag: tx.stall?.stag };
 }
