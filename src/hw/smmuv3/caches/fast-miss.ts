@@ -19,10 +19,10 @@ import { leafKey, MissPlan } from "./miss-plan.ts";
 import type { SmmuHost } from "../ports.ts";
 import type { Transaction } from "../transaction.ts";
 import type { Stage2 } from "../translation/stage2.ts";
-import type { TagContext } from "./tagged-cache.ts";
-import { GLOBAL_SHAPE, type Tlb } from "./tlb.ts";
+import { ROW, type TagContext } from "./tagged-cache.ts";
+import { GLOBAL_SHAPE, type Tlb, TLB_ROW } from "./tlb.ts";
 import type { Stage1Walker } from "../translation/walk.ts";
-import type { WalkCache } from "./walk-cache.ts";
+import { WALK_ROW, type WalkCache } from "./walk-cache.ts";
 
 export interface FastMissDeps {
   readonly config: SmmuConfig;
@@ -36,7 +36,11 @@ export interface FastMissDeps {
   readonly walker: Stage1Walker;
 }
 
-// Perm2 and Clean bits as a row has them: those of other modules are not constants to the compiler of the host.
+// Constants of other modules are none to the compiler of the host.
+const { shift: SHIFT, size: SIZE } = ROW;
+const { shape: SHAPE, permissions: PERM, attributes: ATTR, paLo: PA_LO, paHi: PA_HI, ipaLo: IPA_LO, ipaHi: IPA_HI } = TLB_ROW;
+const { tableLo: TABLE_LO, tableHi: TABLE_HI, limits: LIMITS } = WALK_ROW;
+// Perm2 and Clean bits as a row has them.
 const SECOND = 6;
 const CLEAN = 14;
 /** Perm2.read. */
@@ -102,17 +106,19 @@ export class FastMiss {
     // 6.1
     const tlb = this.#tlb;
     let slot = tlb.lookup(own, hi, lo);
-    if (slot < 0) slot = tlb.lookup(global, hi, lo);
+    if (slot < 0 && global.sizes !== 0) slot = tlb.lookup(global, hi, lo);
     if (slot < 0) slot = this.#fill(plan, own, global, hi, lo, need);
     if (slot < 0) return false;
-    const size = tlb.size(slot);
-    const permissions = tlb.permissions(slot);
+    const rows = tlb.words;
+    const at = slot << SHIFT;
+    const size = rows[at | SIZE]! & 0xff;
+    const permissions = rows[at | PERM]!;
     // 6.6, 7.7: an entry that was there may not grant it.
     if (size >= HUGE || permissions >>> CLEAN !== 0 || (permissions & need) !== need) return false;
     // 6.8, 8
-    const paLo = tlb.paLo(slot) | (lo & ((1 << size) - 1));
-    const paHi = tlb.paHi(slot);
-    const answer = plan.output(tlb.attributes(slot)) | plan.answer;
+    const paLo = rows[at | PA_LO]! | (lo & ((1 << size) - 1));
+    const paHi = rows[at | PA_HI]!;
+    const answer = plan.output(rows[at | ATTR]!) | plan.answer;
     tx.physicalLo = paLo;
     tx.physicalHi = paHi;
     tx.answer = answer | (flags << FLAGS_SHIFT);
@@ -143,22 +149,25 @@ export class FastMiss {
     const walks = this.#walks;
     const table = walks.last(context, stage1.tableSize, hi, lo, stage1.hints);
     if (table < 0) return -1;
-    const limits = walks.limits(table) & 15;
+    const tables = walks.words;
+    const tableAt = table << SHIFT;
     const tlb = this.#tlb;
+    const rows = tlb.words;
     // 6.4
-    let atLo = walks.tableLo(table) | stage1.offset(lo);
-    let atHi = walks.tableHi(table);
+    let atLo = tables[tableAt | TABLE_LO]! | stage1.offset(lo);
+    let atHi = tables[tableAt | TABLE_HI]!;
     if (plan.stage2 !== undefined) {
       const slot = this.#secondStage(plan, atHi, atLo, READ2, true);
       if (slot < 0) return -1;
-      atLo = tlb.paLo(slot) | (atLo & ((1 << tlb.size(slot)) - 1));
-      atHi = tlb.paHi(slot);
+      const row = slot << SHIFT;
+      atLo = rows[row | PA_LO]! | (atLo & ((1 << rows[row | SIZE]!) - 1));
+      atHi = rows[row | PA_HI]!;
     }
     const words = this.#words;
     const status = this.#load("tt-s1", atHi, atLo, words);
     const leafLo = words[0]!;
     const leafHi = words[1]!;
-    leaf.take(leafHi, leafLo, limits);
+    leaf.take(leafHi, leafLo, tables[tableAt | LIMITS]! & 15);
     let { permissions, attributes } = leaf;
     // 6.5, 6.6
     if (status !== OK || !leaf.plain || (leafHi & stage1.beyond) !== 0 || (permissions & need & NEED1) === 0)
@@ -173,17 +182,28 @@ export class FastMiss {
     if (plan.stage2 !== undefined) {
       const slot = this.#secondStage(plan, ipaHi, ipaLo, need >>> SECOND, false);
       if (slot < 0) return this.#give(atHi, atLo, status, leafHi, leafLo);
-      const size2 = tlb.size(slot);
-      paLo = tlb.paLo(slot) | (ipaLo & ((1 << size2) - 1));
-      paHi = tlb.paHi(slot);
+      const row = slot << SHIFT;
+      const size2 = rows[row | SIZE]! & 0xff;
+      paLo = rows[row | PA_LO]! | (ipaLo & ((1 << size2) - 1));
+      paHi = rows[row | PA_HI]!;
       // Rows of stage 2 have nothing where stage 1 has something.
-      permissions |= tlb.permissions(slot);
-      attributes |= tlb.attributes(slot);
+      permissions |= rows[row | PERM]!;
+      attributes |= rows[row | ATTR]!;
       if (size2 < size) size = size2;
     }
-    const shape = leaf.global ? stage1.shape | GLOBAL_SHAPE : stage1.shape;
     const home = leaf.global ? global : own;
-    return tlb.insertRow(home, plan.aset, size, hi, lo, size < granule, shape, permissions, attributes, paLo, paHi, ipaLo, ipaHi);
+    const slot = tlb.take(home, size, hi, lo, size < granule);
+    if (!leaf.global) tlb.came(home, plan.aset, size, hi, lo);
+    const at = slot << SHIFT;
+    const low = -(1 << size);
+    rows[at | SHAPE] = leaf.global ? stage1.shape | GLOBAL_SHAPE : stage1.shape;
+    rows[at | PERM] = permissions;
+    rows[at | ATTR] = attributes;
+    rows[at | PA_LO] = paLo & low;
+    rows[at | PA_HI] = paHi;
+    rows[at | IPA_LO] = ipaLo & low;
+    rows[at | IPA_HI] = ipaHi;
+    return slot;
   }
 
   /** The long way gets what was read. */
@@ -199,14 +219,17 @@ export class FastMiss {
     const { entries, walks: context } = config.lookup;
     if (entries === undefined || context === undefined || entries.retired || context.retired) return -1;
     const tlb = this.#tlb;
-    const found = tlb.lookup(entries, hi, lo);
+    const found = walk ? tlb.lookupNear(entries, hi, lo, plan.tableSlot) : tlb.lookup(entries, hi, lo);
     const { protectWalks, forcedWriteBack: fwb } = config;
+    const rows = tlb.words;
     if (found >= 0) {
-      const second = tlb.permissions(found) >>> SECOND;
-      if (tlb.size(found) >= HUGE || (second & need) === 0 || (second & PECULIAR2) !== 0) return -1;
-      const attributes = tlb.attributes(found);
-      const device = walk && protectWalks && isStage2Device((attributes >>> 10) & 15, (attributes & 0x1_0000) !== 0);
-      return device ? -1 : found;
+      const at = found << SHIFT;
+      const second = rows[at | PERM]! >>> SECOND;
+      if ((rows[at | SIZE]! & 0xff) >= HUGE || (second & need) === 0 || (second & PECULIAR2) !== 0) return -1;
+      const attributes = rows[at | ATTR]!;
+      if (walk && protectWalks && isStage2Device((attributes >>> 10) & 15, (attributes & 0x1_0000) !== 0)) return -1;
+      if (walk) plan.tableSlot = found;
+      return found;
     }
     // 7.3
     const { granule, inputBits } = stage2;
@@ -216,7 +239,9 @@ export class FastMiss {
     if (table < 0) return -1;
     // 7.5
     const words = this.#words;
-    const status = this.#load("tt-s2", walks.tableHi(table), walks.tableLo(table) | stage2.offset(lo), words);
+    const tables = walks.words;
+    const tableAt = table << SHIFT;
+    const status = this.#load("tt-s2", tables[tableAt | TABLE_HI]!, tables[tableAt | TABLE_LO]! | stage2.offset(lo), words);
     const leafLo = words[0]!;
     const leafHi = words[1]!;
     const granted = plan.permissions2[leafKey(leafHi, leafLo)]!;
@@ -232,9 +257,16 @@ export class FastMiss {
       this.#stage2.fetched(status, leafHi, leafLo);
       return -1;
     }
-    const attributes = (memAttr << 10) | ((leafLo & 0x300) << 6) | (fwb ? 0x1_0000 : 0);
-    const permissions = granted << SECOND;
-    return tlb.insertRow(entries, 0, granule, hi, lo, false, stage2.shape, permissions, attributes, leafLo, leafHi & 0xffff, 0, 0);
+    const slot = tlb.take(entries, granule, hi, lo, false);
+    const at = slot << SHIFT;
+    rows[at | SHAPE] = stage2.shape;
+    rows[at | PERM] = granted << SECOND;
+    rows[at | ATTR] = (memAttr << 10) | ((leafLo & 0x300) << 6) | (fwb ? 0x1_0000 : 0);
+    rows[at | PA_LO] = leafLo & -(1 << granule);
+    rows[at | PA_HI] = leafHi & 0xffff;
+    rows[at | IPA_LO] = 0;
+    rows[at | IPA_HI] = 0;
+    return slot;
   }
 }
 

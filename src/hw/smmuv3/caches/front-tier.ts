@@ -220,9 +220,8 @@ export class FrontTier {
 
   // What the caches say.
 
-  /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
-  entryGone(context: TagContext, size: number, hi: number, lo: number): void {
-    const { front } = context;
+  /** One entry has left the context of these classes: its page, or, if it was larger, all that came from there. @param size log2 of bytes */
+  entryGone(front: readonly FrontClass[], size: number, hi: number, lo: number): void {
     for (let i = 0; i < front.length; i++) this.#drop(front[i]!, size, hi, lo);
   }
 
@@ -241,15 +240,15 @@ export class FrontTier {
 
   #drop(member: FrontClass, size: number, hi: number, lo: number): void {
     const { number } = member;
-    if (isGone(member)) return;
     if (size > 12) {
-      this.#renumber(member, this.#nextNumber());
+      if (number !== 0) this.#renumber(member, this.#nextNumber());
       return;
     }
-    const at = this.#place(number, hi, lo);
+    // No class has the number 0, and no line is its.
+    const first = number & 0xfff;
+    const at = ((lo >>> 10) ^ (hi << 6) ^ Math.imul(first, SEED)) & this.#mask & LINE_PLACES;
     const lines = this.#lines;
-    if (lines[at] !== ((lo & ~0xfff) | firstOf(number)) || lines[at | 1] !== (hi ^ secondOf(number))) return;
-    // No class has the number 0.
+    if (lines[at] !== ((lo & ~0xfff) | first) || lines[at | 1] !== (hi ^ ((number >>> 12) << 24))) return;
     lines[at] = 0;
     lines[at | 1] = 0;
   }

@@ -150,6 +150,8 @@ export class MissPlan {
   member: FrontClass | undefined;
   own: TagContext | undefined;
   global: TagContext | undefined;
+  /** Where stage 2 had the last table of stage 1. */
+  tableSlot = 0;
   readonly #ste: Ste;
   readonly #via: Via;
   readonly #unprivileged: boolean;

@@ -33,9 +33,8 @@ const OWNER = 7;
 /** Its bucket. */
 const BUCKET = 15;
 const SPLINTER = 0x100;
-/** For subclasses: log2 of the words of a row, and the first of the seven words that are theirs. */
-export const ROW_SHIFT: number = SHIFT;
-export const CONTENT = 8;
+/** Of every row: log2 of its words, the word with its size in the low byte, and the first of the seven words that are a subclass's. */
+export const ROW = { shift: 4, size: 3, content: 8 } as const;
 
 /** Which entry makes room when all slots are taken. Neither way looks at hits. */
 export type Replacement = "round-robin" | "random";
@@ -80,7 +79,8 @@ export abstract class TaggedCache {
   readonly #onDrop: ((slot: number) => void) | undefined;
   /** Is told what goes. */
   front: FrontTier | undefined;
-  protected readonly words: Int32Array;
+  /** The rows, one behind the other. Their words are this module's and its subclasses', and what those say of them. */
+  readonly words: Int32Array;
   readonly #heads: Int32Array;
   /** Of a hash, the upper bits are its bucket. */
   readonly #hashShift: number;
@@ -195,6 +195,16 @@ export abstract class TaggedCache {
     return -1;
   }
 
+  /** {@link lookup} where `hint` is likely to be the slot that it finds. */
+  lookupNear(context: TagContext, hi: number, lo: number, hint: number): number {
+    const { words } = this;
+    const at = hint << SHIFT;
+    const size = words[at | SIZE]! & 0xff;
+    const smallest = size >= SMALLEST && size < 43 && (context.sizes & ((1 << (size - SMALLEST)) - 1)) === 0;
+    const same = words[at] === context.tag && words[at | LO] === maskLo(lo, size) && words[at | HI] === maskHi(hi, size);
+    return smallest && same ? hint : this.lookup(context, hi, lo);
+  }
+
   /** Whether a slot has the entry of exactly this size and page. */
   protected has(slot: number, tag: number, size: number, pageHi: number, pageLo: number): boolean {
     const { words } = this;
@@ -218,16 +228,16 @@ export abstract class TaggedCache {
    * @param splinter it is smaller than the leaf that it came from
    * @returns its slot, or -1 if nothing is cached
    */
-  protected take(context: TagContext, size: number, hi: number, lo: number, splinter: boolean): number {
+  take(context: TagContext, size: number, hi: number, lo: number, splinter: boolean): number {
     if (this.capacity === 0) return -1;
     const { words } = this;
     const heads = this.#heads;
     let slot = this.#freeFirst;
-    if (slot < 0) {
+    if (slot >= 0) {
+      this.#takeFree(slot);
+    } else {
       slot = this.#victim();
       this.#evict(slot);
-    } else {
-      this.#takeFree(slot);
     }
     const pageHi = maskHi(hi, size);
     const pageLo = maskLo(lo, size);
@@ -281,14 +291,19 @@ export abstract class TaggedCache {
     const { words } = this;
     const at = slot << SHIFT;
     const bucket = words[at | BUCKET]!;
-    let before = this.#heads[bucket]!;
-    if (before === slot) {
-      this.#heads[bucket] = words[at | CHAIN]!;
-    } else {
-      while (words[(before << SHIFT) | CHAIN] !== slot) before = words[(before << SHIFT) | CHAIN]!;
-      words[(before << SHIFT) | CHAIN] = words[at | CHAIN]!;
-    }
+    const heads = this.#heads;
+    const before = heads[bucket]!;
+    const next = words[at | CHAIN]!;
     words[at] = 0;
+    if (before === slot) heads[bucket] = next;
+    else this.#unchainAfter(before, slot, next);
+  }
+
+  /** @param before a slot before it in its bucket */
+  #unchainAfter(before: number, slot: number, next: number): void {
+    const { words } = this;
+    while (words[(before << SHIFT) | CHAIN] !== slot) before = words[(before << SHIFT) | CHAIN]!;
+    words[(before << SHIFT) | CHAIN] = next;
   }
 
   /** Takes out one entry that a new walk is about to replace. */
@@ -304,11 +319,11 @@ export abstract class TaggedCache {
 
   /** Takes one entry out of everything but its slot. */
   #evict(slot: number): void {
-    const { words, front } = this;
+    const { words } = this;
     const at = slot << SHIFT;
     const size = words[at | SIZE]!;
     const context = this.#owners[words[at | OWNER]!]!;
-    if (front !== undefined) front.entryGone(context, size & 0xff, words[at | HI]!, words[at | LO]!);
+    if (context.front.length > 0) this.front!.entryGone(context.front, size & 0xff, words[at | HI]!, words[at | LO]!);
     this.#unchain(slot);
     const before = words[at | BEFORE]!;
     const after = words[at | AFTER]!;

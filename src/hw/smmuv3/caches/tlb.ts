@@ -7,7 +7,7 @@
  */
 import { type GranuleBits, levelShift } from "../translation/address-size.ts";
 import { levelShift128 } from "../translation/address-size128.ts";
-import { CONTENT, maskHi, maskLo, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import { maskHi, maskLo, ROW, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import { Clean, IPA_ENTRY, TlbEntry, type TlbKind } from "./tlb-entry.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
@@ -26,16 +26,12 @@ function leafShift(granule: GranuleBits, level: number, d128: boolean): number {
   return d128 ? levelShift128(granule, level) : levelShift(granule, level);
 }
 
+/** Words of an entry. Perm1 bits with Perm2 bits from bit 6 and Clean bits from bit 14; attributes; where it goes; by way of which IPA. */
+export const TLB_ROW = { shape: 8, permissions: 9, attributes: 10, paLo: 11, paHi: 12, ipaLo: 13, ipaHi: 14 } as const;
+
 /** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
-const SHIFT = ROW_SHIFT;
-/** Words of an entry. */
-const SHAPE = CONTENT;
-const PERM = CONTENT + 1;
-const ATTR = CONTENT + 2;
-const PA_LO = CONTENT + 3;
-const PA_HI = CONTENT + 4;
-const IPA_LO = CONTENT + 5;
-const IPA_HI = CONTENT + 6;
+const SHIFT = ROW.shift;
+const { shape: SHAPE, permissions: PERM, attributes: ATTR, paLo: PA_LO, paHi: PA_HI, ipaLo: IPA_LO, ipaHi: IPA_HI } = TLB_ROW;
 
 export class Tlb extends TaggedCache {
   #context(tags: Tags): TagContext {
@@ -85,24 +81,6 @@ export class Tlb extends TaggedCache {
     into.poIndex = (attr >>> 20) & 15;
   }
 
-  // Of an entry, as a row has it: Perm1 bits with Perm2 bits from bit 6 and Clean bits from bit 14; attributes; where it goes.
-
-  permissions(slot: number): number {
-    return this.words[(slot << SHIFT) | PERM]!;
-  }
-
-  attributes(slot: number): number {
-    return this.words[(slot << SHIFT) | ATTR]!;
-  }
-
-  paLo(slot: number): number {
-    return this.words[(slot << SHIFT) | PA_LO]!;
-  }
-
-  paHi(slot: number): number {
-    return this.words[(slot << SHIFT) | PA_HI]!;
-  }
-
   /** All entries with their tags, in the order of their slots. */
   *entries(): Generator<TlbEntry> {
     for (const { slot, context } of this.slots()) {
@@ -128,66 +106,31 @@ export class Tlb extends TaggedCache {
     const { size, granule, level, d128 } = entry;
     const context = known === undefined || known.retired ? this.#context(entry) : known;
     const { hi, lo, aset, pa, ipa, stage1, stage2, clean } = entry;
-    const shape = shapeOf(granule, level, entry.global, aset, d128);
-    const splinter = size < leafShift(granule, level, d128);
-    const attributes =
+    const slot = this.take(context, size, hi | 0, lo | 0, size < leafShift(granule, level, d128));
+    if (!entry.global) this.came(context, aset, size, hi | 0, lo | 0);
+    const { words } = this;
+    const at = slot << SHIFT;
+    words[at | SHAPE] = shapeOf(granule, level, entry.global, aset, d128);
+    words[at | PERM] = stage1 | (stage2 << 6) | (clean << 14);
+    words[at | ATTR] =
       (entry.poIndex << 20) |
       entry.type |
       (entry.shareability << 8) |
       (entry.memAttr << 10) |
       (entry.shareability2 << 14) |
       (entry.forcedWriteBack ? 0x1_0000 : 0);
-    const permissions = stage1 | (stage2 << 6) | (clean << 14);
-    return this.insertRow(
-      context,
-      aset,
-      size,
-      hi | 0,
-      lo | 0,
-      splinter,
-      shape,
-      permissions,
-      attributes,
-      pa | 0,
-      upper(pa),
-      ipa | 0,
-      upper(ipa),
-    );
+    words[at | PA_LO] = maskLo(pa | 0, size);
+    words[at | PA_HI] = maskHi(upper(pa), size);
+    words[at | IPA_LO] = maskLo(ipa | 0, size);
+    words[at | IPA_HI] = maskHi(upper(ipa), size);
+    return slot;
   }
 
-  /** The same, in the words of a row, which are signed. */
-  insertRow(
-    context: TagContext,
-    aset: number,
-    size: number,
-    hi: number,
-    lo: number,
-    splinter: boolean,
-    shape: number,
-    permissions: number,
-    attributes: number,
-    paLo: number,
-    paHi: number,
-    ipaLo: number,
-    ipaHi: number,
-  ): number {
-    const slot = this.take(context, size, hi, lo, splinter);
+  /** Tells the front tier of an entry that is not global. */
+  came(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
     // A page of the only ASET there is comes where nothing was.
     const others = size > 12 ? context.asets : context.asets & ~(1 << aset);
-    if (others !== 0 && (shape & GLOBAL) === 0) this.front?.entryCame(context, aset, size, hi, lo);
-    const { words } = this;
-    const at = slot << SHIFT;
-    // The host is told that these are small: it stores them as they are then.
-    words[at | SHAPE] = shape | 0;
-    words[at | PERM] = permissions | 0;
-    words[at | ATTR] = attributes | 0;
-    const low = maskLo(-1, size);
-    const high = maskHi(-1, size);
-    words[at | PA_LO] = paLo & low;
-    words[at | PA_HI] = paHi & high;
-    words[at | IPA_LO] = ipaLo & low;
-    words[at | IPA_HI] = ipaHi & high;
-    return slot;
+    if (others !== 0) this.front?.entryCame(context, aset, size, hi, lo);
   }
 
   protected override covers(range: TlbiRange, slot: number): boolean {

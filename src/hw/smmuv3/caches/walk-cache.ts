@@ -6,7 +6,7 @@
  * An entry covers what its descriptor covers. TLBIs with Leaf 1 spare it; ASID and VMID are those of the walk.
  */
 import { type GranuleBits, levelShift, strideOf } from "../translation/address-size.ts";
-import { CONTENT, ROW_SHIFT, type TagContext, TaggedCache } from "./tagged-cache.ts";
+import { ROW, type TagContext, TaggedCache } from "./tagged-cache.ts";
 import type { TlbiRange } from "./tlb-range.ts";
 import { contextGroup, contextKey, type IpaLookup, type Tags, tagsOfKey, type VaLookup } from "./tlb-tags.ts";
 
@@ -23,13 +23,12 @@ export interface WalkEntry extends Tags {
   readonly limits: number;
 }
 
-/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
-const SHIFT = ROW_SHIFT;
 /** Words of an entry: the table's address, its limits, its granule. */
-const TABLE_LO = CONTENT;
-const TABLE_HI = CONTENT + 1;
-const LIMITS = CONTENT + 2;
-const GRANULE = CONTENT + 3;
+export const WALK_ROW = { tableLo: 8, tableHi: 9, limits: 10, granule: 11 } as const;
+
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const SHIFT = ROW.shift;
+const { tableLo: TABLE_LO, tableHi: TABLE_HI, limits: LIMITS, granule: GRANULE } = WALK_ROW;
 
 /** Level of the last table descriptor. */
 const LAST_TABLE = 2;
@@ -84,14 +83,6 @@ export class WalkCache extends TaggedCache {
   table(slot: number): number {
     const at = slot << SHIFT;
     return this.words[at | TABLE_HI]! * 0x1_0000_0000 + (this.words[at | TABLE_LO]! >>> 0);
-  }
-
-  tableLo(slot: number): number {
-    return this.words[(slot << SHIFT) | TABLE_LO]!;
-  }
-
-  tableHi(slot: number): number {
-    return this.words[(slot << SHIFT) | TABLE_HI]!;
   }
 
   /**
