@@ -222,7 +222,8 @@ export class FrontTier {
 
   /** One entry has left the context of these classes: its page, or, if it was larger, all that came from there. @param size log2 of bytes */
   entryGone(front: readonly FrontClass[], size: number, hi: number, lo: number): void {
-    for (let i = 0; i < front.length; i++) this.#drop(front[i]!, size, hi, lo);
+    if (size > 12) for (const member of front) this.#loseAll(member);
+    else for (let i = 0; i < front.length; i++) this.#losePage(front[i]!.number, hi, lo);
   }
 
   /**
@@ -234,17 +235,18 @@ export class FrontTier {
     for (let i = 0; i < front.length; i++) {
       const member = front[i]!;
       const { global } = member;
-      if ((member.aset !== aset || size > 12) && global !== context && global.count > 0) this.#drop(member, size, hi, lo);
+      if ((member.aset === aset && size <= 12) || global === context || global.count === 0) continue;
+      if (size > 12) this.#loseAll(member);
+      else this.#losePage(member.number, hi, lo);
     }
   }
 
-  #drop(member: FrontClass, size: number, hi: number, lo: number): void {
-    const { number } = member;
-    if (size > 12) {
-      if (number !== 0) this.#renumber(member, this.#nextNumber());
-      return;
-    }
-    // No class has the number 0, and no line is its.
+  #loseAll(member: FrontClass): void {
+    if (member.number !== 0) this.#renumber(member, this.#nextNumber());
+  }
+
+  /** @param number of a class, or 0, of which there is no line */
+  #losePage(number: number, hi: number, lo: number): void {
     const first = number & 0xfff;
     const at = ((lo >>> 10) ^ (hi << 6) ^ Math.imul(first, SEED)) & this.#mask & LINE_PLACES;
     const lines = this.#lines;
@@ -255,7 +257,7 @@ export class FrontTier {
 
   /** All entries of a context are gone. */
   contextGone(context: TagContext): void {
-    for (const member of context.front) if (!isGone(member)) this.#renumber(member, this.#nextNumber());
+    for (const member of context.front) this.#loseAll(member);
   }
 
   /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */

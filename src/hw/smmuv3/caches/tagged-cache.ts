@@ -90,7 +90,7 @@ export abstract class TaggedCache {
   #hand = 0;
   #random = 1;
   #lastTag = 0;
-  readonly #replacement: Replacement;
+  readonly #atRandom: boolean;
   readonly #contexts = new Map<number, TagContext>();
   /** By their index. */
   readonly #owners: (TagContext | undefined)[] = [];
@@ -99,7 +99,7 @@ export abstract class TaggedCache {
 
   constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
     this.capacity = capacity;
-    this.#replacement = replacement;
+    this.#atRandom = replacement === "random";
     this.#onDrop = onDrop;
     this.entryId = new Uint32Array(capacity);
     this.words = new Int32Array(capacity << SHIFT);
@@ -232,13 +232,7 @@ export abstract class TaggedCache {
     if (this.capacity === 0) return -1;
     const { words } = this;
     const heads = this.#heads;
-    let slot = this.#freeFirst;
-    if (slot >= 0) {
-      this.#takeFree(slot);
-    } else {
-      slot = this.#victim();
-      this.#evict(slot);
-    }
+    const slot = this.#freeFirst < 0 ? this.#evictNext() : this.#takeFree();
     const pageHi = maskHi(hi, size);
     const pageLo = maskLo(lo, size);
     const bucket = this.#bucket(context.tag, size, pageHi, pageLo);
@@ -265,18 +259,21 @@ export abstract class TaggedCache {
     return slot;
   }
 
-  #takeFree(slot: number): void {
+  #takeFree(): number {
     const { words } = this;
+    const slot = this.#freeFirst;
     this.#freeFirst = words[(slot << SHIFT) | AFTER]!;
     if (this.#freeFirst < 0) this.#freeLast = -1;
     if (words[slot << SHIFT] !== 0) this.#unchain(slot);
+    return slot;
   }
 
-  #victim(): number {
-    if (this.#replacement === "random") return this.#anyVictim();
-    const victim = this.#hand;
-    this.#hand = victim + 1 === this.capacity ? 0 : victim + 1;
-    return victim;
+  #evictNext(): number {
+    let slot = this.#hand;
+    if (this.#atRandom) slot = this.#anyVictim();
+    else this.#hand = slot + 1 === this.capacity ? 0 : slot + 1;
+    this.#evict(slot);
+    return slot;
   }
 
   #anyVictim(): number {
