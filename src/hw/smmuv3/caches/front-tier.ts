@@ -36,17 +36,35 @@ export function rightOf(write: boolean, instruction: boolean, privileged: boolea
   return 1 << (privileged ? kind + 3 : kind);
 }
 
-/** One way to look translations up. */
-export interface FrontClass {
+/** One way to look translations up. A command that drops a context finds all it needs in the class and its view. */
+export class FrontClass {
   /** What its lines carry; 0 once it is gone. */
   number: number;
-  /** Places of the views that use it, or did. */
-  readonly views: number[];
+  /** Place of the first view that uses it, or did; -1: none. */
+  view = -1;
+  /** Those of others, where streams share it. */
+  others: number[] | undefined = undefined;
+  /** The next class with this `own`, and the next one with this `global` behind another `own`. */
+  nextOfOwn: FrontClass | undefined = undefined;
+  nextBehind: FrontClass | undefined = undefined;
   /** What the STE and CD do to an access, as a number. */
   readonly signature: number;
   readonly global: TagContext;
   /** ASET of `global`. */
   readonly aset: number;
+
+  constructor(number: number, signature: number, global: TagContext) {
+    this.number = number;
+    this.signature = signature;
+    this.global = global;
+    this.aset = asetOfKey(global.key);
+  }
+
+  addView(view: number): void {
+    if (this.view < 0) this.view = view;
+    else if (this.others === undefined) this.others = [view];
+    else if (!this.others.includes(view)) this.others.push(view);
+  }
 }
 
 export class FrontTier {
@@ -113,9 +131,9 @@ export class FrontTier {
       this.#mask = this.#lineCount - 1;
     }
     const found = this.#classOf(own, global, signature);
-    const { number, views } = found;
+    const { number } = found;
     const view = viewOf(streamId, substreamId);
-    if (!views.includes(view)) views.push(view);
+    if (found.view !== view) found.addView(view);
     this.#views[view] = streamId;
     this.#views[view | 1] = substreamId;
     this.#views[view | 2] = number;
@@ -157,14 +175,16 @@ export class FrontTier {
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
-    for (const known of own.front) if (known.signature === signature && known.global === global && known.number > 0) return known;
+    for (let known = own.front; known !== undefined; known = known.nextOfOwn)
+      if (known.signature === signature && known.global === global && !isGone(known)) return known;
     if (this.#classes.length === MOST_CLASSES) this.clear();
-    for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
-    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global, aset: asetOfKey(global.key) };
+    const made = new FrontClass(this.#nextNumber(), signature, global);
     this.#classes.push(made);
-    own.front.push(made);
+    made.nextOfOwn = withoutGone(own.front, "nextOfOwn");
+    own.front = made;
     if (global !== own) {
-      global.front.push(made);
+      made.nextBehind = withoutGone(global.frontBehind, "nextBehind");
+      global.frontBehind = made;
       own.asets |= 1 << made.aset;
     }
     return made;
@@ -182,24 +202,27 @@ export class FrontTier {
   /** All lines of a class are lost; its views find those to come. */
   #renumber(member: FrontClass, next: number): void {
     const old = member.number;
+    const { view, others } = member;
     member.number = next;
-    let kept = 0;
-    for (const view of member.views) {
-      // A view that has gone to another stream is no longer this class's.
-      if (this.#views[view | 2] !== old) continue;
-      this.#views[view | 2] = next;
-      this.#views[view | 3] = seedOf(next);
-      member.views[kept++] = view;
-    }
-    member.views.length = kept;
+    if (view >= 0 && !this.#renumberView(view, old, next)) member.view = -1;
+    if (others !== undefined) member.others = others.filter((other) => this.#renumberView(other, old, next));
+  }
+
+  /** @returns false for a view that has gone to another stream: it is no longer this class's */
+  #renumberView(view: number, old: number, next: number): boolean {
+    const views = this.#views;
+    if (views[view | 2] !== old) return false;
+    views[view | 2] = next;
+    views[view | 3] = seedOf(next);
+    return true;
   }
 
   // What the caches say.
 
   /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
   entryGone(context: TagContext, size: number, hi: number, lo: number): void {
-    const { front } = context;
-    for (let i = 0; i < front.length; i++) this.#drop(front[i]!, size, hi, lo);
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) this.#drop(member, size, hi, lo);
+    for (let member = context.frontBehind; member !== undefined; member = member.nextBehind) this.#drop(member, size, hi, lo);
   }
 
   /**
@@ -207,9 +230,7 @@ export class FrontTier {
    * own ASET there was nothing before at the page that it came for, but there may have been at other pages that it covers.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    const { front } = context;
-    for (let i = 0; i < front.length; i++) {
-      const member = front[i]!;
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) {
       const { global } = member;
       if ((member.aset !== aset || size > 12) && global !== context && global.count > 0) this.#drop(member, size, hi, lo);
     }
@@ -231,7 +252,12 @@ export class FrontTier {
 
   /** All entries of a context are gone. */
   contextGone(context: TagContext): void {
-    for (const member of context.front) if (!isGone(member)) this.#renumber(member, this.#nextNumber());
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) this.#lose(member);
+    for (let member = context.frontBehind; member !== undefined; member = member.nextBehind) this.#lose(member);
+  }
+
+  #lose(member: FrontClass): void {
+    if (!isGone(member)) this.#renumber(member, this.#nextNumber());
   }
 
   /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */
@@ -269,6 +295,18 @@ function seedOf(number: number): number {
 
 function isGone({ number }: FrontClass): boolean {
   return number === 0;
+}
+
+/** A list of classes without those that are gone. */
+function withoutGone(list: FrontClass | undefined, next: "nextOfOwn" | "nextBehind"): FrontClass | undefined {
+  let first = list;
+  while (first !== undefined && isGone(first)) first = first[next];
+  for (let kept = first; kept !== undefined; kept = kept[next]) {
+    let after = kept[next];
+    while (after !== undefined && isGone(after)) after = after[next];
+    kept[next] = after;
+  }
+  return first;
 }
 
 function hashOf(number: number, hi: number, lo: number): number {

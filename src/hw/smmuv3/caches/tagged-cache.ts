@@ -8,8 +8,10 @@
  * use. When all slots are taken, the next victim is chosen without looking at hits.
  */
 
+import { ContextTable } from "./context-table.ts";
 import type { FrontClass, FrontTier } from "./front-tier.ts";
 import type { TlbiRange } from "./tlb-range.ts";
+import { memberOfKey } from "./tlb-tags.ts";
 
 /** Smallest entry, log2 of bytes. */
 const SMALLEST = 12;
@@ -42,32 +44,37 @@ export type Replacement = "round-robin" | "random";
 
 /** The entries that have all tags in common. Belongs to one cache; its counts are the cache's to change. */
 export class TagContext {
-  readonly key: number;
+  // What maintenance needs comes first: it lies together then.
   readonly group: number;
-  /** Its place among the contexts of the cache. */
-  readonly index: number;
-  /** What its entries carry; never 0. Another one after {@link TaggedCache.drop}. */
+  /** What tells it apart from others of its group. */
+  readonly member: number;
+  /** What its entries carry; never 0. Another one when all of them were dropped. */
   tag: number;
-  /** The cache has let go of it: ask for the context again. */
-  retired = false;
+  count = 0;
   /** Its slots, as a list. */
   first = -1;
   last = -1;
-  count = 0;
   /** Sizes that its entries may have: bit n is 2^(12 + n) bytes. */
   sizes = 0;
   /** Entries that are smaller than the leaf they came from. */
   splinters = 0;
+  /** The first class of the front tier that looks here first, and the first that looks here behind a context of its own. */
+  front: FrontClass | undefined = undefined;
+  frontBehind: FrontClass | undefined = undefined;
+  /** The cache has let go of it: ask for the context again. */
+  retired = false;
+  /** Its place among the contexts of the cache. */
+  readonly index: number;
+  readonly key: number;
   /** ASETs of the global contexts with which the front tier combines this one: a bit for each. */
   asets = 0;
-  /** Classes of the front tier whose lines come from here. */
-  front: FrontClass[] = [];
 
   constructor(key: number, group: number, index: number, tag: number) {
-    this.key = key;
     this.group = group;
-    this.index = index;
+    this.member = memberOfKey(key);
     this.tag = tag;
+    this.index = index;
+    this.key = key;
   }
 }
 
@@ -89,10 +96,10 @@ export abstract class TaggedCache {
   #random = 1;
   #lastTag = 0;
   readonly #replacement: Replacement;
-  readonly #contexts = new Map<number, TagContext>();
-  /** By their index. */
+  /** Contexts by their index. */
   readonly #owners: (TagContext | undefined)[] = [];
   readonly #freeIndices: number[] = [];
+  readonly #contexts = new ContextTable();
   readonly #groups = new Map<number, Set<TagContext>>();
 
   constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
@@ -114,7 +121,7 @@ export abstract class TaggedCache {
   /** Forgets everything without telling anybody: hardware reset. */
   reset(): void {
     this.front?.clear();
-    for (const context of this.#contexts.values()) context.retired = true;
+    for (const context of this.#owners) if (context !== undefined) context.retired = true;
     this.#contexts.clear();
     this.#groups.clear();
     this.#owners.length = 0;
@@ -133,16 +140,16 @@ export abstract class TaggedCache {
 
   /** The context of these tags, made if there is none. @param group contexts that maintenance may reach together */
   protected context(key: number, group: number): TagContext {
-    const known = this.#contexts.get(key);
+    const known = this.#contexts.find(group, memberOfKey(key));
     if (known !== undefined) return known;
-    if (this.#contexts.size > 2 * this.capacity + 64) this.#retireEmpty();
+    if (this.#contexts.count > 2 * this.capacity + 64) this.#retireEmpty();
     const tag = this.#nextTag();
     const context = new TagContext(key, group, this.#freeIndices.pop() ?? this.#owners.length, tag);
-    this.#contexts.set(key, context);
     this.#owners[context.index] = context;
     const members = this.#groups.get(group);
     if (members === undefined) this.#groups.set(group, new Set([context]));
     else members.add(context);
+    this.#contexts.add(context);
     return context;
   }
 
@@ -156,16 +163,16 @@ export abstract class TaggedCache {
   }
 
   #retireEmpty(): void {
-    for (const context of this.#contexts.values()) {
-      if (context.count > 0) continue;
+    for (const context of this.#owners) {
+      if (context === undefined || context.count > 0) continue;
       context.retired = true;
-      this.#contexts.delete(context.key);
       this.#owners[context.index] = undefined;
       this.#freeIndices.push(context.index);
       const members = this.#groups.get(context.group)!;
       members.delete(context);
       if (members.size === 0) this.#groups.delete(context.group);
     }
+    this.#contexts.removeAll(({ retired }) => retired);
   }
 
   // Entries.
@@ -323,10 +330,12 @@ export abstract class TaggedCache {
   /** True if maintenance of a range reaches an entry of a context that it reaches. */
   protected abstract covers(range: TlbiRange, slot: number): boolean;
 
-  /** Drops the entries of one context, or those of a range. */
-  dropContext(key: number, range?: TlbiRange): void {
-    const context = this.#contexts.get(key);
-    if (context !== undefined) this.#dropIn(context, range);
+  /** Drops the entries of some contexts of a group, or those of a range. */
+  dropMembers(group: number, members: readonly number[], range?: TlbiRange): void {
+    for (let i = 0; i < members.length; i++) {
+      const context = this.#contexts.find(group, members[i]!);
+      if (context !== undefined) this.#dropIn(context, range);
+    }
   }
 
   /** Drops the entries of all contexts of a group, or those of a range. */
