@@ -8,6 +8,7 @@
  * use. When all slots are taken, the next victim is chosen without looking at hits.
  */
 
+import { POW2 } from "../../bits/hex.ts";
 import { ContextTable } from "./context-table.ts";
 import type { FrontClass, FrontTier } from "./front-tier.ts";
 import type { TlbiRange } from "./tlb-range.ts";
@@ -349,8 +350,13 @@ export abstract class TaggedCache {
     for (const group of this.#groups.keys()) if (which(group)) this.dropGroup(group);
   }
 
+  /** True if maintenance of a range reaches no entry of this cache. */
+  protected spares(_range: TlbiRange): boolean {
+    return false;
+  }
+
   #dropIn(context: TagContext, range: TlbiRange | undefined): void {
-    if (context.count === 0) return;
+    if (context.count === 0 || (range !== undefined && this.spares(range))) return;
     if (range === undefined) this.#dropAll(context);
     else if (context.splinters > 0 || this.#probes(context, range) > context.count) this.#dropScanning(context, range);
     else this.#dropProbing(context, range);
@@ -386,18 +392,19 @@ export abstract class TaggedCache {
   /** How many lookups would find all entries of a range. */
   #probes(context: TagContext, range: TlbiRange): number {
     let probes = 0;
-    for (let size = SMALLEST; size <= LARGEST; size++)
+    for (let size = SMALLEST; mayHaveFrom(context, size); size++)
       if (mayHave(context, size)) probes += range.lastPage(size) - range.firstPage(size) + 1;
     return probes;
   }
 
   #dropProbing(context: TagContext, range: TlbiRange): void {
-    for (let size = SMALLEST; size <= LARGEST; size++) {
+    for (let size = SMALLEST; mayHaveFrom(context, size); size++) {
       if (!mayHave(context, size)) continue;
       const last = range.lastPage(size);
       for (let page = range.firstPage(size); page <= last; page++) {
-        const small = page * 2 ** (size - SMALLEST);
-        const slot = this.find(context, size, Math.floor(small / 2 ** 20) | 0, (small % 2 ** 20) << SMALLEST);
+        // In pages of 4 KiB: bits [19:0] lie in the low word.
+        const small = page * POW2[size - SMALLEST]!;
+        const slot = this.find(context, size, Math.floor(small / 0x10_0000) | 0, small << SMALLEST);
         if (slot >= 0 && this.covers(range, slot)) this.#dropSlot(slot);
       }
     }
@@ -444,6 +451,11 @@ export function maskHi(hi: number, size: number): number {
 /** The bit of a size in a context's set; the last one stands for all from there on. */
 function sizeBit(size: number): number {
   return 1 << Math.min(size - SMALLEST, 31);
+}
+
+/** Whether there may be entries of this size or larger. */
+function mayHaveFrom(context: TagContext, size: number): boolean {
+  return size <= LARGEST && context.sizes >>> Math.min(size - SMALLEST, 31) !== 0;
 }
 
 function mayHave(context: TagContext, size: number): boolean {

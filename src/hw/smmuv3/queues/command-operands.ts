@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A command taken apart by the table: which one it is, and its operands by name. */
-import { type Field, fieldMask32, fieldNamed } from "../../bits/fields.ts";
-import { POW2 } from "../../bits/hex.ts";
+import { type Field, fieldMask32 } from "../../bits/fields.ts";
 import { type SmmuCommand, smmuCommands } from "../spec/commands.ts";
 
 /** The 16 bytes of a command: four 32-bit words, lowest first. */
@@ -34,9 +33,12 @@ const places: readonly (readonly Place[])[] = byOpcode.map((command) =>
 
 /** The value of an address field, whose bits stand in their natural place in the second doubleword. */
 export function addressIn(field: Field, words: CommandWords): { readonly hi: number; readonly lo: number } {
-  const lo = words[2] ?? 0;
-  return { hi: (words[3] ?? 0) % POW2[field.hi - 95]!, lo: lo - (lo % POW2[field.lo - 64]!) };
+  const above = field.hi - 96 < 31 ? -2 << (field.hi - 96) : 0;
+  return { hi: ((words[3] ?? 0) & ~above) >>> 0, lo: ((words[2] ?? 0) & (-1 << (field.lo - 64))) >>> 0 };
 }
+
+/** The only address of a command that has one. */
+const addresses: readonly (Field | undefined)[] = byOpcode.map((command) => command?.fields.find(({ address }) => address === true));
 
 export class Operands {
   readonly command: SmmuCommand;
@@ -56,6 +58,8 @@ export class Operands {
 
   /** @throws RangeError if the command has no such operand */
   address(name: string): { readonly hi: number; readonly lo: number } {
-    return addressIn(fieldNamed(this.command.fields, name), this.#words);
+    const field = addresses[this.command.opcode];
+    if (field?.name !== name) throw new RangeError(`no address of ${this.command.name} is called ${name}`);
+    return addressIn(field, this.#words);
   }
 }
