@@ -6,9 +6,13 @@ export class WordView {
   #bytes: Uint8Array | undefined = undefined;
   #words: Uint32Array | undefined = undefined;
 
-  /** @returns undefined for a buffer that is new, or does not lie on a border of words */
-  of(bytes: Uint8Array): Uint32Array | undefined {
-    return bytes === this.#bytes && this.#words !== undefined ? this.#words : this.#make(bytes);
+  /**
+   * @param end of what is to be accessed, in bytes
+   * @returns undefined for a buffer that is new, does not lie on a border of words, or ends before
+   */
+  of(bytes: Uint8Array, end: number): Uint32Array | undefined {
+    const words = bytes === this.#bytes && this.#words !== undefined ? this.#words : this.#make(bytes);
+    return words !== undefined && end <= 4 * words.length && end <= bytes.length ? words : undefined;
   }
 
   #make(bytes: Uint8Array): Uint32Array | undefined {

@@ -140,8 +140,11 @@ export class SmmuDmaPort implements DmaPort {
   }
 
   #trace(tx: Transaction, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
+    if (this.#options.trace.wants("dma.access")) this.#emit(tx, length, physical, outcome, bus);
+  }
+
+  #emit(tx: Transaction, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
     const { trace, name, streamId } = this.#options;
-    if (!trace.wants("dma.access")) return;
     const address = join64(tx.addressHi, tx.addressLo);
     trace.emit("dma.access", { master: name, streamId, address, physical, length, write: tx.write, outcome, bus });
   }
