@@ -16,8 +16,9 @@ const PAGE_MASK = PAGE_SIZE - 1;
 /** Powers of two. */
 const RECENT = 64;
 const RECENT_PAGES = 1024;
-/** Bytes that a loop copies sooner than a view of them is made: one by one, and by words. */
-const FEW = 16;
+/** Bytes that a loop copies sooner than a call does, and sooner than a view of them is made: one by one, and by words. */
+const FEW = 8;
+const FEW_WITHOUT_VIEW = 16;
 const FEW_BY_WORDS = 128;
 
 class Chunk {
@@ -33,7 +34,6 @@ export class PhysicalMemory {
   /** Addresses of chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
   readonly #recentBase = new Float64Array(RECENT).fill(-1);
   readonly #outView = new WordView();
-  readonly #inView = new WordView();
   readonly #recent: Chunk[] = Array.from({ length: RECENT }, () => ZERO_CHUNK);
   /** Views of pages that were read as a whole lately, by the low bits of their number: to make one takes as long as to copy 1 KiB. */
   readonly #recentPage = new Float64Array(RECENT_PAGES).fill(-1);
@@ -165,8 +165,9 @@ export class PhysicalMemory {
     }
     if (length <= 0) return;
     const chunk = this.#write(address);
-    if (length <= FEW_BY_WORDS) this.#put(chunk, offset, bytes, start, length);
-    else chunk.bytes.set(length === bytes.length ? bytes : bytes.subarray(start, start + length), offset);
+    const whole = length === bytes.length;
+    if (length <= (whole ? FEW : FEW_WITHOUT_VIEW)) for (let i = 0; i < length; i++) chunk.bytes[offset + i] = bytes[start + i]!;
+    else chunk.bytes.set(whole ? bytes : bytes.subarray(start, start + length), offset);
   }
 
   #writeAcross(address: number, bytes: Uint8Array, start: number, length: number): void {
@@ -186,21 +187,8 @@ export class PhysicalMemory {
         return;
       }
     }
-    if (length > FEW) out.set(bytes.subarray(offset, offset + length), start);
+    if (length > FEW_WITHOUT_VIEW) out.set(bytes.subarray(offset, offset + length), start);
     else for (let i = 0; i < length; i++) out[start + i] = bytes[offset + i]!;
-  }
-
-  /** Copies a few bytes into a chunk. */
-  #put({ bytes, words }: Chunk, offset: number, from: Uint8Array, start: number, length: number): void {
-    if (((offset | start | length) & 3) === 0) {
-      const view = this.#inView.of(from, start + length);
-      if (view !== undefined) {
-        copyWords(view, start >>> 2, words, offset >>> 2, length >>> 2);
-        return;
-      }
-    }
-    if (length > FEW) bytes.set(length === from.length ? from : from.subarray(start, start + length), offset);
-    else for (let i = 0; i < length; i++) bytes[offset + i] = from[start + i]!;
   }
 
   /** Sets `length` bytes to `value`; setting untouched memory to zero costs nothing. */
