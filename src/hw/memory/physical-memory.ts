@@ -5,15 +5,21 @@
  * Addresses are numbers, physical, below 2^53. Every access must lie inside the RAM that was added; the bus checks that
  * before it comes here.
  */
+import { WordView } from "./word-view.ts";
 
 const CHUNK_BITS = 16;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_SIZE - 1;
-const PER_CHUNK = 1 / CHUNK_SIZE;
-const PAGE_SIZE = 4096;
-/** A power of two. */
+const PAGE_BITS = 12;
+const PAGE_SIZE = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE_SIZE - 1;
+/** Powers of two. */
 const RECENT = 64;
+const RECENT_PAGES = 1024;
+/** Bytes that a loop copies sooner than a call does, and sooner than a view of them is made: one by one, and by words. */
 const FEW = 8;
+const FEW_WITHOUT_VIEW = 16;
+const FEW_BY_WORDS = 128;
 
 class Chunk {
   readonly bytes: Uint8Array = new Uint8Array(CHUNK_SIZE);
@@ -21,30 +27,37 @@ class Chunk {
 }
 
 const ZERO_CHUNK = new Chunk();
+const ZERO_PAGE = ZERO_CHUNK.bytes.subarray(0, PAGE_SIZE);
 
 export class PhysicalMemory {
   readonly #chunks = new Map<number, Chunk>();
-  /** Chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
-  readonly #recentIndex = new Float64Array(RECENT).fill(-1);
+  /** Addresses of chunks used lately, by the low bits of their index: tables and buffers lie in few of them. */
+  readonly #recentBase = new Float64Array(RECENT).fill(-1);
+  readonly #outView = new WordView();
   readonly #recent: Chunk[] = Array.from({ length: RECENT }, () => ZERO_CHUNK);
   /** Their indices once more, as the host compares them fastest: 32 bits, of addresses below 2^48. */
   readonly #recentKey = new Int32Array(RECENT).fill(-1);
+  /** Views of pages that were read as a whole lately, by the low bits of their number: to make one takes as long as to copy 1 KiB. */
+  readonly #recentPage = new Float64Array(RECENT_PAGES).fill(-1);
+  readonly #pages: Uint8Array[] = Array.from({ length: RECENT_PAGES }, () => ZERO_PAGE);
 
   /** Bytes of host memory in use for contents: 64 KiB for each 64 KiB of guest memory that was ever written. */
   get bytesInUse(): number {
     return this.#chunks.size * CHUNK_SIZE;
   }
 
+  // Whatever is accessed waits for its place among the recent ones, but not for the comparison.
+
   #read(address: number): Chunk {
-    const index = Math.floor(address * PER_CHUNK);
-    const place = index & (RECENT - 1);
-    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#find(index, place);
+    const place = (address >>> CHUNK_BITS) & (RECENT - 1);
+    return this.#recentBase[place] === address - (address & CHUNK_MASK) ? this.#recent[place]! : this.#find(address, place);
   }
 
-  #find(index: number, place: number): Chunk {
+  #find(address: number, place: number): Chunk {
+    const index = Math.floor(address / CHUNK_SIZE);
     const chunk = this.#chunks.get(index);
     if (chunk === undefined) return ZERO_CHUNK;
-    this.#recentIndex[place] = index;
+    this.#recentBase[place] = address - (address & CHUNK_MASK);
     this.#recent[place] = chunk;
     // One that is beyond 32 bits is nowhere to be found by its key: it must not be taken for another.
     this.#recentKey[place] = index < 2 ** 32 ? index : ~place;
@@ -52,14 +65,29 @@ export class PhysicalMemory {
   }
 
   #write(address: number): Chunk {
-    const index = Math.floor(address * PER_CHUNK);
-    const place = index & (RECENT - 1);
-    return this.#recentIndex[place] === index ? this.#recent[place]! : this.#make(index, place);
+    const place = (address >>> CHUNK_BITS) & (RECENT - 1);
+    return this.#recentBase[place] === address - (address & CHUNK_MASK) ? this.#recent[place]! : this.#make(address, place);
   }
 
-  #make(index: number, place: number): Chunk {
+  #make(address: number, place: number): Chunk {
+    const index = Math.floor(address / CHUNK_SIZE);
     if (!this.#chunks.has(index)) this.#chunks.set(index, new Chunk());
-    return this.#find(index, place);
+    return this.#find(address, place);
+  }
+
+  /** A view of a page. Its address goes into as few steps as can be: all that follows waits for it. */
+  #page(address: number): Uint8Array {
+    const place = (address >>> PAGE_BITS) & (RECENT_PAGES - 1);
+    return this.#recentPage[place] === address ? this.#pages[place]! : this.#view(address, place);
+  }
+
+  #view(address: number, place: number): Uint8Array {
+    const chunk = this.#read(address);
+    // The chunk may come into being later.
+    if (chunk === ZERO_CHUNK) return ZERO_PAGE;
+    const offset = address & CHUNK_MASK;
+    this.#recentPage[place] = address;
+    return (this.#pages[place] = chunk.bytes.subarray(offset, offset + PAGE_SIZE));
   }
 
   read8(address: number): number {
@@ -126,22 +154,57 @@ export class PhysicalMemory {
 
   /** Fills `length` bytes of `out` from `start` on from memory. Any address, any length. */
   readBytes(address: number, out: Uint8Array, start: number = 0, length: number = out.length - start): void {
+    if (length === PAGE_SIZE && (address & PAGE_MASK) === 0) {
+      out.set(this.#page(address), start);
+      return;
+    }
+    const offset = address & CHUNK_MASK;
+    if (offset + length > CHUNK_SIZE) this.#readAcross(address, out, start, length);
+    else if (length <= FEW_BY_WORDS) this.#get(this.#read(address), offset, out, start, length);
+    else out.set(this.#read(address).bytes.subarray(offset, offset + length), start);
+  }
+
+  #readAcross(address: number, out: Uint8Array, start: number, length: number): void {
     for (let done = 0; done < length;) {
-      const offset = (address + done) & CHUNK_MASK;
-      const part = Math.min(length - done, CHUNK_SIZE - offset);
-      copy(this.#read(address + done).bytes, offset, out, start + done, part);
+      const part = Math.min(length - done, CHUNK_SIZE - ((address + done) & CHUNK_MASK));
+      this.readBytes(address + done, out, start + done, part);
       done += part;
     }
   }
 
   /** Writes `length` bytes of `bytes` from `start` on. Any address, any length. */
   writeBytes(address: number, bytes: Uint8Array, start: number = 0, length: number = bytes.length - start): void {
+    const offset = address & CHUNK_MASK;
+    if (offset + length > CHUNK_SIZE) {
+      this.#writeAcross(address, bytes, start, length);
+      return;
+    }
+    if (length <= 0) return;
+    const chunk = this.#write(address);
+    const whole = length === bytes.length;
+    if (length <= (whole ? FEW : FEW_WITHOUT_VIEW)) for (let i = 0; i < length; i++) chunk.bytes[offset + i] = bytes[start + i]!;
+    else chunk.bytes.set(whole ? bytes : bytes.subarray(start, start + length), offset);
+  }
+
+  #writeAcross(address: number, bytes: Uint8Array, start: number, length: number): void {
     for (let done = 0; done < length;) {
-      const offset = (address + done) & CHUNK_MASK;
-      const part = Math.min(length - done, CHUNK_SIZE - offset);
-      copy(bytes, start + done, this.#write(address + done).bytes, offset, part);
+      const part = Math.min(length - done, CHUNK_SIZE - ((address + done) & CHUNK_MASK));
+      this.writeBytes(address + done, bytes, start + done, part);
       done += part;
     }
+  }
+
+  /** Copies a few bytes out of a chunk. */
+  #get({ bytes, words }: Chunk, offset: number, out: Uint8Array, start: number, length: number): void {
+    if (((offset | start | length) & 3) === 0) {
+      const view = this.#outView.of(out, start + length);
+      if (view !== undefined) {
+        copyWords(words, offset >>> 2, view, start >>> 2, length >>> 2);
+        return;
+      }
+    }
+    if (length > FEW_WITHOUT_VIEW) out.set(bytes.subarray(offset, offset + length), start);
+    else for (let i = 0; i < length; i++) out[start + i] = bytes[offset + i]!;
   }
 
   /** Sets `length` bytes to `value`; setting untouched memory to zero costs nothing. */
@@ -170,14 +233,24 @@ export class PhysicalMemory {
   /** Forgets all contents: everything reads as zero again. */
   clear(): void {
     this.#chunks.clear();
-    this.#recentIndex.fill(-1);
     this.#recentKey.fill(-1);
+    this.#recentBase.fill(-1);
     for (let place = 0; place < RECENT; place++) this.#recent[place] = ZERO_CHUNK;
+    this.#recentPage.fill(-1);
+    this.#pages.fill(ZERO_PAGE);
   }
 }
 
-/** Copies bytes: a few by a loop, for a view of a part costs more than they do. */
-function copy(from: Uint8Array, fromIndex: number, to: Uint8Array, toIndex: number, length: number): void {
-  if (length <= FEW) for (let i = 0; i < length; i++) to[toIndex + i] = from[fromIndex + i]!;
-  else to.set(fromIndex === 0 && length === from.length ? from : from.subarray(fromIndex, fromIndex + length), toIndex);
+/** Four at a time: that is what a loop costs. */
+function copyWords(from: Uint32Array, fromIndex: number, to: Uint32Array, toIndex: number, count: number): void {
+  let done = 0;
+  for (; done + 4 <= count; done += 4) {
+    const source = fromIndex + done;
+    const target = toIndex + done;
+    to[target] = from[source]!;
+    to[target + 1] = from[source + 1]!;
+    to[target + 2] = from[source + 2]!;
+    to[target + 3] = from[source + 3]!;
+  }
+  for (; done < count; done++) to[toIndex + done] = from[fromIndex + done]!;
 }

@@ -156,7 +156,10 @@ export class SystemBus {
 
   /** True if the whole range is RAM of one region. */
   isRam(address: number, length: number): boolean {
-    if (address >= this.#firstBase && address + length <= this.#firstEnd) return true;
+    return (address >= this.#firstBase && address + length <= this.#firstEnd) || this.#isOtherRam(address, length);
+  }
+
+  #isOtherRam(address: number, length: number): boolean {
     for (const ram of this.#ram) if (address >= ram.base && address + length <= ram.base + ram.size) return true;
     return false;
   }
@@ -218,6 +221,13 @@ export class SystemBus {
    * takes single accesses of its widths.
    */
   readBytes(address: number, out: Uint8Array, start: number = 0, length: number = out.length - start): BusStatus {
+    // What is common is short enough to become a part of its callers.
+    if (this.#injections.size > 0 || !this.isRam(address, length)) return this.#readElsewhere(address, out, start, length);
+    this.memory.readBytes(address, out, start, length);
+    return BusStatus.ok;
+  }
+
+  #readElsewhere(address: number, out: Uint8Array, start: number, length: number): BusStatus {
     const injected = this.#injections.size > 0 ? this.#injected(address, length, "read") : BusStatus.ok;
     if (injected !== BusStatus.ok) return injected;
     if (this.isRam(address, length)) {
@@ -232,6 +242,12 @@ export class SystemBus {
 
   /** Writes a block of bytes, as {@link readBytes}. */
   writeBytes(address: number, bytes: Uint8Array, start: number = 0, length: number = bytes.length - start): BusStatus {
+    if (this.#injections.size > 0 || !this.isRam(address, length)) return this.#writeElsewhere(address, bytes, start, length);
+    this.memory.writeBytes(address, bytes, start, length);
+    return BusStatus.ok;
+  }
+
+  #writeElsewhere(address: number, bytes: Uint8Array, start: number, length: number): BusStatus {
     const injected = this.#injections.size > 0 ? this.#injected(address, length, "write") : BusStatus.ok;
     if (injected !== BusStatus.ok) return injected;
     if (this.isRam(address, length)) {

@@ -51,7 +51,24 @@ export class SmmuDmaPort implements DmaPort {
    */
   access(hi: number, lo: number, bytes: Uint8Array, write: boolean, attributes?: DmaAttributes): DmaStatus {
     if (attributes !== undefined) checkAttributes(attributes);
-    return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
+    const { length } = bytes;
+    // An access within one page has a short way of its own: most are that.
+    if (length === 0 || (lo & (PAGE - 1)) + length > PAGE) return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
+    const tx = this.#tx;
+    this.#set(tx, write, attributes);
+    tx.addressHi = hi;
+    tx.addressLo = lo;
+    const outcome = this.#options.smmu.translate(tx);
+    if (outcome === Outcome.stalled) return this.#hold(0, length, DmaStatus.ok, hi, lo, bytes, write, attributes);
+    return this.#finish(tx, outcome, bytes, 0, length);
+  }
+
+  #set(tx: Transaction, write: boolean, attributes: DmaAttributes | undefined): void {
+    tx.streamId = this.#options.streamId;
+    tx.substreamId = attributes?.substreamId ?? -1;
+    tx.privileged = attributes?.privileged ?? false;
+    tx.instruction = attributes?.instruction ?? false;
+    tx.write = write;
   }
 
   /** @param worst of the parts before byte `start` */
@@ -65,11 +82,7 @@ export class SmmuDmaPort implements DmaPort {
     attributes: DmaAttributes | undefined,
   ): DmaStatus {
     const tx = this.#tx;
-    tx.streamId = this.#options.streamId;
-    tx.substreamId = attributes?.substreamId ?? -1;
-    tx.privileged = attributes?.privileged ?? false;
-    tx.instruction = attributes?.instruction ?? false;
-    tx.write = write;
+    this.#set(tx, write, attributes);
     for (let done = start; done < bytes.length;) {
       const at = lo + done;
       tx.addressHi = at < 0x1_0000_0000 ? hi : (hi + Math.floor(at / 0x1_0000_0000)) >>> 0;
@@ -127,8 +140,11 @@ export class SmmuDmaPort implements DmaPort {
   }
 
   #trace(tx: Transaction, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
+    if (this.#options.trace.wants("dma.access")) this.#emit(tx, length, physical, outcome, bus);
+  }
+
+  #emit(tx: Transaction, length: number, physical: number | undefined, outcome: DmaOutcome, bus: BusStatus): void {
     const { trace, name, streamId } = this.#options;
-    if (!trace.wants("dma.access")) return;
     const address = join64(tx.addressHi, tx.addressLo);
     trace.emit("dma.access", { master: name, streamId, address, physical, length, write: tx.write, outcome, bus });
   }

@@ -44,17 +44,35 @@ const FLAGS_SHIFT = 17;
 /** Reads as "no such view" everywhere: before the first line there is nothing to find. */
 const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
 
-/** One way to look translations up. */
-export interface FrontClass {
+/** One way to look translations up. A command that drops a context finds all it needs in the class and its view. */
+export class FrontClass {
   /** What its lines carry; 0 once it is gone. */
   number: number;
-  /** Places of the views that use it, or did. */
-  readonly views: number[];
+  /** Place of the first view that uses it, or did; -1: none. */
+  view = -1;
+  /** Those of others, where streams share it. */
+  others: number[] | undefined = undefined;
+  /** The next class with this `own`, and the next one with this `global` behind another `own`. */
+  nextOfOwn: FrontClass | undefined = undefined;
+  nextBehind: FrontClass | undefined = undefined;
   /** What the STE and CD do to an access, as a number. */
   readonly signature: number;
   readonly global: TagContext;
   /** ASET of `global`. */
   readonly aset: number;
+
+  constructor(number: number, signature: number, global: TagContext) {
+    this.number = number;
+    this.signature = signature;
+    this.global = global;
+    this.aset = asetOfKey(global.key);
+  }
+
+  addView(view: number): void {
+    if (this.view < 0) this.view = view;
+    else if (this.others === undefined) this.others = [view];
+    else if (!this.others.includes(view)) this.others.push(view);
+  }
 }
 
 export class FrontTier {
@@ -127,9 +145,9 @@ export class FrontTier {
       this.#mask = LINE_WORDS * (this.#lineCount - 1);
     }
     const found = this.#classOf(own, global, signature);
-    const { number, views } = found;
+    const { number } = found;
     const view = viewOf(streamId, substreamId);
-    if (!views.includes(view)) views.push(view);
+    if (found.view !== view) found.addView(view);
     this.#views[view] = streamId;
     this.#views[view | 1] = substreamId;
     this.#views[view | 2] = firstOf(number);
@@ -181,14 +199,16 @@ export class FrontTier {
   }
 
   #classOf(own: TagContext, global: TagContext, signature: number): FrontClass {
-    for (const known of own.front) if (known.signature === signature && known.global === global && known.number > 0) return known;
+    for (let known = own.front; known !== undefined; known = known.nextOfOwn)
+      if (known.signature === signature && known.global === global && !isGone(known)) return known;
     if (this.#classes.length === MOST_CLASSES) this.clear();
-    for (const context of [own, global]) if (context.front.some(isGone)) context.front = context.front.filter((member) => !isGone(member));
-    const made: FrontClass = { number: this.#nextNumber(), views: [], signature, global, aset: asetOfKey(global.key) };
+    const made = new FrontClass(this.#nextNumber(), signature, global);
     this.#classes.push(made);
-    own.front.push(made);
+    made.nextOfOwn = withoutGone(own.front, "nextOfOwn");
+    own.front = made;
     if (global !== own) {
-      global.front.push(made);
+      made.nextBehind = withoutGone(global.frontBehind, "nextBehind");
+      global.frontBehind = made;
       own.asets |= 1 << made.aset;
     }
     return made;
@@ -206,24 +226,31 @@ export class FrontTier {
   /** All lines of a class are lost; its views find those to come. */
   #renumber(member: FrontClass, next: number): void {
     const old = member.number;
+    const { view, others } = member;
     member.number = next;
-    let kept = 0;
-    for (const view of member.views) {
-      // A view that has gone to another stream is no longer this class's.
-      if (!this.#shows(view, old)) continue;
-      this.#views[view | 2] = firstOf(next);
-      this.#views[view | 3] = secondOf(next);
-      member.views[kept++] = view;
-    }
-    member.views.length = kept;
+    if (view >= 0 && !this.#renumberView(view, old, next)) member.view = -1;
+    if (others !== undefined) member.others = others.filter((other) => this.#renumberView(other, old, next));
+  }
+
+  /** @returns false for a view that has gone to another stream: it is no longer this class's */
+  #renumberView(view: number, old: number, next: number): boolean {
+    const views = this.#views;
+    if (!this.#shows(view, old)) return false;
+    views[view | 2] = firstOf(next);
+    views[view | 3] = secondOf(next);
+    return true;
   }
 
   // What the caches say.
 
-  /** One entry has left the context of these classes: its page, or, if it was larger, all that came from there. @param size log2 of bytes */
-  entryGone(front: readonly FrontClass[], size: number, hi: number, lo: number): void {
-    if (size > 12) for (const member of front) this.#loseAll(member);
-    else for (let i = 0; i < front.length; i++) this.#losePage(front[i]!.number, hi, lo);
+  /** One entry has left a context: its page, or, if it was larger, all that came from the context. @param size log2 of bytes */
+  entryGone(context: TagContext, size: number, hi: number, lo: number): void {
+    if (size > 12) {
+      this.contextGone(context);
+      return;
+    }
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) this.#losePage(member.number, hi, lo);
+    for (let member = context.frontBehind; member !== undefined; member = member.nextBehind) this.#losePage(member.number, hi, lo);
   }
 
   /**
@@ -231,9 +258,7 @@ export class FrontTier {
    * own ASET there was nothing before at the page that it came for, but there may have been at other pages that it covers.
    */
   entryCame(context: TagContext, aset: number, size: number, hi: number, lo: number): void {
-    const { front } = context;
-    for (let i = 0; i < front.length; i++) {
-      const member = front[i]!;
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) {
       const { global } = member;
       if ((member.aset === aset && size <= 12) || global === context || global.count === 0) continue;
       if (size > 12) this.#loseAll(member);
@@ -257,7 +282,8 @@ export class FrontTier {
 
   /** All entries of a context are gone. */
   contextGone(context: TagContext): void {
-    for (const member of context.front) this.#loseAll(member);
+    for (let member = context.front; member !== undefined; member = member.nextOfOwn) this.#loseAll(member);
+    for (let member = context.frontBehind; member !== undefined; member = member.nextBehind) this.#loseAll(member);
   }
 
   /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */
@@ -290,6 +316,18 @@ function viewOf(streamId: number, substreamId: number): number {
 
 function isGone({ number }: FrontClass): boolean {
   return number === 0;
+}
+
+/** A list of classes without those that are gone. */
+function withoutGone(list: FrontClass | undefined, next: "nextOfOwn" | "nextBehind"): FrontClass | undefined {
+  let first = list;
+  while (first !== undefined && isGone(first)) first = first[next];
+  for (let kept = first; kept !== undefined; kept = kept[next]) {
+    let after = kept[next];
+    while (after !== undefined && isGone(after)) after = after[next];
+    kept[next] = after;
+  }
+  return first;
 }
 
 // What the number of a class does to the first two words of its lines.

@@ -8,8 +8,11 @@
  * use. When all slots are taken, the next victim is chosen without looking at hits.
  */
 
+import { POW2 } from "../../bits/hex.ts";
+import { ContextTable } from "./context-table.ts";
 import type { FrontClass, FrontTier } from "./front-tier.ts";
 import type { TlbiRange } from "./tlb-range.ts";
+import { memberOfKey } from "./tlb-tags.ts";
 
 /** Smallest entry, log2 of bytes. */
 const SMALLEST = 12;
@@ -41,32 +44,37 @@ export type Replacement = "round-robin" | "random";
 
 /** The entries that have all tags in common. Belongs to one cache; its counts are the cache's to change. */
 export class TagContext {
-  readonly key: number;
+  // What maintenance needs comes first: it lies together then.
   readonly group: number;
-  /** Its place among the contexts of the cache. */
-  readonly index: number;
-  /** What its entries carry; never 0. Another one after {@link TaggedCache.drop}. */
+  /** What tells it apart from others of its group. */
+  readonly member: number;
+  /** What its entries carry; never 0. Another one when all of them were dropped. */
   tag: number;
-  /** The cache has let go of it: ask for the context again. */
-  retired = false;
+  count = 0;
   /** Its slots, as a list. */
   first = -1;
   last = -1;
-  count = 0;
   /** Sizes that its entries may have: bit n is 2^(12 + n) bytes. */
   sizes = 0;
   /** Entries that are smaller than the leaf they came from. */
   splinters = 0;
+  /** The first class of the front tier that looks here first, and the first that looks here behind a context of its own. */
+  front: FrontClass | undefined = undefined;
+  frontBehind: FrontClass | undefined = undefined;
+  /** The cache has let go of it: ask for the context again. */
+  retired = false;
+  /** Its place among the contexts of the cache. */
+  readonly index: number;
+  readonly key: number;
   /** ASETs of the global contexts with which the front tier combines this one: a bit for each. */
   asets = 0;
-  /** Classes of the front tier whose lines come from here. */
-  front: FrontClass[] = [];
 
   constructor(key: number, group: number, index: number, tag: number) {
-    this.key = key;
     this.group = group;
-    this.index = index;
+    this.member = memberOfKey(key);
     this.tag = tag;
+    this.index = index;
+    this.key = key;
   }
 }
 
@@ -91,10 +99,10 @@ export abstract class TaggedCache {
   #random = 1;
   #lastTag = 0;
   readonly #atRandom: boolean;
-  readonly #contexts = new Map<number, TagContext>();
-  /** By their index. */
+  /** Contexts by their index. */
   readonly #owners: (TagContext | undefined)[] = [];
   readonly #freeIndices: number[] = [];
+  readonly #contexts = new ContextTable();
   readonly #groups = new Map<number, Set<TagContext>>();
 
   constructor(capacity: number, replacement: Replacement = "round-robin", onDrop?: (slot: number) => void) {
@@ -118,7 +126,7 @@ export abstract class TaggedCache {
   /** Forgets everything without telling anybody: hardware reset. */
   reset(): void {
     this.front?.clear();
-    for (const context of this.#contexts.values()) context.retired = true;
+    for (const context of this.#owners) if (context !== undefined) context.retired = true;
     this.#contexts.clear();
     this.#groups.clear();
     this.#owners.length = 0;
@@ -137,16 +145,16 @@ export abstract class TaggedCache {
 
   /** The context of these tags, made if there is none. @param group contexts that maintenance may reach together */
   protected context(key: number, group: number): TagContext {
-    const known = this.#contexts.get(key);
+    const known = this.#contexts.find(group, memberOfKey(key));
     if (known !== undefined) return known;
-    if (this.#contexts.size > 2 * this.capacity + 64) this.#retireEmpty();
+    if (this.#contexts.count > 2 * this.capacity + 64) this.#retireEmpty();
     const tag = this.#nextTag();
     const context = new TagContext(key, group, this.#freeIndices.pop() ?? this.#owners.length, tag);
-    this.#contexts.set(key, context);
     this.#owners[context.index] = context;
     const members = this.#groups.get(group);
     if (members === undefined) this.#groups.set(group, new Set([context]));
     else members.add(context);
+    this.#contexts.add(context);
     return context;
   }
 
@@ -160,16 +168,16 @@ export abstract class TaggedCache {
   }
 
   #retireEmpty(): void {
-    for (const context of this.#contexts.values()) {
-      if (context.count > 0) continue;
+    for (const context of this.#owners) {
+      if (context === undefined || context.count > 0) continue;
       context.retired = true;
-      this.#contexts.delete(context.key);
       this.#owners[context.index] = undefined;
       this.#freeIndices.push(context.index);
       const members = this.#groups.get(context.group)!;
       members.delete(context);
       if (members.size === 0) this.#groups.delete(context.group);
     }
+    this.#contexts.removeAll(({ retired }) => retired);
   }
 
   // Entries.
@@ -320,7 +328,8 @@ export abstract class TaggedCache {
     const at = slot << SHIFT;
     const size = words[at | SIZE]!;
     const context = this.#owners[words[at | OWNER]!]!;
-    if (context.front.length > 0) this.front!.entryGone(context.front, size & 0xff, words[at | HI]!, words[at | LO]!);
+    if (context.front !== undefined || context.frontBehind !== undefined)
+      this.front!.entryGone(context, size & 0xff, words[at | HI]!, words[at | LO]!);
     this.#unchain(slot);
     const before = words[at | BEFORE]!;
     const after = words[at | AFTER]!;
@@ -346,10 +355,12 @@ export abstract class TaggedCache {
   /** True if maintenance of a range reaches an entry of a context that it reaches. */
   protected abstract covers(range: TlbiRange, slot: number): boolean;
 
-  /** Drops the entries of one context, or those of a range. */
-  dropContext(key: number, range?: TlbiRange): void {
-    const context = this.#contexts.get(key);
-    if (context !== undefined) this.#dropIn(context, range);
+  /** Drops the entries of some contexts of a group, or those of a range. */
+  dropMembers(group: number, members: readonly number[], range?: TlbiRange): void {
+    for (let i = 0; i < members.length; i++) {
+      const context = this.#contexts.find(group, members[i]!);
+      if (context !== undefined) this.#dropIn(context, range);
+    }
   }
 
   /** Drops the entries of all contexts of a group, or those of a range. */
@@ -363,8 +374,13 @@ export abstract class TaggedCache {
     for (const group of this.#groups.keys()) if (which(group)) this.dropGroup(group);
   }
 
+  /** True if maintenance of a range reaches no entry of this cache. */
+  protected spares(_range: TlbiRange): boolean {
+    return false;
+  }
+
   #dropIn(context: TagContext, range: TlbiRange | undefined): void {
-    if (context.count === 0) return;
+    if (context.count === 0 || (range !== undefined && this.spares(range))) return;
     if (range === undefined) this.#dropAll(context);
     else if (context.splinters > 0 || this.#probes(context, range) > context.count) this.#dropScanning(context, range);
     else this.#dropProbing(context, range);
@@ -400,18 +416,19 @@ export abstract class TaggedCache {
   /** How many lookups would find all entries of a range. */
   #probes(context: TagContext, range: TlbiRange): number {
     let probes = 0;
-    for (let size = SMALLEST; size <= LARGEST; size++)
+    for (let size = SMALLEST; mayHaveFrom(context, size); size++)
       if (mayHave(context, size)) probes += range.lastPage(size) - range.firstPage(size) + 1;
     return probes;
   }
 
   #dropProbing(context: TagContext, range: TlbiRange): void {
-    for (let size = SMALLEST; size <= LARGEST; size++) {
+    for (let size = SMALLEST; mayHaveFrom(context, size); size++) {
       if (!mayHave(context, size)) continue;
       const last = range.lastPage(size);
       for (let page = range.firstPage(size); page <= last; page++) {
-        const small = page * 2 ** (size - SMALLEST);
-        const slot = this.find(context, size, Math.floor(small / 2 ** 20) | 0, (small % 2 ** 20) << SMALLEST);
+        // In pages of 4 KiB: bits [19:0] lie in the low word.
+        const small = page * POW2[size - SMALLEST]!;
+        const slot = this.find(context, size, Math.floor(small / 0x10_0000) | 0, small << SMALLEST);
         if (slot >= 0 && this.covers(range, slot)) this.#dropSlot(slot);
       }
     }
@@ -458,6 +475,11 @@ export function maskHi(hi: number, size: number): number {
 /** The bit of a size in a context's set; the last one stands for all from there on. */
 function sizeBit(size: number): number {
   return 1 << Math.min(size - SMALLEST, 31);
+}
+
+/** Whether there may be entries of this size or larger. */
+function mayHaveFrom(context: TagContext, size: number): boolean {
+  return size <= LARGEST && context.sizes >>> Math.min(size - SMALLEST, 31) !== 0;
 }
 
 function mayHave(context: TagContext, size: number): boolean {

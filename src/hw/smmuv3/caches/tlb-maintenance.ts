@@ -9,12 +9,10 @@ import { StreamWorld, type TlbiAddress, type TlbInvalidation } from "../ports.ts
 import type { TaggedCache } from "./tagged-cache.ts";
 import { IPA_ENTRY, type TlbKind } from "./tlb-entry.ts";
 import { TlbiRange } from "./tlb-range.ts";
-import { contextGroup, contextKey } from "./tlb-tags.ts";
+import { contextGroup, GLOBAL_MEMBERS, membersOfAsid } from "./tlb-tags.ts";
 
 const EL1: readonly TlbKind[] = [StreamWorld.nsEl1];
 const ANY_EL2: readonly TlbKind[] = [StreamWorld.nsEl2, StreamWorld.nsEl2E2h];
-const EITHER: readonly boolean[] = [false, true];
-const ASETS: readonly number[] = [0, 1];
 
 export class TlbMaintenance implements TlbInvalidation {
   readonly #caches: readonly TaggedCache[];
@@ -52,18 +50,12 @@ export class TlbMaintenance implements TlbInvalidation {
 
   /** What an ASID has of its own; of a range, if one is given. */
   #asid(kinds: readonly TlbKind[], vmid: number, asid: number, range?: TlbiRange): void {
-    for (const id of this.#reached(vmid))
-      for (const cache of this.#caches)
-        for (const kind of kinds)
-          for (const nested of EITHER) cache.dropContext(contextKey({ kind, nested, global: false, vmid: id, asid, aset: 0 }), range);
+    this.#members(kinds, vmid, membersOfAsid(asid), range);
   }
 
-  #globals(kinds: readonly TlbKind[], vmid: number, range: TlbiRange): void {
+  #members(kinds: readonly TlbKind[], vmid: number, members: readonly number[], range: TlbiRange | undefined): void {
     for (const id of this.#reached(vmid))
-      for (const cache of this.#caches)
-        for (const kind of kinds)
-          for (const nested of EITHER)
-            for (const aset of ASETS) cache.dropContext(contextKey({ kind, nested, global: true, vmid: id, asid: 0, aset }), range);
+      for (const cache of this.#caches) for (const kind of kinds) cache.dropMembers(contextGroup(kind, id), members, range);
   }
 
   #va(kinds: readonly TlbKind[], vmid: number, asid: number | undefined, address: TlbiAddress): void {
@@ -73,7 +65,7 @@ export class TlbMaintenance implements TlbInvalidation {
       return;
     }
     this.#asid(kinds, vmid, asid, range);
-    this.#globals(kinds, vmid, range);
+    this.#members(kinds, vmid, GLOBAL_MEMBERS, range);
   }
 
   // Of one StreamWorld, for broadcasts.
@@ -97,7 +89,7 @@ export class TlbMaintenance implements TlbInvalidation {
       return;
     }
     this.#asid([world], vmid, asid, this.#range);
-    this.#globals([world], vmid, this.#range);
+    this.#members([world], vmid, GLOBAL_MEMBERS, this.#range);
   }
 
   // Of commands.

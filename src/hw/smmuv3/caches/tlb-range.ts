@@ -41,10 +41,12 @@ export class TlbiRange {
     this.startHi = virtual ? canonicalHi(address.hi) : address.hi >>> 0;
     this.startLo = (address.lo & ~0xfff) >>> 0;
     // The last byte, in halves: with IDR5.DS a range has up to 2^60 bytes.
-    const granules = this.granule === 0 ? 1 : (address.num + 1) * 2 ** address.scale;
-    const perWord = 2 ** (32 - (this.granule || SMALLEST));
-    const lo = this.startLo + (granules % perWord) * 2 ** (this.granule || SMALLEST) - 1;
-    const hi = this.startHi + Math.floor(granules / perWord) + Math.floor(lo / 2 ** 32);
+    const granules = this.granule === 0 ? 1 : (address.num + 1) * POW2[address.scale]!;
+    const granule = this.granule || SMALLEST;
+    const perWord = POW2[32 - granule]!;
+    const words = Math.floor(granules / perWord);
+    const lo = this.startLo + (granules - words * perWord) * POW2[granule]! - 1;
+    const hi = this.startHi + words + Math.floor(lo / 0x1_0000_0000);
     // A range that runs beyond the top of the address space does not wrap.
     this.endHi = Math.min(hi, 0xffff_ffff);
     this.endLo = hi > 0xffff_ffff ? 0xffff_ffff : lo >>> 0;

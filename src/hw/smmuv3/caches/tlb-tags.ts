@@ -27,6 +27,25 @@ export function contextKey({ kind, nested, global, vmid, asid, aset }: Tags): nu
   return flags * IDS + (global ? 0 : asid) * 0x1_0000 + vmid;
 }
 
+const NESTED_MEMBER = 4 * 0x1_0000;
+const GLOBAL_MEMBER = 2 * 0x1_0000;
+const ASET_MEMBER = 0x1_0000;
+
+/** What tells the contexts of one {@link contextGroup} apart. A small integer, as that of the group is: to look for one is quick. */
+export function memberOfKey(key: number): number {
+  return (Math.floor(key / 0x1_0000) & 0xffff) | ((Math.floor(key / IDS) & 7) * 0x1_0000);
+}
+
+/** Members that hold what an ASID has of its own: plain and nested. */
+export function membersOfAsid(asid: number): readonly number[] {
+  return [asid, NESTED_MEMBER | asid];
+}
+
+/** Those that hold global entries. */
+export const GLOBAL_MEMBERS: readonly number[] = [0, ASET_MEMBER, NESTED_MEMBER, NESTED_MEMBER | ASET_MEMBER].map(
+  (member) => member | GLOBAL_MEMBER,
+);
+
 /** The inverse of {@link contextKey}. */
 export function tagsOfKey(key: number): Tags {
   const flags = Math.floor(key / IDS);

@@ -148,6 +148,10 @@ export class WalkCache extends TaggedCache {
     this.keepSized(this.#context(entry), granule, size, hi, lo, table, limits);
   }
 
+  protected override spares(range: TlbiRange): boolean {
+    return range.leaf;
+  }
+
   protected override covers(range: TlbiRange, slot: number): boolean {
     if (range.leaf || (range.granule !== 0 && range.granule !== this.#granule(slot))) return false;
     return range.overlaps(this.hi(slot) >>> 0, this.lo(slot) >>> 0, this.size(slot));

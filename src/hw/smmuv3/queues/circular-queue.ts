@@ -55,7 +55,8 @@ export class CircularQueue {
 
   /** Entries between CONS and PROD; beyond `capacity` if the indexes are inconsistent. */
   get used(): number {
-    return (this.prod - this.cons) & this.indexMask;
+    const { prod, cons } = this.#at;
+    return (this.#registers.get(prod) - this.#registers.get(cons)) & this.indexMask;
   }
 
   get capacity(): number {
@@ -69,12 +70,14 @@ export class CircularQueue {
   /** Physical address of the entry at an index; the base is aligned down to the size of the queue. */
   entryAddress(index: number): number {
     const { base, entryBytes, origin } = this.#at;
+    const { capacity } = this;
     const address = origin + join64(this.#registers.get(base + 4) & ADDR_HIGH, this.#registers.get(base) & ADDR_LOW);
-    return address - (address % this.#alignment()) + (index & (this.capacity - 1)) * entryBytes;
+    return address - (address & (this.#alignment(capacity) - 1)) + (index & (capacity - 1)) * entryBytes;
   }
 
-  #alignment(): number {
-    return Math.max(this.capacity * this.#at.entryBytes, SMALLEST_ALIGNMENT);
+  /** A power of two. */
+  #alignment(capacity: number): number {
+    return Math.max(capacity * this.#at.entryBytes, SMALLEST_ALIGNMENT);
   }
 
   /** Moves an index of the SMMU's own one entry on; the other bits of the register stay. */
@@ -88,10 +91,10 @@ export class CircularQueue {
     const { name, log2Max } = this.#at;
     const log2 = value & LOG2SIZE_FIELD;
     if (log2 > log2Max) lint("queue-too-large", () => `${name}_BASE.LOG2SIZE ${log2} is capped to ${log2Max}`);
-    if (((value & ADDR_LOW) >>> 0) % this.#alignment() !== 0) {
+    if (((value & ADDR_LOW) >>> 0) % this.#alignment(this.capacity) !== 0) {
       lint(
         "queue-base-alignment",
-        () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment())} bytes: low bits are taken as 0`,
+        () => `${name}_BASE ${hex(value, 8)} is not aligned to ${hex(this.#alignment(this.capacity))} bytes: low bits are taken as 0`,
       );
     }
   }

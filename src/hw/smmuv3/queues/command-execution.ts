@@ -15,7 +15,6 @@ import type { Prefetches } from "./prefetch.ts";
 import type { RegisterFile } from "../registers/register-file.ts";
 import { bitsOf } from "../registers/register-layout.ts";
 import { type OperandCheck, smmuCommands } from "../spec/commands.ts";
-import type { SmmuFeature } from "../spec/register-types.ts";
 
 const E2H = bitsOf("CR2", "E2H");
 /** CMD_CFGI_STE_RANGE.Range of CMD_CFGI_ALL. */
@@ -30,7 +29,9 @@ const TG_16K = 2;
 const SCALES = 32;
 const SCALE_MAX = 39;
 
-const invalidations: ReadonlySet<string> = new Set(smmuCommands.map(({ name }) => name).filter((name) => /^CMD_(CFGI|TLBI)_/.test(name)));
+/** By opcode: true for CMD_CFGI_* and CMD_TLBI_*. */
+const invalidates: boolean[] = [];
+for (const { name, opcode } of smmuCommands) invalidates[opcode] = /^CMD_(CFGI|TLBI)_/.test(name);
 
 /** The caches that commands act on. */
 export interface Caches {
@@ -68,12 +69,14 @@ export class CommandExecution {
   /** True once an invalidation has run. */
   #hasInvalidated = false;
   readonly #deps: ExecutionDeps;
-  readonly #features: ReadonlySet<SmmuFeature>;
+  /** By opcode: true if all that a command needs is implemented. */
+  readonly #implemented: boolean[] = [];
   readonly #reserved: ReservedCommandBits;
 
   constructor(deps: ExecutionDeps) {
     this.#deps = deps;
-    this.#features = implementedFeatures(deps.config);
+    const features = implementedFeatures(deps.config);
+    for (const { opcode, needs } of smmuCommands) this.#implemented[opcode] = has(features, needs);
     this.#reserved = new ReservedCommandBits(deps.config);
   }
 
@@ -83,11 +86,12 @@ export class CommandExecution {
    */
   execute(words: Uint32Array): Operands | undefined {
     const command = commandOf(words);
-    if (command === undefined || !has(this.#features, command.needs)) return undefined;
+    if (command === undefined || !this.#implemented[command.opcode]) return undefined;
     const operands = new Operands(command, words);
-    if (!command.checks.every((check) => this.#passes(check, operands)) || this.#malformed(operands, words)) return undefined;
+    for (const check of command.checks) if (!this.#passes(check, operands)) return undefined;
+    if (this.#malformed(operands, words)) return undefined;
     this.#run(operands);
-    if (invalidations.has(command.name)) {
+    if (invalidates[command.opcode]) {
       this.unsynchronised = command.name;
       this.#hasInvalidated = true;
     } else if (command.name === "CMD_SYNC") {
@@ -134,19 +138,15 @@ export class CommandExecution {
 
   #run(operands: Operands): void {
     const { configuration, tlb } = this.caches!;
-    const streamId = (): number => operands.get("StreamID");
-    const vmid = (): number => this.#tag("VMID", operands, this.#deps.config.vmid16);
-    const asid = (): number => this.#tag("ASID", operands, this.#deps.config.asid16);
-    const leaf = (): boolean => operands.get("Leaf") === 1;
     switch (operands.command.name) {
       case "CMD_PREFETCH_CONFIG":
-        this.prefetches?.configuration(streamId(), substream(operands));
+        this.prefetches?.configuration(operands.get("StreamID"), substream(operands));
         break;
       case "CMD_PREFETCH_ADDR":
         this.#prefetchAddresses(operands);
         break;
       case "CMD_CFGI_STE":
-        if (this.#streamInRange(operands)) configuration.invalidateSte(streamId(), leaf());
+        if (this.#streamInRange(operands)) configuration.invalidateSte(operands.get("StreamID"), leafOnly(operands));
         break;
       case "CMD_CFGI_STE_RANGE":
         if (operands.get("Range") === ALL_STREAMS) configuration.invalidateAll();
@@ -154,20 +154,20 @@ export class CommandExecution {
         break;
       case "CMD_CFGI_CD":
         if (this.#streamInRange(operands) && this.#substreamInRange(operands)) {
-          configuration.invalidateCd(streamId(), operands.get("SubstreamID"), leaf());
+          configuration.invalidateCd(operands.get("StreamID"), operands.get("SubstreamID"), leafOnly(operands));
         }
         break;
       case "CMD_CFGI_CD_ALL":
-        if (this.#streamInRange(operands)) configuration.invalidateCdAll(streamId());
+        if (this.#streamInRange(operands)) configuration.invalidateCdAll(operands.get("StreamID"));
         break;
       case "CMD_TLBI_NH_ALL":
         tlb.nhAll(this.#stage1Vmid(operands));
         break;
       case "CMD_TLBI_NH_ASID":
-        tlb.nhAsid(this.#stage1Vmid(operands), asid());
+        tlb.nhAsid(this.#stage1Vmid(operands), this.#asid(operands));
         break;
       case "CMD_TLBI_NH_VA":
-        tlb.nhVa(this.#stage1Vmid(operands), asid(), this.#address(operands));
+        tlb.nhVa(this.#stage1Vmid(operands), this.#asid(operands), this.#address(operands));
         break;
       case "CMD_TLBI_NH_VAA":
         tlb.nhVa(this.#stage1Vmid(operands), undefined, this.#address(operands));
@@ -176,20 +176,20 @@ export class CommandExecution {
         tlb.el2All();
         break;
       case "CMD_TLBI_EL2_ASID":
-        tlb.el2Asid(asid());
+        tlb.el2Asid(this.#asid(operands));
         break;
       case "CMD_TLBI_EL2_VA":
         // Without E2H, EL2 entries have no ASID (§4.4.2.8).
-        tlb.el2Va((this.#deps.registers.cr2() & E2H) !== 0 ? asid() : undefined, this.#address(operands));
+        tlb.el2Va((this.#deps.registers.cr2() & E2H) !== 0 ? this.#asid(operands) : undefined, this.#address(operands));
         break;
       case "CMD_TLBI_EL2_VAA":
         tlb.el2Va(undefined, this.#address(operands));
         break;
       case "CMD_TLBI_S12_VMALL":
-        tlb.s12Vmall(vmid());
+        tlb.s12Vmall(this.#vmid(operands));
         break;
       case "CMD_TLBI_S2_IPA":
-        tlb.s2Ipa(vmid(), this.#ipa(operands));
+        tlb.s2Ipa(this.#vmid(operands), this.#ipa(operands));
         break;
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
@@ -198,12 +198,20 @@ export class CommandExecution {
         this.#resume(operands);
         break;
       case "CMD_STALL_TERM":
-        if (this.#streamInRange(operands)) this.stalls?.terminateStream(streamId());
+        if (this.#streamInRange(operands)) this.stalls?.terminateStream(operands.get("StreamID"));
         break;
       default:
         // CMD_SYNC: all earlier commands are complete when it runs.
         break;
     }
+  }
+
+  #vmid(operands: Operands): number {
+    return this.#tag("VMID", operands, this.#deps.config.vmid16);
+  }
+
+  #asid(operands: Operands): number {
+    return this.#tag("ASID", operands, this.#deps.config.asid16);
   }
 
   #prefetchAddresses(operands: Operands): void {
@@ -223,8 +231,8 @@ export class CommandExecution {
 
   /** Commands of stage 1 compare the VMID only where stage 2 is implemented (§4.4.2). */
   #stage1Vmid(operands: Operands): number {
-    const { stage2, vmid16 } = this.#deps.config;
-    if (stage2) return this.#tag("VMID", operands, vmid16);
+    const { stage2 } = this.#deps.config;
+    if (stage2) return this.#vmid(operands);
     this.#inRange("VMID", operands.get("VMID"), operands, 0);
     return 0;
   }
@@ -275,7 +283,7 @@ export class CommandExecution {
 
   #address(operands: Operands): TlbiAddress {
     const { hi, lo } = operands.address("Address");
-    return { hi, lo, leaf: operands.get("Leaf") === 1, ...this.#range(operands) };
+    return { hi, lo, leaf: leafOnly(operands), ...this.#range(operands) };
   }
 
   #ipa(operands: Operands): TlbiAddress {
@@ -310,4 +318,8 @@ export class CommandExecution {
 /** The SubstreamID of a prefetch; -1: none. */
 function substream(operands: Operands): number {
   return operands.get("SSV") === 1 ? operands.get("SubstreamID") : -1;
+}
+
+function leafOnly(operands: Operands): boolean {
+  return operands.get("Leaf") === 1;
 }

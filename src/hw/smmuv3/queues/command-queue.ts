@@ -54,6 +54,7 @@ export class CommandQueue {
   #stopped = false;
   /** Counts resets: whoever waits for a command may reset the SMMU when it is carried out. */
   #epoch = 0;
+  readonly #completion = (): void => this.#complete();
 
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
@@ -107,9 +108,9 @@ export class CommandQueue {
 
   /** True if the next entry may be fetched. */
   #mayConsume(): boolean {
-    const { errors } = this.#deps;
-    if (this.#stopped || errors.isActive("CMDQ_ERR") || errors.serviceFailed) return false;
-    return this.#enabled && this.#queue.used > 0 && this.#queue.consistent;
+    if (this.#stopped || this.#deps.errors.stopsCommands || !this.#enabled) return false;
+    const { used, capacity } = this.#queue;
+    return used > 0 && used <= capacity;
   }
 
   /** Looks for work: after PROD, an enable or the acknowledge of an error has changed. */
@@ -130,7 +131,7 @@ export class CommandQueue {
         return;
       }
       this.#busy = true;
-      delays.after(config.timing.commandNs, () => this.#complete());
+      delays.after(config.timing.commandNs, this.#completion);
     }
   }
 
@@ -141,9 +142,11 @@ export class CommandQueue {
     if (!errors.serviceFailed) this.#carryOut();
     if (epoch !== this.#epoch) return;
     this.#busy = false;
-    const waiting = this.#whenIdle;
-    this.#whenIdle = [];
-    for (const action of waiting) action();
+    if (this.#whenIdle.length > 0) {
+      const waiting = this.#whenIdle;
+      this.#whenIdle = [];
+      for (const action of waiting) action();
+    }
     // With commands that take no time, process() is the caller and goes on by itself.
     if (config.timing.commandNs > 0) this.process();
   }

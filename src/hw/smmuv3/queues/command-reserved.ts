@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Which bits of a command are RES0 here: those outside its fields, and fields of what is not implemented (IHI 0070 §4.1.5). */
-import { type Field, fieldNamed, getField } from "../../bits/fields.ts";
+import type { Field } from "../../bits/fields.ts";
 import type { SmmuConfig } from "../config/config.ts";
 import { type CommandField, type SmmuCommand, smmuCommands } from "../spec/commands.ts";
 
@@ -13,6 +13,9 @@ const DOUBLEWORD = 64;
 const PHYSICAL_TOP = 119;
 /** Fields of range invalidation and level hints (§4.4.1.1). */
 const RANGE: ReadonlySet<string> = new Set(["NUM", "SCALE", "TTL128", "TTL", "TG"]);
+const GRANULE: ReadonlySet<string> = new Set(["TG"]);
+const LEVEL: ReadonlySet<string> = new Set(["TTL"]);
+const FORMAT: ReadonlySet<string> = new Set(["TTL128"]);
 
 /** Bits of an IPA or PA operand that exist in the configuration's version. */
 export function operandAddressBits(config: SmmuConfig): number {
@@ -33,27 +36,53 @@ function topOf(field: CommandField, config: SmmuConfig): number {
   return field.hi;
 }
 
+/** The bits of some fields of a command. */
+function bitsOf(command: SmmuCommand, names: ReadonlySet<string>): Uint32Array {
+  const masks = new Uint32Array(WORDS);
+  for (const field of command.fields) if (names.has(field.name)) addBits(masks, field.hi, field.lo);
+  return masks;
+}
+
+function anyOf(words: Uint32Array, masks: Uint32Array): boolean {
+  return ((words[0]! & masks[0]!) | (words[1]! & masks[1]!) | (words[2]! & masks[2]!) | (words[3]! & masks[3]!)) !== 0;
+}
+
+/** Of one command: the bits that are RES0, and the fields that may be so by what others hold. */
+class Reserved {
+  readonly always: Uint32Array;
+  readonly isRange: boolean;
+  readonly range: Uint32Array;
+  readonly granule: Uint32Array;
+  readonly level: Uint32Array;
+  readonly format: Uint32Array;
+
+  constructor(command: SmmuCommand, config: SmmuConfig) {
+    const defined = new Uint32Array(WORDS);
+    for (const field of [OPCODE, ...command.fields]) addBits(defined, topOf(field, config), field.lo);
+    this.always = defined.map((bits) => ~bits);
+    this.isRange = command.checks.includes("range");
+    this.range = bitsOf(command, RANGE);
+    this.granule = bitsOf(command, GRANULE);
+    this.level = bitsOf(command, LEVEL);
+    this.format = bitsOf(command, FORMAT);
+  }
+}
+
 export class ReservedCommandBits {
-  readonly #defined: ReadonlyMap<SmmuCommand, Uint32Array>;
+  /** By opcode. */
+  readonly #reserved: (Reserved | undefined)[] = [];
 
   constructor(config: SmmuConfig) {
-    this.#defined = new Map(
-      smmuCommands.map((command) => {
-        const masks = new Uint32Array(WORDS);
-        for (const field of [OPCODE, ...command.fields]) addBits(masks, topOf(field, config), field.lo);
-        return [command, masks];
-      }),
-    );
+    for (const command of smmuCommands) this.#reserved[command.opcode] = new Reserved(command, config);
   }
 
   /** True if a command sets a bit that is RES0. */
   areSet(command: SmmuCommand, words: Uint32Array): boolean {
-    const defined = this.#defined.get(command)!;
-    for (let word = 0; word < WORDS; word++) if ((words[word]! & ~defined[word]!) !== 0) return true;
-    if (!command.checks.includes("range")) return false;
-    const value = (name: string): number => getField(words, fieldNamed(command.fields, name));
+    const reserved = this.#reserved[command.opcode]!;
+    if (anyOf(words, reserved.always)) return true;
+    if (!reserved.isRange) return false;
     // Without a granule there is neither range nor hint, without a hint no kind of descriptor.
-    if (value("TG") === 0) return [...RANGE].some((name) => value(name) !== 0);
-    return value("TTL") === 0 && value("TTL128") !== 0;
+    if (!anyOf(words, reserved.granule)) return anyOf(words, reserved.range);
+    return !anyOf(words, reserved.level) && anyOf(words, reserved.format);
   }
 }

@@ -20,6 +20,7 @@ const names: readonly GlobalErrorBit[] = [
   "SFM_ERR",
 ];
 const masks: ReadonlyMap<GlobalErrorBit, number> = new Map(names.map((name) => [name, bitsOf("GERROR", name)]));
+const CMDQ_ERR = bitsOf("GERROR", "CMDQ_ERR");
 
 export class GlobalErrors {
   /** Called when software has acknowledged errors. */
@@ -43,6 +44,11 @@ export class GlobalErrors {
   /** An error is active while GERROR and GERRORN differ in its bit. */
   isActive(bit: GlobalErrorBit): boolean {
     return ((this.#registers.get(GERROR) ^ this.#registers.get(GERRORN)) & masks.get(bit)!) !== 0;
+  }
+
+  /** Asked before each command: an error of the Command queue is active, or the service has failed. */
+  get stopsCommands(): boolean {
+    return this.#serviceFailed || ((this.#registers.get(GERROR) ^ this.#registers.get(GERRORN)) & CMDQ_ERR) !== 0;
   }
 
   /** Service Failure Mode: queues are not accessed any more. Acknowledging SFM_ERR does not end it (§12.3). */

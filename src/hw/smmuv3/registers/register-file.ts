@@ -36,7 +36,7 @@ const CMDQEN = bitsOf("CR0", "CMDQEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const PRIQEN = bitsOf("CR0", "PRIQEN");
 const VMW = bitsOf("CR0ACK", "VMW");
-const VMW_UNIT = 1 << 6;
+const VMW_SHIFT = 6;
 /** Larger codes of CR0.VMW are reserved and act as 0. */
 const VMW_LARGEST = 4;
 /** RA and WA in the upper halves of base registers. */
@@ -184,8 +184,8 @@ export class RegisterFile implements RegisterView {
   }
 
   vmidWildcard(): number {
-    const code = (this.get(CR0ACK) & VMW) / VMW_UNIT;
-    return code > VMW_LARGEST ? 0 : 2 ** code - 1;
+    const code = (this.get(CR0ACK) & VMW) >>> VMW_SHIFT;
+    return code > VMW_LARGEST ? 0 : (1 << code) - 1;
   }
 
   strtabBase(): number {
