@@ -272,5 +272,10 @@ export class FastMiss {
 
 /** Where the plan of a stream lies for addresses with bit 55 as this one has it. */
 function placeOf(streamId: number, substreamId: number, addressHi: number): number {
-  return (((streamId ^ substreamId) << 1) | ((addressHi >>> 23) & 1)) & (PLANS - 1);
+  return ((spread(streamId, substreamId) << 1) | ((addressHi >>> 23) & 1)) & (PLANS - 1);
+}
+
+/** Sends a few streams of a few SubstreamIDs each to different places, and many streams without any, too. */
+export function spread(streamId: number, substreamId: number): number {
+  return Math.imul(streamId, 17) + substreamId;
 }

@@ -26,7 +26,7 @@ import { defaultTranslationChoices, type TranslationChoices } from "../choices.t
 import type { SmmuConfig } from "../config/config.ts";
 import { ConfigCache, type SteEntry } from "../config/config-cache.ts";
 import { ContextTable, NO_CONTEXT, NO_STAGE1, selectContext } from "../config/context.ts";
-import { FastMiss } from "../caches/fast-miss.ts";
+import { FastMiss, spread } from "../caches/fast-miss.ts";
 import { type Access, Fault, FaultReporter, type FaultModel } from "../queues/faults.ts";
 import { rightsOf, signatureOf } from "../caches/front-rights.ts";
 import { FrontTier } from "../caches/front-tier.ts";
@@ -284,7 +284,7 @@ export class Translator {
     this.#detector?.begin(tx);
     // 2.1
     if (!this.#registers.smmuEnabled()) return this.#globalBypass(tx);
-    const resolved = this.#resolved[(tx.streamId ^ tx.substreamId) & (RESOLVED - 1)]!;
+    const resolved = this.#resolved[spread(tx.streamId, tx.substreamId) & (RESOLVED - 1)]!;
     if (
       resolved.generation === this.configCache.generation &&
       resolved.streamId === tx.streamId &&
@@ -346,7 +346,8 @@ export class Translator {
 
   #passUnchanged(tx: Transaction, overrides: TypeOverrides, via: Via): Outcome {
     const type = overriddenType(overrides);
-    tx.physical = join64(tx.addressHi, tx.addressLo);
+    tx.physicalHi = tx.addressHi;
+    tx.physicalLo = tx.addressLo | 0;
     return this.#forward(tx, via, type, overriddenShareability(overrides));
   }
 
@@ -443,7 +444,7 @@ export class Translator {
 
   /** Whether the configuration of a transaction came from the cache and is still in it. */
   #isResolved(tx: Transaction, cd: Cd): boolean {
-    const resolved = this.#resolved[(tx.streamId ^ tx.substreamId) & (RESOLVED - 1)]!;
+    const resolved = this.#resolved[spread(tx.streamId, tx.substreamId) & (RESOLVED - 1)]!;
     return resolved.cd === cd && resolved.generation === this.configCache.generation;
   }
 
