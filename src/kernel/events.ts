@@ -32,6 +32,8 @@ export interface KernelEvents {
   /** A step of a way down (a reboot, a kexec, a panic), by the name of Linux's function. */
   "kernel.path": { readonly kernel: string; readonly step: string };
   "kernel.oops": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };
+  /** Something is wrong that the kernel survives: WARN, lockdep, the DMA API's debug checks and their like. */
+  "kernel.warn": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };
   /** The CPU leaves this kernel for another. */
   "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" };
   "kernel.state": { readonly kernel: string; readonly state: KernelState };

@@ -18,7 +18,7 @@ import { IrqCore } from "./irq/irq.ts";
 import { KexecCore, type KexecImage } from "./kexec/kexec.ts";
 import { PageAllocator } from "./mm/page-allocator.ts";
 import { OpenFirmware } from "./of/of.ts";
-import { describeError, KernelBug, KernelStopped, type OopsRecord, Oopses } from "./oops.ts";
+import { describeError, KernelBug, KernelStopped, type OopsRecord, Oopses, type WarningRecord } from "./oops.ts";
 import { defaultParameters, type KernelParameters } from "./params.ts";
 import { PciCore } from "./pci/pci.ts";
 import type { Platform } from "./ports.ts";
@@ -141,6 +141,16 @@ export class Kernel {
    */
   oops(message: string, options: { readonly device?: Device; readonly task?: string; readonly error?: unknown } = {}): void {
     this.#oopses.oops(message, options);
+  }
+
+  /** Reports something wrong that the kernel survives, as Linux's WARN: log and `kernel.warn`. With `panic_on_warn` the kernel panics. */
+  warn(message: string, device?: Device): void {
+    this.#oopses.warn(message, device ?? null);
+  }
+
+  /** All warnings so far. */
+  get warnings(): readonly WarningRecord[] {
+    return this.#oopses.warnings;
   }
 
   /** All oopses so far. */

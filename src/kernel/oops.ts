@@ -43,8 +43,18 @@ export function describeError(error: unknown): string {
   return `Internal error: Oops: ${String(error)}`;
 }
 
+/** Something that is wrong and that the kernel survives. */
+export interface WarningRecord {
+  /** Virtual nanoseconds. */
+  readonly time: number;
+  readonly message: string;
+  readonly task: string;
+  readonly device: Device | null;
+}
+
 export class Oopses {
   readonly records: OopsRecord[] = [];
+  readonly warnings: WarningRecord[] = [];
   readonly #kernel: Kernel;
 
   constructor(kernel: Kernel) {
@@ -63,6 +73,21 @@ export class Oopses {
       // The task has ended already: there is nothing left to unwind.
       if (!(stopped instanceof KernelStopped)) throw stopped;
     }
+  }
+
+  /** Linux's WARN: report and go on, unless `panic_on_warn` is set. */
+  warn(message: string, device: Device | null): void {
+    const kernel = this.#kernel;
+    if (kernel.state === "gone") return;
+    const task = kernel.currentTask;
+    this.warnings.push({ time: kernel.sim.now, message, task, device });
+    const { printk } = kernel;
+    printk.pr_warn("------------[ cut here ]------------");
+    printk.pr_warn(`WARNING: ${message}`);
+    printk.pr_warn(`CPU: 0 Comm: ${task} Kernel: ${kernel.name} Time: ${kernel.sim.now} ns`);
+    if (device) printk.pr_warn(`Device: ${dev_driver_string(device)} ${device.name}`);
+    kernel.trace.emit("kernel.warn", { kernel: kernel.name, message, task, device: device?.name ?? null });
+    if (kernel.params.panicOnWarn) this.#panic("panic_on_warn set ...");
   }
 
   oops(message: string, options: { readonly device?: Device; readonly task?: string; readonly error?: unknown }): void {

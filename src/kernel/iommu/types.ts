@@ -15,7 +15,8 @@ export const IOMMU_NOEXEC = 8;
 export const IOMMU_MMIO = 16;
 export const IOMMU_PRIV = 32;
 
-export type IommuDomainType = "dma" | "identity" | "blocked" | "unmanaged";
+/** dma-fq: of the DMA API, with lazy invalidation. sva: a process's address space. nested: stage 1 is the guest's. */
+export type IommuDomainType = "dma" | "dma-fq" | "identity" | "blocked" | "unmanaged" | "sva" | "nested";
 
 /** Ranges to invalidate that pile up between an unmap and its sync. `end` is inclusive, as in Linux. */
 export interface IommuIotlbGather {
@@ -45,6 +46,8 @@ export interface IommuDomain {
   cookie?: IovaDomain | undefined;
   /** Makes the device use this domain instead of `old`. @returns 0 or -errno */
   attach_dev?(dev: Device, old: IommuDomain | null): Coroutine<number>;
+  /** The same for one PASID of the device. */
+  set_dev_pasid?(dev: Device, pasid: number, old: IommuDomain | null): Coroutine<number>;
   map_pages?(iova: number, pa: number, pgsize: number, count: number, prot: number): MapResult;
   /** @returns bytes unmapped; a coroutine where taking a table away needs a synchronous invalidation */
   unmap_pages?(iova: number, pgsize: number, count: number, gather: IommuIotlbGather): number | Coroutine<number>;
@@ -79,6 +82,8 @@ export interface IommuOps {
   /** What the driver insists on for this device; undefined: no opinion. */
   def_domain_type?(dev: Device): "dma" | "identity" | undefined;
   get_resv_regions?(dev: Device): ResvRegion[];
+  /** The device keeps what an earlier kernel gave it until its driver first maps memory. */
+  is_attach_deferred?(dev: Device): boolean;
 }
 
 /** Which ids a device has at which IOMMU, as the firmware says. */
@@ -94,4 +99,6 @@ export interface DevIommu {
   priv: unknown;
   /** Prefer IOVAs below 4 GiB for this device until there are none left; PCI devices start so. */
   pci_32bit_workaround: boolean;
+  /** Its domain is attached at the first mapping. */
+  attach_deferred?: boolean;
 }

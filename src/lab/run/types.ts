@@ -5,6 +5,14 @@ export const SMMU_POLICIES = ["none", "bypass", "abort"] as const;
 /** What the SMMU driver does at shutdown: no hook at all, CR0 to zero as Linux does, or CR0 to zero with GBPA aborting. */
 export type SmmuPolicy = (typeof SMMU_POLICIES)[number];
 
+/** What it does besides in experiments: ways that other times and drivers had, or that were proposed. See docs. */
+export const SMMU_VARIANTS = ["none", "bypass", "abort", "remove", "gbpa-bypass", "audit", "blocked", "leave-on"] as const;
+export type SmmuVariant = (typeof SMMU_VARIANTS)[number];
+
+export const KDUMP_POLICIES = ["reset-abort", "adopt"] as const;
+/** What an SMMU driver in a crash kernel does with what it finds: resets it aborting, as Linux does, or adopts its stream table, as proposed. */
+export type KdumpPolicy = (typeof KDUMP_POLICIES)[number];
+
 export const CLIENT_HOOKS = ["no-hook", "mainline", "quiescing"] as const;
 /** What a client's driver does at shutdown: nothing, what Linux does, or stop DMA and prove it idle. */
 export type ClientHook = (typeof CLIENT_HOOKS)[number];

@@ -117,3 +117,22 @@ describe("oops", () => {
     expect(kernel.printk.lines.map(({ text }) => text)).toContain("Kernel panic - not syncing: Fatal exception");
   });
 });
+
+describe("warn", () => {
+  test("prints message, task, device and time, traces kernel.warn, and the kernel goes on", () => {
+    const { kernel, of } = makeTestKernel();
+    const before = kernel.state;
+    kernel.warn("refcount_t: underflow", testDevice(kernel, "eth0"));
+    expect(kernel.state).toBe(before);
+    expect(of("kernel.warn")).toEqual([{ kernel: "linux", message: "refcount_t: underflow", task: "swapper/0", device: "eth0" }]);
+    expect(kernel.warnings.map(({ message, device }) => [message, device?.name])).toEqual([["refcount_t: underflow", "eth0"]]);
+    const text = kernel.printk.lines.map((line) => line.text).join("\n");
+    expect(text).toContain("WARNING: refcount_t: underflow\nCPU: 0 Comm: swapper/0 Kernel: linux Time: 0 ns\nDevice:  eth0");
+  });
+
+  test("with panic_on_warn it is the kernel's end", () => {
+    const { kernel, of } = makeTestKernel({ cmdline: { panicOnWarn: true } });
+    kernel.warn("something");
+    expect(of("kernel.path").map(({ step }) => step)).toContain("panic");
+  });
+});
