@@ -4,6 +4,8 @@ import { Outcome, type StalledTransaction, Transaction } from "./transaction.ts"
 import { checkInteger } from "../checks.ts";
 
 const CODE = "TRANSLATION_BATCH";
+/** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
+const FORWARD: Outcome = Outcome.forward;
 /** Addresses of a batch at the most. */
 const LARGEST = 2 ** 24;
 
@@ -51,24 +53,25 @@ export class TranslationBatch {
     this.addressLo[index] = lo;
   }
 
-  /** Asks `translate` for each address. @returns how many were forwarded @throws HostMisuseError if `count` is beyond the capacity */
-  run(translate: (tx: Transaction) => Outcome): number {
-    checkInteger(CODE, "count of a TranslationBatch", this.count, 0, this.addressHi.length);
+  /** Asks for each address. @returns how many were forwarded @throws HostMisuseError if `count` is beyond the capacity */
+  run(smmu: { translate(tx: Transaction): Outcome }): number {
+    const { count, addressHi, addressLo, outcome, physical } = this;
+    checkInteger(CODE, "count of a TranslationBatch", count, 0, addressHi.length);
     const tx = this.#tx;
     tx.streamId = this.streamId;
     tx.substreamId = this.substreamId;
     tx.write = this.write;
     tx.instruction = this.instruction;
     tx.privileged = this.privileged;
-    this.stalls.clear();
+    if (this.stalls.size > 0) this.stalls.clear();
     let forwarded = 0;
-    for (let i = 0; i < this.count; i++) {
-      tx.addressHi = this.addressHi[i]!;
-      tx.addressLo = this.addressLo[i]!;
-      const outcome = translate(tx);
-      this.outcome[i] = outcome;
-      this.physical[i] = tx.physical;
-      if (outcome === Outcome.forward) forwarded++;
+    for (let i = 0; i < count; i++) {
+      tx.addressHi = addressHi[i]!;
+      tx.addressLo = addressLo[i]!;
+      const how = smmu.translate(tx);
+      outcome[i] = how;
+      physical[i] = tx.physicalHi * 0x1_0000_0000 + (tx.physicalLo >>> 0);
+      if (how === FORWARD) forwarded++;
       else if (tx.stall !== null) this.stalls.set(i, tx.stall);
     }
     return forwarded;

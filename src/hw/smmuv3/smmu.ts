@@ -149,7 +149,7 @@ export class Smmu implements MmioDevice {
    * @returns how many were forwarded
    */
   translateBatch(batch: TranslationBatch): number {
-    return batch.run(this.#translate);
+    return batch.run(this.translation);
   }
 
   /**
