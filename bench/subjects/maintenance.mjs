@@ -3,7 +3,7 @@
 // commands count, from the write of the index register to their completion.
 import * as hw from "../../dist/hw/index.js";
 import { makeMachine } from "../machine.mjs";
-import { subject } from "../measure.mjs";
+import { subject, watch } from "../measure.mjs";
 import { VA_BASE } from "../workload.mjs";
 import { nativeSubject } from "./native.mjs";
 
@@ -34,9 +34,9 @@ class Filled {
   command(commands) {
     const { queues } = this.machine;
     for (const words of commands) queues.put(words);
-    const start = process.hrtime.bigint();
+    const read = watch();
     queues.ring();
-    return Number(process.hrtime.bigint() - start);
+    return read();
   }
 }
 

@@ -27,10 +27,13 @@ export function whole() {
         process.on("exit", remove);
       },
       run: () => {
+        // By the clock: another process does the work.
+        const start = performance.now();
         const args = [join(root, "bin", "quiesce.js"), "matrix", "--json", "--out", folder];
         const { status, signal } = spawnSync(process.execPath, args, { stdio: "ignore" });
         if (signal === "SIGINT" || status === INTERRUPTED) interrupted();
         if (status !== 0) throw new Error(`quiesce matrix ended with ${status ?? signal}`);
+        return 1e6 * (performance.now() - start);
       },
       dispose: remove,
     }),
