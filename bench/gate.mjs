@@ -20,11 +20,11 @@ const theirs =
   native === undefined
     ? []
     : [
-        nativeSubject(native, "call/1024", "hit, called", "call 1024 rnd"),
-        nativeSubject(native, "hash/64", "hash-table TLB", "hash-hit 64 rnd"),
+        nativeSubject(native, { id: "call/1024", label: "hit, called", what: "call", pages: 1024, pattern: "rnd" }),
+        nativeSubject(native, { id: "hash/64", label: "hash-table TLB", what: "hash-hit", pages: 64, pattern: "rnd" }),
       ];
 for (const { prepare } of ours) prepare?.();
-for (const { check } of ours) await check?.(native);
+for (const { check } of [...ours, ...theirs]) await check?.(native);
 await measure([...ours, ...theirs], { rounds: 9, warmMs: 60 });
 native?.stop();
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // How things are measured here: every subject is warmed up, then all subjects of a group take turns, round after round, so
 // that what else the machine does falls on all of them alike. The median over the rounds counts, with the spread beside it;
-// a ratio is the median of the ratios of the rounds, each of two neighbours in time.
+// a ratio is the median of the ratios of the rounds, each of two neighbours in time. What was measured in different groups,
+// minutes apart, is not compared.
+import { setImmediate as turn } from "node:timers/promises";
 
 /**
  * One subject.
  * @param spec.id its name in reports and for --only: group/what/axes
+ * @param spec.base the id of a subject of the same group: this one is reported as a multiple of it
  * @param spec.operations of whatever is measured, in one call of `run`
  * @param spec.settle true: each sample is taken right after a run that does not count, as the programs in C do it, so that
  * it does not pay for what the subjects before it have put into the host's caches
@@ -15,11 +18,29 @@ export function subject(spec) {
   return { unit: "operation", axes: {}, ...spec, samples: [] };
 }
 
-async function sample({ run, operations, settle = false }) {
-  if (settle) await run();
+/**
+ * Starts a watch. It gives nanoseconds: by the clock, or what the process has computed, whichever is less. The clock runs on
+ * while others have the processor, which lengthens short samples many times and long ones a little; the process's time counts its
+ * helpers and the reading of it. Where that time comes in ticks only the clock is left.
+ */
+export function watch() {
+  const before = process.cpuUsage();
   const start = process.hrtime.bigint();
+  return () => {
+    const clock = Number(process.hrtime.bigint() - start);
+    if (process.platform === "win32") return clock;
+    const { user, system } = process.cpuUsage(before);
+    return Math.min(clock, 1e3 * (user + system));
+  };
+}
+
+async function sample({ run, operations, settle = false }) {
+  // A signal or a reader that has gone is heard of between samples.
+  await turn();
+  if (settle) await run();
+  const read = watch();
   const own = await run();
-  return (own ?? Number(process.hrtime.bigint() - start)) / operations;
+  return (own ?? read()) / operations;
 }
 
 /** Runs all subjects interleaved and fills their samples: nanoseconds per operation. */
@@ -41,8 +62,15 @@ export function quantile(values, part) {
   return sorted[below] + (place - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
 }
 
-/** What is reported of a subject; times in nanoseconds per operation. */
-export function summary({ id, label, unit, axes, operations, samples, bytes }) {
+const least = ({ samples }) => Math.min(...samples);
+
+/**
+ * What is reported of a subject; times in nanoseconds per operation.
+ * @param group the subjects that took turns with it
+ */
+export function summary(one, group) {
+  const { id, label, unit, axes, operations, samples, bytes } = one;
+  const base = group.find((other) => other.id === one.base);
   return {
     id,
     label,
@@ -50,10 +78,11 @@ export function summary({ id, label, unit, axes, operations, samples, bytes }) {
     axes,
     operations,
     rounds: samples.length,
-    minNs: Math.min(...samples),
-    firstQuartileNs: quantile(samples, 0.25),
     medianNs: quantile(samples, 0.5),
+    leastNs: least(one),
+    firstQuartileNs: quantile(samples, 0.25),
     thirdQuartileNs: quantile(samples, 0.75),
+    ...(base === undefined ? {} : { base: base.id, multiple: ratio(one, base), leastMultiple: least(one) / least(base) }),
     ...(bytes === undefined ? {} : { bytes }),
   };
 }

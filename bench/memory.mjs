@@ -4,10 +4,12 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { root } from "../scripts/setup.mjs";
+import { interrupted } from "./output.mjs";
 
 function child(what) {
   const args = ["--expose-gc", join(root, "bench", "memory-child.mjs"), what];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  if (signal === "SIGINT") interrupted();
   if (status !== 0) throw new Error(`measuring memory (${what}): ${stderr}`);
   return JSON.parse(stdout);
 }

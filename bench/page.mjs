@@ -22,6 +22,19 @@ figure{margin:0}figcaption{max-width:60ch;font-size:.92rem;margin-bottom:.4rem}
 .figures td.n,.figures th.n{text-align:right;white-space:nowrap}
 .figures thead th{color:var(--soft);border-bottom:1px solid var(--rule)}
 .figures{width:100%}
+.bound{display:flex;flex-wrap:wrap;gap:.1rem .4rem;align-items:baseline}
+@media (max-width:44rem){
+.figures td,.figures th{padding:.25rem .4rem}
+.targets thead{display:none}
+.targets,.targets tbody,.targets th{display:block}
+.targets tr{display:flex;flex-wrap:wrap;gap:0 1.2rem;padding:.45rem .4rem;border-bottom:1px solid var(--rule)}
+.targets tr:last-child{border-bottom:0}
+.targets th{flex:1 0 100%}
+.targets td{text-align:left}
+.targets td:empty{display:none}
+.targets td::before{content:attr(data-is) " ";color:var(--soft)}
+.targets .bound{display:inline-flex}
+}
 `;
 
 /** Points of one curve: the results whose axes say so. */
@@ -52,7 +65,7 @@ function charts(results) {
     ["hit, random", is("hit", "rnd")],
     ["hit, strided", is("hit", "str")],
     ["C, hand-tuned", is("C limit")],
-    ["hash-table TLB", is("hash-table TLB")],
+    ["hash table of 256", is("hash-table TLB")],
   ];
   const misses = [
     ["stage 1, in order", is("miss", "seq")],
@@ -69,9 +82,17 @@ function charts(results) {
   const ofStreams = [curve(results, "TLB hit", "streams", is("hit"))];
   const ofLeaves = [curve(results, "TLB hit", "leaf", is("leaf-hit")), curve(results, "no caches", "leaf", is("leaf-walk"))];
   return [
-    figure("A hit, by how many pages are in use", "pages", of(pages, "pages")),
+    figure(
+      "A hit, by how many pages are in use. The hash-table TLB in C has 256 entries: where more pages are in use, it misses",
+      "pages",
+      of(pages, "pages"),
+    ),
     figure("A miss of a TLB of 256 entries, by how many pages are in use", "pages", of(misses, "pages")),
-    figure("An invalidation, by how many translations are cached", "cached translations", of(entries, "entries")),
+    figure(
+      "An invalidation, by how many translations are cached. The hash table in C is as large as our TLB here; emulators cap it at 256 entries",
+      "cached translations",
+      of(entries, "entries"),
+    ),
     figure("A hit, by how many streams are in use (4K pages in all)", "streams", ofStreams),
     figure("A hit and a walk, by what one leaf maps (64 leaves, random addresses within)", "bytes of a leaf", ofLeaves),
   ].join("");
@@ -79,8 +100,8 @@ function charts(results) {
 
 function resultTable({ title, unit, results }) {
   const rows = results.map(
-    ({ label, medianNs, minNs, firstQuartileNs, thirdQuartileNs, bytes }) =>
-      `<tr><th scope="row">${escape(label)}</th>${[medianNs, minNs, firstQuartileNs, thirdQuartileNs].map((value) => `<td class="n">${time(value)}</td>`).join("")}<td class="n">${bytes === undefined ? "" : `${(bytes / medianNs).toFixed(1)} GB/s`}</td></tr>`,
+    ({ label, medianNs, leastNs, firstQuartileNs, thirdQuartileNs, bytes }) =>
+      `<tr><th scope="row">${escape(label)}</th>${[medianNs, leastNs, firstQuartileNs, thirdQuartileNs].map((value) => `<td class="n">${time(value)}</td>`).join("")}<td class="n">${bytes === undefined ? "" : `${(bytes / medianNs).toFixed(1)} GB/s`}</td></tr>`,
   );
   return `<h3>${escape(title)}</h3><div class="box" tabindex="0" role="region" aria-label="${escape(title)}"><table class="figures"><thead><tr><th scope="col">nanoseconds per ${escape(unit)}</th><th scope="col" class="n">median</th><th scope="col" class="n">least</th><th scope="col" class="n">1st quartile</th><th scope="col" class="n">3rd quartile</th><th scope="col" class="n"></th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
@@ -89,12 +110,18 @@ function badge(met) {
   return met === undefined ? "" : `<span class="badge ${met ? "clean" : "stray"}">${met ? "met" : "missed"}</span>`;
 }
 
+function bound(name, text, met) {
+  if (text === undefined) return "<td></td>";
+  return `<td data-is="${name}"><span class="bound"><span>${text}</span>${badge(met)}</span></td>`;
+}
+
 function figureTable(figures) {
+  const number = (name, text) => `<td class="n" data-is="${name}">${text}</td>`;
   const rows = figures.map(
-    ({ label, shown, quietShown = "", target, met, aim, aimMet }) =>
-      `<tr><th scope="row">${escape(label)}</th><td class="n">${shown}</td><td class="n">${quietShown}</td><td>${target ?? ""} ${badge(met)}</td><td>${aim ?? ""} ${badge(aimMet)}</td></tr>`,
+    ({ label, shown, leastShown, target, met, aim, aimMet }) =>
+      `<tr><th scope="row">${escape(label)}</th>${number("median", shown)}${leastShown === undefined ? "<td></td>" : number("least", leastShown)}${bound("target", target, met)}${bound("aim", aim, aimMet)}</tr>`,
   );
-  return `<div class="box"><table class="figures"><thead><tr><th scope="col">figure</th><th scope="col" class="n">median</th><th scope="col" class="n">of least times</th><th scope="col">target</th><th scope="col">aim</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return `<div class="box" tabindex="0" role="region" aria-label="Figures with a target"><table class="figures targets"><thead><tr><th scope="col">figure</th><th scope="col" class="n">median</th><th scope="col" class="n">least</th><th scope="col">target</th><th scope="col">aim</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 function memorySection(memory) {
@@ -112,9 +139,9 @@ function memorySection(memory) {
   return `<h2>Memory</h2><div class="box"><table class="figures"><tbody>${rows.map(([name, value]) => `<tr><th scope="row">${name}</th><td class="n">${value}</td></tr>`).join("")}</tbody></table></div>`;
 }
 
-/** The whole page. @param report what out/bench.json holds */
+/** The whole page. @param report what out/bench.json or out/bench-part.json holds */
 export function benchPage(report) {
-  const { groups, figures, memory, native, node, platform, cpu, quick } = report;
+  const { groups, figures, memory, native, node, platform, cpu, quick, only } = report;
   const results = groups.flatMap((group) => group.results);
   const drawn = charts(results);
   const beside =
@@ -125,8 +152,8 @@ export function benchPage(report) {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Quiesce: what a translation costs</title><style>${STYLE}${OWN}</style></head><body>
 <header><h1>What does a translation cost?</h1>
-<p>Every subject was warmed up, then all of a group took turns, round after round. Medians are shown with the quartiles of the rounds; ratios are medians of the rounds\u2019 ratios. ${escape(beside)}</p>
-<p class="quiet">Node ${escape(node)}, ${escape(platform)}, ${escape(cpu)}.${quick ? " A quick run: fewer subjects and rounds." : ""}</p></header>
+<p>Every subject was warmed up, then all of a group took turns, round after round. Medians are shown with the quartiles of the rounds; ratios are medians of the rounds\u2019 ratios. \u201cLeast\u201d is the least sample, or the ratio of two: a busy machine disturbs it least. ${escape(beside)}</p>
+<p class="quiet">Node ${escape(node)}, ${escape(platform)}, ${escape(cpu)}.${quick ? " A quick run: fewer subjects and rounds." : ""}${only.length === 0 ? "" : ` Only what matches ${only.map((pattern) => escape(pattern)).join(" or ")}.`}</p></header>
 <main>${figures.length === 0 ? "" : `<h2>Figures with a target</h2>${figureTable(figures)}`}
 ${drawn === "" ? "" : `<h2>Curves</h2><p class="quiet">Both axes are logarithmic. Bars span the quartiles.</p><div class="wide"><div class="charts">${drawn}</div></div>`}
 ${memorySection(memory)}

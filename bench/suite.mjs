@@ -41,3 +41,6 @@ export function suite(options, native) {
         ]),
   ];
 }
+
+/** What --only chooses from besides: it is no subject of a group. */
+export const MEMORY = { id: "memory", label: "memory, and the start of a large machine" };

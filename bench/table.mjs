@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The report for a terminal of 80 columns.
 
+/** What stands at the beginning, once. */
+export const LEGEND = `median: of the rounds, and for a ratio of the rounds' ratios; it decides on targets.
+least: the least sample, or the ratio of two; a busy machine disturbs it least.
+`;
+
 export function time(ns) {
   if (ns < 1e4) return ns.toFixed(ns < 100 ? 1 : 0);
   if (ns < 1e6) return `${(ns / 1e3).toFixed(1)} us`;
@@ -8,16 +13,17 @@ export function time(ns) {
 }
 
 const WIDTHS = [44, 9, 9, 9, 9];
+/** Characters of a label that its column takes, between two blanks before it and one behind. */
+export const LABEL_WIDTH = WIDTHS[0] - 3;
 
 function line(first, ...others) {
-  const text = first.length > WIDTHS[0] - 1 ? `${first.slice(0, WIDTHS[0] - 2)}\u2026` : first;
-  return `${text.padEnd(WIDTHS[0])}${others.map((value, index) => value.padStart(WIDTHS[index + 1])).join("")}\n`;
+  return `${first.padEnd(WIDTHS[0])}${others.map((value, index) => value.padStart(WIDTHS[index + 1])).join("")}\n`;
 }
 
 export function groupTable({ title, unit, results }) {
-  const head = `${title}\n${line(`  ns per ${unit}`, "median", "min", "1st q.", "3rd q.")}`;
-  const rows = results.map(({ label, medianNs, minNs, firstQuartileNs, thirdQuartileNs }) =>
-    line(`  ${label}`, ...[medianNs, minNs, firstQuartileNs, thirdQuartileNs].map(time)),
+  const head = `${title}\n${line(`  ns per ${unit}`, "median", "least", "1st q.", "3rd q.")}`;
+  const rows = results.map(({ label, medianNs, leastNs, firstQuartileNs, thirdQuartileNs }) =>
+    line(`  ${label}`, ...[medianNs, leastNs, firstQuartileNs, thirdQuartileNs].map(time)),
   );
   return `${head}${rows.join("")}\n`;
 }
@@ -34,14 +40,18 @@ export function memoryTable(memory) {
   return `Memory\n${rows.map(([name, value]) => `  ${name.padEnd(50)}${value.padStart(12)}\n`).join("")}\n`;
 }
 
+const FIGURE_WIDTH = 46;
+
 export function targetTable(rows) {
   const mark = (met) => (met === undefined ? "" : met ? "met" : "MISSED");
-  const head = `${"Figures with a target".padEnd(48)}${"median".padStart(9)}${"quiet".padStart(9)}\n`;
-  const text = rows.flatMap(({ label, shown, quietShown = "", target, met, aim, aimMet }) => {
-    const name = label.length > 45 ? `${label.slice(0, 44)}\u2026` : label;
-    const line = `  ${name.padEnd(46)}${shown.padStart(9)}${quietShown.padStart(9)}  ${mark(met)}`.trimEnd();
-    if (target === undefined) return [line];
-    return [line, `      ${target}${aim === undefined ? "" : `, aim ${aim}${aimMet ? ": met" : ""}`}`];
+  const head = `${"Figures with a target".padEnd(FIGURE_WIDTH + 2)}${"median".padStart(9)}${"least".padStart(9)}\n`;
+  const text = rows.flatMap(({ label, shown, leastShown = "", target, met, aim, aimMet }) => {
+    // A label that is too long for its column has a line of its own.
+    const long = label.length >= FIGURE_WIDTH;
+    const values = `${shown.padStart(9)}${leastShown.padStart(9)}  ${mark(met)}`.trimEnd();
+    const lines = long ? [`  ${label}`, `${" ".repeat(FIGURE_WIDTH + 2)}${values}`] : [`  ${label.padEnd(FIGURE_WIDTH)}${values}`];
+    if (target !== undefined) lines.push(`      ${target}${aim === undefined ? "" : `; aim ${aim}: ${aimMet ? "met" : "missed"}`}`);
+    return lines;
   });
   return `${head}${text.join("\n")}\n`;
 }

@@ -39,3 +39,13 @@ export function makeTrace({ pages, pattern, streams, pageSize = 4096 }) {
   }
   return { stream, hi, lo, checksum: checksum >>> 0 };
 }
+
+/** What the outputs of a pass sum up to, from the start of the data: 32 bits. Pages of 4 KiB. */
+export function outputSum({ hi, lo }, pages) {
+  let sum = 0;
+  for (let i = 0; i < TRACE; i++) {
+    const page = (hi[i] * 2 ** 32 + (lo[i] >>> 0) - VA_BASE) / 4096;
+    sum = (sum + scatter(Math.floor(page), pages) * 4096 + (lo[i] & 0xfff)) | 0;
+  }
+  return sum >>> 0;
+}

@@ -28,6 +28,7 @@ typedef struct {
 workload *workload_of(int pages, const char *pattern);
 /* Puts bytes into the data pages. */
 void workload_data(workload *w);
+/* What this thread has computed: time in which others have the processor does not count, as bench/measure.mjs has it. */
 double now_ns(void);
 
 #define NOINLINE __attribute__((noinline))

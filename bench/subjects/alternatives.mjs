@@ -11,8 +11,9 @@ const page = (i) => trace.hi[i] * 2 ** 20 + (trace.lo[i] >>> 12);
 const physicalOf = (address) => scatter((address - VA_BASE) / 4096, PAGES) * 4096;
 const pagesInUse = Array.from({ length: PAGES }, (_, index) => VA_BASE + index * 4096);
 
-function alternative(id, label, run) {
-  return subject({ id: `alternative/${id}`, label, unit: "operation", operations: TRACE, run });
+/** @param base the first of its kind */
+function alternative(id, label, base, run) {
+  return subject({ id: `alternative/${id}`, label, base: `alternative/${base}`, unit: "operation", operations: TRACE, run });
 }
 
 /** Each gives a lookup of an access by its number: what it returns is summed up. */
@@ -89,7 +90,7 @@ function lookups() {
     // A function of its own for each, as each would have where it is the only one.
     const pass = new Function("find", "count", "let sum = 0; for (let i = 0; i < count; i++) sum = (sum + find(i)) | 0; return sum;");
     const expected = id === "halves" ? undefined : pass(LOOKUPS.halves(), TRACE);
-    return alternative(id, LOOKUP_LABELS[id], () => {
+    return alternative(id, LOOKUP_LABELS[id], "halves", () => {
       const sum = pass(find, TRACE);
       if (expected !== undefined && sum !== expected) throw new Error(`${id} finds something else`);
     });
@@ -141,7 +142,7 @@ function walks() {
     const pass = new Function("load", "hi", "lo", "top", "count", body);
     const expected = (sum, i) => (sum + physicalOf(page(i) * 4096)) | 0;
     const right = Array.from({ length: TRACE }, (_, i) => i).reduce(expected, 0);
-    return alternative(id, label, () => {
+    return alternative(id, label, "walk-flat", () => {
       if (pass(load, trace.hi, trace.lo, top, TRACE) !== right) throw new Error(`${id} finds something else`);
     });
   });
@@ -181,7 +182,7 @@ function switches() {
     for (let left = 4, turn = 0; left > 0; turn++) if (ring[turn & 3].next().done) left--;
   };
   const together = (body) => () => Promise.all(Array.from({ length: 4 }, () => body(SWITCHES / 4))).then(() => undefined);
-  const of = (id, label, run) => ({ ...alternative(id, label, run), operations: SWITCHES });
+  const of = (id, label, run) => ({ ...alternative(id, label, "generator", run), operations: SWITCHES });
   return [
     of("generator", "switch: generator", drive(flat)),
     of("generator-deep", "switch: generators three calls deep", drive(deep)),

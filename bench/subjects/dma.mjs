@@ -5,7 +5,7 @@ import { makeMachine } from "../machine.mjs";
 import { subject } from "../measure.mjs";
 import { makeTrace, VA_BASE } from "../workload.mjs";
 import { nativeSubject } from "./native.mjs";
-import { fitting } from "./translation.mjs";
+import { fitting, reference } from "./translation.mjs";
 
 const MIB = 0x10_0000;
 /** Transfers of one sample: of 1 MiB there are fewer, each of 256 translations. */
@@ -99,6 +99,7 @@ function churn(batch) {
     id: `churn/${batch}`,
     label: `map, DMA, unmap, TLBI, sync${batch === 1 ? "" : `; ${batch} a batch`}`,
     unit: "buffer",
+    base: "reference/dma",
     axes: { kind: "churn", batch },
     operations: CYCLES,
     prepare,
@@ -135,6 +136,7 @@ function churn(batch) {
 export function dma({ quick }, native) {
   const sizes = quick ? [64, 4096] : [64, 4096, MIB];
   return [
+    reference("dma"),
     ...sizes.map((bytes) => transfer(bytes, 1024, false)),
     ...sizes.map((bytes) => transfer(bytes, 1024, true)),
     bareCopy(64),
@@ -142,14 +144,15 @@ export function dma({ quick }, native) {
     ...(native === undefined
       ? []
       : sizes.map((bytes) =>
-          nativeSubject(
-            native,
-            `dma/${bytes}`,
-            `translate and memcpy, ${name(bytes)}`,
-            `dma-${bytes} 1024 rnd ${transfers(bytes)}`,
-            transfers(bytes),
-            "transfer",
-          ),
+          nativeSubject(native, {
+            id: `dma/${bytes}`,
+            label: `translate and memcpy, ${name(bytes)}`,
+            what: `dma-${bytes}`,
+            pages: 1024,
+            pattern: "rnd",
+            operations: transfers(bytes),
+            unit: "transfer",
+          }),
         )),
     churn(1),
     churn(64),

@@ -3,7 +3,7 @@
 // commands count, from the write of the index register to their completion.
 import * as hw from "../../dist/hw/index.js";
 import { makeMachine } from "../machine.mjs";
-import { subject } from "../measure.mjs";
+import { subject, watch } from "../measure.mjs";
 import { VA_BASE } from "../workload.mjs";
 import { nativeSubject } from "./native.mjs";
 
@@ -34,9 +34,9 @@ class Filled {
   command(commands) {
     const { queues } = this.machine;
     for (const words of commands) queues.put(words);
-    const start = process.hrtime.bigint();
+    const read = watch();
     queues.ring();
-    return Number(process.hrtime.bigint() - start);
+    return read();
   }
 }
 
@@ -134,6 +134,7 @@ export function maintenance({ quick }, native) {
       subjects.push({ ...invalidation(filled, entries, kind), prepare: filled, dispose: () => (made = undefined) });
     }
   }
+  // Uncapped there: a table as large as our TLB, which no emulator lets it become.
   if (native !== undefined) {
     for (const [what, name] of [
       ["asid", "ASID"],
@@ -141,18 +142,15 @@ export function maintenance({ quick }, native) {
     ]) {
       for (const entries of [1024, 0x1_0000]) {
         subjects.push(
-          nativeSubject(
-            native,
-            `hash-tlbi/${what}/${entries}`,
-            `hash-table TLB, scan by ${name}, ${kilo(entries)}`,
-            `hash-tlbi-${what} ${entries}`,
-            1,
-            "command",
-            {
-              kind: `hash-table TLB, ${name}`,
-              entries,
-            },
-          ),
+          nativeSubject(native, {
+            id: `hash-tlbi/${what}/${entries}`,
+            label: `hash table as large, by ${name}, ${kilo(entries)}`,
+            what: `hash-tlbi-${what}`,
+            words: [entries],
+            operations: 1,
+            unit: "command",
+            axes: { kind: `hash-table TLB, ${name}`, entries },
+          }),
         );
       }
     }

@@ -7,7 +7,9 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 
-const compiled = spawnSync(process.env["CC"] ?? "cc", ["--version"]).status === 0;
+// As bench/native.mjs reads it: CC may have arguments, and an empty one is none.
+const [compiler = ""] = (process.env["CC"] ?? "cc").trim().split(/\s+/);
+const compiled = compiler !== "" && spawnSync(compiler, ["--version"]).status === 0;
 
 describe("speed", () => {
   let ratios: Record<string, number> = {};
