@@ -33,7 +33,6 @@ export const IDR0_HTTU_ACCESS_DIRTY = 2;
 export const IDR0_COHACC: number = BIT(4);
 export const IDR0_TTF: number = GENMASK(3, 2);
 export const IDR0_TTF_AARCH64 = 2;
-export const IDR0_TTF_AARCH32_64 = 3;
 export const IDR0_S1P: number = BIT(1);
 export const IDR0_S2P: number = BIT(0);
 
