@@ -174,6 +174,18 @@ describe("giving a PASID up", () => {
   });
 });
 
+/** As Linux 7.1 does: arm_smmu_clear_cd has no place for descriptor 0 then. */
+test("beside identity, with two levels and PASIDs above the first leaf only, giving the last one up is a warning", () => {
+  const r = pasidRig({ ...PASSTHROUGH, clientProperties: { "pasid-num-bits": 12 } });
+  const { client } = r.machine;
+  const domain = newDomain(r.smmu);
+  r.machine.run(iommu_attach_device_pasid(domain, client, 2000));
+  expect(r.machine.kernel.warnings).toEqual([]);
+  r.machine.run(iommu_detach_device_pasid(domain, client, 2000));
+  expect(r.machine.kernel.warnings.map(({ message }) => message)).toEqual(["no context descriptor 0 to clear"]);
+  expect(config(r)).toBe(R.STRTAB_STE_0_CFG_BYPASS);
+});
+
 test("a group with PASIDs in use cannot be claimed", () => {
   const r = pasidRig();
   const { client } = r.machine;
