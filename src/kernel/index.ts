@@ -44,6 +44,7 @@ export * from "./boot/image.ts";
 export * from "./pci/pci-regs.ts";
 export * from "./pci/pci-dev.ts";
 export * from "./pci/access.ts";
+export * from "./pci/ats.ts";
 export * from "./pci/setup-bus.ts";
 export * from "./pci/power.ts";
 export * from "./pci/enable.ts";

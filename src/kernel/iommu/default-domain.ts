@@ -99,7 +99,8 @@ export function iommu_setup_dma_ops(dev: Device): void {
 export function iommu_device_use_default_domain(dev: Device): number {
   const group = dev.iommu_group;
   if (group === null) return 0;
-  if (group.owner_cnt > 0 && (group.domain !== group.default_domain || group.owner !== null)) return -EBUSY;
+  const taken = group.domain !== group.default_domain || group.owner !== null || group.pasid_array.size > 0;
+  if (group.owner_cnt > 0 && taken) return -EBUSY;
   group.owner_cnt++;
   return 0;
 }
@@ -107,13 +108,14 @@ export function iommu_device_use_default_domain(dev: Device): number {
 /** The driver let go of the device. */
 export function iommu_device_unuse_default_domain(dev: Device): void {
   const group = dev.iommu_group;
-  if (group !== null && group.owner_cnt > 0) group.owner_cnt--;
+  if (group !== null && group.pasid_array.size > 0) dev.kernel.warn("driver gone with PASIDs in use", dev);
+  else if (group !== null && group.owner_cnt > 0) group.owner_cnt--;
 }
 
 /** Takes the group away from the DMA API, blocking all its DMA. @returns 0, or -EBUSY while a driver uses it */
 export function* iommu_group_claim_dma_owner(group: IommuGroup, owner: string): Coroutine<number> {
   return yield* group.mutex.with(owner, function* () {
-    if (group.owner_cnt > 0) return -EBUSY;
+    if (group.owner_cnt > 0 || group.pasid_array.size > 0) return -EBUSY;
     const error = group.blocking_domain === null ? -ENODEV : yield* iommu_group_set_domain(group, group.blocking_domain);
     if (error === 0) {
       group.owner = owner;

@@ -12,6 +12,7 @@ import type { DtNode } from "../of/dt.ts";
 import { dev_iommu_ops, iommu_setup_default_domain, iommu_setup_dma_ops } from "./default-domain.ts";
 import { dev_iommu_fwspec_get, iommu_fwspec_free, of_iommu_configure_device } from "./fwspec.ts";
 import { IommuGroup } from "./group.ts";
+import { dev_iommu_get_max_pasids } from "./pasid.ts";
 import type { IommuOps } from "./types.ts";
 
 export * from "./types.ts";
@@ -19,6 +20,7 @@ export * from "./group.ts";
 export * from "./map.ts";
 export * from "./fwspec.ts";
 export * from "./default-domain.ts";
+export * from "./pasid.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {
@@ -27,11 +29,15 @@ export interface IommuInstance {
   readonly dev: Device;
   /** Set once it may take devices. */
   ready: boolean;
+  /** PASIDs that it knows; 0: none. */
+  readonly max_pasids: number;
 }
 
 export class IommuCore {
   readonly instances: IommuInstance[] = [];
   readonly groups: IommuGroup[] = [];
+  /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
+  readonly global_pasids: Set<number> = new Set();
   /** `iommu_probe_device_lock`. */
   readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
@@ -76,10 +82,11 @@ export class IommuCore {
 /**
  * An IOMMU is there: devices may sit behind it from now on, and those that were waiting are probed.
  * @param dev the IOMMU itself; its node of the device tree is what clients refer to
+ * @param max_pasids PASIDs that it knows
  * @returns 0 or -errno
  */
-export function* iommu_device_register(kernel: Kernel, ops: IommuOps, dev: Device): Coroutine<number> {
-  const instance: IommuInstance = { ops, dev, ready: true };
+export function* iommu_device_register(kernel: Kernel, ops: IommuOps, dev: Device, max_pasids = 0): Coroutine<number> {
+  const instance: IommuInstance = { ops, dev, ready: true, max_pasids };
   kernel.iommu.instances.push(instance);
   for (const client of kernel.base.devices_kset.toArray())
     if (client !== dev && client.iommu_group === null) yield* iommu_probe_device(client);
@@ -130,6 +137,7 @@ function iommu_init_device(dev: Device): number {
     return error;
   }
   dev.iommu_group = ops.device_group(dev);
+  if (dev.iommu !== null) dev.iommu.max_pasids = dev_iommu_get_max_pasids(dev);
   return 0;
 }
 

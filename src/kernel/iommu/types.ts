@@ -86,10 +86,15 @@ export interface IommuOps {
   is_attach_deferred?(dev: Device): boolean;
 }
 
+/** Flag of a fwspec: the root complex forwards ATS requests and completions. */
+export const IOMMU_FWSPEC_PCI_RC_ATS = 1;
+
 /** Which ids a device has at which IOMMU, as the firmware says. */
 export interface IommuFwspec {
   readonly iommu_fwnode: DtNode;
   readonly ids: number[];
+  /** IOMMU_FWSPEC_*; undefined: none. */
+  flags?: number;
 }
 
 /** What hangs at `dev.iommu`. */
@@ -101,4 +106,6 @@ export interface DevIommu {
   pci_32bit_workaround: boolean;
   /** Its domain is attached at the first mapping. */
   attach_deferred?: boolean;
+  /** PASIDs that device and IOMMU know, from 0 on; 0 or undefined: it has none. */
+  max_pasids?: number;
 }

@@ -92,6 +92,23 @@ export class PciDev extends Device {
   pm_cap: number = 0;
   pcie_cap: number = 0;
   msix_cap: number = 0;
+  ats_cap: number = 0;
+  pri_cap: number = 0;
+  pasid_cap: number = 0;
+  /** End-end TLP prefixes that arrive at the root complex; 0: none. */
+  eetlp_prefix_max: number = 0;
+  /** Behind a port that the firmware calls external: ATS would let it choose addresses. */
+  untrusted: boolean = false;
+  ats_enabled: boolean = false;
+  /** log2 of the smallest translation unit. */
+  ats_stu: number = 0;
+  pri_enabled: boolean = false;
+  pri_reqs_alloc: number = 0;
+  pasid_required: boolean = false;
+  pasid_enabled: boolean = false;
+  pasid_features: number = 0;
+  /** Version of the PCI Express capability; 0 without one. */
+  pcie_version: number = 0;
   /** PCI Express port type; -1 if the function has no PCI Express capability. */
   pcie_type: number = -1;
   override resources: PciResource[] = [];

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `arm_smmu_device_probe`: from a platform device to an SMMU that translates, and back. */
+/**
+ * From a platform device to an SMMU that translates, and back.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_probe, arm_smmu_device_dt_probe,
+ * arm_smmu_init_structures, arm_smmu_init_one_queue, arm_smmu_device_remove. Left out: ACPI, implementations with queues of
+ * their own (arm_smmu_impl_probe), sysfs, StreamIDs that the firmware reserves memory for (RMR).
+ */
 import {
   EINVAL,
   ENOMEM,
@@ -76,7 +82,7 @@ function arm_smmu_init_one_queue(
   }
 }
 
-/** Command and event queue; the PRI queue belongs to PCI PRI, which this kernel lacks. @returns 0 or -ENOMEM */
+/** Command and event queue, and the PRI queue of an SMMU that has one. @returns 0 or -ENOMEM */
 function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   const { base, page1 } = smmu;
   const cmdq = arm_smmu_init_one_queue(
@@ -99,7 +105,16 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   );
   if (evtq === null) return -ENOMEM;
   smmu.evtq = evtq;
-  return 0;
+  if (!smmu.has(F.ARM_SMMU_FEAT_PRI)) return 0;
+  smmu.priq = arm_smmu_init_one_queue(
+    smmu,
+    "priq",
+    smmu.priq_max_n_shift,
+    R.PRIQ_ENT_DWORDS,
+    { io: page1, offset: R.ARM_SMMU_PRIQ_PROD },
+    { io: page1, offset: R.ARM_SMMU_PRIQ_CONS },
+  );
+  return smmu.priq === null ? -ENOMEM : 0;
 }
 
 function arm_smmu_init_structures(smmu: ArmSmmuDevice): number {
@@ -112,6 +127,7 @@ function get_irqs(smmu: ArmSmmuDevice): void {
   smmu.combined_irq = irq("combined");
   if (smmu.combined_irq > 0) return;
   smmu.evtq_irq = irq("eventq");
+  smmu.priq_irq = irq("priq");
   smmu.gerr_irq = irq("gerror");
 }
 
@@ -134,7 +150,7 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   ret = yield* arm_smmu_device_reset(smmu);
   if (ret === 0) {
     driver.smmus.push(smmu);
-    ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev);
+    ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev, 2 ** smmu.ssid_bits);
     if (ret === 0) return 0;
     forget(smmu);
   }
