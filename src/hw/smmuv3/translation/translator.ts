@@ -386,7 +386,7 @@ export class Translator {
     const outcome = this.#forward(tx, Via.stage2, type, combineShareability(ste.incomingShareability, shareability2));
     if (stage2.slot >= 0 && this.configCache.findSte(tx.streamId) === stream) {
       const { entries } = ste.stage2.lookup;
-      if (entries !== undefined) this.#remember(tx, ste, stage2.entry, true, entries, entries);
+      if (entries !== undefined) this.#remember(tx, ste, undefined, stage2.entry, true, entries, entries);
     }
     return outcome;
   }
@@ -437,7 +437,7 @@ export class Translator {
     const outcome = this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
     const { own, global } = cd.lookup;
     if (slot >= 0 && own !== undefined && global !== undefined && this.#isResolved(tx, cd))
-      this.#remember(tx, ste, entry, !half.noUnprivileged, own, global);
+      this.#remember(tx, ste, cd, entry, !half.noUnprivileged, own, global);
     return outcome;
   }
 
@@ -448,7 +448,15 @@ export class Translator {
   }
 
   /** Tells the front tier what the TLB would answer for this page, to each kind of access. */
-  #remember(tx: Transaction, ste: Ste, entry: TlbEntry, unprivileged: boolean, own: TagContext, global: TagContext): void {
+  #remember(
+    tx: Transaction,
+    ste: Ste,
+    cd: Cd | undefined,
+    entry: TlbEntry,
+    unprivileged: boolean,
+    own: TagContext,
+    global: TagContext,
+  ): void {
     const front = this.#front;
     // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
     if (front === undefined || ste.stage2?.overlay !== undefined) return;
@@ -458,7 +466,7 @@ export class Translator {
       tx.substreamId,
       own,
       global,
-      signatureOf(ste, unprivileged),
+      signatureOf(ste, cd),
       tx.addressHi,
       tx.addressLo,
       rights,

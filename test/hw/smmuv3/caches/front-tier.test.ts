@@ -137,7 +137,7 @@ class Machine {
   readonly #smmu: hw.Smmu;
   readonly #bus = new hw.SystemBus(48);
   readonly #streams: hw.StreamTables;
-  /** Of stream 1, and of the others: the same ASID in two sets. */
+  /** Of the others and of stream 1: the same ASID in two sets. In one table, whose third is for SubstreamIDs. */
   readonly #cds: readonly number[];
   readonly #table: hw.PageTable;
   readonly #upper: hw.PageTable;
@@ -166,7 +166,8 @@ class Machine {
     for (const index of [0, 1, 2]) this.#table.map(PAGES[index]![1], DATA + index * 0x1000, 0x1000);
     this.#table.map(0x60_0000, DATA, 0x20_0000, {}, 2);
     this.#upper.map(0xffff_ffe0_0000, DATA + 0x3000, 0x1000);
-    this.#cds = [arena.take(64), arena.take(64)];
+    const cds = arena.take(0x100, 0x100);
+    this.#cds = [0, 1, 2].map((index) => cds + 64 * index);
     this.#streams = new hw.StreamTables({ memory, arena, log2Size: 3 });
     this.#writeCd(0, {});
     this.#writeCd(1, { ASET: 1 });
@@ -341,4 +342,18 @@ test("an entry of the ASID that covers neighbours is found before their global e
   ];
   expect(ops.map((op) => front.run(op))).toEqual(ops.map((op) => plain.run(op)));
   expect(front.events).toHaveLength(1);
+});
+
+test("E0PD0 refuses a page that a stream of the same ASID may have, though the half of TTB1 is open to both (§5.4)", () => {
+  const read = { op: "access", write: false, instruction: false, privileged: false } as const;
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  machine.run({ op: "cd", which: 1, fields: { E0PD0: 1 } });
+  machine.run({ op: "ste", sid: 1, fields: {} });
+  const results = [
+    machine.run({ ...read, sid: 0, page: 0 }),
+    machine.run({ ...read, sid: 1, page: 4 }),
+    machine.run({ ...read, sid: 1, page: 0 }),
+  ].map((result) => (JSON.parse(result!) as { outcome: hw.Outcome; event: number }).outcome);
+  expect(results).toEqual([hw.Outcome.forward, hw.Outcome.forward, hw.Outcome.abort]);
+  expect(machine.events).toHaveLength(1);
 });
