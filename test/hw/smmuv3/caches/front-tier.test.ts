@@ -199,6 +199,10 @@ class Machine {
     this.#streams.write(sid, words);
   }
 
+  translate(inputs: Partial<hw.Transaction>): hw.Outcome {
+    return this.#smmu.translate(Object.assign(new hw.Transaction(), inputs));
+  }
+
   #write(name: string, value: number): void {
     this.#smmu.write(hw.registerOffset(name), 4, value);
   }
@@ -356,4 +360,18 @@ test("E0PD0 refuses a page that a stream of the same ASID may have, though the h
   ].map((result) => (JSON.parse(result!) as { outcome: hw.Outcome; event: number }).outcome);
   expect(results).toEqual([hw.Outcome.forward, hw.Outcome.forward, hw.Outcome.abort]);
   expect(machine.events).toHaveLength(1);
+});
+
+test("a StreamID or SubstreamID that is none is refused, whatever is known of others", () => {
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  const ask = (streamId: number, substreamId: number): (() => unknown) => {
+    return () => machine.translate({ streamId, substreamId, addressLo: PAGES[0]![1] });
+  };
+  machine.run({ op: "cd", which: 2, fields: {} });
+  machine.run({ op: "ste", sid: 0, fields: { S1CDMax: 2, S1DSS: 2 } });
+  // Three times: from memory, from the caches, from the front tier.
+  for (let n = 0; n < 3; n++) for (const substreamId of [-1, 2]) expect(ask(0, substreamId)()).toBe(hw.Outcome.forward);
+  for (const id of [2 ** 32, 0.5, -0.5, Number.NaN]) expect(ask(id, -1), `StreamID ${id}`).toThrow(hw.HostMisuseError);
+  machine.run({ op: "command", name: "CMD_CFGI_STE", fields: { StreamID: 0 } });
+  for (const id of [-2, -4, 0.5, 2 ** 20]) expect(ask(0, id), `SubstreamID ${id}`).toThrow(hw.HostMisuseError);
 });
