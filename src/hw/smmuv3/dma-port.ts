@@ -109,7 +109,8 @@ export class SmmuDmaPort implements DmaPort {
     write: boolean,
     attributes: DmaAttributes | undefined,
   ): DmaStatus {
-    const kept = write ? bytes.slice() : bytes;
+    // Not slice(): that of a Buffer of Node copies nothing.
+    const kept = write ? new Uint8Array(bytes) : bytes;
     this.#tx.stall!.onEnd = (ended, held) => {
       const status = this.#finish(held, ended, kept, start, end - start);
       const all = status === DmaStatus.abort ? status : this.#from(end, worse(worst, status), hi, lo, kept, write, attributes);

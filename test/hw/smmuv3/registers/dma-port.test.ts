@@ -139,9 +139,12 @@ describe("SmmuDmaPort", () => {
       return { ...made, ends, onCompletion: (status) => void ends.push(status) };
     }
 
-    test("a write is carried out when it is resumed, with the bytes that it had", () => {
+    test.each([
+      ["Uint8Array", Uint8Array.of(1, 2, 3, 4)],
+      // Its slice() is no copy.
+      ["Buffer", Buffer.of(1, 2, 3, 4)],
+    ])("a write is carried out when it is resumed, with the bytes that it had: %s", (_, bytes) => {
       const { smmu, bus, port, seen, ends, onCompletion } = stalling();
-      const bytes = Uint8Array.of(1, 2, 3, 4);
       expect(port.write(0x1010, bytes, { onCompletion })).toBe(DmaStatus.stalled);
       bytes.fill(9);
       expect([ends, seen]).toEqual([[], []]);
