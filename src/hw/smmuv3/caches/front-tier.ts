@@ -139,6 +139,7 @@ export class FrontTier {
     output: number,
   ): FrontClass | undefined {
     if ((hi << 8) >> 8 !== (hi | 0) || streamId > LAST_STREAM) return undefined;
+    if (own.retired || global.retired) return undefined;
     if (this.#mask === 0) {
       this.#views = new Int32Array(VIEW_WORDS * VIEWS);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);

@@ -170,6 +170,8 @@ export abstract class TaggedCache {
   #retireEmpty(): void {
     for (const context of this.#owners) {
       if (context === undefined || context.count > 0) continue;
+      // Lines that are global entries behind it: whatever comes to its tags now comes to another context.
+      this.front?.contextGone(context);
       context.retired = true;
       this.#owners[context.index] = undefined;
       this.#freeIndices.push(context.index);

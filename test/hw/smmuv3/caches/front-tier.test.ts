@@ -348,6 +348,30 @@ test("an entry of the ASID that covers neighbours is found before their global e
   expect(front.events).toHaveLength(1);
 });
 
+test("an entry of the ASID is found first, too, where the ASID had nothing of its own for long (§3.17.2)", () => {
+  const read = { op: "access", write: false, instruction: false, privileged: false } as const;
+  const caches = { ...hw.profiles.max.caches, tlb: 8 };
+  const machine = new Machine(true, hw.profiles.max, caches);
+  const asid = (number: number): void => {
+    machine.run({ op: "cd", which: 1, fields: { ASID: number } });
+    machine.run({ op: "command", name: "CMD_CFGI_CD", fields: { StreamID: 1 } });
+  };
+  machine.run({ op: "leaf", page: 1, value: 0x443, high: 0 });
+  machine.run({ ...read, sid: 0, page: 1 });
+  // Many ASIDs that find the global entry: those that have nothing of their own are not kept for ever.
+  for (let number = 2; number < 200; number++) {
+    asid(number);
+    machine.run({ ...read, sid: 1, page: 1 });
+  }
+  asid(1);
+  // Contiguous, not global, read-only: 64 KiB, with the other page in them.
+  machine.run({ op: "leaf", page: 0, value: 0xcc3, high: 0x10_0000 });
+  machine.run({ ...read, sid: 1, page: 0 });
+  const result = machine.run({ ...read, sid: 0, page: 1, write: true });
+  expect((JSON.parse(result!) as { outcome: hw.Outcome }).outcome).toBe(hw.Outcome.abort);
+  expect(machine.events).toHaveLength(1);
+});
+
 test("E0PD0 refuses a page that a stream of the same ASID may have, though the half of TTB1 is open to both (§5.4)", () => {
   const read = { op: "access", write: false, instruction: false, privileged: false } as const;
   const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
