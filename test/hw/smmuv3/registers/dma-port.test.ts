@@ -128,6 +128,12 @@ describe("SmmuDmaPort", () => {
     expect(seen[0]).toMatchObject({ outcome: "translated", physical: 0x1000, bus: BusStatus.abort });
   });
 
+  test.each([4, 0x1004])("%i bytes at a low half that is signed: the SMMU is asked for the unsigned one", (length) => {
+    const { smmu, port } = bench();
+    port.access(0, 0x8000_0000 | 0, new Uint8Array(length), false);
+    expect(smmu.seen[0]).toBe(`${STREAM} -1 80000000 r`);
+  });
+
   describe("IHI 0070 §3.12.2: an access that stalls", () => {
     const { forward, abort, razWi, stalled } = Outcome;
     /** Pages 1 and 3 stall, page 2 is at the start of RAM. */
