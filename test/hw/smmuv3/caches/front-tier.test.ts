@@ -399,3 +399,9 @@ test("a StreamID or SubstreamID that is none is refused, whatever is known of ot
   machine.run({ op: "command", name: "CMD_CFGI_STE", fields: { StreamID: 0 } });
   for (const id of [-2, -4, 0.5, 2 ** 20]) expect(ask(0, id), `SubstreamID ${id}`).toThrow(hw.HostMisuseError);
 });
+
+test.each([-1, 14, 255, 256, 2 ** 29, 0.5, Number.NaN])("a transaction of kind %d is refused: there is none", (kind) => {
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  const ask = (): unknown => machine.translate({ streamId: 0, addressLo: PAGES[0]![1], kind: kind as hw.TransactionKind });
+  expect(ask).toThrow(hw.HostMisuseError);
+});
