@@ -185,18 +185,14 @@ export class Translator {
   /** Service Failure Mode: from now on everything is refused, until a reset. */
   failService(): void {
     this.#failed = true;
-    this.configCache.generation++;
-    this.#front?.clear();
+    this.registersChanged();
   }
 
-  /** SMMUEN is another: the short ways answer without asking for it, so that they know of nothing while it is 0. */
-  enableChanged(): void {
-    this.configCache.generation++;
-    this.#front?.clear();
-  }
-
-  /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
-  streamTableChanged(): void {
+  /**
+   * Registers that the short ways do not ask for are others: SMMUEN, for they know of nothing while it is 0; and the Stream table,
+   * out of whose range StreamIDs may be that were in it before.
+   */
+  registersChanged(): void {
     this.configCache.generation++;
     this.#front?.clear();
   }
