@@ -114,7 +114,7 @@ export class BusMasterPort implements DmaPort {
     const upstream = this.#upstream();
     if (!this.#allowed()) {
       const held = this.busMasterOff === "hold";
-      if (held) this.#held.push({ address, bytes: bytes.slice(), attributes });
+      if (held) this.#held.push({ address, bytes: new Uint8Array(bytes), attributes });
       this.#gated(upstream, address, bytes.length, true, held ? "held" : "dropped");
       return held ? DmaStatus.held : DmaStatus.dropped;
     }
@@ -123,7 +123,7 @@ export class BusMasterPort implements DmaPort {
       return DmaStatus.dropped;
     }
     if (this.#stalled) {
-      this.#behind.push({ address, bytes: bytes.slice(), write: true, attributes });
+      this.#behind.push({ address, bytes: new Uint8Array(bytes), write: true, attributes });
       return DmaStatus.held;
     }
     return this.#post(upstream.port(), address, bytes, attributes);

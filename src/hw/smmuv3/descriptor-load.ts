@@ -11,7 +11,7 @@ export const descriptorLoads: WeakMap<SmmuHost["load"], DescriptorLoad> = new We
 
 const LAST_LEVEL = 3;
 
-/** That of a host, or one by its `load`. */
+/** That of a host, or one by its `load`: asked each time, for the `load` of a host may become another one. */
 export function descriptorLoadOf(host: SmmuHost): DescriptorLoad {
   const words = new Uint32Array(2);
   const slow: DescriptorLoad = (kind, hi, lo, out) => {
@@ -19,5 +19,8 @@ export function descriptorLoadOf(host: SmmuHost): DescriptorLoad {
     out.set(words);
     return status;
   };
-  return descriptorLoads.get(host.load) ?? slow;
+  const { load: known } = host;
+  const quick = descriptorLoads.get(known);
+  if (quick === undefined) return slow;
+  return (kind, hi, lo, out) => (host.load === known ? quick(kind, hi, lo, out) : slow(kind, hi, lo, out));
 }

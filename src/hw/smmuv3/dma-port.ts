@@ -52,8 +52,9 @@ export class SmmuDmaPort implements DmaPort {
   access(hi: number, lo: number, bytes: Uint8Array, write: boolean, attributes?: DmaAttributes): DmaStatus {
     if (attributes !== undefined) checkAttributes(attributes);
     const { length } = bytes;
-    // An access within one page has a short way of its own: most are that.
-    if (length === 0 || (lo & (PAGE - 1)) + length > PAGE) return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
+    // An access within one page has a short way of its own: most are that. A low half that is not unsigned is put right first.
+    if (length === 0 || (lo & (PAGE - 1)) + length > PAGE || lo >>> 0 !== lo)
+      return this.#from(0, DmaStatus.ok, hi, lo, bytes, write, attributes);
     const tx = this.#tx;
     this.#set(tx, write, attributes);
     tx.addressHi = hi;
@@ -109,7 +110,8 @@ export class SmmuDmaPort implements DmaPort {
     write: boolean,
     attributes: DmaAttributes | undefined,
   ): DmaStatus {
-    const kept = write ? bytes.slice() : bytes;
+    // Not slice(): that of a Buffer of Node copies nothing.
+    const kept = write ? new Uint8Array(bytes) : bytes;
     this.#tx.stall!.onEnd = (ended, held) => {
       const status = this.#finish(held, ended, kept, start, end - start);
       const all = status === DmaStatus.abort ? status : this.#from(end, worse(worst, status), hi, lo, kept, write, attributes);

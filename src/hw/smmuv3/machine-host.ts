@@ -2,7 +2,7 @@
 /** What surrounds the SMMU in a simulated machine: the virtual clock, the system bus, and lines to the interrupt controller. */
 import { silentTrace, type Simulation, type TraceSink } from "../../sim/index.ts";
 import { HostMisuseError } from "../errors.ts";
-import { BusStatus, type SystemBus } from "../memory/system-bus.ts";
+import { BusStatus, SystemBus } from "../memory/system-bus.ts";
 import { descriptorLoads } from "./descriptor-load.ts";
 import type { SmmuAccessKind, SmmuEvents, SmmuHost, SmmuLine } from "./ports.ts";
 import { checkMethods, checkNames, shown } from "../checks.ts";
@@ -48,10 +48,13 @@ export function createSmmuHost(options: MachineHostOptions): SmmuHost {
     const status = bus.loadWords(address, out, count);
     return trace.wants("smmu.access") ? traced(kind, address, count, false, status) : status;
   };
-  descriptorLoads.set(load, (kind, hi, lo, out) => {
-    const status = bus.loadPair(hi, lo, out);
-    return trace.wants("smmu.access") ? traced(kind, hi * 0x1_0000_0000 + (lo >>> 0), 2, false, status) : status;
-  });
+  // A bus that loads otherwise than a SystemBus does gets every access there.
+  if (bus.loadWords === SystemBus.prototype.loadWords) {
+    descriptorLoads.set(load, (kind, hi, lo, out) => {
+      const status = bus.loadPair(hi, lo, out);
+      return trace.wants("smmu.access") ? traced(kind, hi * 0x1_0000_0000 + (lo >>> 0), 2, false, status) : status;
+    });
+  }
   return {
     now: () => simulation.now,
     after: (delayNs, action) => simulation.after(delayNs, action),

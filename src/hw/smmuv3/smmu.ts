@@ -86,12 +86,12 @@ export class Smmu implements MmioDevice {
       choices,
     });
     for (const register of ["STRTAB_BASE", "STRTAB_BASE_CFG"])
-      this.registers.onWrite(offsetOf(register), () => this.translation.streamTableChanged());
+      this.registers.onWrite(offsetOf(register), () => this.translation.registersChanged());
     const { configCache, tlb, walks, tlbMaintenance } = this.translation;
     const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
     this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
     this.#side.connectStalls(this.translation.stalls);
-    this.#side.onEnable = () => this.translation.enableChanged();
+    this.#side.onEnable = () => this.translation.registersChanged();
     const all = { ...defaultRegisterChoices, ...defaultTranslationChoices, ...choices };
     this.#broadcasts = new BroadcastMaintenance({ config, registers: this.registers, tlb: tlbMaintenance, choices: all });
     if (all.prefetch === "taken") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Transactions of client devices: what comes to the SMMU's door, and how it leaves. */
 import { checkInteger } from "../checks.ts";
+import { HostMisuseError } from "../errors.ts";
 import { TransactionKind } from "./spec/transactions.ts";
 
 /** How a transaction leaves the SMMU. Non-negative codes are for callers to switch on. */
@@ -25,6 +26,7 @@ const WRITE = 1;
 const INSTRUCTION = 2;
 const PRIVILEGED = 4;
 const KIND_SHIFT = 3;
+const KIND_MASK = 0xff;
 
 // Fields of `Transaction.answer`. Below them: the memory type.
 const SHAREABILITY_SHIFT = 8;
@@ -111,6 +113,8 @@ export class Transaction {
   }
 
   set kind(kind: TransactionKind) {
+    // What has no place among the flags must not become another kind there.
+    if ((kind & KIND_MASK) !== kind) throw noKind(kind);
     this.flags = (this.flags & (WRITE | INSTRUCTION | PRIVILEGED)) | (kind << KIND_SHIFT);
   }
 
@@ -200,6 +204,11 @@ export class StalledTransaction extends Transaction {
    * a write of a register. Set it right after `translate` has returned `stalled`; the call may come with any later step.
    */
   onEnd: ((outcome: Outcome, tx: Transaction) => void) | null = null;
+}
+
+/** There is no such kind. */
+export function noKind(kind: number): HostMisuseError {
+  return new HostMisuseError("TRANSACTION_KIND", `a transaction of kind ${kind}: see TransactionKind`);
 }
 
 /** PRIVCFG or INSTCFG: 2 and 3 say what a transaction is, the others leave it as it comes. */

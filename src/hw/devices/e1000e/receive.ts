@@ -84,7 +84,7 @@ export class ReceiveEngine {
     nic.count(STAT.TPR);
     nic.count(STAT.TORL, frame.length);
     if (!accepts(nic, frame)) return false;
-    const stored = (control & RCTL.SECRC) !== 0 ? frame.slice() : withCheckSequence(frame);
+    const stored = (control & RCTL.SECRC) !== 0 ? new Uint8Array(frame) : withCheckSequence(frame);
     if (this.#fifoUsed + stored.length > this.#options.fifoBytes) {
       nic.count(STAT.MPC);
       nic.raise(CAUSE.RXO);

@@ -2,6 +2,7 @@
 /** What a line of the front tier says besides the address: to which accesses it answers, and what the STE does to them. */
 import { Perm2 } from "../translation/permissions.ts";
 import { Via } from "../transaction.ts";
+import type { Cd } from "../config/cd.ts";
 import type { Ste } from "../config/ste.ts";
 
 /** Bits of Perm1 that concern writes, and accesses by privilege. */
@@ -43,9 +44,10 @@ function grantedBy(ste: Ste, stage1: number, stage2: number, clean: number, via:
   return granted;
 }
 
-/** All that an STE and a CD do to an access besides the translation itself. */
-export function signatureOf(ste: Ste, unprivileged: boolean): number {
+/** All that an STE and a CD do to accesses besides the translation itself: to those of both halves, which a view has in common. */
+export function signatureOf(ste: Ste, cd?: Cd): number {
   const { privCfg, instCfg, incomingType, incomingShareability } = ste;
   const type = incomingType | (incomingShareability << 8);
-  return (type << 6) | (unprivileged ? 32 : 0) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
+  const refused = (cd?.ttb0.noUnprivileged === true ? 1 : 0) | (cd?.ttb1.noUnprivileged === true ? 2 : 0);
+  return (type << 7) | (refused << 5) | (ste.stage1 ? 16 : 0) | (instCfg << 2) | privCfg;
 }

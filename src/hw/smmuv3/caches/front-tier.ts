@@ -31,8 +31,8 @@ const VIEW_PLACES: number = VIEW_WORDS * (VIEWS - 1);
 const LINE_PLACES: number = LINE_WORDS * (MOST_LINES - 1);
 /** Spreads classes over the lines: a multiple of their size. */
 const SEED: number = 0x9e37_79b1 << 2;
-/** No SubstreamID is that; -1 is none. */
-const NO_SUBSTREAM = -2;
+/** StreamIDs above have no views: a view has 32 bits with a sign, and no transaction with anything else may pass for one of these. */
+const LAST_STREAM = 0x7fff_ffff;
 
 /** Flags that are none of a plain read or write. */
 const NOT_PLAIN = ~7;
@@ -41,8 +41,8 @@ const OVERRIDES = 0xf00;
 const OVERRIDES_SHIFT = 5;
 const FLAGS_SHIFT = 17;
 
-/** Reads as "no such view" everywhere: before the first line there is nothing to find. */
-const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
+/** Views of class 0, which has no lines that answer: before the first line there is nothing to find. */
+const NO_VIEWS = new Int32Array(VIEW_WORDS * VIEWS);
 
 /** One way to look translations up. A command that drops a context finds all it needs in the class and its view. */
 export class FrontClass {
@@ -102,7 +102,7 @@ export class FrontTier {
     // All in one piece: functions that are called by name would be looked up here each time.
     const view = (((streamId << VIEW_WAYS_LOG2) | (substreamId & (VIEW_WAYS - 1))) << VIEW_SHIFT) & VIEW_PLACES;
     const views = this.#views;
-    if (views[view] !== (streamId | 0) || views[view | 1] !== substreamId) return false;
+    if (views[view] !== streamId || views[view | 1] !== substreamId) return false;
     const lines = this.#lines;
     const first = views[view | 2]!;
     const at = ((lo >>> 10) ^ (hi << 6) ^ Math.imul(first, SEED)) & this.#mask & LINE_PLACES;
@@ -138,9 +138,10 @@ export class FrontTier {
     paHi: number,
     output: number,
   ): FrontClass | undefined {
-    if ((hi << 8) >> 8 !== (hi | 0)) return undefined;
+    if ((hi << 8) >> 8 !== (hi | 0) || streamId > LAST_STREAM) return undefined;
+    if (own.retired || global.retired) return undefined;
     if (this.#mask === 0) {
-      this.#views = new Int32Array(VIEW_WORDS * VIEWS).fill(NO_SUBSTREAM);
+      this.#views = new Int32Array(VIEW_WORDS * VIEWS);
       this.#lines = new Int32Array(LINE_WORDS * this.#lineCount);
       this.#mask = LINE_WORDS * (this.#lineCount - 1);
     }
@@ -174,7 +175,7 @@ export class FrontTier {
     const { number } = member;
     const view = viewOf(streamId, substreamId);
     const views = this.#views;
-    if (number === 0 || views[view] !== (streamId | 0) || views[view | 1] !== substreamId || !this.#shows(view, number)) return false;
+    if (number === 0 || views[view] !== streamId || views[view | 1] !== substreamId || !this.#shows(view, number)) return false;
     if ((hi << 8) >> 8 === (hi | 0)) this.#setLine(number, hi, lo, rights, paLo, paHi, output);
     return true;
   }
@@ -270,14 +271,13 @@ export class FrontTier {
     if (member.number !== 0) this.#renumber(member, this.#nextNumber());
   }
 
-  /** @param number of a class, or 0, of which there is no line */
+  /** Takes all rights from a line: it answers nothing. @param number of a class, or 0, of which there is no line */
   #losePage(number: number, hi: number, lo: number): void {
     const first = number & 0xfff;
     const at = ((lo >>> 10) ^ (hi << 6) ^ Math.imul(first, SEED)) & this.#mask & LINE_PLACES;
     const lines = this.#lines;
     if (lines[at] !== ((lo & ~0xfff) | first) || lines[at | 1] !== (hi ^ ((number >>> 12) << 24))) return;
-    lines[at] = 0;
-    lines[at | 1] = 0;
+    lines[at | 2] = 0;
   }
 
   /** All entries of a context are gone. */
@@ -289,13 +289,14 @@ export class FrontTier {
   /** The STE or a CD of a stream has left the configuration cache, or stands there anew. */
   streamGone(streamId: number): void {
     const first = viewOf(streamId, 0);
+    const views = this.#views;
     for (let view = first; view < first + VIEW_WORDS * VIEW_WAYS; view += VIEW_WORDS)
-      if (this.#views[view] === (streamId | 0)) this.#views[view | 1] = NO_SUBSTREAM;
+      if (views[view] === streamId) views.fill(0, view, view + VIEW_WORDS);
   }
 
   /** All of them have. */
   streamsGone(): void {
-    for (let view = 0; view < this.#views.length; view += VIEW_WORDS) this.#views[view | 1] = NO_SUBSTREAM;
+    this.#views.fill(0);
   }
 
   /** Nothing is known any more: registers have changed, or the caches were reset. */
@@ -304,7 +305,7 @@ export class FrontTier {
     for (const member of this.#classes) member.number = 0;
     this.#classes = [];
     this.#lastNumber = 0;
-    this.#views.fill(NO_SUBSTREAM);
+    this.#views.fill(0);
     this.#lines.fill(0);
   }
 }

@@ -183,7 +183,7 @@ export class MissPlan {
     this.permissions2 = config.xnx ? STAGE2_XNX : STAGE2;
     this.needs = Int32Array.from({ length: 8 }, (_, flags) => needsOf(ste, this.#unprivileged, flags));
     this.answer = overridesOf(ste.privCfg, ste.instCfg, config.version >= 4, this.#via);
-    this.signature = signatureOf(ste, this.#unprivileged);
+    this.signature = signatureOf(ste, cd);
     this.usable =
       half.enabled &&
       isPlainStage(half, cd.bigEndian) &&

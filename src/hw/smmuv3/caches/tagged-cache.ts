@@ -36,8 +36,8 @@ const OWNER = 7;
 /** Its bucket. */
 const BUCKET = 15;
 const SPLINTER = 0x100;
-/** Of every row: log2 of its words, the word with its size in the low byte, and the first of the seven words that are a subclass's. */
-export const ROW = { shift: 4, size: 3, content: 8 } as const;
+/** Of every row: log2 of its words, and the word with its size in the low byte. Words 8 to 14 are a subclass's. */
+export const ROW = { shift: 4, size: 3 } as const;
 
 /** Which entry makes room when all slots are taken. Neither way looks at hits. */
 export type Replacement = "round-robin" | "random";
@@ -170,6 +170,8 @@ export abstract class TaggedCache {
   #retireEmpty(): void {
     for (const context of this.#owners) {
       if (context === undefined || context.count > 0) continue;
+      // Lines that are global entries behind it: whatever comes to its tags now comes to another context.
+      this.front?.contextGone(context);
       context.retired = true;
       this.#owners[context.index] = undefined;
       this.#freeIndices.push(context.index);

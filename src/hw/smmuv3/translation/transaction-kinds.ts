@@ -5,11 +5,10 @@
  *
  * A hint that may not go on ends with Outcome.razWi: it completes, and nothing has happened.
  */
-import { HostMisuseError } from "../../errors.ts";
 import type { TranslationChoices } from "../choices.ts";
 import type { SmmuConfig } from "../config/config.ts";
 import { needOfStage1, Perm1, Perm2 } from "./permissions.ts";
-import { type Transaction, Via } from "../transaction.ts";
+import { noKind, type Transaction, Via } from "../transaction.ts";
 import { type KindSpec, TransactionKind, transactionKinds } from "../spec/transactions.ts";
 import { granted } from "./stage2.ts";
 import type { Ste } from "../config/ste.ts";
@@ -74,7 +73,7 @@ export class TransactionKinds {
   /** @throws HostMisuseError for a kind that there is not */
   rules({ kind, write }: Transaction): AccessRules {
     const rules = this.#rules[write ? 1 : 0]![kind];
-    if (rules === undefined) throw new HostMisuseError("TRANSACTION_KIND", `a transaction of kind ${kind}: see TransactionKind`);
+    if (rules === undefined) throw noKind(kind);
     return rules;
   }
 

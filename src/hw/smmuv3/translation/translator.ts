@@ -185,18 +185,14 @@ export class Translator {
   /** Service Failure Mode: from now on everything is refused, until a reset. */
   failService(): void {
     this.#failed = true;
-    this.configCache.generation++;
-    this.#front?.clear();
+    this.registersChanged();
   }
 
-  /** SMMUEN is another: the short ways answer without asking for it, so that they know of nothing while it is 0. */
-  enableChanged(): void {
-    this.configCache.generation++;
-    this.#front?.clear();
-  }
-
-  /** The Stream table is another one: StreamIDs may be out of its range that were in range before. */
-  streamTableChanged(): void {
+  /**
+   * Registers that the short ways do not ask for are others: SMMUEN, for they know of nothing while it is 0; and the Stream table,
+   * out of whose range StreamIDs may be that were in it before.
+   */
+  registersChanged(): void {
     this.configCache.generation++;
     this.#front?.clear();
   }
@@ -387,7 +383,7 @@ export class Translator {
     const outcome = this.#forward(tx, Via.stage2, type, combineShareability(ste.incomingShareability, shareability2));
     if (stage2.slot >= 0 && this.configCache.findSte(tx.streamId) === stream) {
       const { entries } = ste.stage2.lookup;
-      if (entries !== undefined) this.#remember(tx, ste, stage2.entry, true, entries, entries);
+      if (entries !== undefined) this.#remember(tx, ste, undefined, stage2.entry, true, entries, entries);
     }
     return outcome;
   }
@@ -438,7 +434,7 @@ export class Translator {
     const outcome = this.#forward(tx, nested ? Via.nested : Via.stage1, type, shareability);
     const { own, global } = cd.lookup;
     if (slot >= 0 && own !== undefined && global !== undefined && this.#isResolved(tx, cd))
-      this.#remember(tx, ste, entry, !half.noUnprivileged, own, global);
+      this.#remember(tx, ste, cd, entry, !half.noUnprivileged, own, global);
     return outcome;
   }
 
@@ -449,7 +445,15 @@ export class Translator {
   }
 
   /** Tells the front tier what the TLB would answer for this page, to each kind of access. */
-  #remember(tx: Transaction, ste: Ste, entry: TlbEntry, unprivileged: boolean, own: TagContext, global: TagContext): void {
+  #remember(
+    tx: Transaction,
+    ste: Ste,
+    cd: Cd | undefined,
+    entry: TlbEntry,
+    unprivileged: boolean,
+    own: TagContext,
+    global: TagContext,
+  ): void {
     const front = this.#front;
     // What STE.S2POI takes away is asked for each access: nothing that is kept can tell.
     if (front === undefined || ste.stage2?.overlay !== undefined) return;
@@ -459,7 +463,7 @@ export class Translator {
       tx.substreamId,
       own,
       global,
-      signatureOf(ste, unprivileged),
+      signatureOf(ste, cd),
       tx.addressHi,
       tx.addressLo,
       rights,

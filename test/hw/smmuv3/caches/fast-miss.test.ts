@@ -4,7 +4,7 @@
  * results, event records, fetches in the same order and cache contents with it and without it.
  */
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import * as hw from "../../../../src/hw/index.ts";
 import type { GranuleBits } from "../../../../src/hw/smmuv3/translation/address-size.ts";
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
@@ -158,22 +158,25 @@ class Machine {
   readonly events: string[] = [];
   readonly #given: Given;
   readonly #smmu: hw.Smmu;
-  readonly #bus = new hw.SystemBus(48);
+  readonly #bus: hw.SystemBus;
+  readonly #host: hw.SmmuHost;
   readonly #tables: readonly [hw.PageTable, hw.PageTable];
   readonly #commands: number;
   #heal: (() => void)[] = [];
   #prod = 0;
 
-  constructor(frontTier: boolean, given: Given) {
+  constructor(frontTier: boolean, given: Given, bus: hw.SystemBus = new hw.SystemBus(48)) {
     const simulation = new Simulation();
     this.#given = given;
+    this.#bus = bus;
     this.#bus.addRam({ name: "ram", base: RAM, size: 0x1000_0000 });
     const { memory } = this.#bus;
     const trace = new Trace<hw.SmmuEvents>();
     trace.on("smmu.access", ({ data }) => this.fetches.push(`${data.access} ${data.address} ${data.bus}`));
     trace.on("smmu.event", ({ data }) => this.events.push(data.words.join()));
     const config = { ...given.config, caches: given.caches, timing: { commandNs: 0, updateNs: 0 } };
-    this.#smmu = new hw.Smmu(config, hw.createSmmuHost({ simulation, bus: this.#bus, trace }), { trace, frontTier });
+    this.#host = hw.createSmmuHost({ simulation, bus, trace });
+    this.#smmu = new hw.Smmu(config, this.#host, { trace, frontTier });
     const [arena, arena2] = [new hw.TableArena(TABLES1, 0x400_0000), new hw.TableArena(TABLES2, 0x400_0000)];
     const [granule, granule2] = given.granules;
     const table = new hw.PageTable({ memory, arena, stage: 1, granule, inputBits: 47 });
@@ -278,6 +281,15 @@ class Machine {
     }
   }
 
+  /** Puts another `load` before the host's. */
+  watchLoads(called: (address: number) => void): void {
+    const { load } = this.#host;
+    this.#host.load = (kind, address, ...more) => {
+      called(address);
+      return load(kind, address, ...more);
+    };
+  }
+
   get cacheContents(): string {
     const { tlb, walks } = this.#smmu.translation;
     return JSON.stringify([[...tlb.entries()], [...walks.entries()]]);
@@ -306,4 +318,42 @@ test("results, event records, fetches and cache contents are the same", () => {
     { numRuns: 150, seed: 8 },
   );
   expect(forwarded).toBeGreaterThan(1000);
+});
+
+describe("whoever stands between the SMMU and memory gets every fetch", () => {
+  const given: Given = {
+    config: typical,
+    caches: { ste: 8, cd: 8, tlb: 16, walk: 64, replacement: "round-robin" },
+    granules: [12, 12],
+    cds: [{}, {}],
+    ste: {},
+    limits: 0,
+  };
+  const read = (index: number): Op => ({ op: "access", sid: 0, page: index, top: 0, kind: 0 });
+
+  test("a load that a host is given when the SMMU has long been in use", () => {
+    const machine = new Machine(true, given);
+    for (const index of [0, 1, 2]) machine.run(read(index));
+    const { fetches } = machine;
+    fetches.length = 0;
+    const seen: number[] = [];
+    machine.watchLoads((address) => seen.push(address));
+    for (const index of [3, 4, 5]) machine.run(read(index));
+    expect(fetches).toEqual(seen.map((address) => `tt-s1 ${address} ${hw.BusStatus.ok}`));
+    expect(seen).toHaveLength(3);
+  });
+
+  test("a bus that loads words in its own way", () => {
+    class Watched extends hw.SystemBus {
+      readonly seen: number[] = [];
+      override loadWords(address: number, ...more: [out: Uint32Array, count: number, outIndex?: number]): hw.BusStatus {
+        this.seen.push(address);
+        return super.loadWords(address, ...more);
+      }
+    }
+    const bus = new Watched();
+    const machine = new Machine(true, given, bus);
+    for (let index = 0; index < 6; index++) machine.run(read(index));
+    expect(bus.seen).toHaveLength(machine.fetches.length);
+  });
 });

@@ -137,7 +137,7 @@ class Machine {
   readonly #smmu: hw.Smmu;
   readonly #bus = new hw.SystemBus(48);
   readonly #streams: hw.StreamTables;
-  /** Of stream 1, and of the others: the same ASID in two sets. */
+  /** Of the others and of stream 1: the same ASID in two sets. In one table, whose third is for SubstreamIDs. */
   readonly #cds: readonly number[];
   readonly #table: hw.PageTable;
   readonly #upper: hw.PageTable;
@@ -166,7 +166,8 @@ class Machine {
     for (const index of [0, 1, 2]) this.#table.map(PAGES[index]![1], DATA + index * 0x1000, 0x1000);
     this.#table.map(0x60_0000, DATA, 0x20_0000, {}, 2);
     this.#upper.map(0xffff_ffe0_0000, DATA + 0x3000, 0x1000);
-    this.#cds = [arena.take(64), arena.take(64)];
+    const cds = arena.take(0x100, 0x100);
+    this.#cds = [0, 1, 2].map((index) => cds + 64 * index);
     this.#streams = new hw.StreamTables({ memory, arena, log2Size: 3 });
     this.#writeCd(0, {});
     this.#writeCd(1, { ASET: 1 });
@@ -196,6 +197,10 @@ class Machine {
       () => hw.bypassSte(fields),
     ][sid]!();
     this.#streams.write(sid, words);
+  }
+
+  translate(inputs: Partial<hw.Transaction>): hw.Outcome {
+    return this.#smmu.translate(Object.assign(new hw.Transaction(), inputs));
   }
 
   #write(name: string, value: number): void {
@@ -341,4 +346,62 @@ test("an entry of the ASID that covers neighbours is found before their global e
   ];
   expect(ops.map((op) => front.run(op))).toEqual(ops.map((op) => plain.run(op)));
   expect(front.events).toHaveLength(1);
+});
+
+test("an entry of the ASID is found first, too, where the ASID had nothing of its own for long (§3.17.2)", () => {
+  const read = { op: "access", write: false, instruction: false, privileged: false } as const;
+  const caches = { ...hw.profiles.max.caches, tlb: 8 };
+  const machine = new Machine(true, hw.profiles.max, caches);
+  const asid = (number: number): void => {
+    machine.run({ op: "cd", which: 1, fields: { ASID: number } });
+    machine.run({ op: "command", name: "CMD_CFGI_CD", fields: { StreamID: 1 } });
+  };
+  machine.run({ op: "leaf", page: 1, value: 0x443, high: 0 });
+  machine.run({ ...read, sid: 0, page: 1 });
+  // Many ASIDs that find the global entry: those that have nothing of their own are not kept for ever.
+  for (let number = 2; number < 200; number++) {
+    asid(number);
+    machine.run({ ...read, sid: 1, page: 1 });
+  }
+  asid(1);
+  // Contiguous, not global, read-only: 64 KiB, with the other page in them.
+  machine.run({ op: "leaf", page: 0, value: 0xcc3, high: 0x10_0000 });
+  machine.run({ ...read, sid: 1, page: 0 });
+  const result = machine.run({ ...read, sid: 0, page: 1, write: true });
+  expect((JSON.parse(result!) as { outcome: hw.Outcome }).outcome).toBe(hw.Outcome.abort);
+  expect(machine.events).toHaveLength(1);
+});
+
+test("E0PD0 refuses a page that a stream of the same ASID may have, though the half of TTB1 is open to both (§5.4)", () => {
+  const read = { op: "access", write: false, instruction: false, privileged: false } as const;
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  machine.run({ op: "cd", which: 1, fields: { E0PD0: 1 } });
+  machine.run({ op: "ste", sid: 1, fields: {} });
+  const results = [
+    machine.run({ ...read, sid: 0, page: 0 }),
+    machine.run({ ...read, sid: 1, page: 4 }),
+    machine.run({ ...read, sid: 1, page: 0 }),
+  ].map((result) => (JSON.parse(result!) as { outcome: hw.Outcome; event: number }).outcome);
+  expect(results).toEqual([hw.Outcome.forward, hw.Outcome.forward, hw.Outcome.abort]);
+  expect(machine.events).toHaveLength(1);
+});
+
+test("a StreamID or SubstreamID that is none is refused, whatever is known of others", () => {
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  const ask = (streamId: number, substreamId: number): (() => unknown) => {
+    return () => machine.translate({ streamId, substreamId, addressLo: PAGES[0]![1] });
+  };
+  machine.run({ op: "cd", which: 2, fields: {} });
+  machine.run({ op: "ste", sid: 0, fields: { S1CDMax: 2, S1DSS: 2 } });
+  // Three times: from memory, from the caches, from the front tier.
+  for (let n = 0; n < 3; n++) for (const substreamId of [-1, 2]) expect(ask(0, substreamId)()).toBe(hw.Outcome.forward);
+  for (const id of [2 ** 32, 0.5, -0.5, Number.NaN]) expect(ask(id, -1), `StreamID ${id}`).toThrow(hw.HostMisuseError);
+  machine.run({ op: "command", name: "CMD_CFGI_STE", fields: { StreamID: 0 } });
+  for (const id of [-2, -4, 0.5, 2 ** 20]) expect(ask(0, id), `SubstreamID ${id}`).toThrow(hw.HostMisuseError);
+});
+
+test.each([-1, 14, 255, 256, 2 ** 29, 0.5, Number.NaN])("a transaction of kind %d is refused: there is none", (kind) => {
+  const machine = new Machine(true, hw.profiles.max, hw.profiles.max.caches);
+  const ask = (): unknown => machine.translate({ streamId: 0, addressLo: PAGES[0]![1], kind: kind as hw.TransactionKind });
+  expect(ask).toThrow(hw.HostMisuseError);
 });

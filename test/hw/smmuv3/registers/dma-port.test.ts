@@ -128,6 +128,12 @@ describe("SmmuDmaPort", () => {
     expect(seen[0]).toMatchObject({ outcome: "translated", physical: 0x1000, bus: BusStatus.abort });
   });
 
+  test.each([4, 0x1004])("%i bytes at a low half that is signed: the SMMU is asked for the unsigned one", (length) => {
+    const { smmu, port } = bench();
+    port.access(0, 0x8000_0000 | 0, new Uint8Array(length), false);
+    expect(smmu.seen[0]).toBe(`${STREAM} -1 80000000 r`);
+  });
+
   describe("IHI 0070 §3.12.2: an access that stalls", () => {
     const { forward, abort, razWi, stalled } = Outcome;
     /** Pages 1 and 3 stall, page 2 is at the start of RAM. */
@@ -139,9 +145,12 @@ describe("SmmuDmaPort", () => {
       return { ...made, ends, onCompletion: (status) => void ends.push(status) };
     }
 
-    test("a write is carried out when it is resumed, with the bytes that it had", () => {
+    test.each([
+      ["Uint8Array", Uint8Array.of(1, 2, 3, 4)],
+      // Its slice() is no copy.
+      ["Buffer", Buffer.of(1, 2, 3, 4)],
+    ])("a write is carried out when it is resumed, with the bytes that it had: %s", (_, bytes) => {
       const { smmu, bus, port, seen, ends, onCompletion } = stalling();
-      const bytes = Uint8Array.of(1, 2, 3, 4);
       expect(port.write(0x1010, bytes, { onCompletion })).toBe(DmaStatus.stalled);
       bytes.fill(9);
       expect([ends, seen]).toEqual([[], []]);
