@@ -3,16 +3,27 @@
  * Device links: a consumer cannot work without its supplier. A managed link makes the consumer's probe wait for the
  * supplier's driver, unbinds the consumer first, and, by moving the consumer behind the supplier in the device list when
  * the link is made, has the consumer shut down first. Shutdown itself never looks at links.
+ *
+ * After Linux 7.1 drivers/base/core.c: device_link_*, device_links_*, device_is_dependent. Where Linux resumes a supplier in
+ * device_link_add, a worker does it here. Left out: FWNODE_FLAG_BEST_EFFORT, attributes and symlinks of links.
  */
-import { EPROBE_DEFER } from "../errno.ts";
-import { driver_deferred_probe_add } from "./deferred.ts";
+import type { Coroutine } from "../../sim/index.ts";
+import { driver_deferred_probe_add, probe_deferral } from "./deferred.ts";
 import { Device, type DeviceClass } from "./device.ts";
 import { DL_FLAG, type DeviceLink, type DeviceLinkStatus, isSyncStateOnly } from "./link-flags.ts";
 import { device_reorder_to_tail, kset_join, kset_leave } from "./order.ts";
+import { pm_runtime_get, rpm_request_resume } from "./power/requests.ts";
+import { pm_runtime_drop_link } from "./power/suppliers.ts";
+import { device_links_flush_sync_list, device_links_sync_state } from "./sync-state.ts";
 
 const devlinkClass: DeviceClass = { name: "devlink" };
 const MANAGED_LINK_FLAGS =
-  DL_FLAG.AUTOREMOVE_CONSUMER | DL_FLAG.AUTOREMOVE_SUPPLIER | DL_FLAG.AUTOPROBE_CONSUMER | DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.INFERRED;
+  DL_FLAG.AUTOREMOVE_CONSUMER |
+  DL_FLAG.AUTOREMOVE_SUPPLIER |
+  DL_FLAG.AUTOPROBE_CONSUMER |
+  DL_FLAG.SYNC_STATE_ONLY |
+  DL_FLAG.INFERRED |
+  DL_FLAG.CYCLE;
 const ADD_VALID_FLAGS = MANAGED_LINK_FLAGS | DL_FLAG.STATELESS | DL_FLAG.PM_RUNTIME | DL_FLAG.RPM_ACTIVE;
 
 function has(flags: number, flag: number): boolean {
@@ -53,10 +64,20 @@ function initialStatus(consumer: Device, supplier: Device): DeviceLinkStatus {
   }
 }
 
+/** DL_FLAG_RPM_ACTIVE: the link holds its supplier from the start. */
+function holdActive(link: DeviceLink): void {
+  pm_runtime_get(link.supplier);
+  link.rpm_active++;
+}
+
 /** Folds the flags of another request for a link that exists. @returns whether the consumer must move to the tail now */
 function upgrade(link: DeviceLink, flags: number): boolean {
   if (has(link.flags, DL_FLAG.INFERRED) && !has(flags, DL_FLAG.INFERRED)) link.flags &= ~DL_FLAG.INFERRED;
-  if (has(flags, DL_FLAG.PM_RUNTIME)) link.flags |= DL_FLAG.PM_RUNTIME;
+  if (has(flags, DL_FLAG.PM_RUNTIME)) {
+    if (!has(link.flags, DL_FLAG.PM_RUNTIME)) link.consumer.power.links_count++;
+    link.flags |= DL_FLAG.PM_RUNTIME;
+    if (has(flags, DL_FLAG.RPM_ACTIVE)) holdActive(link);
+  }
   if (has(flags, DL_FLAG.STATELESS)) {
     link.refcount++;
     const reorder = has(link.flags, DL_FLAG.SYNC_STATE_ONLY) && !has(link.flags, DL_FLAG.STATELESS);
@@ -86,7 +107,7 @@ function upgrade(link: DeviceLink, flags: number): boolean {
  * Linux's `device_link_add`. A new link that is not only for sync_state moves the consumer, with its children and
  * consumers, to the tail of the device list; an existing one is upgraded and moves nothing.
  * @param flags bits of {@link DL_FLAG}; without STATELESS the link is managed by the device core
- * @returns null for flags that contradict each other and for a cycle
+ * @returns null for flags that contradict each other, for a supplier that is not registered, and for a cycle
  */
 export function device_link_add(consumer: Device, supplier: Device, flags: number): DeviceLink | null {
   if (consumer === supplier || has(flags, ~ADD_VALID_FLAGS)) return null;
@@ -95,7 +116,7 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
   if (!has(flags, DL_FLAG.STATELESS)) flags |= DL_FLAG.MANAGED;
   const syncStateOnly = has(flags, DL_FLAG.SYNC_STATE_ONLY);
   if (syncStateOnly && !isSyncStateOnly(flags)) return null;
-  if (!syncStateOnly && device_is_dependent(consumer, supplier)) return null;
+  if (!supplier.registered || (!syncStateOnly && device_is_dependent(consumer, supplier))) return null;
   if (syncStateOnly && consumer.links.status !== "no-driver" && consumer.links.status !== "probing") return null;
   if (has(flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) flags &= ~DL_FLAG.AUTOREMOVE_CONSUMER;
 
@@ -110,8 +131,15 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
   link_dev.dev_class = devlinkClass;
   link_dev.registered = true;
   const status = has(flags, DL_FLAG.STATELESS) ? "none" : initialStatus(consumer, supplier);
-  const link: DeviceLink = { consumer, supplier, flags: flags & ~DL_FLAG.RPM_ACTIVE, status, link_dev, refcount: 1 };
+  const rest = { refcount: 1, rpm_active: 1, supplier_preactivated: false };
+  const link: DeviceLink = { consumer, supplier, flags: flags & ~DL_FLAG.RPM_ACTIVE, status, link_dev, ...rest };
   kset_join(link_dev);
+  consumer.kernel.base.links.add(link);
+  if (has(flags, DL_FLAG.PM_RUNTIME)) {
+    consumer.power.links_count++;
+    if (has(flags, DL_FLAG.RPM_ACTIVE)) holdActive(link);
+    if (status === "consumer-probe") rpm_request_resume(supplier);
+  }
   supplier.links.consumers.push(link);
   consumer.links.suppliers.push(link);
   if (!syncStateOnly) device_reorder_to_tail(consumer);
@@ -120,6 +148,8 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
 
 /** Takes a link away whoever still counts on it. */
 function drop(link: DeviceLink): void {
+  pm_runtime_drop_link(link);
+  link.consumer.kernel.base.links.delete(link);
   link.supplier.links.consumers = link.supplier.links.consumers.filter((other) => other !== link);
   link.consumer.links.suppliers = link.consumer.links.suppliers.filter((other) => other !== link);
   link.link_dev.registered = false;
@@ -153,10 +183,7 @@ function idleStatus(supplier: Device): DeviceLinkStatus {
 /** Linux's `device_links_check_suppliers`: 0 and the device counts as probing, or -EPROBE_DEFER if a supplier is missing. */
 export function device_links_check_suppliers(dev: Device): number {
   const waitingFor = dev.kernel.of.missingSupplier(dev);
-  if (waitingFor !== null) {
-    dev.kernel.printk.dev_dbg(dev, `wait for supplier ${waitingFor}`);
-    return -EPROBE_DEFER;
-  }
+  if (waitingFor !== null) return probe_deferral(dev, `wait for supplier ${waitingFor}`);
   const links = managedSuppliers(dev);
   for (const link of links) {
     if (link.status === "available" || has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) {
@@ -164,25 +191,29 @@ export function device_links_check_suppliers(dev: Device): number {
       continue;
     }
     for (const other of links) if (other.status === "consumer-probe") other.status = idleStatus(other.supplier);
-    dev.kernel.printk.dev_dbg(dev, `probe deferral - supplier ${link.supplier.name} not ready`);
-    return -EPROBE_DEFER;
+    return probe_deferral(dev, `supplier ${link.supplier.name} not ready`);
   }
   dev.links.status = "probing";
   return 0;
 }
 
-/** Linux's `device_links_driver_bound`. */
-export function device_links_driver_bound(dev: Device): void {
+/** Linux's `device_links_driver_bound`. The caller holds the device's lock. */
+export function* device_links_driver_bound(dev: Device): Coroutine<void> {
+  dev.kernel.of.fwDevlink.driverBound(dev);
+  const synced: Device[] = [];
   for (const link of managedConsumers(dev)) {
     if (link.status === "consumer-probe" || link.status === "active") continue;
     link.status = "available";
     if (has(link.flags, DL_FLAG.AUTOPROBE_CONSUMER)) driver_deferred_probe_add(link.consumer);
   }
+  device_links_sync_state(dev, synced);
   for (const link of managedSuppliers(dev)) {
     if (has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) dropManaged(link);
     else link.status = "active";
+    device_links_sync_state(link.supplier, synced);
   }
   dev.links.status = "bound";
+  yield* device_links_flush_sync_list(synced, dev);
 }
 
 /** Linux's `device_links_no_driver`: a probe failed. */
@@ -200,6 +231,7 @@ export function device_links_driver_cleanup(dev: Device): void {
     if (link.status === "supplier-unbind" && has(link.flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) dropManaged(link);
     else link.status = "dormant";
   }
+  dev.kernel.base.syncStates.deferred.delete(dev);
   device_links_no_driver(dev);
 }
 
@@ -221,6 +253,7 @@ export function nextConsumerToUnbind(dev: Device): Device | null {
 /** Linux's `fw_devlink_relax_link`: the supplier will have no driver, so nobody shall wait for it. */
 export function fw_devlink_relax_link(link: DeviceLink): void {
   if (!has(link.flags, DL_FLAG.INFERRED) || isSyncStateOnly(link.flags)) return;
+  pm_runtime_drop_link(link);
   link.flags = DL_FLAG.MANAGED | DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.INFERRED;
 }
 

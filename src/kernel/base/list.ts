@@ -62,6 +62,21 @@ export class LinkedList<T> {
     this.addTail(node);
   }
 
+  /** Moves an entry to just behind another of this list; null: to the head. */
+  moveAfter(node: ListNode<T>, other: ListNode<T> | null): void {
+    if (node === other) return;
+    if (other && other.list !== this) throw new Error("list_add corruption: the neighbour is in another list");
+    this.remove(node);
+    const next = other ? other.next : this.#first;
+    node.list = this;
+    node.prev = other;
+    node.next = next;
+    if (next) next.prev = node;
+    else this.#last = node;
+    if (other) other.next = node;
+    else this.#first = node;
+  }
+
   /** Moves all entries of `other` to the tail of this list, in order. Linux's `list_splice_tail_init`. */
   spliceTail(other: LinkedList<T>): void {
     for (let node = other.#first; node; node = other.#first) {
