@@ -18,6 +18,7 @@ export const ERANGE = 34;
 export const EOVERFLOW = 75;
 export const EOPNOTSUPP = 95;
 export const EADDRNOTAVAIL = 99;
+export const ESHUTDOWN = 108;
 export const ETIMEDOUT = 110;
 export const EINPROGRESS = 115;
 /** Internal to the kernel: a resource the driver needs is not there yet; try again after something else was bound. */
@@ -41,6 +42,7 @@ const names: ReadonlyMap<number, string> = new Map([
   [EOVERFLOW, "EOVERFLOW"],
   [EOPNOTSUPP, "EOPNOTSUPP"],
   [EADDRNOTAVAIL, "EADDRNOTAVAIL"],
+  [ESHUTDOWN, "ESHUTDOWN"],
   [ETIMEDOUT, "ETIMEDOUT"],
   [EINPROGRESS, "EINPROGRESS"],
   [EPROBE_DEFER, "EPROBE_DEFER"],

@@ -16,7 +16,7 @@ import {
   device_links_driver_cleanup,
   device_links_no_driver,
   nextConsumerToUnbind,
-} from "./links.ts";
+} from "./link-states.ts";
 import { kset_probing } from "./order.ts";
 import { pm_runtime_barrier, pm_runtime_reinit } from "./power/enable.ts";
 import {

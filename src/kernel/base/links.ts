@@ -4,17 +4,14 @@
  * supplier's driver, unbinds the consumer first, and, by moving the consumer behind the supplier in the device list when
  * the link is made, has the consumer shut down first. Shutdown itself never looks at links.
  *
- * After Linux 7.1 drivers/base/core.c: device_link_*, device_links_*, device_is_dependent. Where Linux resumes a supplier in
- * device_link_add, a worker does it here. Left out: FWNODE_FLAG_BEST_EFFORT, attributes and symlinks of links.
+ * After Linux 7.1 drivers/base/core.c: device_link_{add,del}, device_is_dependent, device_links_purge, fw_devlink_relax_link.
+ * Where Linux resumes a supplier in device_link_add, a worker does it here. Left out: attributes and symlinks of links.
  */
-import type { Coroutine } from "../../sim/index.ts";
-import { driver_deferred_probe_add, probe_deferral } from "./deferred.ts";
 import { Device, type DeviceClass } from "./device.ts";
 import { DL_FLAG, type DeviceLink, type DeviceLinkStatus, isSyncStateOnly } from "./link-flags.ts";
 import { device_reorder_to_tail, kset_join, kset_leave } from "./order.ts";
 import { pm_runtime_get, rpm_request_resume } from "./power/requests.ts";
 import { pm_runtime_drop_link } from "./power/suppliers.ts";
-import { device_links_flush_sync_list, device_links_sync_state } from "./sync-state.ts";
 
 const devlinkClass: DeviceClass = { name: "devlink" };
 const MANAGED_LINK_FLAGS =
@@ -26,7 +23,8 @@ const MANAGED_LINK_FLAGS =
   DL_FLAG.CYCLE;
 const ADD_VALID_FLAGS = MANAGED_LINK_FLAGS | DL_FLAG.STATELESS | DL_FLAG.PM_RUNTIME | DL_FLAG.RPM_ACTIVE;
 
-function has(flags: number, flag: number): boolean {
+/** Whether any of the bits is set. */
+export function has(flags: number, flag: number): boolean {
   return (flags & flag) !== 0;
 }
 
@@ -162,92 +160,10 @@ export function device_link_del(link: DeviceLink): void {
 }
 
 /** Linux's `device_link_drop_managed`: a link that the core managed ends, unless someone holds it as stateless. */
-function dropManaged(link: DeviceLink): void {
+export function device_link_drop_managed(link: DeviceLink): void {
   link.flags &= ~DL_FLAG.MANAGED;
   link.status = "none";
   device_link_del(link);
-}
-
-function managedSuppliers(dev: Device): DeviceLink[] {
-  return dev.links.suppliers.filter((link) => has(link.flags, DL_FLAG.MANAGED));
-}
-
-function managedConsumers(dev: Device): DeviceLink[] {
-  return dev.links.consumers.filter((link) => has(link.flags, DL_FLAG.MANAGED));
-}
-
-function idleStatus(supplier: Device): DeviceLinkStatus {
-  return supplier.links.status === "bound" ? "available" : "dormant";
-}
-
-/** Linux's `device_links_check_suppliers`: 0 and the device counts as probing, or -EPROBE_DEFER if a supplier is missing. */
-export function device_links_check_suppliers(dev: Device): number {
-  const waitingFor = dev.kernel.of.missingSupplier(dev);
-  if (waitingFor !== null) return probe_deferral(dev, `wait for supplier ${waitingFor}`);
-  const links = managedSuppliers(dev);
-  for (const link of links) {
-    if (link.status === "available" || has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) {
-      link.status = "consumer-probe";
-      continue;
-    }
-    for (const other of links) if (other.status === "consumer-probe") other.status = idleStatus(other.supplier);
-    return probe_deferral(dev, `supplier ${link.supplier.name} not ready`);
-  }
-  dev.links.status = "probing";
-  return 0;
-}
-
-/** Linux's `device_links_driver_bound`. The caller holds the device's lock. */
-export function* device_links_driver_bound(dev: Device): Coroutine<void> {
-  dev.kernel.of.fwDevlink.driverBound(dev);
-  const synced: Device[] = [];
-  for (const link of managedConsumers(dev)) {
-    if (link.status === "consumer-probe" || link.status === "active") continue;
-    link.status = "available";
-    if (has(link.flags, DL_FLAG.AUTOPROBE_CONSUMER)) driver_deferred_probe_add(link.consumer);
-  }
-  device_links_sync_state(dev, synced);
-  for (const link of managedSuppliers(dev)) {
-    if (has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) dropManaged(link);
-    else link.status = "active";
-    device_links_sync_state(link.supplier, synced);
-  }
-  dev.links.status = "bound";
-  yield* device_links_flush_sync_list(synced, dev);
-}
-
-/** Linux's `device_links_no_driver`: a probe failed. */
-export function device_links_no_driver(dev: Device): void {
-  for (const link of managedSuppliers(dev)) {
-    if (has(link.flags, DL_FLAG.AUTOREMOVE_CONSUMER)) dropManaged(link);
-    else if (link.status === "consumer-probe" || link.status === "active") link.status = idleStatus(link.supplier);
-  }
-  dev.links.status = "no-driver";
-}
-
-/** Linux's `device_links_driver_cleanup`: the device's driver is gone. */
-export function device_links_driver_cleanup(dev: Device): void {
-  for (const link of managedConsumers(dev)) {
-    if (link.status === "supplier-unbind" && has(link.flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) dropManaged(link);
-    else link.status = "dormant";
-  }
-  dev.kernel.base.syncStates.deferred.delete(dev);
-  device_links_no_driver(dev);
-}
-
-/**
- * The next consumer that must be unbound before `dev`, as `device_links_unbind_consumers` finds it; its link is marked.
- * @returns null when there is none
- */
-export function nextConsumerToUnbind(dev: Device): Device | null {
-  dev.links.status = "unbinding";
-  for (const link of managedConsumers(dev)) {
-    if (has(link.flags, DL_FLAG.SYNC_STATE_ONLY) || link.status === "supplier-unbind") continue;
-    const wasActive = link.status === "active" || link.status === "consumer-probe";
-    link.status = "supplier-unbind";
-    if (wasActive) return link.consumer;
-  }
-  return null;
 }
 
 /** Linux's `fw_devlink_relax_link`: the supplier will have no driver, so nobody shall wait for it. */

@@ -50,6 +50,19 @@ describe("behind an SMMU", () => {
     expect(names.indexOf(NIC)).toBeGreaterThan(names.indexOf("2b400000.iommu"));
   });
 
+  test("interface and IOMMU are class devices, each shut down before the device that it is on", () => {
+    const rig = new Rig({ shutdown: "mainline" });
+    rig.shutdown();
+    const passed = rig.m.of("kernel.shutdown").flatMap(({ data }) => (data.phase === "begin" ? [data.device] : []));
+    for (const [on, device] of [
+      ["eth0", NIC],
+      ["smmu3.0x000000002b400000", "2b400000.iommu"],
+    ] as const) {
+      expect(passed).toContain(on);
+      expect(passed.indexOf(on)).toBeLessThan(passed.indexOf(device));
+    }
+  });
+
   test("rings and buffers have IOVAs, and frames arrive through them", () => {
     const rig = new Rig({ shutdown: "mainline" }, 50_000);
     rig.m.idle(5e6);
