@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Linux's `list_head`: a circular doubly linked list whose entries carry their own links, so that moving one is cheap. */
+/**
+ * Linux's `list_head`: a doubly linked list whose entries carry their own links, so that moving one is cheap. After Linux 7.1
+ * include/linux/list.h, with the checks of lib/list_debug.c. An entry knows its list here; left out: everything else.
+ */
 
 /** An entry's place in one list. */
 export class ListNode<T> {

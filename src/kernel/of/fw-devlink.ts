@@ -25,8 +25,17 @@ import {
   fwnode_links_purge_suppliers,
 } from "./fwnode-links.ts";
 
-/** Set up before there are devices (CLK_OF_DECLARE, IRQCHIP_DECLARE, timers): never devices, never waited for. */
-const OF_DECLARED = ["fixed-clock", "fixed-factor-clock", "arm,gic-v3", "arm,gic-400", "arm,gic-v2m-frame", "arm,armv8-timer"];
+/** Set up before there are devices (CLK_OF_DECLARE, IRQCHIP_DECLARE): never devices, never waited for. */
+const OF_DECLARED = [
+  "fixed-clock",
+  "fixed-factor-clock",
+  "arm,cortex-a9-gic",
+  "arm,cortex-a15-gic",
+  "arm,gic-400",
+  "arm,gic-v2m-frame",
+  "arm,gic-v3",
+  "arm,gic-v3-its",
+];
 
 const PERMISSIVE = DL_FLAG.INFERRED | DL_FLAG.SYNC_STATE_ONLY;
 const ON = DL_FLAG.INFERRED | DL_FLAG.AUTOPROBE_CONSUMER;

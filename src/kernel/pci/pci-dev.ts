@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The objects of the PCI core: host bridge, bus, device, driver, after Linux's `include/linux/pci.h`.
+ * The objects of the PCI core: host bridge, bus, device, driver, after Linux 7.1 include/linux/pci.h.
+ * Left out: what the files beside this one leave out.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { DeviceDriver } from "../base/bus.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The scan of a PCI hierarchy, after Linux's `drivers/pci/probe.c`: functions of a bus in order, then its bridges, which
+ * The scan of a PCI hierarchy, after Linux 7.1 drivers/pci/probe.c: functions of a bus in order, then its bridges, which
  * get new bus numbers on every boot (PCI_REASSIGN_ALL_BUS, as `pci-host-ecam-generic` sets it).
  *
  * Each function joins the device core when it is found, so that a bus's devices precede those below its bridges in the
