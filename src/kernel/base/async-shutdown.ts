@@ -5,7 +5,8 @@
  * Devices that are flagged (PCI functions) run their hooks in tasks of their own, each after its children and its consumers.
  * All others keep the order of the list, and wait for those that are flagged among their children and consumers. The parent's
  * lock is held only where the bus wants it. Links that only serve sync_state() do not count, and where there is no link there
- * is no wait: a client may overlap its IOMMU.
+ * is no wait: a client may overlap its IOMMU. (Functions of PCI are safe from one that stands before their host bridge in the
+ * list, because the bridge is not flagged and waits for them.)
  *
  * A supplier that stands behind its consumer in the list can stop the machine for ever: it waits for a flagged consumer,
  * which waits for a device that the list has not reached. Each wait is named after whom it waits for.

@@ -183,6 +183,37 @@ describe("runtime PM references", () => {
   });
 });
 
+describe("whose callback runs", () => {
+  const tells = (log: string[], who: string): DevPmOps => ({
+    *runtime_resume() {
+      log.push(who);
+      return 0;
+    },
+  });
+
+  test("the power domain's, else the class's, else the bus's, else the driver's", () => {
+    const log: string[] = [];
+    const m = makeTestKernel();
+    const bus = testBus({ pm: tells(log, "bus") });
+    const dev = testDevice(m.kernel, "d", bus);
+    m.run(device_add(dev));
+    m.run(driver_register(m.kernel, { ...loggingDriver("d", bus, []), pm: tells(log, "driver") }));
+    pm_runtime_enable(dev);
+    const resume = (): void => {
+      m.run(pm_runtime_resume(dev));
+      m.idle(1000);
+    };
+    resume();
+    dev.dev_class = { name: "class", pm: tells(log, "class") };
+    resume();
+    dev.pm_domain = { name: "domain", ops: tells(log, "domain") };
+    resume();
+    dev.pm_domain = { name: "empty", ops: {} };
+    resume();
+    expect(log).toEqual(["bus", "class", "domain", "driver"]);
+  });
+});
+
 describe("parents", () => {
   test("a parent is resumed before its child and suspended after it", () => {
     const m = rig();
