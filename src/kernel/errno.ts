@@ -8,6 +8,7 @@ export const ENXIO = 6;
 export const E2BIG = 7;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
+export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
@@ -17,7 +18,9 @@ export const ERANGE = 34;
 export const EOVERFLOW = 75;
 export const EOPNOTSUPP = 95;
 export const EADDRNOTAVAIL = 99;
+export const ESHUTDOWN = 108;
 export const ETIMEDOUT = 110;
+export const EINPROGRESS = 115;
 /** Internal to the kernel: a resource the driver needs is not there yet; try again after something else was bound. */
 export const EPROBE_DEFER = 517;
 
@@ -29,6 +32,7 @@ const names: ReadonlyMap<number, string> = new Map([
   [E2BIG, "E2BIG"],
   [EAGAIN, "EAGAIN"],
   [ENOMEM, "ENOMEM"],
+  [EACCES, "EACCES"],
   [EBUSY, "EBUSY"],
   [EEXIST, "EEXIST"],
   [ENODEV, "ENODEV"],
@@ -38,7 +42,9 @@ const names: ReadonlyMap<number, string> = new Map([
   [EOVERFLOW, "EOVERFLOW"],
   [EOPNOTSUPP, "EOPNOTSUPP"],
   [EADDRNOTAVAIL, "EADDRNOTAVAIL"],
+  [ESHUTDOWN, "ESHUTDOWN"],
   [ETIMEDOUT, "ETIMEDOUT"],
+  [EINPROGRESS, "EINPROGRESS"],
   [EPROBE_DEFER, "EPROBE_DEFER"],
 ]);
 

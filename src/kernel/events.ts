@@ -29,6 +29,8 @@ export interface KernelEvents {
     readonly hook: string;
     readonly phase: "begin" | "end";
   };
+  /** Runtime PM moved a device. */
+  "kernel.rpm": { readonly kernel: string; readonly device: string; readonly status: "active" | "resuming" | "suspended" | "suspending" };
   /** A step of a way down (a reboot, a kexec, a panic), by the name of Linux's function. */
   "kernel.path": { readonly kernel: string; readonly step: string };
   "kernel.oops": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };

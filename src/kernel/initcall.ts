@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Initcalls: in which order built-in code and modules start. */
+/**
+ * Initcalls: in which order built-in code and modules start. After Linux 7.1 include/linux/init.h. Left out: the pure and early
+ * levels, `rootfs`, and the `_sync` half of each level, which stands at the end of its level.
+ */
 import type { Coroutine } from "../sim/index.ts";
 import type { Kernel } from "./kernel.ts";
 

@@ -7,6 +7,7 @@ import { type Coroutine, type Simulation, SimulationMisuseError, type Task, Task
 import { DeviceCore } from "./base/core.ts";
 import type { Device } from "./base/device.ts";
 import { boot } from "./boot-sequence.ts";
+import { ClkCore } from "./clk/clk.ts";
 import type { BootInfo } from "./boot/boot-info.ts";
 import { DmaCore } from "./dma/dma.ts";
 import type { KernelEvents, KernelState } from "./events.ts";
@@ -23,6 +24,7 @@ import { defaultParameters, type KernelParameters } from "./params.ts";
 import { PciCore } from "./pci/pci.ts";
 import type { Platform } from "./ports.ts";
 import { Printk } from "./printk.ts";
+import { RegulatorCore } from "./regulator/regulator.ts";
 import { RebootCore } from "./reboot/reboot.ts";
 import { Time } from "./time/time.ts";
 import { Workqueues } from "./time/workqueue.ts";
@@ -68,6 +70,8 @@ export class Kernel {
   readonly mm: PageAllocator;
   readonly iommu: IommuCore;
   readonly dma: DmaCore;
+  readonly clk: ClkCore;
+  readonly regulator: RegulatorCore;
   readonly pci: PciCore;
   readonly reboot: RebootCore;
   readonly kexec: KexecCore;
@@ -100,6 +104,8 @@ export class Kernel {
     this.mm = new PageAllocator(this);
     this.iommu = new IommuCore(this);
     this.dma = new DmaCore(this);
+    this.clk = new ClkCore(this);
+    this.regulator = new RegulatorCore(this);
     this.pci = new PciCore(this);
     this.reboot = new RebootCore(this);
     this.kexec = new KexecCore(this);

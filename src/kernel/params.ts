@@ -12,6 +12,13 @@ export interface KernelParameters {
   readonly fwDevlink: "off" | "permissive" | "on" | "rpm";
   /** `fw_devlink.strict`: optional suppliers (`iommus`, `iommu-map`, `dmas`) count as mandatory. */
   readonly fwDevlinkStrict: boolean;
+  /** `fw_devlink.sync_state`: whether suppliers give up waiting for consumers that never come, when probing is over. */
+  readonly fwDevlinkSyncState: "strict" | "timeout";
+  /**
+   * `deferred_probe_timeout`, in seconds from the late initcalls or the last driver: 0 waits for nobody then, a negative one for
+   * ever. Null: it is over when the last module was loaded, without a wait.
+   */
+  readonly deferredProbeTimeoutSec: number | null;
   /** `reset_devices`: a crash kernel's drivers reset what they find. */
   readonly resetDevices: boolean;
   /** `crashkernel`: memory kept for a crash kernel. */
@@ -44,6 +51,8 @@ export const defaultParameters: KernelParameters = {
   swiotlbForce: false,
   fwDevlink: "rpm",
   fwDevlinkStrict: false,
+  fwDevlinkSyncState: "strict",
+  deferredProbeTimeoutSec: null,
   resetDevices: false,
   crashKexecPostNotifiers: false,
   panicOnWarn: false,

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Buses and drivers: what the device core calls. Both are plain descriptions; their state lives with each kernel. */
+/**
+ * Buses and drivers: what the device core calls. Both are plain descriptions; their state lives with each kernel.
+ * After Linux 7.1 include/linux/device/{bus,driver}.h. Left out: system sleep, attributes, IRQ affinity.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "./device.ts";
+import type { DevPmOps } from "./power/types.ts";
 
 /** Linux's `struct bus_type`. */
 export interface BusType {
@@ -17,6 +21,9 @@ export interface BusType {
   /** Makes the device ready for DMA before probe. @returns 0 or -errno, -EPROBE_DEFER while its IOMMU is not ready */
   dma_configure?(dev: Device): Coroutine<number>;
   dma_cleanup?(dev: Device): void;
+  /** Every consumer of the device is there: it need not keep the state of the boot loader for them any more. */
+  sync_state?(dev: Device): Coroutine<void> | void;
+  readonly pm?: DevPmOps;
   /** Binding takes the parent's lock too (USB). */
   readonly need_parent_lock?: boolean;
 }
@@ -31,6 +38,11 @@ export interface DeviceDriver {
   readonly id_table?: unknown;
   /** The driver takes care of the DMA ownership of its devices itself. */
   readonly driver_managed_dma?: boolean;
+  /** Whether its probes run in tasks of their own; default: as the command line says. */
+  readonly probe_type?: "prefer-asynchronous" | "force-synchronous";
+  readonly pm?: DevPmOps;
+  /** Called when every consumer of the device has a driver; see {@link BusType.sync_state}. */
+  sync_state?(dev: Device): Coroutine<void> | void;
   /** @returns 0 or -errno; -EPROBE_DEFER to be tried again later */
   probe?(dev: Device): Coroutine<number>;
   remove?(dev: Device): Coroutine<void>;

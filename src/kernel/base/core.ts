@@ -1,25 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The device core of one kernel: the device list, the buses, and how devices come and go. */
+/**
+ * The device core of one kernel: the device list, the buses, and how devices come and go. After Linux 7.1 drivers/base/core.c:
+ * device_{initialize,add,del,register,unregister}; bus.c: bus_add_driver, bus_for_each_dev. Left out: sysfs, uevents,
+ * reference counts, deferred removal.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import { EINVAL } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { type BusNotifier, BusPrivate, type BusType, type DeviceDriver } from "./bus.ts";
-import { bus_probe_device, device_release_driver, driver_attach_one } from "./dd.ts";
-import { DeferredProbes, driver_deferred_probe_del } from "./deferred.ts";
+import { type Workqueue, alloc_workqueue } from "../time/workqueue.ts";
+import { AsyncFunctions, async_synchronize_full } from "./async.ts";
+import { bus_probe_device, driver_allows_async_probing, driver_attach_one } from "./attach.ts";
+import { device_release_driver } from "./dd.ts";
+import { DeferredProbes, deferred_probe_extend_timeout, driver_deferred_probe_del } from "./deferred.ts";
 import type { Device } from "./device.ts";
 import { devres_release_all } from "./devres.ts";
+import type { DeviceLink } from "./link-flags.ts";
 import { device_links_purge } from "./links.ts";
 import { LinkedList } from "./list.ts";
 import { kset_join, kset_leave } from "./order.ts";
+import { pm_runtime_remove } from "./power/enable.ts";
+import { pm_runtime_work } from "./power/runtime.ts";
+import { SyncStates } from "./sync-state.ts";
 
 export class DeviceCore {
   /** Every registered device, in order of registration as moved by links and deferred probes; shutdown goes backwards. */
   readonly devices_kset: LinkedList<Device> = new LinkedList<Device>();
   readonly deferred: DeferredProbes;
+  readonly async: AsyncFunctions = new AsyncFunctions();
+  readonly syncStates: SyncStates = new SyncStates();
+  /** Every device link, in the order in which they were made (the devices of class devlink). */
+  readonly links: Set<DeviceLink> = new Set<DeviceLink>();
+  /** Where runtime PM works. */
+  readonly pm_wq: Workqueue;
+  readonly pm_runtime_work: (dev: Device) => Coroutine<void> = pm_runtime_work;
   readonly #buses = new Map<BusType, BusPrivate>();
 
   constructor(kernel: Kernel) {
     this.deferred = new DeferredProbes(kernel, bus_probe_device);
+    this.pm_wq = alloc_workqueue(kernel, "pm");
   }
 
   /** What this kernel knows of a bus; a bus is registered by its first use. */
@@ -78,6 +97,7 @@ export function* device_add(dev: Device): Coroutine<number> {
   }
   kernel.of.linkDevice(dev);
   if (bus) yield* bus_probe_device(dev);
+  kernel.of.fwDevlink.deviceAdded(dev);
   dev.parent?.children.add(dev);
   return 0;
 }
@@ -103,6 +123,7 @@ export function* device_del(dev: Device): Coroutine<void> {
   device_links_purge(dev);
   kernel.of.unlinkDevice(dev);
   yield* devres_release_all(dev);
+  yield* pm_runtime_remove(dev);
   kset_leave(dev);
 }
 
@@ -115,6 +136,7 @@ export function* device_unregister(dev: Device): Coroutine<void> {
 export function* driver_register(kernel: Kernel, drv: DeviceDriver): Coroutine<number> {
   const subsystem = kernel.base.bus(drv.bus);
   subsystem.klist_drivers.add(drv);
+  yield* deferred_probe_extend_timeout(kernel);
   for (const dev of subsystem.klist_devices) yield* driver_attach_one(drv, dev);
   return 0;
 }
@@ -123,6 +145,7 @@ export function* driver_register(kernel: Kernel, drv: DeviceDriver): Coroutine<n
 export function* driver_unregister(kernel: Kernel, drv: DeviceDriver): Coroutine<void> {
   const subsystem = kernel.base.bus(drv.bus);
   subsystem.klist_drivers.delete(drv);
+  if (driver_allows_async_probing(drv, kernel)) yield* async_synchronize_full(kernel);
   const bound = [...subsystem.klist_devices].filter((dev) => dev.driver === drv);
   for (const dev of bound.toReversed()) yield* device_release_driver(dev);
 }

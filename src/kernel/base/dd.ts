@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Binding drivers to devices, in the order of Linux's drivers/base/dd.c. */
+/**
+ * Binding a driver to a device and letting go of it, after Linux 7.1 drivers/base/dd.c: really_probe, call_driver_probe,
+ * driver_bound, __driver_probe_device, driver_probe_device, __device_release_driver, device_unbind_cleanup.
+ * Left out: pin control, attribute groups, uevents, CONFIG_DEBUG_TEST_DRIVER_REMOVE.
+ */
 import type { Coroutine } from "../../sim/index.ts";
-import { EBUSY, ENODEV, ENXIO, EPROBE_DEFER, ETIMEDOUT } from "../errno.ts";
+import { EBUSY, ENODEV, ENXIO, EPROBE_DEFER } from "../errno.ts";
 import type { DeviceDriver } from "./bus.ts";
 import { driver_deferred_probe_add, driver_deferred_probe_del, driver_deferred_probe_trigger, wait_for_device_probe } from "./deferred.ts";
 import type { Device } from "./device.ts";
@@ -12,7 +16,17 @@ import {
   device_links_driver_cleanup,
   device_links_no_driver,
   nextConsumerToUnbind,
-} from "./links.ts";
+} from "./link-states.ts";
+import { kset_probing } from "./order.ts";
+import { pm_runtime_barrier, pm_runtime_reinit } from "./power/enable.ts";
+import {
+  pm_request_idle,
+  pm_runtime_get_suppliers,
+  pm_runtime_get_sync,
+  pm_runtime_put,
+  pm_runtime_put_suppliers,
+  pm_runtime_put_sync,
+} from "./power/pm-runtime.ts";
 
 /** Linux's `driver_match_device`. */
 export function driver_match_device(drv: DeviceDriver, dev: Device): boolean {
@@ -36,6 +50,7 @@ function* unbindCleanup(dev: Device): Coroutine<void> {
   yield* devres_release_all(dev);
   dev.driver = null;
   dev.drvdata = null;
+  yield* pm_runtime_reinit(dev);
 }
 
 /** Linux's `really_probe`. The caller holds the device's lock. @returns 0 or -errno */
@@ -56,6 +71,7 @@ function* really_probe(dev: Device, drv: DeviceDriver): Coroutine<number> {
   let ret = 0;
   if (dev.bus?.dma_configure) ret = yield* dev.bus.dma_configure(dev);
   if (ret === 0) {
+    kset_probing(dev);
     ret = yield* callDriverProbe(dev, drv);
     if (ret !== 0) dev.bus?.dma_cleanup?.(dev);
   }
@@ -70,10 +86,26 @@ function* really_probe(dev: Device, drv: DeviceDriver): Coroutine<number> {
 
 /** Linux's `driver_bound`. */
 function* driver_bound(dev: Device): Coroutine<void> {
-  device_links_driver_bound(dev);
+  yield* device_links_driver_bound(dev);
   driver_deferred_probe_del(dev);
   driver_deferred_probe_trigger(dev.kernel);
   if (dev.bus) yield* dev.kernel.base.bus(dev.bus).notify("bound-driver", dev);
+}
+
+/**
+ * The part of Linux's `__driver_probe_device` that is about power: what the device needs is active while its driver is
+ * probed, and may rest afterwards.
+ */
+function* powered(dev: Device, drv: DeviceDriver): Coroutine<number> {
+  const { parent } = dev;
+  yield* pm_runtime_get_suppliers(dev);
+  if (parent) yield* pm_runtime_get_sync(parent);
+  yield* pm_runtime_barrier(dev);
+  const ret = yield* really_probe(dev, drv);
+  pm_request_idle(dev);
+  if (parent) pm_runtime_put(parent);
+  pm_runtime_put_suppliers(dev);
+  return ret;
 }
 
 /** Linux's `driver_probe_device`: tries one driver, defers the device if it asks for it. The caller holds the lock. */
@@ -88,7 +120,7 @@ export function* driver_probe_device(drv: DeviceDriver, dev: Device): Coroutine<
   const start = kernel.sim.now;
   let ret: number;
   try {
-    ret = yield* really_probe(dev, drv);
+    ret = yield* powered(dev, drv);
   } finally {
     deferred.probe_count--;
     deferred.probe_waitqueue.wake();
@@ -106,58 +138,6 @@ export function* driver_probe_device(drv: DeviceDriver, dev: Device): Coroutine<
   return ret;
 }
 
-/** Linux's `__device_driver_lock`: the parent's lock first, where the bus wants it. */
-function* withDriverLock<T>(dev: Device, who: string, body: () => Coroutine<T>): Coroutine<T> {
-  const parent = dev.bus?.need_parent_lock ? dev.parent : null;
-  if (!parent) return yield* dev.mutex.with(who, body);
-  return yield* parent.mutex.with(who, () => dev.mutex.with(who, body));
-}
-
-/** Linux's `__driver_attach`: one driver meets one device. */
-export function* driver_attach_one(drv: DeviceDriver, dev: Device): Coroutine<void> {
-  if (!driver_match_device(drv, dev)) return;
-  dev.can_match = true;
-  yield* withDriverLock(dev, dev.kernel.currentTask, function* () {
-    if (!dev.driver) yield* driver_probe_device(drv, dev);
-  });
-}
-
-/** Linux's `device_attach`: tries the bus's drivers in order until one takes the device. @returns whether one did */
-export function* device_attach(dev: Device): Coroutine<boolean> {
-  const { bus } = dev;
-  if (!bus) return false;
-  return yield* withDriverLock(dev, dev.kernel.currentTask, function* () {
-    if (!dev.registered) return false;
-    if (dev.driver) return true;
-    for (const drv of dev.kernel.base.bus(bus).klist_drivers) {
-      if (!driver_match_device(drv, dev)) continue;
-      dev.can_match = true;
-      if ((yield* driver_probe_device(drv, dev)) === 0) return true;
-    }
-    return false;
-  });
-}
-
-/**
- * Linux's `driver_deferred_probe_check_state`: may a probe still wait for a driver that is missing?
- * @returns -EPROBE_DEFER, or -ETIMEDOUT once no more drivers will come
- */
-export function driver_deferred_probe_check_state(dev: Device): number {
-  if (!dev.kernel.base.deferred.timed_out) return -EPROBE_DEFER;
-  dev.kernel.printk.dev_warn(dev, "deferred probe timeout, ignoring dependency");
-  return -ETIMEDOUT;
-}
-
-/** Linux's `device_initial_probe`: as device_attach, nobody cares for the result. */
-export function* device_initial_probe(dev: Device): Coroutine<void> {
-  yield* device_attach(dev);
-}
-
-/** Linux's `bus_probe_device`. */
-export function* bus_probe_device(dev: Device): Coroutine<void> {
-  yield* device_initial_probe(dev);
-}
-
 /** Linux's `device_release_driver`: consumers first, then remove, DMA ownership, managed resources, links. */
 export function* device_release_driver(dev: Device): Coroutine<void> {
   const { kernel } = dev;
@@ -166,13 +146,17 @@ export function* device_release_driver(dev: Device): Coroutine<void> {
   try {
     const drv = dev.driver;
     if (!drv) return;
+    yield* pm_runtime_get_sync(dev);
     for (let consumer = nextConsumerToUnbind(dev); consumer; consumer = nextConsumerToUnbind(dev)) {
       dev.mutex.unlock();
       if (consumer.links.status === "probing") yield* wait_for_device_probe(kernel);
       yield* device_release_driver(consumer);
       yield* dev.mutex.lock(who);
-      if (dev.driver !== drv) return;
+      if (dev.driver === drv) continue;
+      pm_runtime_put(dev);
+      return;
     }
+    yield* pm_runtime_put_sync(dev);
     if (dev.bus?.remove) yield* dev.bus.remove(dev);
     else if (drv.remove) yield* drv.remove(dev);
     dev.bus?.dma_cleanup?.(dev);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. */
+/**
+ * Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. After
+ * Linux 7.1 include/linux/device.h. Left out: names of /dev and sysfs, reference counts, the list of system sleep.
+ */
 import { type Coroutine, Mutex } from "../../sim/index.ts";
 import type { IommuGroup } from "../iommu/group.ts";
 import type { DevIommu } from "../iommu/types.ts";
@@ -9,12 +12,14 @@ import type { BusType, DeviceDriver } from "./bus.ts";
 import type { DevresNode } from "./devres.ts";
 import type { DevLinksInfo } from "./link-flags.ts";
 import { ListNode } from "./list.ts";
+import { type DevPmDomain, DevPmInfo, type DevPmOps } from "./power/types.ts";
 
-/** Linux's `struct class`, as far as shutdown needs it. */
+/** Linux's `struct class`, as far as shutdown and runtime PM need it. */
 export interface DeviceClass {
   readonly name: string;
   /** Runs before the bus or driver hook (the TPM's class is the only user). */
   shutdown_pre?(dev: Device): Coroutine<void>;
+  readonly pm?: DevPmOps;
 }
 
 /** What `platform_get_resource` and PCI BARs describe. */
@@ -58,8 +63,17 @@ export class Device {
   registered: boolean = false;
   /** `dev->can_match`: some driver matched once, even if it did not bind. */
   can_match: boolean = false;
-  /** Runtime PM usage count, as device_shutdown takes it. */
-  pm_usage_count: number = 0;
+  /** What runtime PM knows of the device. */
+  readonly power: DevPmInfo = new DevPmInfo();
+  pm_domain: DevPmDomain | null = null;
+  /** The driver that an asynchronous probe under way will try. */
+  async_driver: DeviceDriver | null = null;
+  /** Why the device waits for another probe. */
+  deferred_probe_reason: string | null = null;
+  /** sync_state() was called, or will be. */
+  state_synced: boolean = false;
+  /** With asynchronous shutdown: the hook may run beside others'. Set for PCI functions. */
+  async_shutdown: boolean = false;
 
   /** Linux's `device_initialize`; the device becomes known by `device_add`. */
   constructor(kernel: Kernel, name: string, parent: Device | null = null) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What a bus does about DMA around a driver's probe: the device's IOMMU must be there, and its group be free for drivers. */
+/**
+ * What a bus does about DMA around a driver's probe: the device's IOMMU must be there, and its group be free for drivers. After
+ * Linux 7.1 drivers/base/platform.c: platform_dma_configure, platform_dma_cleanup; drivers/of/device.c: of_dma_configure. Left
+ * out: `dma-ranges`, masks and coherence, which the device has already.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import { EPROBE_DEFER } from "../errno.ts";
 import { iommu_device_unuse_default_domain, iommu_device_use_default_domain, of_iommu_configure } from "../iommu/iommu.ts";

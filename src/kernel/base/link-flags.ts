@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What a device link is: its flags, its states, its two ends. */
+/** What a device link is: its flags, its states, its two ends. After Linux 7.1 include/linux/device.h: DL_FLAG_*, struct device_link. */
 import type { Device } from "./device.ts";
 
 /** Linux's DL_FLAG_* as bits. */
@@ -13,6 +13,7 @@ export const DL_FLAG = {
   MANAGED: 0x40,
   SYNC_STATE_ONLY: 0x80,
   INFERRED: 0x100,
+  CYCLE: 0x200,
 } as const;
 
 export type DeviceLinkStatus = "none" | "dormant" | "available" | "consumer-probe" | "active" | "supplier-unbind";
@@ -29,6 +30,10 @@ export interface DeviceLink {
   /** A link is a device itself, of class `devlink`. */
   readonly link_dev: Device;
   refcount: number;
+  /** References that the link holds on its supplier's runtime PM, and one. */
+  rpm_active: number;
+  /** The supplier is kept active for a probe of the consumer. */
+  supplier_preactivated: boolean;
 }
 
 /** Both lists in the order in which the links were made. */
@@ -42,5 +47,5 @@ export interface DevLinksInfo {
 
 /** Linux's `device_link_flag_is_sync_state_only`: the link only tells the supplier when its consumers are all there. */
 export function isSyncStateOnly(flags: number): boolean {
-  return (flags & ~DL_FLAG.INFERRED) === (DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.MANAGED);
+  return (flags & ~(DL_FLAG.INFERRED | DL_FLAG.CYCLE)) === (DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.MANAGED);
 }

@@ -3,19 +3,28 @@
  * Device links: a consumer cannot work without its supplier. A managed link makes the consumer's probe wait for the
  * supplier's driver, unbinds the consumer first, and, by moving the consumer behind the supplier in the device list when
  * the link is made, has the consumer shut down first. Shutdown itself never looks at links.
+ *
+ * After Linux 7.1 drivers/base/core.c: device_link_{add,del}, device_is_dependent, device_links_purge, fw_devlink_relax_link.
+ * Where Linux resumes a supplier in device_link_add, a worker does it here. Left out: attributes and symlinks of links.
  */
-import { EPROBE_DEFER } from "../errno.ts";
-import { driver_deferred_probe_add } from "./deferred.ts";
 import { Device, type DeviceClass } from "./device.ts";
 import { DL_FLAG, type DeviceLink, type DeviceLinkStatus, isSyncStateOnly } from "./link-flags.ts";
 import { device_reorder_to_tail, kset_join, kset_leave } from "./order.ts";
+import { pm_runtime_get, rpm_request_resume } from "./power/requests.ts";
+import { pm_runtime_drop_link } from "./power/suppliers.ts";
 
 const devlinkClass: DeviceClass = { name: "devlink" };
 const MANAGED_LINK_FLAGS =
-  DL_FLAG.AUTOREMOVE_CONSUMER | DL_FLAG.AUTOREMOVE_SUPPLIER | DL_FLAG.AUTOPROBE_CONSUMER | DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.INFERRED;
+  DL_FLAG.AUTOREMOVE_CONSUMER |
+  DL_FLAG.AUTOREMOVE_SUPPLIER |
+  DL_FLAG.AUTOPROBE_CONSUMER |
+  DL_FLAG.SYNC_STATE_ONLY |
+  DL_FLAG.INFERRED |
+  DL_FLAG.CYCLE;
 const ADD_VALID_FLAGS = MANAGED_LINK_FLAGS | DL_FLAG.STATELESS | DL_FLAG.PM_RUNTIME | DL_FLAG.RPM_ACTIVE;
 
-function has(flags: number, flag: number): boolean {
+/** Whether any of the bits is set. */
+export function has(flags: number, flag: number): boolean {
   return (flags & flag) !== 0;
 }
 
@@ -53,10 +62,20 @@ function initialStatus(consumer: Device, supplier: Device): DeviceLinkStatus {
   }
 }
 
+/** DL_FLAG_RPM_ACTIVE: the link holds its supplier from the start. */
+function holdActive(link: DeviceLink): void {
+  pm_runtime_get(link.supplier);
+  link.rpm_active++;
+}
+
 /** Folds the flags of another request for a link that exists. @returns whether the consumer must move to the tail now */
 function upgrade(link: DeviceLink, flags: number): boolean {
   if (has(link.flags, DL_FLAG.INFERRED) && !has(flags, DL_FLAG.INFERRED)) link.flags &= ~DL_FLAG.INFERRED;
-  if (has(flags, DL_FLAG.PM_RUNTIME)) link.flags |= DL_FLAG.PM_RUNTIME;
+  if (has(flags, DL_FLAG.PM_RUNTIME)) {
+    if (!has(link.flags, DL_FLAG.PM_RUNTIME)) link.consumer.power.links_count++;
+    link.flags |= DL_FLAG.PM_RUNTIME;
+    if (has(flags, DL_FLAG.RPM_ACTIVE)) holdActive(link);
+  }
   if (has(flags, DL_FLAG.STATELESS)) {
     link.refcount++;
     const reorder = has(link.flags, DL_FLAG.SYNC_STATE_ONLY) && !has(link.flags, DL_FLAG.STATELESS);
@@ -86,7 +105,7 @@ function upgrade(link: DeviceLink, flags: number): boolean {
  * Linux's `device_link_add`. A new link that is not only for sync_state moves the consumer, with its children and
  * consumers, to the tail of the device list; an existing one is upgraded and moves nothing.
  * @param flags bits of {@link DL_FLAG}; without STATELESS the link is managed by the device core
- * @returns null for flags that contradict each other and for a cycle
+ * @returns null for flags that contradict each other, for a supplier that is not registered, and for a cycle
  */
 export function device_link_add(consumer: Device, supplier: Device, flags: number): DeviceLink | null {
   if (consumer === supplier || has(flags, ~ADD_VALID_FLAGS)) return null;
@@ -95,7 +114,7 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
   if (!has(flags, DL_FLAG.STATELESS)) flags |= DL_FLAG.MANAGED;
   const syncStateOnly = has(flags, DL_FLAG.SYNC_STATE_ONLY);
   if (syncStateOnly && !isSyncStateOnly(flags)) return null;
-  if (!syncStateOnly && device_is_dependent(consumer, supplier)) return null;
+  if (!supplier.registered || (!syncStateOnly && device_is_dependent(consumer, supplier))) return null;
   if (syncStateOnly && consumer.links.status !== "no-driver" && consumer.links.status !== "probing") return null;
   if (has(flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) flags &= ~DL_FLAG.AUTOREMOVE_CONSUMER;
 
@@ -110,8 +129,15 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
   link_dev.dev_class = devlinkClass;
   link_dev.registered = true;
   const status = has(flags, DL_FLAG.STATELESS) ? "none" : initialStatus(consumer, supplier);
-  const link: DeviceLink = { consumer, supplier, flags: flags & ~DL_FLAG.RPM_ACTIVE, status, link_dev, refcount: 1 };
+  const rest = { refcount: 1, rpm_active: 1, supplier_preactivated: false };
+  const link: DeviceLink = { consumer, supplier, flags: flags & ~DL_FLAG.RPM_ACTIVE, status, link_dev, ...rest };
   kset_join(link_dev);
+  consumer.kernel.base.links.add(link);
+  if (has(flags, DL_FLAG.PM_RUNTIME)) {
+    consumer.power.links_count++;
+    if (has(flags, DL_FLAG.RPM_ACTIVE)) holdActive(link);
+    if (status === "consumer-probe") rpm_request_resume(supplier);
+  }
   supplier.links.consumers.push(link);
   consumer.links.suppliers.push(link);
   if (!syncStateOnly) device_reorder_to_tail(consumer);
@@ -120,6 +146,8 @@ export function device_link_add(consumer: Device, supplier: Device, flags: numbe
 
 /** Takes a link away whoever still counts on it. */
 function drop(link: DeviceLink): void {
+  pm_runtime_drop_link(link);
+  link.consumer.kernel.base.links.delete(link);
   link.supplier.links.consumers = link.supplier.links.consumers.filter((other) => other !== link);
   link.consumer.links.suppliers = link.consumer.links.suppliers.filter((other) => other !== link);
   link.link_dev.registered = false;
@@ -132,95 +160,16 @@ export function device_link_del(link: DeviceLink): void {
 }
 
 /** Linux's `device_link_drop_managed`: a link that the core managed ends, unless someone holds it as stateless. */
-function dropManaged(link: DeviceLink): void {
+export function device_link_drop_managed(link: DeviceLink): void {
   link.flags &= ~DL_FLAG.MANAGED;
   link.status = "none";
   device_link_del(link);
 }
 
-function managedSuppliers(dev: Device): DeviceLink[] {
-  return dev.links.suppliers.filter((link) => has(link.flags, DL_FLAG.MANAGED));
-}
-
-function managedConsumers(dev: Device): DeviceLink[] {
-  return dev.links.consumers.filter((link) => has(link.flags, DL_FLAG.MANAGED));
-}
-
-function idleStatus(supplier: Device): DeviceLinkStatus {
-  return supplier.links.status === "bound" ? "available" : "dormant";
-}
-
-/** Linux's `device_links_check_suppliers`: 0 and the device counts as probing, or -EPROBE_DEFER if a supplier is missing. */
-export function device_links_check_suppliers(dev: Device): number {
-  const waitingFor = dev.kernel.of.missingSupplier(dev);
-  if (waitingFor !== null) {
-    dev.kernel.printk.dev_dbg(dev, `wait for supplier ${waitingFor}`);
-    return -EPROBE_DEFER;
-  }
-  const links = managedSuppliers(dev);
-  for (const link of links) {
-    if (link.status === "available" || has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) {
-      link.status = "consumer-probe";
-      continue;
-    }
-    for (const other of links) if (other.status === "consumer-probe") other.status = idleStatus(other.supplier);
-    dev.kernel.printk.dev_dbg(dev, `probe deferral - supplier ${link.supplier.name} not ready`);
-    return -EPROBE_DEFER;
-  }
-  dev.links.status = "probing";
-  return 0;
-}
-
-/** Linux's `device_links_driver_bound`. */
-export function device_links_driver_bound(dev: Device): void {
-  for (const link of managedConsumers(dev)) {
-    if (link.status === "consumer-probe" || link.status === "active") continue;
-    link.status = "available";
-    if (has(link.flags, DL_FLAG.AUTOPROBE_CONSUMER)) driver_deferred_probe_add(link.consumer);
-  }
-  for (const link of managedSuppliers(dev)) {
-    if (has(link.flags, DL_FLAG.SYNC_STATE_ONLY)) dropManaged(link);
-    else link.status = "active";
-  }
-  dev.links.status = "bound";
-}
-
-/** Linux's `device_links_no_driver`: a probe failed. */
-export function device_links_no_driver(dev: Device): void {
-  for (const link of managedSuppliers(dev)) {
-    if (has(link.flags, DL_FLAG.AUTOREMOVE_CONSUMER)) dropManaged(link);
-    else if (link.status === "consumer-probe" || link.status === "active") link.status = idleStatus(link.supplier);
-  }
-  dev.links.status = "no-driver";
-}
-
-/** Linux's `device_links_driver_cleanup`: the device's driver is gone. */
-export function device_links_driver_cleanup(dev: Device): void {
-  for (const link of managedConsumers(dev)) {
-    if (link.status === "supplier-unbind" && has(link.flags, DL_FLAG.AUTOREMOVE_SUPPLIER)) dropManaged(link);
-    else link.status = "dormant";
-  }
-  device_links_no_driver(dev);
-}
-
-/**
- * The next consumer that must be unbound before `dev`, as `device_links_unbind_consumers` finds it; its link is marked.
- * @returns null when there is none
- */
-export function nextConsumerToUnbind(dev: Device): Device | null {
-  dev.links.status = "unbinding";
-  for (const link of managedConsumers(dev)) {
-    if (has(link.flags, DL_FLAG.SYNC_STATE_ONLY) || link.status === "supplier-unbind") continue;
-    const wasActive = link.status === "active" || link.status === "consumer-probe";
-    link.status = "supplier-unbind";
-    if (wasActive) return link.consumer;
-  }
-  return null;
-}
-
 /** Linux's `fw_devlink_relax_link`: the supplier will have no driver, so nobody shall wait for it. */
 export function fw_devlink_relax_link(link: DeviceLink): void {
   if (!has(link.flags, DL_FLAG.INFERRED) || isSyncStateOnly(link.flags)) return;
+  pm_runtime_drop_link(link);
   link.flags = DL_FLAG.MANAGED | DL_FLAG.SYNC_STATE_ONLY | DL_FLAG.INFERRED;
 }
 

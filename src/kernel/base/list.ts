@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Linux's `list_head`: a circular doubly linked list whose entries carry their own links, so that moving one is cheap. */
+/**
+ * Linux's `list_head`: a doubly linked list whose entries carry their own links, so that moving one is cheap. After Linux 7.1
+ * include/linux/list.h, with the checks of lib/list_debug.c. An entry knows its list here; left out: everything else.
+ */
 
 /** An entry's place in one list. */
 export class ListNode<T> {
@@ -60,6 +63,21 @@ export class LinkedList<T> {
   moveTail(node: ListNode<T>): void {
     this.remove(node);
     this.addTail(node);
+  }
+
+  /** Moves an entry to just behind another of this list; null: to the head. */
+  moveAfter(node: ListNode<T>, other: ListNode<T> | null): void {
+    if (node === other) return;
+    if (other && other.list !== this) throw new Error("list_add corruption: the neighbour is in another list");
+    this.remove(node);
+    const next = other ? other.next : this.#first;
+    node.list = this;
+    node.prev = other;
+    node.next = next;
+    if (next) next.prev = node;
+    else this.#last = node;
+    if (other) other.next = node;
+    else this.#first = node;
   }
 
   /** Moves all entries of `other` to the tail of this list, in order. Linux's `list_splice_tail_init`. */

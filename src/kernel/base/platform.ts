@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The platform bus: devices that cannot be discovered, matched by compatible string, then by name. */
+/**
+ * The platform bus: devices that cannot be discovered, matched by compatible string, then by name. After Linux 7.1
+ * drivers/base/platform.c. Left out: ids, ACPI, resources by name, system sleep.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import { EINVAL, ENODEV, ENXIO } from "../errno.ts";
 import type { IoMem } from "../io/io.ts";
@@ -8,6 +11,7 @@ import type { BusType, DeviceDriver } from "./bus.ts";
 import { device_add, driver_register, driver_unregister } from "./core.ts";
 import { Device } from "./device.ts";
 import { dma_cleanup, dma_configure } from "./dma-configure.ts";
+import type { DevPmOps } from "./power/types.ts";
 
 export class PlatformDevice extends Device {
   /** Interrupt numbers of the controller. */
@@ -22,6 +26,9 @@ export interface PlatformDriver {
   probe(pdev: PlatformDevice): Coroutine<number>;
   remove?(pdev: PlatformDevice): Coroutine<void>;
   shutdown?(pdev: PlatformDevice): Coroutine<void>;
+  sync_state?(dev: Device): Coroutine<void> | void;
+  readonly pm?: DevPmOps;
+  readonly probe_type?: DeviceDriver["probe_type"];
 }
 
 export const platform_bus_type: BusType = {
@@ -57,12 +64,15 @@ const registered = new WeakMap<PlatformDriver, DeviceDriver>();
 function deviceDriver(drv: PlatformDriver): DeviceDriver {
   const found = registered.get(drv);
   if (found) return found;
-  const { of_match_table, driver_managed_dma } = drv;
+  const { of_match_table, driver_managed_dma, pm, probe_type } = drv;
   const driver: DeviceDriver = {
     name: drv.name,
     bus: platform_bus_type,
     ...(of_match_table ? { of_match_table } : {}),
     ...(driver_managed_dma === undefined ? {} : { driver_managed_dma }),
+    ...(pm ? { pm } : {}),
+    ...(probe_type ? { probe_type } : {}),
+    ...(drv.sync_state && { sync_state: (dev: Device) => drv.sync_state!(dev) }),
     *probe(dev) {
       return dev instanceof PlatformDevice ? yield* drv.probe(dev) : -ENODEV;
     },

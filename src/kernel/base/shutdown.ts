@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Linux's `device_shutdown`: every device is told, from the tail of the device list to its head. */
+/**
+ * Linux's `device_shutdown`: every device is told, from the tail of the device list to its head. After Linux 7.1
+ * drivers/base/core.c: device_shutdown. Left out: cpufreq_suspend.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 import { device_block_probing, wait_for_device_probe } from "./deferred.ts";
+import { shutDownAsync } from "./async-shutdown.ts";
 import type { Device } from "./device.ts";
+import { pm_runtime_barrier } from "./power/enable.ts";
+import { pm_runtime_get_noresume } from "./power/usage.ts";
 
 /** Which hook device_shutdown runs: the bus's *instead of* the driver's, if the bus has one. */
 function hookOf(dev: Device): { readonly name: string; run(): Coroutine<void> } | null {
@@ -13,13 +19,15 @@ function hookOf(dev: Device): { readonly name: string; run(): Coroutine<void> } 
   return null;
 }
 
-function* shutdownOne(dev: Device): Coroutine<void> {
+/** What happens to one device; the caller holds the locks. */
+export function* shutdownOne(dev: Device): Coroutine<void> {
   const { kernel } = dev;
   const trace = (hook: string, phase: "begin" | "end"): void =>
     kernel.trace.emit("kernel.shutdown", { kernel: kernel.name, device: dev.name, hook, phase });
 
-  // pm_runtime_get_noresume and pm_runtime_barrier: no new suspend starts, and nothing is resumed either.
-  dev.pm_usage_count++;
+  // No new suspend starts, and nothing is resumed either.
+  pm_runtime_get_noresume(dev);
+  yield* pm_runtime_barrier(dev);
 
   const pre = dev.dev_class?.shutdown_pre;
   if (pre) {
@@ -46,6 +54,7 @@ function* shutdownOne(dev: Device): Coroutine<void> {
 export function* device_shutdown(kernel: Kernel): Coroutine<void> {
   yield* wait_for_device_probe(kernel);
   yield* device_block_probing(kernel);
+  if (kernel.params.asyncShutdown !== "off") return yield* shutDownAsync(kernel, shutdownOne);
   const { devices_kset } = kernel.base;
   for (let dev = devices_kset.last; dev; dev = devices_kset.last) {
     devices_kset.remove(dev.kset_node);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Which IOMMU a device sits behind and under which ids: from the device tree to `dev.iommu.fwspec`. */
-import { driver_deferred_probe_check_state } from "../base/dd.ts";
+import { driver_deferred_probe_check_state } from "../base/deferred.ts";
 import type { Device } from "../base/device.ts";
 import { EINVAL, ENODEV, EPROBE_DEFER } from "../errno.ts";
 import { type DtNode, of_device_is_available, of_walk } from "../of/dt.ts";

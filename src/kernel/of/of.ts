@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The device tree of one kernel: lookup, devices made from nodes, and the links that follow from references (fw_devlink). */
-import type { Coroutine } from "../../sim/index.ts";
 import { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import { type DtNode, of_walk } from "./dt.ts";
@@ -10,7 +9,7 @@ export class OpenFirmware {
   readonly root: DtNode;
   /** The device `platform`, parent of platform devices that have no other. */
   readonly platformRoot: Device;
-  readonly #fwDevlink: FwDevlink;
+  readonly fwDevlink: FwDevlink;
   readonly #byLabel = new Map<string, DtNode>();
   readonly #parents = new Map<DtNode, DtNode>();
   readonly #devices = new Map<DtNode, Device>();
@@ -22,7 +21,7 @@ export class OpenFirmware {
       if (node.label !== undefined) this.#byLabel.set(node.label, node);
       for (const child of node.children) this.#parents.set(child, node);
     }
-    this.#fwDevlink = new FwDevlink(kernel);
+    this.fwDevlink = new FwDevlink(kernel);
   }
 
   /** The node with a label, or null. */
@@ -48,7 +47,7 @@ export class OpenFirmware {
   linkDevice(dev: Device): void {
     if (!dev.of_node || this.#devices.has(dev.of_node)) return;
     this.#devices.set(dev.of_node, dev);
-    this.#fwDevlink.linkDevice(dev);
+    this.fwDevlink.linkDevice(dev);
   }
 
   unlinkDevice(dev: Device): void {
@@ -57,11 +56,6 @@ export class OpenFirmware {
 
   /** A supplier named by the device's node that has no device yet, or null. */
   missingSupplier(dev: Device): string | null {
-    return dev.of_node && this.#devices.get(dev.of_node) === dev ? this.#fwDevlink.missingSupplier(dev.of_node) : null;
-  }
-
-  /** No more drivers will come: see {@link FwDevlink.driversDone}. */
-  *driversDone(): Coroutine<void> {
-    yield* this.#fwDevlink.driversDone();
+    return this.fwDevlink.missingSupplier(dev);
   }
 }

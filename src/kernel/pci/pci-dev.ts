@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The objects of the PCI core: host bridge, bus, device, driver, after Linux's `include/linux/pci.h`.
+ * The objects of the PCI core: host bridge, bus, device, driver, after Linux 7.1 include/linux/pci.h.
+ * Left out: what the files beside this one leave out.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { DeviceDriver } from "../base/bus.ts";
 import { Device } from "../base/device.ts";
+import type { DevPmOps } from "../base/power/types.ts";
 import type { IoMem } from "../io/io.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DtRange } from "../of/dt.ts";
@@ -29,6 +31,8 @@ export interface PciResource {
 
 /** A PCI bus: the root bus of a host bridge, or what lies below a bridge. */
 export class PciBus {
+  /** The bus as a class device, "0000:00", once it is registered. */
+  dev: Device | null = null;
   readonly number: number;
   readonly bridge: PciHostBridge;
   readonly parent: PciBus | null;
@@ -120,9 +124,9 @@ export class PciDev extends Device {
   /** False until the bus has been assigned its resources: no driver is matched before. */
   match_driver: boolean = false;
   pci_driver: PciDriver | null = null;
-  /** Runtime power management: a suspended function is in D3hot, and this was its header. */
-  runtime_suspended: readonly number[] | null = null;
-  /** How often the function was resumed on demand. */
+  /** The header as it was saved before a suspend, or null. */
+  saved_config_space: readonly number[] | null = null;
+  /** How often runtime PM resumed the function. */
   runtime_resumes: number = 0;
   msix_enabled: boolean = false;
   /** Interrupt numbers of the allocated vectors. */
@@ -132,6 +136,7 @@ export class PciDev extends Device {
 
   constructor(kernel: Kernel, pciBus: PciBus, devfn: number, id: PciFunctionId) {
     super(kernel, pci_name(pciBus.number, devfn), pciBus.self ?? pciBus.bridge.dev);
+    this.async_shutdown = true;
     this.pciBus = pciBus;
     this.devfn = devfn;
     this.vendor = id.vendor;
@@ -172,6 +177,7 @@ export interface PciDriver {
   probe(pdev: PciDev, id: PciDeviceId): Coroutine<number>;
   remove?(pdev: PciDev): Coroutine<void>;
   shutdown?(pdev: PciDev): Coroutine<void>;
+  readonly pm?: DevPmOps;
   /** The driver does DMA only through other drivers, or not at all (a port). */
   readonly driver_managed_dma?: boolean;
 }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The PCI bus of the device core, after Linux's `drivers/pci/pci-driver.c`: match, probe, DMA set-up, remove, shutdown.
+ * The PCI bus of the device core, after Linux 7.1 drivers/pci/pci-driver.c: match, probe, DMA set-up, remove, shutdown. Left
+ * out: dynamic ids, SR-IOV, system sleep.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { BusType, DeviceDriver } from "../base/bus.ts";
 import { driver_register, driver_unregister } from "../base/core.ts";
 import type { Device } from "../base/device.ts";
 import { dma_cleanup, dma_configure } from "../base/dma-configure.ts";
+import { pm_runtime_barrier } from "../base/power/enable.ts";
+import { pm_runtime_get_sync, pm_runtime_put_noidle, pm_runtime_put_sync, pm_runtime_resume } from "../base/power/pm-runtime.ts";
 import { ENODEV } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { pci_clear_master } from "./enable.ts";
 import { PciDev, type PciDeviceDriver, type PciDeviceId, type PciDriver, PciPower } from "./pci-dev.ts";
-import { pm_runtime_resume } from "./power.ts";
+import { pci_dev_pm_ops } from "./power.ts";
 
 /** The device as a PCI device. @throws KernelBug if it is none */
 export function to_pci_dev(dev: Device): PciDev {
@@ -43,21 +46,27 @@ function* pci_device_probe(dev: Device): Coroutine<number> {
   if (drv === null || !isPciDriver(drv)) return -ENODEV;
   const id = pci_match_id(drv.pci, pdev);
   if (id === undefined) return -ENODEV;
-  // Unbound devices are in D0 whatever their runtime status; a probe starts with the device active.
-  yield* pm_runtime_resume(pdev);
+  // The driver finds the device active; one that wants it to be suspended gives this reference back.
+  yield* pm_runtime_get_sync(pdev);
   pdev.pci_driver = drv.pci;
   const ret = yield* drv.pci.probe(pdev, id);
-  if (ret < 0) pdev.pci_driver = null;
+  if (ret < 0) {
+    pdev.pci_driver = null;
+    yield* pm_runtime_put_sync(pdev);
+  }
   return Math.min(ret, 0);
 }
 
 function* pci_device_remove(dev: Device): Coroutine<void> {
   const pdev = to_pci_dev(dev);
   if (pdev.pci_driver?.remove) {
-    yield* pm_runtime_resume(pdev);
+    yield* pm_runtime_get_sync(pdev);
+    yield* pm_runtime_barrier(pdev);
     yield* pdev.pci_driver.remove(pdev);
+    pm_runtime_put_noidle(pdev);
   }
   pdev.pci_driver = null;
+  yield* pm_runtime_put_sync(pdev);
   // The state may change while nobody drives the device.
   if (pdev.current_state === PciPower.D0) pdev.current_state = PciPower.unknown;
 }
@@ -81,6 +90,7 @@ export const pci_bus_type: BusType = {
   probe: pci_device_probe,
   remove: pci_device_remove,
   shutdown: pci_device_shutdown,
+  pm: pci_dev_pm_ops,
   dma_configure,
   dma_cleanup,
 };

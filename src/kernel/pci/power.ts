@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Power states of a PCI function, and runtime power management by them, after Linux's `drivers/pci/{pci.c,pci-driver.c}`.
+ * Power states of a PCI function, and runtime power management by them, after Linux 7.1 drivers/pci/pci.c: pci_pm_init,
+ * pci_set_power_state, pci_save_state, pci_restore_state; drivers/pci/pci-driver.c: pci_pm_runtime_{suspend,resume,idle}.
  *
  * A function may lose its configuration on the way from D3hot to D0; what the core had put there is put back: its BARs
- * always, after a runtime suspend all of its header and its MSI-X messages.
+ * always, after a runtime suspend all of its header and its MSI-X messages. Runtime PM is forbidden until user space (or a
+ * driver that knows better) allows it, and a function without driver stays in D0.
+ * Left out: D1, D2 and D3cold, PME and wake-up, saved state of PCI Express and its extended capabilities.
  */
 import { type Coroutine, sleepNs } from "../../sim/index.ts";
+import type { Device } from "../base/device.ts";
+import { pm_runtime_forbid, pm_runtime_set_active } from "../base/power/enable.ts";
+import type { DevPmOps } from "../base/power/types.ts";
 import { EIO } from "../errno.ts";
 import { pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word } from "./access.ts";
-import { type PciDev, PciPower } from "./pci-dev.ts";
+import { PciDev, PciPower } from "./pci-dev.ts";
 import { pci_restore_msi_state } from "./msi.ts";
 import * as regs from "./pci-regs.ts";
 import { pci_update_resource } from "./setup-bus.ts";
@@ -52,27 +58,71 @@ function pci_restore_bars(pdev: PciDev): void {
   for (const resource of pdev.resources) if (resource.bar >= 0 && resource.assigned) pci_update_resource(pdev, resource);
 }
 
-/** Puts an idle function into D3hot; whoever needs it calls {@link pm_runtime_resume}. @returns 0 or -errno */
-export function* pm_runtime_suspend(pdev: PciDev): Coroutine<number> {
+/** Linux's `pci_save_state`, as far as the header goes. */
+function pci_save_state(pdev: PciDev): void {
   const saved: number[] = [];
   for (let i = 0; i < HEADER_DWORDS; i++) saved.push(pci_read_config_dword(pdev, 4 * i));
-  const ret = yield* pci_set_power_state(pdev, PciPower.D3hot);
-  if (ret === 0) pdev.runtime_suspended = saved;
-  return ret;
+  pdev.saved_config_space = saved;
 }
 
-/** Brings a runtime-suspended function back to D0, its header as it was. @returns 0, 1 if it was awake already, or -errno */
-export function* pm_runtime_resume(pdev: PciDev): Coroutine<number> {
-  const saved = pdev.runtime_suspended;
-  if (saved === null) return 1;
-  const ret = yield* pci_set_power_state(pdev, PciPower.D0);
-  if (ret < 0) return ret;
+/** Linux's `pci_restore_state`; the state can be restored once. */
+function pci_restore_state(pdev: PciDev): void {
+  const saved = pdev.saved_config_space;
+  if (saved === null) return;
   // COMMAND comes after what it enables (pci_restore_config_space).
   for (let i = HEADER_DWORDS - 1; i >= 0; i--) {
     if (pci_read_config_dword(pdev, 4 * i) !== saved[i]) pci_write_config_dword(pdev, 4 * i, saved[i]!);
   }
   pci_restore_msi_state(pdev);
-  pdev.runtime_suspended = null;
-  pdev.runtime_resumes++;
-  return 0;
+  pdev.saved_config_space = null;
 }
+
+/** What the scan does for a new function: it is awake, counts as active, and stays so until somebody allows otherwise. */
+export function* pci_pm_init(pdev: PciDev): Coroutine<void> {
+  pci_update_current_state(pdev);
+  yield* pci_set_power_state(pdev, PciPower.D0);
+  yield* pm_runtime_forbid(pdev);
+  yield* pm_runtime_set_active(pdev);
+}
+
+/** The driver's callback first, then the state is saved and the function goes to D3hot. */
+function* pci_pm_runtime_suspend(dev: Device): Coroutine<number> {
+  if (!(dev instanceof PciDev)) return 0;
+  if (dev.pci_driver === null) {
+    pci_save_state(dev);
+    return 0;
+  }
+  dev.saved_config_space = null;
+  const suspend = dev.pci_driver.pm?.runtime_suspend;
+  const error = suspend ? yield* suspend(dev) : 0;
+  if (error !== 0) {
+    dev.kernel.printk.dev_err(dev, `can't suspend (${dev.pci_driver.name} returned ${error})`);
+    return error;
+  }
+  if (dev.saved_config_space !== null) return 0;
+  pci_save_state(dev);
+  return yield* pci_set_power_state(dev, PciPower.D3hot);
+}
+
+/** Back to D0, the header as it was, then the driver's callback. */
+function* pci_pm_runtime_resume(dev: Device): Coroutine<number> {
+  if (!(dev instanceof PciDev)) return 0;
+  const ret = yield* pci_set_power_state(dev, PciPower.D0);
+  if (ret < 0) return ret;
+  pci_restore_state(dev);
+  dev.runtime_resumes++;
+  const resume = dev.pci_driver?.pm?.runtime_resume;
+  return resume ? yield* resume(dev) : 0;
+}
+
+function* pci_pm_runtime_idle(dev: Device): Coroutine<number> {
+  const idle = dev instanceof PciDev ? dev.pci_driver?.pm?.runtime_idle : undefined;
+  return idle ? yield* idle(dev) : 0;
+}
+
+/** Linux's `pci_dev_pm_ops`, the runtime part. */
+export const pci_dev_pm_ops: DevPmOps = {
+  runtime_suspend: pci_pm_runtime_suspend,
+  runtime_resume: pci_pm_runtime_resume,
+  runtime_idle: pci_pm_runtime_idle,
+};

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The scan of a PCI hierarchy, after Linux's `drivers/pci/probe.c`: functions of a bus in order, then its bridges, which
+ * The scan of a PCI hierarchy, after Linux 7.1 drivers/pci/probe.c: functions of a bus in order, then its bridges, which
  * get new bus numbers on every boot (PCI_REASSIGN_ALL_BUS, as `pci-host-ecam-generic` sets it).
  *
  * Each function joins the device core when it is found, so that a bus's devices precede those below its bridges in the
- * device list. Left out: the `pci_bus` class devices, hot plug, SR-IOV, more than one segment.
+ * device list, and each bus before its devices. Left out: hot plug, SR-IOV, more than one segment.
  */
 import type { Coroutine } from "../../sim/index.ts";
+import { device_initial_probe } from "../base/attach.ts";
+import { device_create, pcibus_class } from "../base/class.ts";
 import { device_add } from "../base/core.ts";
-import { device_attach } from "../base/dd.ts";
+import type { Device } from "../base/device.ts";
+import { pm_runtime_enable } from "../base/power/enable.ts";
 import {
   pci_bus_read_config_byte,
   pci_bus_read_config_dword,
@@ -19,10 +22,10 @@ import {
   pci_write_config_word,
 } from "./access.ts";
 import { pci_ats_init, pci_configure_eetlp_prefix, pci_pasid_init, pci_pri_init } from "./ats.ts";
-import { PciBus, PciDev, type PciHostBridge, PciPower } from "./pci-dev.ts";
+import { PciBus, PciDev, type PciHostBridge } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
 import * as regs from "./pci-regs.ts";
-import { pci_set_power_state, pci_update_current_state } from "./power.ts";
+import { pci_pm_init } from "./power.ts";
 import { pci_assign_unassigned_root_bus_resources, pci_read_bases } from "./setup-bus.ts";
 
 function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
@@ -41,11 +44,10 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
     if ((flags & regs.PCI_MSIX_FLAGS_ENABLE) !== 0) pci_write_config_word(pdev, where, flags & ~regs.PCI_MSIX_FLAGS_ENABLE);
   }
   pci_configure_eetlp_prefix(pdev);
+  yield* pci_pm_init(pdev);
   pci_ats_init(pdev);
   pci_pri_init(pdev);
   pci_pasid_init(pdev);
-  pci_update_current_state(pdev);
-  yield* pci_set_power_state(pdev, PciPower.D0);
 }
 
 /** Reads a function's header and makes it a device; null if there is none (`pci_scan_single_device`). */
@@ -84,6 +86,11 @@ function setBusNumbers(bridge: PciDev, primary: number, secondary: number, subor
   pci_write_config_dword(bridge, regs.PCI_PRIMARY_BUS, (timer | (subordinate << 16) | (secondary << 8) | primary) >>> 0);
 }
 
+/** The bus as a device of its own, below its bridge (`pci_add_new_bus`, `pci_register_host_bridge`). */
+function* register(bus: PciBus, bridge: Device): Coroutine<void> {
+  bus.dev = yield* device_create(pcibus_class, bridge, `0000:${bus.number.toString(16).padStart(2, "0")}`);
+}
+
 /** Gives a bridge the next bus numbers and scans what is behind it (`pci_scan_bridge`). @returns the last number used */
 function* pci_scan_bridge(bus: PciBus, pdev: PciDev, max: number): Coroutine<number> {
   const last = bus.bridge.busRange[1];
@@ -94,6 +101,7 @@ function* pci_scan_bridge(bus: PciBus, pdev: PciDev, max: number): Coroutine<num
   const child = new PciBus(bus.bridge, max + 1, bus, pdev);
   bus.children.push(child);
   pdev.subordinate = child;
+  yield* register(child, pdev);
   // Open to all higher numbers while what is below is being numbered.
   setBusNumbers(pdev, bus.number, child.number, last);
   child.busnEnd = yield* pci_scan_child_bus(child);
@@ -123,8 +131,9 @@ export function pci_walk_bus(bus: PciBus): PciDev[] {
 /** Opens the functions to drivers, now that they have their resources (`pci_bus_add_devices`). */
 export function* pci_bus_add_devices(bus: PciBus): Coroutine<void> {
   for (const pdev of bus.devices) {
+    pm_runtime_enable(pdev);
     pdev.match_driver = true;
-    yield* device_attach(pdev);
+    yield* device_initial_probe(pdev);
   }
   for (const child of bus.children) yield* pci_bus_add_devices(child);
 }
@@ -132,6 +141,7 @@ export function* pci_bus_add_devices(bus: PciBus): Coroutine<void> {
 /** What a host bridge driver calls last: scans, assigns resources, opens to drivers (`pci_host_probe`). */
 export function* pci_host_probe(bridge: PciHostBridge): Coroutine<number> {
   yield* device_add(bridge.dev);
+  yield* register(bridge.root, bridge.dev);
   yield* pci_scan_child_bus(bridge.root);
   bridge.dev.kernel.pci.addHostBridge(bridge);
   pci_assign_unassigned_root_bus_resources(bridge);

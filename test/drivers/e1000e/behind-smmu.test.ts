@@ -10,7 +10,7 @@ import {
   type E1000eDriverOptions,
 } from "../../../src/drivers/index.ts";
 import { BroadcastSource, broadcastFrame, E1000e } from "../../../src/hw/index.ts";
-import { device_shutdown, pci_ioremap_bar, readl } from "../../../src/kernel/index.ts";
+import { device_link_add, device_shutdown, DL_FLAG, type KernelParameters, pci_ioremap_bar, readl } from "../../../src/kernel/index.ts";
 import { Machine, MSI_FRAME } from "../../kernel/pci/machine.ts";
 
 const NIC = "0000:01:00.0";
@@ -19,10 +19,11 @@ class Rig {
   readonly m: Machine;
   readonly nic: E1000e;
 
-  constructor(driver: E1000eDriverOptions, periodNs: number = 0) {
+  constructor(driver: E1000eDriverOptions, periodNs: number = 0, cmdline: Partial<KernelParameters> = {}) {
     const found: { nic?: E1000e } = {};
     this.m = new Machine({
       smmu: true,
+      cmdline,
       drivers: [armSmmuV3Module(), e1000eModule(driver)],
       functions: (made) => {
         found.nic = new E1000e({ simulation: made.sim, name: "nic", trace: made.trace });
@@ -48,6 +49,50 @@ describe("behind an SMMU", () => {
   test("the endpoint waits for the SMMU's driver and is behind it in the device list", () => {
     const names = new Rig({ shutdown: "mainline" }).m.kernel.base.deviceNames();
     expect(names.indexOf(NIC)).toBeGreaterThan(names.indexOf("2b400000.iommu"));
+  });
+
+  test("interface and IOMMU are class devices, each shut down before the device that it is on", () => {
+    const rig = new Rig({ shutdown: "mainline" });
+    rig.shutdown();
+    const passed = rig.m.of("kernel.shutdown").flatMap(({ data }) => (data.phase === "begin" ? [data.device] : []));
+    for (const [on, device] of [
+      ["eth0", NIC],
+      ["smmu3.0x000000002b400000", "2b400000.iommu"],
+    ] as const) {
+      expect(passed).toContain(on);
+      expect(passed.indexOf(on)).toBeLessThan(passed.indexOf(device));
+    }
+  });
+
+  describe("asynchronous shutdown", () => {
+    /** What was shut down two seconds later, and what the log says. */
+    function shutDown(smmuLast: boolean): { steps: string[]; timeouts: number } {
+      const rig = new Rig({ shutdown: "mainline" }, 0, { asyncShutdown: "v16" });
+      const { kernel } = rig.m;
+      // Any new link of the SMMU's own, to a clock or a power domain, moves it to the tail.
+      const [smmu, root] = [kernel.base.findDevice("2b400000.iommu")!, kernel.base.findDevice("platform")!];
+      if (smmuLast) device_link_add(smmu, root, DL_FLAG.STATELESS);
+      kernel.spawn("reboot", device_shutdown(kernel));
+      rig.m.idle(2e9);
+      return {
+        steps: rig.m.of("kernel.shutdown").map(({ data }) => `${data.phase} ${data.device}`),
+        timeouts: kernel.printk.lines.filter(({ text }) => text.includes("CMD_SYNC timeout")).length,
+      };
+    }
+
+    test("the host bridge waits for what is below it, so an SMMU before it in the list is safe without a link", () => {
+      const { steps, timeouts } = shutDown(false);
+      expect(steps.indexOf("begin 2b400000.iommu")).toBeGreaterThan(steps.indexOf(`end ${NIC}`));
+      expect(steps).toContain(`end ${NIC}`);
+      expect(timeouts).toBe(0);
+    });
+
+    test("an SMMU behind it is off while the endpoint's hook unmaps: each unmap waits a second for a CMD_SYNC", () => {
+      const { steps, timeouts } = shutDown(true);
+      expect(steps).toContain("end 2b400000.iommu");
+      expect(steps).not.toContain(`end ${NIC}`);
+      expect(timeouts).toBeGreaterThan(0);
+    });
   });
 
   test("rings and buffers have IOVAs, and frames arrive through them", () => {

@@ -5,11 +5,17 @@ import {
   DL_FLAG,
   device_add,
   device_del,
+  device_create,
+  device_destroy,
   device_link_add,
+  device_move,
+  device_shutdown,
   driver_register,
+  EINVAL,
   EPROBE_DEFER,
   LinkedList,
   ListNode,
+  net_class,
 } from "../../../src/kernel/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { makeTestKernel } from "../support/fake-platform.ts";
@@ -135,6 +141,100 @@ describe("deferred probe", () => {
       ["client", "supplier", "other"],
       ["supplier", "other", "client"],
     ]);
+  });
+});
+
+describe("ksetPolicy probe-4.3", () => {
+  const policy = { cmdline: { ksetPolicy: "probe-4.3" } } as const;
+
+  test("each probe moves its device to the tail, before the driver's probe runs", () => {
+    const machine = makeTestKernel(policy);
+    const bus = testBus();
+    for (const name of ["a1", "b1", "c1"]) machine.run(device_add(testDevice(machine.kernel, name, bus)));
+    const seen: string[][] = [];
+    const probe = (): number => {
+      seen.push(order(machine));
+      return 0;
+    };
+    machine.run(driver_register(machine.kernel, loggingDriver("a", bus, [], { probe })));
+    expect(seen).toEqual([["b1", "c1", "a1"]]);
+  });
+
+  test("the device moves alone: a parent that is probed after its children ends up behind them, so it is shut down first", () => {
+    const machine = makeTestKernel(policy);
+    const bus = testBus();
+    const parent = testDevice(machine.kernel, "parent", bus);
+    for (const dev of [parent, testDevice(machine.kernel, "child", bus, parent)]) machine.run(device_add(dev));
+    for (const name of ["child", "parent"]) machine.run(driver_register(machine.kernel, loggingDriver(name, bus, [])));
+    expect(order(machine)).toEqual(["child", "parent"]);
+  });
+
+  test("a probe that fails has moved its device all the same", () => {
+    const machine = makeTestKernel(policy);
+    const bus = testBus();
+    for (const name of ["a1", "b1"]) machine.run(device_add(testDevice(machine.kernel, name, bus)));
+    machine.run(driver_register(machine.kernel, loggingDriver("a", bus, [], { probe: () => -EPROBE_DEFER })));
+    expect(order(machine)).toEqual(["b1", "a1"]);
+  });
+});
+
+describe("device_move", () => {
+  test("gives the device another parent", () => {
+    const machine = added("a", "b", "c");
+    expect(device_move(machine.dev("c"), machine.dev("a"), "none")).toBe(0);
+    expect([machine.dev("c").parent?.name, [...machine.dev("a").children].length]).toEqual(["a", 1]);
+    expect(device_move(machine.dev("c"), machine.dev("b"), "none")).toBe(0);
+    expect(machine.dev("a").children.size).toBe(0);
+    expect(order(machine)).toEqual(["a", "b", "c"]);
+  });
+
+  test.each([
+    ["device-after-parent", ["a", "parent", "dev", "b"]],
+    ["parent-before-device", ["parent", "dev", "a", "b"]],
+    ["device-last", ["a", "parent", "b", "dev"]],
+  ] as const)("%s moves the list so", (how, expected) => {
+    const machine = added("dev", "a", "parent", "b");
+    expect(device_move(machine.dev("dev"), machine.dev("parent"), how)).toBe(0);
+    expect(order(machine)).toEqual(expected);
+  });
+
+  test("a device that is not registered cannot be moved", () => {
+    const machine = added("a");
+    expect(device_move(testDevice(machine.kernel, "x"), machine.dev("a"), "none")).toBe(-EINVAL);
+  });
+});
+
+describe("class devices", () => {
+  test("device_create puts one at the tail, below its parent, without a bus", () => {
+    const machine = added("nic", "other");
+    const dev = machine.run(device_create(net_class, machine.dev("nic"), "eth0"));
+    expect(order(machine)).toEqual(["nic", "other", "eth0"]);
+    expect([dev.parent?.name, dev.bus, dev.dev_class?.name]).toEqual(["nic", null, "net"]);
+  });
+
+  test("it moves with its parent", () => {
+    const machine = added("nic", "smmu");
+    machine.run(device_create(net_class, machine.dev("nic"), "eth0"));
+    device_link_add(machine.dev("nic"), machine.dev("smmu"), 0);
+    expect(order(machine)).toEqual(["smmu", "nic", "eth0"]);
+  });
+
+  test("shutdown passes it before its parent, without a hook", () => {
+    const machine = added("nic");
+    machine.run(device_create(net_class, machine.dev("nic"), "eth0"));
+    machine.run(device_shutdown(machine.kernel));
+    const passed = machine.of("kernel.shutdown").flatMap(({ device, hook, phase }) => (phase === "begin" ? [[device, hook]] : []));
+    expect(passed).toEqual([
+      ["eth0", "none"],
+      ["nic", "none"],
+    ]);
+  });
+
+  test("device_destroy takes the parent's devices of that class away", () => {
+    const machine = added("nic");
+    machine.run(device_create(net_class, machine.dev("nic"), "eth0"));
+    machine.run(device_destroy(net_class, machine.dev("nic")));
+    expect(order(machine)).toEqual(["nic"]);
   });
 });
 

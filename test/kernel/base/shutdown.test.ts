@@ -128,11 +128,11 @@ describe("device_shutdown", () => {
   });
 
   test("takes every device off the list, links' own devices included", () => {
-    const machine = shutDown(null, ({ kernel }) => {
-      const [consumer, supplier] = [testDevice(kernel, "consumer"), testDevice(kernel, "supplier")];
-      device_link_add(consumer, supplier, DL_FLAG.STATELESS);
-      return [consumer, supplier];
-    });
+    const machine = makeTestKernel();
+    const [consumer, supplier] = [testDevice(machine.kernel, "consumer"), testDevice(machine.kernel, "supplier")];
+    for (const dev of [consumer, supplier]) machine.run(device_add(dev));
+    device_link_add(consumer, supplier, DL_FLAG.STATELESS);
+    machine.run(device_shutdown(machine.kernel));
     expect(machine.kernel.base.deviceNames()).toEqual([]);
     expect(hooks(machine).map(([device]) => device)).toContain("no-bus:supplier--no-bus:consumer");
   });
@@ -186,7 +186,7 @@ describe("device_shutdown", () => {
     const dev = testDevice(machine.kernel, "d1");
     machine.run(device_add(dev));
     machine.run(device_shutdown(machine.kernel));
-    expect(dev.pm_usage_count).toBe(1);
+    expect(dev.power.usage_count).toBe(1);
   });
 
   test("with initcall_debug it logs each hook as Linux does", () => {

@@ -51,6 +51,11 @@ describe("of_platform_default_populate", () => {
     expect(booted({ nodes }).kernel.base.deviceNames()).toEqual(["platform"]);
   });
 
+  test("the architected timer is a device like others: its early driver does not take the node", () => {
+    const timer = dtNode({ name: "timer", compatible: ["arm,armv8-timer"], interrupts: [29, 30] });
+    expect(booted({ nodes: [timer] }).kernel.base.deviceNames()).toEqual(["platform", "timer"]);
+  });
+
   test("gives the device its resources, interrupts and coherence", () => {
     const nodes = [node("eth", 0x4000, { interrupts: [40, 41], interruptNames: ["rx", "tx"], dmaCoherent: true })];
     const pdev = booted({ nodes }).kernel.base.findDevice("4000.eth");

@@ -5,6 +5,8 @@ import { E1000e } from "../../../src/hw/index.ts";
 import {
   device_shutdown,
   type DriverModule,
+  EAGAIN,
+  EBUSY,
   ENODEV,
   type Kernel,
   pci_alloc_irq_vectors,
@@ -21,6 +23,10 @@ import {
   type PciDev,
   type PciDriver,
   PciPower,
+  pm_runtime_allow,
+  pm_runtime_get_sync,
+  pm_runtime_put_noidle,
+  pm_runtime_put_sync,
   pm_runtime_resume,
   pm_runtime_suspend,
   readl,
@@ -57,6 +63,29 @@ function machine(drivers: readonly DriverModule[] = []): Machine {
   });
   made.boot();
   return made;
+}
+
+/** A driver that lets its function be suspended, and user space that allows it. */
+const resting = (extra: Partial<PciDriver> = {}): DriverModule =>
+  module({
+    id_table: [{ vendor: 0x8086 }],
+    *probe(pdev) {
+      pm_runtime_put_noidle(pdev);
+      pm_runtime_allow(pdev);
+      return 0;
+    },
+    ...extra,
+  });
+
+/** A machine whose endpoint is in D3hot by runtime PM. */
+function suspended(before: (m: Machine, pdev: PciDev) => void = () => {}): { m: Machine; pdev: PciDev } {
+  const m = machine([resting()]);
+  const pdev = m.pci(ENDPOINT);
+  m.run(pm_runtime_get_sync(pdev));
+  before(m, pdev);
+  m.run(pm_runtime_put_sync(pdev));
+  expect(pdev.current_state).toBe(PciPower.D3hot);
+  return { m, pdev };
 }
 
 function command(pdev: PciDev): number {
@@ -201,13 +230,11 @@ describe("pci_device_shutdown", () => {
   });
 
   test("a runtime-suspended function is resumed first", () => {
-    const m = machine();
-    const pdev = m.pci(ENDPOINT);
-    m.run(pm_runtime_suspend(pdev));
-    expect(pdev.current_state).toBe(PciPower.D3hot);
+    const { m, pdev } = suspended();
+    const resumes = pdev.runtime_resumes;
     shutdown(m, false);
     expect(pdev.current_state).toBe(PciPower.D0);
-    expect(pdev.runtime_resumes).toBe(1);
+    expect(pdev.runtime_resumes).toBe(resumes + 1);
   });
 
   test("kexec: a function in D3hot is reached, one in D3cold or an unknown state is left alone", () => {
@@ -228,23 +255,22 @@ describe("pci_device_shutdown", () => {
 
 describe("pm_runtime_resume", () => {
   test("puts the header back that a function without No_Soft_Reset lost in D3hot: BARs and COMMAND", () => {
-    const m = machine();
-    const pdev = m.pci(ENDPOINT);
-    m.run(pci_enable_device_mem(pdev));
-    pci_set_master(pdev);
-    const before = [4, 0x10, 0x1c].map((where) => pci_read_config_dword(pdev, where) & 0xffff_0fff);
-    m.run(pm_runtime_suspend(pdev));
+    let before: number[] = [];
+    const { m, pdev } = suspended((machine, awake) => {
+      machine.run(pci_enable_device_mem(awake));
+      pci_set_master(awake);
+      before = [4, 0x10, 0x1c].map((where) => pci_read_config_dword(awake, where) & 0xffff_0fff);
+    });
     expect(m.run(pm_runtime_resume(pdev))).toBe(0);
     expect([4, 0x10, 0x1c].map((where) => pci_read_config_dword(pdev, where) & 0xffff_0fff)).toEqual(before);
     expect(readl(pci_ioremap_bar(pdev, 0)!, 0x8) & 0x8_0000).toBe(0x8_0000);
   });
 
   test("puts MSI-X messages back", () => {
-    const m = machine();
-    const pdev = m.pci(ENDPOINT);
-    m.run(pci_enable_device_mem(pdev));
-    pci_alloc_irq_vectors(pdev, 2, 2);
-    m.run(pm_runtime_suspend(pdev));
+    const { m, pdev } = suspended((machine, awake) => {
+      machine.run(pci_enable_device_mem(awake));
+      pci_alloc_irq_vectors(awake, 2, 2);
+    });
     m.run(pm_runtime_resume(pdev));
     const table = pci_ioremap_bar(pdev, 3)!;
     expect([0, 8, 12].map((at) => readl(table, 16 + at))).toEqual([MSI_FRAME + 0x40, pci_irq_vector(pdev, 1), 0]);
@@ -253,6 +279,36 @@ describe("pm_runtime_resume", () => {
   test("does nothing for a function that is awake", () => {
     const m = machine();
     expect(m.run(pm_runtime_resume(m.pci(ENDPOINT)))).toBe(1);
+  });
+
+  test("a function may not be suspended before user space allows it", () => {
+    const m = machine([
+      resting({
+        *probe(pdev) {
+          pm_runtime_put_noidle(pdev);
+          return 0;
+        },
+      }),
+    ]);
+    expect(m.run(pm_runtime_suspend(m.pci(ENDPOINT)))).toBe(-EAGAIN);
+    expect(m.pci(ENDPOINT).current_state).toBe(PciPower.D0);
+  });
+
+  test("a function without driver stays in D0, whatever its runtime status", () => {
+    const m = machine();
+    pm_runtime_allow(m.pci(ENDPOINT));
+    m.idle(1e9);
+    expect(m.pci(ENDPOINT).power.runtime_status).toBe("suspended");
+    expect(m.pci(ENDPOINT).current_state).toBe(PciPower.D0);
+  });
+
+  test("a port is not suspended while a function below it is active", () => {
+    const m = machine([resting()]);
+    m.run(pm_runtime_get_sync(m.pci(ENDPOINT)));
+    // The port's driver keeps the reference it was probed with; without that one only the child is left.
+    pm_runtime_put_noidle(m.pci(PORT));
+    pm_runtime_allow(m.pci(PORT));
+    expect(m.run(pm_runtime_suspend(m.pci(PORT)))).toBe(-EBUSY);
   });
 });
 

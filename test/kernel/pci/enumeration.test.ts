@@ -30,6 +30,19 @@ describe("pci_scan_child_bus", () => {
     expect(at("0000:00:02.0")).toBeLessThan(at("0000:01:00.0"));
   });
 
+  test("each bus is a device of class pci_bus below its bridge, in the list before its functions", () => {
+    const m = machine();
+    const names = m.kernel.base.deviceNames();
+    for (const [bus, parent, child] of [
+      ["0000:00", "pci0000:00", "0000:00:01.0"],
+      ["0000:01", "0000:00:01.0", "0000:01:00.0"],
+    ] as const) {
+      const dev = m.kernel.base.findDevice(bus);
+      expect([dev?.parent?.name, dev?.dev_class?.name, dev?.bus]).toEqual([parent, "pci_bus", null]);
+      expect(names.indexOf(bus)).toBeLessThan(names.indexOf(child));
+    }
+  });
+
   test("parents follow the hierarchy: host bridge, root port, endpoint", () => {
     const m = machine();
     const port = m.pci("0000:00:01.0");

@@ -29,6 +29,7 @@ import {
   ExternalAbort,
   Kernel,
   type KernelEvents,
+  type KernelParameters,
   type MemoryKind,
   type PageWatcher,
   type PciDev,
@@ -188,6 +189,7 @@ export interface MachineOptions {
   readonly bmeGatesMmio?: boolean;
   /** What sits behind the root port is behind an SMMU, whose driver the test brings along. */
   readonly smmu?: boolean;
+  readonly cmdline?: Partial<KernelParameters>;
 }
 
 export class Machine {
@@ -201,6 +203,7 @@ export class Machine {
   readonly cpu: CpuOnBus;
   pages: Pages = new Pages();
   readonly #nodes: readonly DtNode[];
+  readonly #cmdline: Partial<KernelParameters>;
   /** DMA to memory that nobody had granted at that moment, or to nothing at all. */
   readonly strays: DmaEvents["dma.access"][] = [];
   kernel: Kernel;
@@ -259,6 +262,7 @@ export class Machine {
       ...(options.nodes ?? []),
     ];
     this.#nodes = nodes;
+    this.#cmdline = options.cmdline ?? {};
     this.kernel = this.#newKernel("linux", options.drivers ?? []);
   }
 
@@ -276,6 +280,7 @@ export class Machine {
         mmioNs: 100,
       },
       trace: this.trace,
+      cmdline: this.#cmdline,
       drivers: [pciHostGenericModule(), pcieportModule(), ...drivers],
     });
   }

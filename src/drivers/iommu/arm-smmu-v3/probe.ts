@@ -17,6 +17,8 @@ import {
   dmam_alloc_coherent,
   dt_number,
   iommu_device_register,
+  iommu_device_sysfs_add,
+  iommu_device_sysfs_remove,
   iommu_device_unregister,
   platform_get_irq,
 } from "../../../kernel/index.ts";
@@ -150,8 +152,10 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   ret = yield* arm_smmu_device_reset(smmu);
   if (ret === 0) {
     driver.smmus.push(smmu);
+    yield* iommu_device_sysfs_add(pdev, `smmu3.0x${registers.base.toString(16).padStart(16, "0")}`);
     ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev, 2 ** smmu.ssid_bits);
     if (ret === 0) return 0;
+    yield* iommu_device_sysfs_remove(pdev);
     forget(smmu);
   }
   yield* arm_smmu_device_disable(smmu);
@@ -168,6 +172,7 @@ export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
   const smmu = pdev.drvdata;
   if (!(smmu instanceof ArmSmmuDevice)) return;
   yield* iommu_device_unregister(smmu.kernel, pdev);
+  yield* iommu_device_sysfs_remove(pdev);
   forget(smmu);
   yield* arm_smmu_device_disable(smmu);
 }

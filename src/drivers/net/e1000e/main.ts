@@ -23,8 +23,10 @@ import {
   pci_set_master,
   type PciDev,
   type PciDriver,
+  register_netdev,
   timer_delete_sync,
   timer_setup,
+  unregister_netdev,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { E1000Adapter, e1000_adapter, type E1000eDriverOptions } from "./adapter.ts";
@@ -104,6 +106,7 @@ function* setUp(pdev: PciDev, options: E1000eDriverOptions): Coroutine<number> {
   }
   yield* e1000e_reset(adapter);
   pdev.drvdata = adapter;
+  yield* register_netdev(pdev, adapter.netdev.name);
   const address = [...hw.mac.addr].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
   dev_info(pdev, `${adapter.netdev.name}: (PCI Express:2.5GT/s:Width x1) ${address}`);
   return 0;
@@ -148,6 +151,7 @@ function* e1000_remove(pdev: PciDev): Coroutine<void> {
   yield* cancel_work_sync(adapter.watchdog_task);
   yield* ifdown(adapter);
   timer_delete_sync(adapter.watchdog_timer);
+  yield* unregister_netdev(pdev);
   yield* adapter.napi.remove();
   e1000e_release_hw_control(adapter.hw);
   e1000e_reset_interrupt_capability(adapter);
