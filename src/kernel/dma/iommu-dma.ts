@@ -22,6 +22,8 @@ import {
 
 /** `iommu_get_dma_domain`, if the device's DMA goes through one: null for a device without IOMMU or with pass-through. */
 export function iommu_get_dma_domain(dev: Device): IommuDomain | null {
+  if (dev.iommu_group === null && dev.kernel.iommu.released_while_bound.has(dev))
+    dev.kernel.bug("Unable to handle kernel NULL pointer dereference: iommu_get_dma_domain of a device without a group", dev);
   const domain = dev.iommu_group?.default_domain ?? null;
   return domain?.type === "dma" ? domain : null;
 }

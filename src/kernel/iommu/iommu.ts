@@ -32,6 +32,8 @@ export interface IommuInstance {
 export class IommuCore {
   readonly instances: IommuInstance[] = [];
   readonly groups: IommuGroup[] = [];
+  /** Devices that a kernel of the 6.1 kind released under their drivers, whose DMA operations still expect a group. */
+  readonly released_while_bound: Set<Device> = new Set();
   /** `iommu_probe_device_lock`. */
   readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
@@ -90,7 +92,8 @@ export function* iommu_device_register(kernel: Kernel, ops: IommuOps, dev: Devic
 export function* iommu_device_unregister(kernel: Kernel, dev: Device): Coroutine<void> {
   const index = kernel.iommu.instances.findIndex((instance) => instance.dev === dev);
   if (index < 0) return;
-  for (const client of kernel.base.devices_kset.toArray().toReversed()) {
+  // The buses' lists, not devices_kset: device_shutdown has taken from that one what it has passed.
+  for (const client of kernel.iommu.groups.flatMap(({ devices }) => devices).toReversed()) {
     if (client.iommu?.fwspec.iommu_fwnode === dev.of_node) yield* iommu_release_device(client);
   }
   kernel.iommu.instances.splice(index, 1);

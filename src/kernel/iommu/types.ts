@@ -101,4 +101,6 @@ export interface DevIommu {
   pci_32bit_workaround: boolean;
   /** Its domain is attached at the first mapping. */
   attach_deferred?: boolean;
+  /** The firmware has direct regions for it, so it must not be blocked. */
+  require_direct?: boolean;
 }

@@ -2,7 +2,7 @@
 /** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
 import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
 import type { Scenario } from "./types.ts";
@@ -42,7 +42,7 @@ const machineSchema = v.strictObject({
     v.strictObject({
       profile: v.optional(v.picklist(Object.keys(profiles)), "linux-typical"),
       base: v.optional(address, BOARD.smmuBase),
-      shutdown: v.optional(v.picklist(SMMU_POLICIES), "bypass"),
+      shutdown: v.optional(v.picklist(SMMU_VARIANTS), "bypass"),
       driver: v.optional(v.picklist(["built-in", "module"]), "built-in"),
       caches: v.optional(v.picklist(CACHE_MODES), "configured"),
     }),
@@ -67,6 +67,7 @@ const fileSchema = v.strictObject({
       fwDevlinkStrict: flag(false),
       passthrough: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
+      kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
     }),
     {},
   ),

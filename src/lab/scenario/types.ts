@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
-import type { ClaimName, ClientHook, ClientKind, SmmuPolicy, Verdict, WayDown } from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -28,7 +28,7 @@ export interface MachineSpec {
   readonly smmu: {
     readonly profile: string;
     readonly base: number;
-    readonly shutdown: SmmuPolicy;
+    readonly shutdown: SmmuVariant;
     readonly driver: "built-in" | "module";
     /** How much the SMMU keeps. */
     readonly caches: CacheMode;
@@ -77,6 +77,8 @@ export interface KernelSpec {
   readonly fwDevlinkStrict: boolean;
   readonly passthrough: boolean;
   readonly crashReserve: CrashReserveSpec;
+  /** What the SMMU driver of a crash kernel does with what it finds. */
+  readonly kdumpPolicy: KdumpPolicy;
 }
 
 export interface NextKernelSpec {

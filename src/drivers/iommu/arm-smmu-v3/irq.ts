@@ -57,6 +57,7 @@ function* arm_smmu_evtq_thread(smmu: ArmSmmuDevice, ratelimit: Ratelimit): Corou
   do {
     for (let raw = queue_remove_raw(q); raw !== null; raw = queue_remove_raw(q)) {
       const event = arm_smmu_decode_event(smmu, raw);
+      smmu.audit?.heard(event);
       yield* arm_smmu_handle_event(smmu, event);
       if (ratelimit.allow(smmu)) arm_smmu_dump_event(smmu, raw, event);
     }

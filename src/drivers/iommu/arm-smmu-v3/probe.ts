@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `arm_smmu_device_probe`: from a platform device to an SMMU that translates, and back. */
+/**
+ * From a platform device to an SMMU that translates.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_probe, arm_smmu_device_dt_probe,
+ * arm_smmu_init_structures, arm_smmu_init_queues, arm_smmu_init_one_queue. Left out: ACPI, implementation-specific parts
+ * (tegra241-cmdqv), sysfs.
+ */
 import {
   EINVAL,
   ENOMEM,
@@ -11,7 +17,6 @@ import {
   dmam_alloc_coherent,
   dt_number,
   iommu_device_register,
-  iommu_device_unregister,
   platform_get_irq,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -22,9 +27,9 @@ import * as F from "./features.ts";
 import { arm_smmu_device_hw_probe } from "./hw-probe.ts";
 import { arm_smmu_ops } from "./ops.ts";
 import type { ArmSmmuQueue, ArmSmmuRegister } from "./queue.ts";
-import { arm_smmu_device_disable } from "./reg-sync.ts";
 import { arm_smmu_device_reset } from "./reset.ts";
 import { arm_smmu_init_strtab } from "./strtab.ts";
+import { arm_smmu_manage_disable, arm_smmu_probe_failed } from "./teardown.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -133,25 +138,11 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   pdev.drvdata = smmu;
   ret = yield* arm_smmu_device_reset(smmu);
   if (ret === 0) {
+    arm_smmu_manage_disable(smmu);
     driver.smmus.push(smmu);
     ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev);
     if (ret === 0) return 0;
-    forget(smmu);
   }
-  yield* arm_smmu_device_disable(smmu);
+  yield* arm_smmu_probe_failed(smmu);
   return ret;
-}
-
-function forget(smmu: ArmSmmuDevice): void {
-  const { smmus } = smmu.driver;
-  smmus.splice(smmus.indexOf(smmu), 1);
-}
-
-/** `arm_smmu_device_remove`: the devices behind it are released first, and the SMMU is off before its memory is freed. */
-export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
-  const smmu = pdev.drvdata;
-  if (!(smmu instanceof ArmSmmuDevice)) return;
-  yield* iommu_device_unregister(smmu.kernel, pdev);
-  forget(smmu);
-  yield* arm_smmu_device_disable(smmu);
 }
