@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/** The shape of `quiesce/matrix@1`, for readers of saved matrices and for the published JSON Schema. */
+/** The shapes of `quiesce/matrix@1` and `quiesce/variants@1`, for readers of saved documents and for the published JSON Schemas. */
 import * as v from "valibot";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
-import { LAYOUTS, type Matrix } from "./types.ts";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SMMU_POLICIES, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { LAYOUTS, type Matrix, type Variants } from "./types.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const words = v.picklist(["holds", "broken"]);
@@ -16,11 +16,7 @@ const dma = v.strictObject({
   undecoded: count,
 });
 
-const cell = v.strictObject({
-  smmuShutdown: v.picklist(SMMU_POLICIES),
-  client: v.picklist(CLIENT_KINDS),
-  clientShutdown: v.picklist(CLIENT_HOOKS),
-  wayDown: v.picklist(WAYS_DOWN),
+const result = {
   dma,
   foreignWriteBytes: count,
   nextKernelBytesCorrupted: count,
@@ -31,6 +27,23 @@ const cell = v.strictObject({
   claims: v.strictObject(v.entriesFromList(CLAIMS, words)),
   verdict: v.picklist(VERDICTS),
   replay: v.string(),
+};
+
+const cell = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_POLICIES),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  ...result,
+});
+
+const variant = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_VARIANTS),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  kdumpPolicy: v.picklist(KDUMP_POLICIES),
+  ...result,
 });
 
 const row = v.strictObject({
@@ -72,4 +85,12 @@ export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
   cells: v.array(cell),
   order: v.array(row),
   layout: v.array(layout),
+});
+
+export const variantsSchema: v.GenericSchema<unknown, Variants> = v.strictObject({
+  schema: v.literal("quiesce/variants@1"),
+  seed: v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/)),
+  complete: v.boolean(),
+  only: v.optional(v.string()),
+  cells: v.array(variant),
 });
