@@ -55,7 +55,7 @@ export class ArmSmmuAudit {
 }
 
 function invalidate_stes(table: KernelBuffer): void {
-  for (let offset = 0; offset < table.size; offset += R.ARM_SMMU_ENTRY_SIZE) table.set64(offset, 0n);
+  for (let at = 0; at < table.size; at += R.ARM_SMMU_ENTRY_SIZE) table.set64(at, table.get64(at) & ~R.STRTAB_STE_0_V);
 }
 
 /** The hook. It returns with everything but the STEs as it was. */

@@ -97,6 +97,8 @@ export class ArmSmmuDevice {
   cmdq!: ArmSmmuQueue;
   evtq!: ArmSmmuQueue;
   strtab!: ArmSmmuStrtab;
+  /** The stream table is the crashed kernel's: see kdump.ts. */
+  adopted = false;
   /** VMID 0 belongs to stage-1 domains. */
   readonly vmids: IdAllocator = new IdAllocator(1);
   /** Which master a StreamID belongs to (Linux keeps a red-black tree). */

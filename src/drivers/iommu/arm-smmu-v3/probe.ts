@@ -27,6 +27,7 @@ import * as F from "./features.ts";
 import { arm_smmu_device_hw_probe } from "./hw-probe.ts";
 import { arm_smmu_ops } from "./ops.ts";
 import type { ArmSmmuQueue, ArmSmmuRegister } from "./queue.ts";
+import { arm_smmu_kdump_adopt, arm_smmu_kdump_reset } from "./kdump.ts";
 import { arm_smmu_device_reset } from "./reset.ts";
 import { arm_smmu_init_strtab } from "./strtab.ts";
 import { arm_smmu_manage_disable, arm_smmu_probe_failed } from "./teardown.ts";
@@ -108,7 +109,9 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
 }
 
 function arm_smmu_init_structures(smmu: ArmSmmuDevice): number {
-  return arm_smmu_init_queues(smmu) || arm_smmu_init_strtab(smmu);
+  const ret = arm_smmu_init_queues(smmu);
+  if (ret !== 0 || arm_smmu_kdump_adopt(smmu)) return ret;
+  return arm_smmu_init_strtab(smmu);
 }
 
 /** Wired interrupts: one for all, or one for each. */
@@ -136,7 +139,7 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   ret = arm_smmu_device_hw_probe(smmu) || arm_smmu_init_structures(smmu);
   if (ret !== 0) return ret;
   pdev.drvdata = smmu;
-  ret = yield* arm_smmu_device_reset(smmu);
+  ret = yield* smmu.adopted ? arm_smmu_kdump_reset(smmu) : arm_smmu_device_reset(smmu);
   if (ret === 0) {
     arm_smmu_manage_disable(smmu);
     driver.smmus.push(smmu);
