@@ -36,6 +36,7 @@ export * from "./mm/ranges.ts";
 export * from "./mm/page-allocator.ts";
 export * from "./mm/kernel-buffer.ts";
 export * from "./iommu/iommu.ts";
+export * from "./iommu/resv.ts";
 export * from "./dma/iova.ts";
 export * from "./dma/dma.ts";
 export * from "./reboot/reboot.ts";

@@ -101,6 +101,6 @@ export interface DevIommu {
   pci_32bit_workaround: boolean;
   /** Its domain is attached at the first mapping. */
   attach_deferred?: boolean;
-  /** The firmware has direct regions for it, so it must not be blocked. */
+  /** The firmware wants memory mapped one to one for it at all times: it cannot be blocked. */
   require_direct?: boolean;
 }

@@ -29,6 +29,7 @@ import { arm_smmu_ops } from "./ops.ts";
 import type { ArmSmmuQueue, ArmSmmuRegister } from "./queue.ts";
 import { arm_smmu_kdump_adopt, arm_smmu_kdump_reset } from "./kdump.ts";
 import { arm_smmu_device_reset } from "./reset.ts";
+import { arm_smmu_rmr_install_bypass_ste } from "./rmr.ts";
 import { arm_smmu_init_strtab } from "./strtab.ts";
 import { arm_smmu_manage_disable, arm_smmu_probe_failed } from "./teardown.ts";
 
@@ -139,6 +140,8 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   ret = arm_smmu_device_hw_probe(smmu) || arm_smmu_init_structures(smmu);
   if (ret !== 0) return ret;
   pdev.drvdata = smmu;
+  // What an adopted table says stays as it is.
+  if (!smmu.adopted) arm_smmu_rmr_install_bypass_ste(smmu);
   ret = yield* smmu.adopted ? arm_smmu_kdump_reset(smmu) : arm_smmu_device_reset(smmu);
   if (ret === 0) {
     arm_smmu_manage_disable(smmu);
