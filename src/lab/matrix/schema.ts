@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The shapes of `quiesce/matrix@1` and `quiesce/variants@1`, for readers of saved documents and for the published JSON Schemas. */
 import * as v from "valibot";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SMMU_POLICIES, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SECOND_KERNELS, SMMU_POLICIES, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
 import { LAYOUTS, type Matrix, type Variants } from "./types.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -23,7 +23,7 @@ const result = {
   staleWalks: count,
   events: count,
   eventsLost: count,
-  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  secondKernel: v.picklist(SECOND_KERNELS),
   claims: v.strictObject(v.entriesFromList(CLAIMS, words)),
   verdict: v.picklist(VERDICTS),
   replay: v.string(),
@@ -72,7 +72,7 @@ const layout = v.strictObject({
   foreignWriteBytes: count,
   nextKernelBytesCorrupted: count,
   staleWalks: count,
-  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  secondKernel: v.picklist(SECOND_KERNELS),
   verdict: v.picklist(VERDICTS),
   replay: v.string(),
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
-import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SecondKernel, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -98,5 +98,11 @@ export interface Scenario {
   readonly workload: WorkloadSpec;
   readonly wayDown: WayDown;
   readonly next: NextKernelSpec;
-  readonly expect: { readonly verdict?: Verdict; readonly holds: readonly ClaimName[]; readonly broken: readonly ClaimName[] };
+  readonly expect: {
+    readonly verdict?: Verdict;
+    /** Absent: any end but a failure that overwritten memory does not explain. */
+    readonly secondKernel?: SecondKernel;
+    readonly holds: readonly ClaimName[];
+    readonly broken: readonly ClaimName[];
+  };
 }
