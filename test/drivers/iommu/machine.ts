@@ -93,6 +93,10 @@ export interface MachineOptions {
   readonly params?: Partial<KernelParameters>;
   /** The kernel was started by another one's panic. */
   readonly crashKernel?: boolean;
+  /** The only memory that this kernel may use: a crash kernel's. */
+  readonly limits?: { readonly base: number; readonly size: number };
+  /** More nodes of the device tree. */
+  readonly nodes?: readonly DtNode[];
   /** Changes to the SMMU's node. */
   readonly node?: Partial<DtNode>;
   /** More StreamIDs of the client, or none at all without a client. */
@@ -141,8 +145,14 @@ export class Machine {
       cmdline: options.params ?? {},
       drivers: [armSmmuV3Module(options.driver ?? {}), clientModule],
       ...(options.crashKernel
-        ? { boot: { ...firmware_load(platform.bus, platform.memory, { kernel: build_kernel_image("test", 4) }), kind: "crash" } }
+        ? {
+            boot: {
+              ...firmware_load(platform.bus, options.limits ? [options.limits] : platform.memory, { kernel: build_kernel_image("test", 4) }),
+              kind: "crash",
+            },
+          }
         : {}),
+      ...(options.limits ? { memoryLimits: options.limits } : {}),
     });
   }
 
@@ -206,12 +216,14 @@ function deviceTree(options: MachineOptions): DtNode {
   if (sids.length > 0) children.push(clientNode(0x1000, sids, options.clientProperties));
   if (options.otherSids) children.push(clientNode(0x2000, options.otherSids));
   if (options.frame) children.push(frameNode(options.frame));
+  children.push(...(options.nodes ?? []));
   return dtNode({ name: "/", children });
 }
 
 function clientNode(base: number, sids: readonly number[], properties: DtNode["properties"] = {}): DtNode {
   return dtNode({
     name: `client@${base.toString(16)}`,
+    label: `client-${base.toString(16)}`,
     compatible: ["test,client"],
     reg: [{ base, size: 0x1000 }],
     iommus: sids.map((sid) => ({ label: "smmu", args: [sid] })),
