@@ -10,11 +10,20 @@ export interface Outcome {
   readonly interrupted: boolean;
 }
 
-/** @param threads undefined: one per CPU */
-export async function runInterruptibly(jobs: readonly Job[], seed: number, threads: number | undefined): Promise<Outcome> {
+/**
+ * @param threads undefined: one per CPU
+ * @param started called when an interrupt would be heard
+ */
+export async function runInterruptibly(
+  jobs: readonly Job[],
+  seed: number,
+  threads: number | undefined,
+  started: () => void,
+): Promise<Outcome> {
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   process.once("SIGINT", onInterrupt);
+  started();
   const progress = new Progress();
   try {
     const results = await runJobs(jobs, {

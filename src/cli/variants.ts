@@ -23,9 +23,8 @@ export async function showVariants(argv: VariantsArguments, seed: number, log: R
   const keys = variantKeys().filter((key) => only === undefined || cellWords(key).includes(only));
   if (keys.length === 0) throw new UsageError(`--only ${only}: no variant has that in its name, as in audit/hdlcd/no-hook/kexec`);
   if (out !== undefined) prepareFolder(out, [FILE]);
-  log.info({ cells: keys.length }, "running");
   const jobs = keys.map((key): Job => ({ kind: "cell", key }));
-  const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs);
+  const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs, () => log.info({ cells: keys.length }, "running"));
   const runs = results.map(runOf);
   const variants = assembleVariants(seed, keys, runs, only);
   for (const run of runs) {

@@ -78,8 +78,9 @@ async function matrix(argv: MatrixArguments): Promise<void> {
     ...layouts.map((key): Job => ({ kind: "layout", key })),
   ];
 
-  log.info({ cells: keys.length, boards: boards.length, layouts: layouts.length }, "running");
-  const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs);
+  const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs, () =>
+    log.info({ cells: keys.length, boards: boards.length, layouts: layouts.length }, "running"),
+  );
 
   const runs = keys.map((_, index) => runOf(results[index]));
   const rows = boards.map((_, index) => {

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: MIT
 /** The shapes of `quiesce/matrix@1` and `quiesce/variants@1`, for readers of saved documents and for the published JSON Schemas. */
 import * as v from "valibot";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SECOND_KERNELS, SMMU_POLICIES, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import {
+  CLAIMS,
+  CLIENT_HOOKS,
+  CLIENT_KINDS,
+  KDUMP_POLICIES,
+  SECOND_KERNELS,
+  SMMU_POLICIES,
+  SMMU_VARIANTS,
+  VERDICTS,
+  WAYS_DOWN,
+} from "../run/types.ts";
 import { LAYOUTS, type Matrix, type Variants } from "./types.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -4,7 +4,15 @@
  * without a hook. It stands beside the matrix, whose three policies are the positions of the thread.
  */
 import type { RunResult } from "../run/result.ts";
-import { CLIENT_KINDS, KDUMP_POLICIES, type KdumpPolicy, SMMU_POLICIES, SMMU_VARIANTS, type SmmuVariant, type WayDown } from "../run/types.ts";
+import {
+  CLIENT_KINDS,
+  KDUMP_POLICIES,
+  type KdumpPolicy,
+  SMMU_POLICIES,
+  SMMU_VARIANTS,
+  type SmmuVariant,
+  type WayDown,
+} from "../run/types.ts";
 import { cellResult, cellWords, parseCell, seedWords } from "./cells.ts";
 import type { AnyCellKey, VariantCell, VariantKey, Variants } from "./types.ts";
 
@@ -22,12 +30,16 @@ const isPolicy = (name: SmmuVariant): boolean => SMMU_POLICIES.some((policy) => 
 
 /** Each further way to shut down; then, since a crash runs no hook, each further crash kernel after Linux's. */
 export const VARIANT_ROWS: readonly VariantRow[] = [
-  ...SMMU_VARIANTS.filter((name) => !isPolicy(name)).map(
-    (smmuShutdown): VariantRow => ({ smmuShutdown, kdumpPolicy: "reset-abort", waysDown: VARIANT_WAYS }),
-  ),
-  ...KDUMP_POLICIES.filter((name) => name !== "reset-abort").map(
-    (kdumpPolicy): VariantRow => ({ smmuShutdown: "bypass", kdumpPolicy, waysDown: ["kdump"] }),
-  ),
+  ...SMMU_VARIANTS.filter((name) => !isPolicy(name)).map((smmuShutdown): VariantRow => ({
+    smmuShutdown,
+    kdumpPolicy: "reset-abort",
+    waysDown: VARIANT_WAYS,
+  })),
+  ...KDUMP_POLICIES.filter((name) => name !== "reset-abort").map((kdumpPolicy): VariantRow => ({
+    smmuShutdown: "bypass",
+    kdumpPolicy,
+    waysDown: ["kdump"],
+  })),
 ];
 
 /** Every cell of the table, in its order. */

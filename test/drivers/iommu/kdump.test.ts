@@ -174,22 +174,30 @@ describe("adoption", () => {
 });
 
 describe("what is not adopted is reset, aborting", () => {
-  function expectReset({ fake, smmu }: Booted): void {
-    expect(smmu.adopted).toBe(false);
-    expect(fake.writes.slice(0, 2)).toEqual(["GBPA=80100000", "CR0=0"]);
-    expect(fake.writes.at(-1)).toBe("CR0=9");
-    expect(smmu.driver.asids.alloc(100)).toBe(1);
-    expect(smmu.vmids.alloc(100)).toBe(1);
+  /** How the probe went: first and last writes, and the first ids that are free. */
+  function outcome({ fake, smmu }: Booted): object {
+    return {
+      adopted: smmu.adopted,
+      first: fake.writes.slice(0, 2),
+      last: fake.writes.at(-1),
+      asid: smmu.driver.asids.alloc(100),
+      vmid: smmu.vmids.alloc(100),
+    };
   }
+  const RESET = { adopted: false, first: ["GBPA=80100000", "CR0=0"], last: "CR0=9", asid: 1, vmid: 1 };
 
-  test("by the policy reset-abort, which is Linux 7.1", () => expectReset(boot({ driver: {} })));
+  test("by the policy reset-abort, which is Linux 7.1", () => {
+    expect(outcome(boot({ driver: {} }))).toEqual(RESET);
+  });
 
-  test("an SMMU in Service Failure Mode", () =>
-    expectReset(boot({ change: (fake) => fake.regs.set(R.ARM_SMMU_GERROR, BigInt(R.GERROR_SFM_ERR)) })));
+  test("an SMMU in Service Failure Mode", () => {
+    const change = (fake: FakeSmmu): unknown => fake.regs.set(R.ARM_SMMU_GERROR, BigInt(R.GERROR_SFM_ERR));
+    expect(outcome(boot({ change }))).toEqual(RESET);
+  });
 
   test("an SMMU that is not coherent, with a warning", () => {
     const setup = boot({ coherent: false });
-    expectReset(setup);
+    expect(outcome(setup)).toEqual(RESET);
     expect(setup.machine.log.some((line) => line.includes("in-flight DMA will be rejected"))).toBe(true);
   });
 
@@ -212,7 +220,7 @@ describe("what is not adopted is reset, aborting", () => {
     ["an STE with more SubstreamIDs than there are", MEMORY(L2 + 64 * CLIENT_SID, S1_STE | (3n << 59n))],
   ])("%s", (_name, change) => {
     const setup = boot({ change });
-    expectReset(setup);
+    expect(outcome(setup)).toEqual(RESET);
     expect(setup.machine.log.some((line) => line.includes("the stream table is not adopted"))).toBe(true);
   });
 

@@ -147,7 +147,9 @@ export class Machine {
       ...(options.crashKernel
         ? {
             boot: {
-              ...firmware_load(platform.bus, options.limits ? [options.limits] : platform.memory, { kernel: build_kernel_image("test", 4) }),
+              ...firmware_load(platform.bus, options.limits ? [options.limits] : platform.memory, {
+                kernel: build_kernel_image("test", 4),
+              }),
               kind: "crash",
             },
           }

@@ -33,7 +33,10 @@ function driverData(machine: Machine): ArmSmmuDevice {
 }
 
 /** The first word of the STE of a StreamID below 256. */
-const ste0 = (machine: Machine, sid: number): bigint => driverData(machine).strtab.l2!.get(0)!.get64(64 * sid);
+const ste0 = (machine: Machine, sid: number): bigint =>
+  driverData(machine)
+    .strtab.l2!.get(0)!
+    .get64(64 * sid);
 const registers = (fake: FakeSmmu): string[] => fake.writes.filter((write) => !write.startsWith("CMDQ_PROD"));
 
 describe("what the hook writes", () => {

@@ -7,12 +7,7 @@
  * PRI and PASIDs (so no SVA), nested translation, page faults answered by software (a stalled one is aborted), runtime
  * power management, ACPI, implementation-specific queues.
  */
-import {
-  type DriverModule,
-  type Kernel,
-  type PlatformDriver,
-  platform_driver_register,
-} from "../../../kernel/index.ts";
+import { type DriverModule, type Kernel, type PlatformDriver, platform_driver_register } from "../../../kernel/index.ts";
 import { ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";
 import { arm_smmu_device_probe } from "./probe.ts";
 import { arm_smmu_shutdown_hook } from "./shutdown.ts";

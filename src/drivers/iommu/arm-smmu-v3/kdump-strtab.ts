@@ -30,7 +30,8 @@ function memremap(smmu: ArmSmmuDevice, address: bigint, size: number, what: stri
   const inside = ({ base, size: length }: { readonly base: number; readonly size: number }): boolean =>
     pa >= base && pa + size <= base + length;
   const own = kernel.mm.memory.some(({ base, size: length }) => pa < base + length && base < pa + size);
-  if (own || !kernel.platform.memory.some(inside)) throw new NotAdoptable(`${what} at 0x${pa.toString(16)} is no memory of the crashed kernel`);
+  if (own || !kernel.platform.memory.some(inside))
+    throw new NotAdoptable(`${what} at 0x${pa.toString(16)} is no memory of the crashed kernel`);
   return new KernelBuffer(kernel, pa, size, dev.name);
 }
 
