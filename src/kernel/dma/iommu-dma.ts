@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The DMA API on top of an IOMMU domain, after Linux's `drivers/iommu/dma-iommu.c`, in strict mode: an unmapped address is
- * invalidated in the IOMMU before it may be handed out again.
+ * The DMA API on top of an IOMMU domain. In strict mode an unmapped address is invalidated in the IOMMU before the unmap
+ * returns; in lazy mode it goes to the flush queue. Either way it is not handed out again before it is invalidated.
+ *
+ * After Linux 7.1 drivers/iommu/dma-iommu.c: iommu_dma_init_domain, iommu_dma_alloc_iova, iommu_dma_free_iova,
+ * __iommu_dma_map, __iommu_dma_unmap, iommu_dma_map_phys, iommu_dma_map_sg, __finalise_sg, iommu_dma_sw_msi. Left out: dma_ranges,
+ * `iommu.forcedac`, cache maintenance, the segment limits of dma_set_max_seg_size, peer-to-peer, non-contiguous allocations.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import { ENOMEM } from "../errno.ts";
+import { iommu_deferred_attach } from "../iommu/deferred-attach.ts";
 import { iommu_iotlb_gather_init, iommu_iotlb_sync, iommu_map, iommu_min_pgsize, iommu_unmap, iommu_unmap_fast } from "../iommu/map.ts";
 import { IOMMU_CACHE, IOMMU_MMIO, IOMMU_NOEXEC, IOMMU_READ, IOMMU_WRITE, type IommuDomain } from "../iommu/types.ts";
+import type { Kernel } from "../kernel.ts";
 import { PciDev } from "../pci/pci-dev.ts";
-import { IovaDomain } from "./iova.ts";
+import { IommuDmaCookie } from "./cookie.ts";
+import { FlushQueue } from "./flush-queue.ts";
+import type { IovaDomain } from "./iova.ts";
 import {
   DMA_BIDIRECTIONAL,
   DMA_BIT_MASK,
@@ -23,16 +31,20 @@ import {
 /** `iommu_get_dma_domain`, if the device's DMA goes through one: null for a device without IOMMU or with pass-through. */
 export function iommu_get_dma_domain(dev: Device): IommuDomain | null {
   const domain = dev.iommu_group?.default_domain ?? null;
-  return domain?.type === "dma" ? domain : null;
+  return domain?.type === "dma" || domain?.type === "dma-fq" ? domain : null;
 }
 
-/** `iommu_dma_init_domain`: the allocator of a default domain, with the ranges kept out that `dev` cannot use. */
+/**
+ * `iommu_dma_init_domain`: the allocator of a default domain, with the ranges kept out that `dev` cannot use. A domain that
+ * cannot invalidate everything at once becomes a strict one.
+ */
 export function iommu_dma_init_domain(domain: IommuDomain, dev: Device): void {
   if (dev.iommu !== null) dev.iommu.pci_32bit_workaround = dev instanceof PciDev;
   if (domain.cookie) return;
   const granule = iommu_min_pgsize(domain);
-  const iovad = new IovaDomain(granule, Math.floor(domain.aperture_start / granule));
+  const iovad = new IommuDmaCookie(granule, Math.floor(domain.aperture_start / granule));
   domain.cookie = iovad;
+  iommu_dma_init_fq(domain, dev.kernel);
   if (dev instanceof PciDev) reserve(iovad, dev.pciBus.bridge.window.base, dev.pciBus.bridge.window.size);
   const instance = dev.iommu === null ? null : dev.kernel.iommu.iommu_from_fwnode(dev.iommu.fwspec.iommu_fwnode);
   for (const region of instance?.ops.get_resv_regions?.(dev) ?? []) {
@@ -44,11 +56,24 @@ export function iommu_dma_init_domain(domain: IommuDomain, dev: Device): void {
   }
 }
 
+/** `iommu_dma_init_fq`, for a domain whose type asks for it. */
+export function iommu_dma_init_fq(domain: IommuDomain, kernel: Kernel): void {
+  if (domain.type !== "dma-fq" || !domain.cookie) return;
+  if (domain.flush_iotlb_all) domain.cookie.fq ??= new FlushQueue(kernel, domain, domain.cookie);
+  else domain.type = "dma";
+}
+
+/** `iommu_put_dma_cookie`: the domain goes away. */
+export function iommu_put_dma_cookie(domain: IommuDomain): void {
+  domain.cookie?.fq?.free();
+  domain.cookie = undefined;
+}
+
 function reserve(iovad: IovaDomain, base: number, size: number): void {
   if (size > 0) iovad.reserve_iova(Math.floor(base / iovad.granule), Math.floor((base + size - 1) / iovad.granule));
 }
 
-function cookie(domain: IommuDomain, dev: Device): IovaDomain {
+function cookie(domain: IommuDomain, dev: Device): IommuDmaCookie {
   return domain.cookie ?? dev.kernel.bug(`${dev.name}: its default domain has no IOVA allocator`, dev);
 }
 
@@ -88,6 +113,12 @@ function span(iovad: IovaDomain, address: number, size: number): { readonly offs
 
 /** `__iommu_dma_map`. The offset inside a page is kept. @returns the DMA address, or {@link DMA_MAPPING_ERROR} */
 function map(dev: Device, domain: IommuDomain, pa: number, size: number, prot: number, limit: number): number {
+  if (iommu_deferred_attach(dev, domain) !== 0) return DMA_MAPPING_ERROR;
+  return map_in(dev, domain, pa, size, prot, limit);
+}
+
+/** What mapping is to a domain, attached or not. */
+function map_in(dev: Device, domain: IommuDomain, pa: number, size: number, prot: number, limit: number): number {
   const iovad = cookie(domain, dev);
   const { offset, length } = span(iovad, pa, size);
   const iova = iommu_dma_alloc_iova(domain, length, limit, dev);
@@ -109,15 +140,17 @@ export function iommu_dma_map_coherent(dev: Device, domain: IommuDomain, pa: num
   return map(dev, domain, pa, size, protection(DMA_BIDIRECTIONAL, dev), dev.coherent_dma_mask);
 }
 
-/** `__iommu_dma_unmap`: clear, invalidate and wait, and only then let the address be used again. */
+/** `__iommu_dma_unmap`: clear, invalidate and wait, and only then let the address be used again; or leave the latter two to the queue. */
 export function* iommu_dma_unmap(dev: Device, domain: IommuDomain, dma: number, size: number): Coroutine<void> {
   const iovad = cookie(domain, dev);
   const { offset, length } = span(iovad, dma, size);
-  const gather = iommu_iotlb_gather_init();
+  const gather = { ...iommu_iotlb_gather_init(), queued: iovad.fq !== null };
   const unmapped = yield* iommu_unmap_fast(domain, dma - offset, length, gather);
   if (unmapped !== length) dev.kernel.printk.dev_warn(dev, `only ${unmapped} of ${length} bytes were mapped at 0x${dma.toString(16)}`);
+  const [pfn, pages] = [(dma - offset) / iovad.granule, length / iovad.granule];
+  if (iovad.fq !== null) return yield* iovad.fq.queue_iova(pfn, pages);
   yield* iommu_iotlb_sync(domain, gather);
-  iovad.free_iova_fast((dma - offset) / iovad.granule, length / iovad.granule);
+  iovad.free_iova_fast(pfn, pages);
 }
 
 /**
@@ -126,6 +159,8 @@ export function* iommu_dma_unmap(dev: Device, domain: IommuDomain, dma: number, 
  * @returns how many segments the list has for the device, or -ENOMEM
  */
 export function iommu_dma_map_sg(dev: Device, domain: IommuDomain, list: readonly Scatterlist[], dir: DmaDataDirection): number {
+  const error = iommu_deferred_attach(dev, domain);
+  if (error !== 0) return error;
   const iovad = cookie(domain, dev);
   const spans = list.map((piece) => span(iovad, piece.pa, piece.length));
   const total = spans.reduce((sum, { length }) => sum + length, 0);
@@ -176,7 +211,7 @@ export function iommu_dma_prepare_msi(dev: Device, phys: number): number {
   if (domain === null || !iovad) return 0;
   const page = phys - iovad.offset(phys);
   if (iovad.msi_pages.some((mapped) => mapped.phys === page)) return 0;
-  const iova = map(dev, domain, page, iovad.granule, IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO, dev.dma_mask);
+  const iova = map_in(dev, domain, page, iovad.granule, IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO, dev.dma_mask);
   if (iova === DMA_MAPPING_ERROR) return -ENOMEM;
   iovad.msi_pages.push({ phys: page, iova });
   return 0;

@@ -16,13 +16,6 @@ interface Iova {
   readonly reserved: boolean;
 }
 
-/** A doorbell mapped for MSIs. */
-export interface IommuMsiPage {
-  /** Physical address of the doorbell's page. */
-  readonly phys: number;
-  readonly iova: number;
-}
-
 function order_base_2(size: number): number {
   return Math.round(Math.log2(roundup_pow_of_two(size)));
 }
@@ -32,8 +25,6 @@ export class IovaDomain {
   readonly granule: number;
   /** The lowest page frame handed out, at least 1. */
   readonly start_pfn: number;
-  /** MSI doorbells mapped in this domain. */
-  readonly msi_pages: IommuMsiPage[] = [];
   /** In use and cached ranges, highest first. */
   readonly #ranges: Iova[] = [];
   readonly #rcaches: number[][] = Array.from({ length: IOVA_RANGE_CACHE_MAX_SIZE }, () => []);
