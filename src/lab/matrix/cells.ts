@@ -55,7 +55,7 @@ export const BASE_SCENARIO: Omit<Scenario, "title" | "wayDown"> = {
     smmuNode: 0,
     resetDelayMs: 10,
   },
-  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, crashReserve: {} },
+  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, lazy: false, crashReserve: {} },
   boot: { probeMs: PROBE_MS },
   workload: { beforeMs: 20, afterMs: 20, frames: { periodUs: 200, bytes: 128, jitterPercent: 20 } },
   next: { clientDrivers: true, handoverMs: 5 },
