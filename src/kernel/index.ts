@@ -39,6 +39,7 @@ export * from "./iommu/iommu.ts";
 export * from "./dma/iova.ts";
 export * from "./dma/cookie.ts";
 export * from "./dma/flush-queue.ts";
+export * from "./dma/swiotlb.ts";
 export * from "./dma/dma.ts";
 export * from "./reboot/reboot.ts";
 export * from "./kexec/kexec.ts";

@@ -12,7 +12,7 @@ import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import { iommu_dma_init_domain, iommu_put_dma_cookie } from "../dma/iommu-dma.ts";
 import { EBUSY, EINVAL, ENODEV } from "../errno.ts";
-import { PciDev } from "../pci/pci-dev.ts";
+import { dev_is_untrusted } from "../pci/pci-dev.ts";
 import { iommu_attach_one } from "./deferred-attach.ts";
 import type { IommuGroup } from "./group.ts";
 import { iommu_map } from "./map.ts";
@@ -35,11 +35,6 @@ export function iommu_get_domain_for_dev(dev: Device): IommuDomain | null {
 /** `iommu_is_dma_domain`: the DMA API maps in it, strictly or lazily. */
 export function iommu_is_dma_domain(domain: IommuDomain): boolean {
   return domain.type === "dma" || domain.type === "dma-fq";
-}
-
-/** A function below a port that leads out of the machine. */
-export function dev_is_untrusted(dev: Device): boolean {
-  return dev instanceof PciDev && dev.untrusted;
 }
 
 /** What the driver insists on for a device; nothing that is not trusted may pass untranslated. */

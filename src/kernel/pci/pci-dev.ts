@@ -131,6 +131,11 @@ export class PciDev extends Device {
   }
 }
 
+/** `dev_is_untrusted`: a function below a port that leads out of the machine. */
+export function dev_is_untrusted(dev: Device): boolean {
+  return dev instanceof PciDev && dev.untrusted;
+}
+
 /** "0000:00:01.0". Segment 0 only. */
 export function pci_name(bus: number, devfn: number): string {
   return `0000:${hex2(bus)}:${hex2(devfn >> 3)}.${devfn & 7}`;
