@@ -37,6 +37,7 @@ export * from "./mm/page-allocator.ts";
 export * from "./mm/kernel-buffer.ts";
 export * from "./iommu/iommu.ts";
 export * from "./dma/iova.ts";
+export * from "./dma/iova-rcache.ts";
 export * from "./dma/cookie.ts";
 export * from "./dma/flush-queue.ts";
 export * from "./dma/swiotlb.ts";

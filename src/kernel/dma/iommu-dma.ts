@@ -21,8 +21,10 @@ import {
 import { IOMMU_CACHE, IOMMU_READ, IOMMU_WRITE, type IommuDomain } from "../iommu/types.ts";
 import type { Kernel } from "../kernel.ts";
 import { dev_is_untrusted, PciDev } from "../pci/pci-dev.ts";
+import { type DelayedWork, INIT_DELAYED_WORK, schedule_delayed_work } from "../time/workqueue.ts";
 import { IommuDmaCookie } from "./cookie.ts";
 import { FlushQueue } from "./flush-queue.ts";
+import type { IovaRcache, ScheduleTrim } from "./iova-rcache.ts";
 import type { IovaDomain } from "./iova.ts";
 import { DMA_BIDIRECTIONAL, DMA_BIT_MASK, DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, type DmaDataDirection } from "./types.ts";
 
@@ -40,7 +42,7 @@ export function iommu_dma_init_domain(domain: IommuDomain, dev: Device): void {
   if (dev.iommu !== null) dev.iommu.pci_32bit_workaround = dev instanceof PciDev;
   if (domain.cookie) return;
   const granule = iommu_min_pgsize(domain);
-  const iovad = new IommuDmaCookie(granule, Math.floor(domain.aperture_start / granule));
+  const iovad = new IommuDmaCookie(granule, Math.floor(domain.aperture_start / granule), trimmer(dev.kernel));
   domain.cookie = iovad;
   iommu_dma_init_fq(domain, dev.kernel);
   if (dev instanceof PciDev) reserve(iovad, dev.pciBus.bridge.window.base, dev.pciBus.bridge.window.size);
@@ -52,6 +54,21 @@ export function iommu_dma_init_domain(domain: IommuDomain, dev: Device): void {
     if (region.type !== "msi") continue;
     for (let at = region.start; at < region.start + region.length; at += granule) iovad.msi_pages.push({ phys: at, iova: at });
   }
+}
+
+/** Depots of the address cache are trimmed by delayed work. */
+function trimmer(kernel: Kernel): ScheduleTrim {
+  const works = new Map<IovaRcache, DelayedWork>();
+  return (rcache, delayMs) => {
+    let work = works.get(rcache);
+    if (work === undefined) {
+      work = INIT_DELAYED_WORK(kernel, "iova_depot_work", function* () {
+        rcache.trim();
+      });
+      works.set(rcache, work);
+    }
+    schedule_delayed_work(work, delayMs);
+  };
 }
 
 /** `iommu_dma_init_fq`, for a domain whose type asks for it. */

@@ -288,7 +288,7 @@ describe("slots", () => {
     const pa = page(0, size / PAGE_SIZE);
     const all = Array.from({ length: 512 }, () => pool.map(dev, pa, IO_TLB_SIZE, 0));
     for (const slot of all.slice(128, 256).toReversed()) pool.unmap(dev, slot, IO_TLB_SIZE, DMA_TO_DEVICE);
-    for (const slot of [...all.slice(256, 384)]) pool.unmap(dev, slot, IO_TLB_SIZE, DMA_TO_DEVICE);
+    for (const slot of all.slice(256, 384)) pool.unmap(dev, slot, IO_TLB_SIZE, DMA_TO_DEVICE);
     expect(pool.map(dev, pa, size, 0)).toBe(all[128]);
     expect(pool.map(dev, pa, size, 0)).toBe(all[256]);
   });
