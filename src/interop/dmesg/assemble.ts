@@ -130,7 +130,11 @@ export class Assembler {
     if (id === "taken-over") boot.takenOver.set(device, secondsOf(time));
     if (id === "cmd-error") boot.commandErrors.set(device, this.#line);
     if (id === "probe")
-      boot.probes.set(device, { ias: Number(groups["ias"]), oas: Number(groups["oas"]), features: Number(groups["features"]) });
+      boot.probes.set(device, {
+        ias: Number(groups["ias"] ?? groups["oas"]),
+        oas: Number(groups["oas"]),
+        features: Number(groups["features"]),
+      });
   }
 
   #headline(line: LogLine, device: string): boolean {

@@ -108,11 +108,15 @@ export const SETUP_MESSAGES: readonly MessageRow[] = [
   },
   {
     id: "probe",
-    pattern: /ias (?<ias>\d+)-bit, oas (?<oas>\d+)-bit \(features (?<features>0x[0-9a-f]+)\)/,
+    // Linux 7.1 no longer says what it took for the input size.
+    pattern: /(?:ias (?<ias>\d+)-bit, )?oas (?<oas>\d+)-bit \(features (?<features>0x[0-9a-f]+)\)/,
     severity: "info",
     title: "probe",
     from: "arm_smmu_device_hw_probe",
-    story: ({ ias, oas, features }) => [`input ${ias} bits, output ${oas} bits`, `features: ${featureTexts(Number(features)).join(", ")}`],
+    story: ({ ias, oas, features }) => [
+      `${ias === undefined ? "" : `input ${ias} bits, `}output ${oas} bits`,
+      `features: ${featureTexts(Number(features)).join(", ")}`,
+    ],
   },
   {
     id: "strtab-covers",

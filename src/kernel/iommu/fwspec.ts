@@ -5,7 +5,7 @@ import type { Device } from "../base/device.ts";
 import { EINVAL, ENODEV, EPROBE_DEFER } from "../errno.ts";
 import { type DtNode, of_device_is_available, of_walk } from "../of/dt.ts";
 import { PciDev } from "../pci/pci-dev.ts";
-import type { IommuFwspec } from "./types.ts";
+import { IOMMU_FWSPEC_PCI_RC_ATS, type IommuFwspec } from "./types.ts";
 
 /** One specifier: the IOMMU's node and its argument cells. */
 interface IommuSpec {
@@ -52,7 +52,19 @@ export function of_iommu_configure_device(dev: Device): number {
     const error = of_iommu_xlate(dev, spec);
     if (error !== 0) return error;
   }
+  if (dev instanceof PciDev) of_pci_check_device_ats(dev);
   return 0;
+}
+
+/** Whether ATS gets through is the host bridge's word. */
+function of_pci_check_device_ats(dev: PciDev): void {
+  const fwspec = dev_iommu_fwspec_get(dev);
+  if (fwspec !== null && host_node(dev)?.properties["ats-supported"] === true) fwspec.flags = (fwspec.flags ?? 0) | IOMMU_FWSPEC_PCI_RC_ATS;
+}
+
+function host_node(dev: PciDev): DtNode | null {
+  const bridge = dev.pciBus.bridge.dev;
+  return bridge.of_node ?? bridge.parent?.of_node ?? null;
 }
 
 function of_iommu_xlate(dev: Device, spec: IommuSpec): number {
@@ -68,8 +80,7 @@ function platform_specs(dev: Device): IommuSpec[] {
 }
 
 function pci_specs(dev: PciDev): IommuSpec[] {
-  const bridge = dev.pciBus.bridge.dev;
-  const map = (bridge.of_node ?? bridge.parent?.of_node)?.iommuMap ?? [];
+  const map = host_node(dev)?.iommuMap ?? [];
   const rid = dev.requesterId;
   const row = map.find((entry) => rid >= entry.ridBase && rid < entry.ridBase + entry.length);
   return row === undefined ? [] : specs(dev, row.label, [row.outBase + rid - row.ridBase]);

@@ -19,6 +19,8 @@ export class IommuGroup {
   /** The domain in force. */
   domain: IommuDomain | null = null;
   blocking_domain: IommuDomain | null = null;
+  /** Domains of PASIDs other than 0. */
+  readonly pasid_array: Map<number, IommuDomain> = new Map();
   /** Drivers bound through the DMA API, or claims of `owner`. */
   owner_cnt = 0;
   /** Who claimed the group away from the DMA API; null: nobody. */

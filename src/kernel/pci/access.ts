@@ -5,7 +5,14 @@
  */
 import { readb, readl, readw, writeb, writel, writew } from "../io/io.ts";
 import type { PciBus, PciDev } from "./pci-dev.ts";
-import { PCI_CAPABILITY_LIST, PCI_STATUS, PCI_STATUS_CAP_LIST } from "./pci-regs.ts";
+import {
+  PCI_CAPABILITY_LIST,
+  PCI_CFG_SPACE_EXP_SIZE,
+  PCI_CFG_SPACE_SIZE,
+  PCI_NO_FUNCTION,
+  PCI_STATUS,
+  PCI_STATUS_CAP_LIST,
+} from "./pci-regs.ts";
 
 function offset(bus: PciBus, devfn: number, where: number): number {
   return (bus.number - bus.bridge.busRange[0]) * 0x10_0000 + devfn * 0x1000 + where;
@@ -50,6 +57,22 @@ export function pci_find_capability(pdev: PciDev, id: number): number {
     const entry = pci_read_config_word(pdev, position);
     if ((entry & 0xff) === id) return position;
     position = (entry >> 8) & ~3;
+  }
+  return 0;
+}
+
+/** More extended capabilities than fit: the list loops. */
+const PCI_FIND_EXT_CAP_TTL: number = (PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / 8;
+
+/** Walks the list of extended capabilities, which only PCI Express functions have. @returns the offset of the capability, or 0 */
+export function pci_find_ext_capability(pdev: PciDev, id: number): number {
+  if (pdev.pcie_cap === 0) return 0;
+  let position = PCI_CFG_SPACE_SIZE;
+  for (let left = PCI_FIND_EXT_CAP_TTL; left > 0 && position >= PCI_CFG_SPACE_SIZE; left--) {
+    const header = pci_read_config_dword(pdev, position);
+    if (header === 0 || header === PCI_NO_FUNCTION) return 0;
+    if ((header & 0xffff) === id) return position;
+    position = (header >>> 20) & ~3;
   }
   return 0;
 }

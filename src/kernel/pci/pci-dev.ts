@@ -92,6 +92,21 @@ export class PciDev extends Device {
   pm_cap: number = 0;
   pcie_cap: number = 0;
   msix_cap: number = 0;
+  ats_cap: number = 0;
+  pri_cap: number = 0;
+  pasid_cap: number = 0;
+  /** End-end TLP prefixes that arrive at the root complex; 0: none. */
+  eetlp_prefix_max: number = 0;
+  ats_enabled: boolean = false;
+  /** log2 of the smallest translation unit. */
+  ats_stu: number = 0;
+  pri_enabled: boolean = false;
+  pri_reqs_alloc: number = 0;
+  pasid_required: boolean = false;
+  pasid_enabled: boolean = false;
+  pasid_features: number = 0;
+  /** Version of the PCI Express capability; 0 without one. */
+  pcie_version: number = 0;
   /** PCI Express port type; -1 if the function has no PCI Express capability. */
   pcie_type: number = -1;
   override resources: PciResource[] = [];
@@ -102,6 +117,8 @@ export class PciDev extends Device {
   enable_cnt: number = 0;
   /** False until the bus has been assigned its resources: no driver is matched before. */
   match_driver: boolean = false;
+  /** It lies below a port that leads out of the machine (`external-facing`). */
+  untrusted: boolean = false;
   pci_driver: PciDriver | null = null;
   /** Runtime power management: a suspended function is in D3hot, and this was its header. */
   runtime_suspended: readonly number[] | null = null;
@@ -127,6 +144,11 @@ export class PciDev extends Device {
   get requesterId(): number {
     return (this.pciBus.number << 8) | this.devfn;
   }
+}
+
+/** `dev_is_untrusted`: a function below a port that leads out of the machine. */
+export function dev_is_untrusted(dev: Device): boolean {
+  return dev instanceof PciDev && dev.untrusted;
 }
 
 /** "0000:00:01.0". Segment 0 only. */

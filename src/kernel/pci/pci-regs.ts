@@ -71,10 +71,53 @@ export const PCI_MSIX_ENTRY_CTRL_MASKBIT = 0x1;
 
 /** PCI Express capability. */
 export const PCI_EXP_FLAGS = 2;
+export const PCI_EXP_FLAGS_VERS = 0x000f;
 export const PCI_EXP_FLAGS_TYPE = 0x00f0;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
+
+/** From version 2 of the capability on. */
+export const PCI_EXP_DEVCAP2 = 0x24;
+/** The function handles end-end TLP prefixes, such as PASIDs, and how many; 0 stands for 4. */
+export const PCI_EXP_DEVCAP2_EE_PREFIX = 0x0020_0000;
+export const PCI_EXP_DEVCAP2_EE_PREFIX_MAX = 0x00c0_0000;
+export const PCI_EXP_TYPE_RC_END = 0x9;
+
+/** Extended configuration space begins here, with a list of its own. */
+export const PCI_CFG_SPACE_SIZE = 0x100;
+export const PCI_CFG_SPACE_EXP_SIZE = 0x1000;
+/** Header: id in bits 15:0, version in 19:16, next in 31:20. */
+export const PCI_EXT_CAP_ID_ATS = 0x0f;
+export const PCI_EXT_CAP_ID_PRI = 0x13;
+export const PCI_EXT_CAP_ID_PASID = 0x1b;
+
+/** Address translation services. */
+export const PCI_ATS_CTRL = 0x06;
+export const PCI_ATS_CTRL_ENABLE = 0x8000;
+/** Smallest translation unit, as a shift beyond {@link PCI_ATS_MIN_STU}. */
+export const PCI_ATS_CTRL_STU = 0x001f;
+export const PCI_ATS_MIN_STU = 12;
+
+/** Page request interface. */
+export const PCI_PRI_CTRL = 0x04;
+export const PCI_PRI_CTRL_ENABLE = 0x0001;
+export const PCI_PRI_CTRL_RESET = 0x0002;
+export const PCI_PRI_STATUS = 0x06;
+export const PCI_PRI_STATUS_STOPPED = 0x0100;
+/** Responses carry the PASID of the request. */
+export const PCI_PRI_STATUS_PASID = 0x8000;
+export const PCI_PRI_MAX_REQ = 0x08;
+export const PCI_PRI_ALLOC_REQ = 0x0c;
+
+/** Process address space ids. */
+export const PCI_PASID_CAP = 0x04;
+export const PCI_PASID_CAP_EXEC = 0x0002;
+export const PCI_PASID_CAP_PRIV = 0x0004;
+/** Bits of a PASID. */
+export const PCI_PASID_CAP_WIDTH = 0x1f00;
+export const PCI_PASID_CTRL = 0x06;
+export const PCI_PASID_CTRL_ENABLE = 0x0001;
 
 /** Class code of a PCI-to-PCI bridge, base class and subclass. */
 export const PCI_CLASS_BRIDGE_PCI = 0x0604;

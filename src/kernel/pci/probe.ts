@@ -18,6 +18,7 @@ import {
   pci_write_config_dword,
   pci_write_config_word,
 } from "./access.ts";
+import { pci_ats_init, pci_configure_eetlp_prefix, pci_pasid_init, pci_pri_init } from "./ats.ts";
 import { PciBus, PciDev, type PciHostBridge, PciPower } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
 import * as regs from "./pci-regs.ts";
@@ -29,7 +30,9 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
   pdev.pcie_cap = pci_find_capability(pdev, regs.PCI_CAP_ID_EXP);
   pdev.msix_cap = pci_find_capability(pdev, regs.PCI_CAP_ID_MSIX);
   if (pdev.pcie_cap !== 0) {
-    pdev.pcie_type = (pci_read_config_word(pdev, pdev.pcie_cap + regs.PCI_EXP_FLAGS) & regs.PCI_EXP_FLAGS_TYPE) >> 4;
+    const flags = pci_read_config_word(pdev, pdev.pcie_cap + regs.PCI_EXP_FLAGS);
+    pdev.pcie_version = flags & regs.PCI_EXP_FLAGS_VERS;
+    pdev.pcie_type = (flags & regs.PCI_EXP_FLAGS_TYPE) >> 4;
   }
   if (pdev.msix_cap !== 0) {
     // A previous kernel may have left interrupts enabled (pci_msix_init).
@@ -37,6 +40,10 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
     const flags = pci_read_config_word(pdev, where);
     if ((flags & regs.PCI_MSIX_FLAGS_ENABLE) !== 0) pci_write_config_word(pdev, where, flags & ~regs.PCI_MSIX_FLAGS_ENABLE);
   }
+  pci_configure_eetlp_prefix(pdev);
+  pci_ats_init(pdev);
+  pci_pri_init(pdev);
+  pci_pasid_init(pdev);
   pci_update_current_state(pdev);
   yield* pci_set_power_state(pdev, PciPower.D0);
 }
@@ -54,6 +61,8 @@ function* pci_scan_single_device(bus: PciBus, devfn: number): Coroutine<PciDev |
   });
   pdev.bus = pci_bus_type;
   pdev.dma_coherent = bus.bridge.dev.parent?.of_node?.dmaCoherent ?? false;
+  // Ports have no nodes of their own here: what Linux reads of a port's node is said of its host bridge.
+  pdev.untrusted = bus.self !== null && bus.bridge.dev.parent?.of_node?.properties["external-facing"] === true;
   pci_read_bases(pdev, pdev.hdr_type === regs.PCI_HEADER_TYPE_BRIDGE ? regs.PCI_BRIDGE_NUM_BARS : regs.PCI_STD_NUM_BARS);
   yield* pci_init_capabilities(pdev);
   const hex4 = (value: number) => value.toString(16).padStart(4, "0");

@@ -57,7 +57,7 @@ export const BASE_SCENARIO: Omit<Scenario, "title" | "wayDown"> = {
     smmuNode: 0,
     resetDelayMs: 10,
   },
-  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, crashReserve: {}, kdumpPolicy: "reset-abort" },
+  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, lazy: false, crashReserve: {}, kdumpPolicy: "reset-abort" },
   boot: { probeMs: PROBE_MS },
   workload: { beforeMs: 20, afterMs: 20, frames: { periodUs: 200, bytes: 128, jitterPercent: 20 } },
   next: { clientDrivers: true, handoverMs: 5 },

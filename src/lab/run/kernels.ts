@@ -141,6 +141,7 @@ export class Kernels {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
       iommuPassthrough: kernel.passthrough,
+      iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
       ...(role === FIRST && wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };

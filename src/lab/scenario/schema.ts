@@ -66,6 +66,7 @@ const fileSchema = v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
       passthrough: flag(false),
+      lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
       kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
     }),

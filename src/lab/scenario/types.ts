@@ -76,6 +76,8 @@ export interface KernelSpec {
   readonly fwDevlink: "off" | "on" | "rpm";
   readonly fwDevlinkStrict: boolean;
   readonly passthrough: boolean;
+  /** Unmapped addresses are invalidated later, by the flush queue (`iommu.strict=0`). */
+  readonly lazy: boolean;
   readonly crashReserve: CrashReserveSpec;
   /** What the SMMU driver of a crash kernel does with what it finds. */
   readonly kdumpPolicy: KdumpPolicy;

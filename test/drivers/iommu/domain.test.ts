@@ -2,10 +2,8 @@
 /** Domains and TLB maintenance: which entries are written and which commands follow, as a recording SMMU sees them. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_get_step_for_sid } from "../../../src/drivers/iommu/arm-smmu-v3/strtab.ts";
-import { ArmSmmuDevice } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
-import { ArmSmmuDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { type ArmSmmuTlbTag, arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation.ts";
+import { ArmSmmuPagingDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
+import { arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation.ts";
 import {
   DMA_FROM_DEVICE,
   dma_map_single,
@@ -16,33 +14,9 @@ import {
   iommu_unmap,
   type PageWatcher,
 } from "../../../src/kernel/index.ts";
-import { FakeSmmu, fakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";
-import { CLIENT_SID, Machine, type MachineOptions } from "./machine.ts";
-
-interface Rig {
-  readonly machine: Machine;
-  readonly fake: FakeSmmu;
-  readonly smmu: ArmSmmuDevice;
-}
-
-function rig(options: Partial<MachineOptions> & { readonly ids?: Record<number, number> } = {}): Rig {
-  let fake: FakeSmmu | undefined;
-  const machine = new Machine({ ...options, smmu: fakeSmmu((made) => (fake = made), options.ids) }).boot();
-  const smmu = machine.smmuDevice.drvdata;
-  if (!(smmu instanceof ArmSmmuDevice)) throw new Error("not bound");
-  return { machine, fake: fake!, smmu };
-}
-
-function domainOf(machine: Machine): ArmSmmuDomain {
-  const domain = machine.client.iommu_group?.domain;
-  if (!(domain instanceof ArmSmmuDomain)) throw new Error("no paging domain");
-  return domain;
-}
-
-function ste(smmu: ArmSmmuDevice, sid: number, word = 0): bigint {
-  const { table, offset } = arm_smmu_get_step_for_sid(smmu, sid);
-  return table.get64(offset + 8 * word);
-}
+import { type FakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";
+import { CLIENT_SID } from "./machine.ts";
+import { domainOf, rig, ste } from "./support.ts";
 
 /** Commands as `opcode leaf?`, without SYNCs and prefetches. */
 function maintenance(fake: FakeSmmu): string[] {
@@ -65,14 +39,14 @@ describe("arm_smmu_probe_device and attach", () => {
   test("the STE leads to a CD table with one descriptor; ASIDs count from 1", () => {
     const { machine, smmu } = rig();
     expect(ste(smmu, CLIENT_SID) & 0xfn).toBe(0xbn);
-    expect(domainOf(machine)).toMatchObject({ stage: "S1", id: 1, aperture_end: 2 ** 48 - 1 });
+    expect(domainOf(machine.client)).toMatchObject({ stage: "S1", id: 1, aperture_end: 2 ** 48 - 1 });
     const cd = Number(ste(smmu, CLIENT_SID) & R.STRTAB_STE_0_S1CTXPTR_MASK);
     expect(machine.kernel.platform.bus.read64(cd) >> 48n).toBe(1n);
   });
 
   test("without stage 1 the domain is stage 2 with a VMID from 1 on, and no CD is written", () => {
     const { machine, smmu, fake } = rig({ ids: S2_ONLY });
-    expect(domainOf(machine)).toMatchObject({ stage: "S2", id: 1 });
+    expect(domainOf(machine.client)).toMatchObject({ stage: "S2", id: 1 });
     expect(ste(smmu, CLIENT_SID) & 0xfn).toBe(0xdn);
     expect(ste(smmu, CLIENT_SID, 2) & 0xffffn).toBe(1n);
     expect(fake.opcodes).not.toContain(R.CMDQ_OP_CFGI_CD);
@@ -111,7 +85,7 @@ describe("arm_smmu_probe_device and attach", () => {
   test("devices have groups and ASIDs of their own", () => {
     const { machine } = rig({ otherSids: [0x11] });
     const [first, second] = [machine.client, machine.device("2000.client")].map((dev) => dev.iommu_group?.domain);
-    expect([first, second].map((domain) => (domain instanceof ArmSmmuDomain ? domain.id : 0))).toEqual([1, 2]);
+    expect([first, second].map((domain) => (domain instanceof ArmSmmuPagingDomain ? domain.id : 0))).toEqual([1, 2]);
   });
 
   test("more than 1024 descriptors: two levels, the leaf linked before CFGI_CD without leaf", () => {
@@ -187,32 +161,17 @@ describe("arm_smmu_probe_device and attach", () => {
     };
     const { machine } = rig({ pages });
     const before = tables.size;
-    iommu_map(machine.sim, domainOf(machine), 0x1000, 0x8800_0000, 0x1000, 3);
+    iommu_map(machine.sim, domainOf(machine.client), 0x1000, 0x8800_0000, 0x1000, 3);
     expect(tables.size).toBe(before + 3);
   });
 });
 
 describe("arm_smmu_domain_inv_range", () => {
-  function commands(
-    ids: Record<number, number>,
-    iova: number,
-    size: number,
-    granule: number,
-    leaf: boolean,
-    tag: Partial<ArmSmmuTlbTag> = {},
-  ): string[] {
+  function commands(ids: Record<number, number>, iova: number, size: number, granule: number, leaf: boolean): string[] {
     const { machine, fake } = rig({ ids });
-    const domain = domainOf(machine);
+    const domain = domainOf(machine.client);
     fake.forget();
-    machine.run(
-      arm_smmu_domain_inv_range(
-        { smmu: domain.smmu, stage: domain.stage, id: domain.id, granule: domain.granule, ...tag },
-        iova,
-        size,
-        granule,
-        leaf,
-      ),
-    );
+    machine.run(arm_smmu_domain_inv_range(domain, iova, size, granule, leaf));
     expect(fake.opcodes.at(-1)).toBe(R.CMDQ_OP_CMD_SYNC);
     return maintenance(fake);
   }
@@ -269,7 +228,7 @@ describe("mapping and unmapping", () => {
 
   test("pages of one unmap are gathered into one range", () => {
     const { machine, fake } = rig({ ids: RIL });
-    const domain = domainOf(machine);
+    const domain = domainOf(machine.client);
     iommu_map(machine.sim, domain, 0x1_0000, 0x8800_0000, 0x8000, 3);
     fake.forget();
     expect(machine.run(iommu_unmap(domain, 0x1_0000, 0x8000))).toBe(0x8000);
@@ -278,7 +237,7 @@ describe("mapping and unmapping", () => {
 
   test("a table that goes away is flushed and waited for within the unmap itself", () => {
     const { machine, fake } = rig();
-    const domain = domainOf(machine);
+    const domain = domainOf(machine.client);
     iommu_map(machine.sim, domain, 0x20_0000, 0x8800_1000, 0x1000, 3);
     machine.run(iommu_unmap(domain, 0x20_0000, 0x1000));
     fake.forget();
@@ -290,14 +249,14 @@ describe("mapping and unmapping", () => {
   test("flush_iotlb_all drops the whole tag", () => {
     const { machine, fake } = rig();
     fake.forget();
-    machine.run(domainOf(machine).flush_iotlb_all());
+    machine.run(domainOf(machine.client).flush_iotlb_all());
     expect(maintenance(fake)).toEqual(["1000000000011 0"]);
   });
 
   test("a sync with nothing gathered sends nothing", () => {
     const { machine, fake } = rig();
     fake.forget();
-    machine.run(domainOf(machine).iotlb_sync(iommu_iotlb_gather_init()));
+    machine.run(domainOf(machine.client).iotlb_sync(iommu_iotlb_gather_init()));
     expect(fake.commands).toEqual([]);
   });
 

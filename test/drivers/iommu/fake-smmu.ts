@@ -5,7 +5,7 @@
  */
 import type { MmioDevice } from "../../../src/hw/index.ts";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { EVTQ_IRQ, GERROR_IRQ, type Machine, type SmmuMaker } from "./machine.ts";
+import { EVTQ_IRQ, GERROR_IRQ, PRIQ_IRQ, type Machine, type SmmuMaker } from "./machine.ts";
 
 /** An SMMU like Linux's reference: stage 1 and 2, two-level tables, 2^8 commands, 2^7 events, 16-bit ids, 48-bit addresses. */
 export const ID_REGISTERS: Readonly<Record<number, number>> = {
@@ -39,8 +39,27 @@ const NAMES: Readonly<Record<number, string>> = {
   [R.ARM_SMMU_EVTQ_IRQ_CFG0]: "EVTQ_IRQ_CFG0",
   [R.ARM_SMMU_EVTQ_IRQ_CFG1]: "EVTQ_IRQ_CFG1",
   [R.ARM_SMMU_EVTQ_IRQ_CFG2]: "EVTQ_IRQ_CFG2",
+  [R.ARM_SMMU_PRIQ_BASE]: "PRIQ_BASE",
+  [R.ARM_SMMU_PRIQ_IRQ_CFG0]: "PRIQ_IRQ_CFG0",
+  [R.ARM_SMMU_PRIQ_IRQ_CFG1]: "PRIQ_IRQ_CFG1",
+  [R.ARM_SMMU_PRIQ_IRQ_CFG2]: "PRIQ_IRQ_CFG2",
+  [R.ARM_SMMU_PAGE1_OFFSET + R.ARM_SMMU_PRIQ_PROD]: "PRIQ_PROD",
+  [R.ARM_SMMU_PAGE1_OFFSET + R.ARM_SMMU_PRIQ_CONS]: "PRIQ_CONS",
   [R.ARM_SMMU_PAGE1_OFFSET + R.ARM_SMMU_EVTQ_PROD]: "EVTQ_PROD",
   [R.ARM_SMMU_PAGE1_OFFSET + R.ARM_SMMU_EVTQ_CONS]: "EVTQ_CONS",
+};
+
+const COMMAND_NAMES: Readonly<Record<number, string>> = {
+  [R.CMDQ_OP_CFGI_STE]: "CFGI_STE",
+  [R.CMDQ_OP_CFGI_CD]: "CFGI_CD",
+  [R.CMDQ_OP_TLBI_NH_ASID]: "TLBI_NH_ASID",
+  [R.CMDQ_OP_TLBI_NH_VA]: "TLBI_NH_VA",
+  [R.CMDQ_OP_TLBI_NH_ALL]: "TLBI_NH_ALL",
+  [R.CMDQ_OP_TLBI_S2_IPA]: "TLBI_S2_IPA",
+  [R.CMDQ_OP_TLBI_S12_VMALL]: "TLBI_S12_VMALL",
+  [R.CMDQ_OP_ATC_INV]: "ATC_INV",
+  [R.CMDQ_OP_PRI_RESP]: "PRI_RESP",
+  [R.CMDQ_OP_CMD_SYNC]: "SYNC",
 };
 
 /** A command as fetched: opcode and both words. */
@@ -56,6 +75,8 @@ export class FakeSmmu implements MmioDevice {
   /** Offsets of ID registers in the order in which they were read. */
   readonly idReads: number[] = [];
   readonly commands: FakeCommand[] = [];
+  /** Commands by name, without prefetches, and what a test adds of other devices, in order. */
+  readonly journal: string[] = [];
   /** Commands are not consumed. */
   stuck = false;
   /** CR0 is not acknowledged. */
@@ -132,6 +153,7 @@ export class FakeSmmu implements MmioDevice {
         return;
       }
       this.commands.push({ opcode, words });
+      if (opcode !== R.CMDQ_OP_PREFETCH_CFG) this.journal.push(COMMAND_NAMES[opcode] ?? opcode.toString(16));
       if (opcode === R.CMDQ_OP_CMD_SYNC) this.#sync(words);
       cons = (cons + 1) % size;
       this.regs.set(R.ARM_SMMU_CMDQ_CONS, BigInt(cons));
@@ -151,17 +173,27 @@ export class FakeSmmu implements MmioDevice {
 
   /** Puts records into the event queue as the SMMU would, and raises the interrupt. @param overflow the queue lost some */
   events(records: readonly (readonly bigint[])[], overflow = false): void {
-    const base = this.regs.get(R.ARM_SMMU_EVTQ_BASE) ?? 0n;
+    this.#produce(R.ARM_SMMU_EVTQ_BASE, R.ARM_SMMU_EVTQ_PROD, 4, records, overflow);
+    this.#machine.controller.raise(EVTQ_IRQ);
+  }
+
+  /** The same for the PRI queue. */
+  pageRequests(records: readonly (readonly bigint[])[], overflow = false): void {
+    this.#produce(R.ARM_SMMU_PRIQ_BASE, R.ARM_SMMU_PRIQ_PROD, 2, records, overflow);
+    this.#machine.controller.raise(PRIQ_IRQ);
+  }
+
+  #produce(baseRegister: number, prodRegister: number, dwords: number, records: readonly (readonly bigint[])[], overflow: boolean): void {
+    const base = this.regs.get(baseRegister) ?? 0n;
     const size = 2 ** Number(base & 0x1fn);
-    const register = R.ARM_SMMU_PAGE1_OFFSET + R.ARM_SMMU_EVTQ_PROD;
+    const register = R.ARM_SMMU_PAGE1_OFFSET + prodRegister;
     let prod = this.reg(register);
     for (const record of records) {
       const words = Uint32Array.from(record.flatMap((dword) => [Number(dword & 0xffff_ffffn), Number(dword >> 32n)]));
-      this.#machine.bus.storeWords(Number(base & R.Q_BASE_ADDR_MASK) + 32 * (prod % size), words, 8);
+      this.#machine.bus.storeWords(Number(base & R.Q_BASE_ADDR_MASK) + 8 * dwords * (prod % size), words, 2 * dwords);
       prod = (prod + 1) % (2 * size);
     }
     this.regs.set(register, BigInt(overflow ? (prod | R.Q_OVERFLOW_FLAG) >>> 0 : prod));
-    this.#machine.controller.raise(EVTQ_IRQ);
   }
 
   /** Toggles bits of GERROR and raises the interrupt. */
@@ -181,7 +213,7 @@ export class FakeSmmu implements MmioDevice {
 
   /** Forgets what was recorded so far. */
   forget(): void {
-    this.writes.length = this.commands.length = this.idReads.length = 0;
+    this.writes.length = this.commands.length = this.idReads.length = this.journal.length = 0;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   build_kernel_image,
   type CpuBus,
   type Device,
+  type DriverModule,
   type DtNode,
   dtNode,
   ExternalAbort,
@@ -29,6 +30,7 @@ export const SMMU_BASE = 0x2b40_0000;
 export const CLIENT_SID = 0x10;
 export const EVTQ_IRQ = 40;
 export const GERROR_IRQ = 41;
+export const PRIQ_IRQ = 42;
 
 /** The CPU on the bus: an access that does not end well is an external abort. */
 class Cpu implements CpuBus {
@@ -95,8 +97,6 @@ export interface MachineOptions {
   readonly crashKernel?: boolean;
   /** The only memory that this kernel may use: a crash kernel's. */
   readonly limits?: { readonly base: number; readonly size: number };
-  /** More nodes of the device tree. */
-  readonly nodes?: readonly DtNode[];
   /** Changes to the SMMU's node. */
   readonly node?: Partial<DtNode>;
   /** More StreamIDs of the client, or none at all without a client. */
@@ -111,6 +111,10 @@ export interface MachineOptions {
   /** Bytes of RAM. Default: {@link RAM_SIZE}. */
   readonly ram?: number;
   readonly pages?: PageWatcher;
+  /** More nodes, drivers and what stands behind them. */
+  readonly nodes?: readonly DtNode[];
+  readonly modules?: readonly DriverModule[];
+  readonly windows?: readonly MmioWindow[];
 }
 
 export class Machine {
@@ -123,6 +127,7 @@ export class Machine {
   constructor(options: MachineOptions) {
     this.bus.addRam({ name: "ram", base: RAM_BASE, size: RAM_SIZE });
     this.bus.addWindow({ name: "smmu", base: SMMU_BASE, ...options.smmu(this) });
+    for (const window of options.windows ?? []) this.bus.addWindow(window);
     const { controller } = this;
     const platform: Platform = {
       bus: new Cpu(this.bus),
@@ -143,7 +148,7 @@ export class Machine {
       platform,
       trace: this.trace,
       cmdline: options.params ?? {},
-      drivers: [armSmmuV3Module(options.driver ?? {}), clientModule],
+      drivers: [armSmmuV3Module(options.driver ?? {}), clientModule, ...(options.modules ?? [])],
       ...(options.crashKernel
         ? {
             boot: {
@@ -208,8 +213,8 @@ function deviceTree(options: MachineOptions): DtNode {
     label: "smmu",
     compatible: ["arm,smmu-v3"],
     reg: [{ base: SMMU_BASE, size: 0x2_0000 }],
-    interrupts: [EVTQ_IRQ, GERROR_IRQ],
-    interruptNames: ["eventq", "gerror"],
+    interrupts: [EVTQ_IRQ, GERROR_IRQ, PRIQ_IRQ],
+    interruptNames: ["eventq", "gerror", "priq"],
     dmaCoherent: options.coherent ?? true,
     ...options.node,
     properties: { "#iommu-cells": 1, ...options.node?.properties },
@@ -218,8 +223,7 @@ function deviceTree(options: MachineOptions): DtNode {
   if (sids.length > 0) children.push(clientNode(0x1000, sids, options.clientProperties));
   if (options.otherSids) children.push(clientNode(0x2000, options.otherSids));
   if (options.frame) children.push(frameNode(options.frame));
-  children.push(...(options.nodes ?? []));
-  return dtNode({ name: "/", children });
+  return dtNode({ name: "/", children: [...children, ...(options.nodes ?? [])] });
 }
 
 function clientNode(base: number, sids: readonly number[], properties: DtNode["properties"] = {}): DtNode {

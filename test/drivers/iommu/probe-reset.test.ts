@@ -172,8 +172,29 @@ describe("arm_smmu_device_hw_probe", () => {
     ["IDR3.BBM 2", { [R.ARM_SMMU_IDR3]: 2 << 11 }, F.ARM_SMMU_FEAT_BBML2],
     ["IDR5.VAX", { [R.ARM_SMMU_IDR5]: IDR5 | (1 << 10) }, F.ARM_SMMU_FEAT_VAX],
     ["both stages", {}, F.ARM_SMMU_FEAT_NESTING],
+    [
+      "IDR0.ATS and PRI",
+      { [R.ARM_SMMU_IDR0]: IDR0 | R.IDR0_ATS | R.IDR0_PRI, [R.ARM_SMMU_IDR1]: IDR1 | (3 << 11) },
+      F.ARM_SMMU_FEAT_ATS | F.ARM_SMMU_FEAT_PRI,
+    ],
   ])("%s", (_name, ids, features) => {
     expect(driverData(boot({ ids }).machine).features & features).toBe(features);
+  });
+
+  test("IDR5.STALL_MAX is how many transactions can stall", () => {
+    expect(driverData(boot({ ids: { [R.ARM_SMMU_IDR5]: IDR5 | (12 << 16) } }).machine).max_stalls).toBe(12);
+  });
+
+  test.each<[string, boolean, Partial<MachineOptions> & { readonly ids?: Record<number, number> }]>([
+    ["a coherent SMMU that is at least as wide as the CPUs", true, {}],
+    ["not when table walks are not coherent", false, { coherent: false }],
+    ["not with fewer output bits than the CPUs", false, { ids: { [R.ARM_SMMU_IDR5]: R.IDR5_GRAN4K | 4 } }],
+    ["with fewer, if the CPUs have as few", true, { ids: { [R.ARM_SMMU_IDR5]: R.IDR5_GRAN4K | 4 }, driver: { cpu: { pa_bits: 44 } } }],
+    ["not with 8-bit ASIDs, if the CPUs have 16", false, { ids: { [R.ARM_SMMU_IDR0]: IDR0 & ~R.IDR0_ASID16 } }],
+    ["not without the kernel's page size", false, { ids: { [R.ARM_SMMU_IDR5]: R.IDR5_GRAN64K | 5 } }],
+    ["not without BBML2, if the CPUs change block sizes in place", false, { driver: { cpu: { bbml2_noabort: true } } }],
+  ])("arm_smmu_sva_supported: %s", (_name, supported, options) => {
+    expect(driverData(boot(options).machine).has(F.ARM_SMMU_FEAT_SVA)).toBe(supported);
   });
 
   test("8 StreamID bits or fewer need no second level", () => {
@@ -212,7 +233,6 @@ describe("arm_smmu_device_hw_probe", () => {
   test("OAS, page sizes and id sizes", () => {
     expect(driverData(boot().machine)).toMatchObject({
       oas: 48,
-      ias: 48,
       asid_bits: 16,
       vmid_bits: 16,
       sid_bits: 16,

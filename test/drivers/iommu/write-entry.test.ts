@@ -113,54 +113,58 @@ const abort = arm_smmu_make_abort_ste();
 const ATS: Feat = { ats: true };
 const STALL: Feat = { stall: true };
 
-describe("arm-smmu-v3-test.c: stream table entries", () => {
-  test.each<[string, ArmSmmuEntry, ArmSmmuEntry, number]>([
-    ["bypass_to_abort", bypass, abort, 2],
-    ["abort_to_bypass", abort, bypass, 2],
-    ["cdtable_to_abort", cdtable(SSID0, ATS), abort, 2],
-    ["abort_to_cdtable", abort, cdtable(SSID0, ATS), 2],
-    ["cdtable_to_bypass", cdtable(SSID0, ATS), bypass, 3],
-    ["bypass_to_cdtable", bypass, cdtable(SSID0, ATS), 3],
-    ["cdtable_s1dss_change, SSID0 to bypass", cdtable(SSID0, ATS), cdtable(S1DSS_BYPASS, ATS), 1],
-    ["cdtable_s1dss_change, bypass to SSID0", cdtable(S1DSS_BYPASS, ATS), cdtable(SSID0, ATS), 1],
-    ["s1dssbypass_to_stebypass", cdtable(S1DSS_BYPASS, ATS), bypass, 2],
-    ["stebypass_to_s1dssbypass", bypass, cdtable(S1DSS_BYPASS, ATS), 2],
-    ["s2_to_abort", s2(ATS), abort, 2],
-    ["abort_to_s2", abort, s2(ATS), 2],
-    ["s2_to_bypass", s2(ATS), bypass, 2],
-    ["bypass_to_s2", bypass, s2(ATS), 2],
-    ["s1_to_s2", cdtable(SSID0, ATS), s2(ATS), 3],
-    ["s2_to_s1", s2(ATS), cdtable(SSID0, ATS), 3],
-    ["s1_to_s2_stall", cdtable(SSID0, STALL), s2(STALL), 3],
-    ["s2_to_s1_stall", s2(STALL), cdtable(SSID0, STALL), 3],
-    ["nested_s1dssbypass_to_s1bypass (stage 2, no ATS)", nested(S1DSS_BYPASS, ATS), s2({}), 3],
-    ["nested_s1bypass_to_s1dssbypass", s2({}), nested(S1DSS_BYPASS, ATS), 2],
-  ])("%s is hitless", (_name, from, target, syncs) => {
-    expect(transition("ste", from, target)).toEqual({ syncs, invalid: false });
+/** One case: its transitions one after the other, all with the same number of syncs. */
+type Case = readonly [name: string, syncs: number, transitions: readonly (readonly [ArmSmmuEntry, ArmSmmuEntry])[]];
+
+function there_and_back(a: ArmSmmuEntry, b: ArmSmmuEntry): (readonly [ArmSmmuEntry, ArmSmmuEntry])[] {
+  return [
+    [a, b],
+    [b, a],
+  ];
+}
+
+/** The names are those of Linux 7.1's KUnit cases, in its order. arm_smmu_v3_invs_test is in invs.test.ts. */
+describe("arm-smmu-v3-kunit-test", () => {
+  test.each<Case>([
+    ["arm_smmu_v3_write_ste_test_bypass_to_abort", 2, [[bypass, abort]]],
+    ["arm_smmu_v3_write_ste_test_abort_to_bypass", 2, [[abort, bypass]]],
+    ["arm_smmu_v3_write_ste_test_cdtable_to_abort", 2, [[cdtable(SSID0, ATS), abort]]],
+    ["arm_smmu_v3_write_ste_test_abort_to_cdtable", 2, [[abort, cdtable(SSID0, ATS)]]],
+    ["arm_smmu_v3_write_ste_test_cdtable_to_bypass", 3, [[cdtable(SSID0, ATS), bypass]]],
+    ["arm_smmu_v3_write_ste_test_bypass_to_cdtable", 3, [[bypass, cdtable(SSID0, ATS)]]],
+    ["arm_smmu_v3_write_ste_test_cdtable_s1dss_change", 1, there_and_back(cdtable(SSID0, ATS), cdtable(S1DSS_BYPASS, ATS))],
+    ["arm_smmu_v3_write_ste_test_s1dssbypass_to_stebypass", 2, [[cdtable(S1DSS_BYPASS, ATS), bypass]]],
+    ["arm_smmu_v3_write_ste_test_stebypass_to_s1dssbypass", 2, [[bypass, cdtable(S1DSS_BYPASS, ATS)]]],
+    ["arm_smmu_v3_write_ste_test_s2_to_abort", 2, [[s2(ATS), abort]]],
+    ["arm_smmu_v3_write_ste_test_abort_to_s2", 2, [[abort, s2(ATS)]]],
+    ["arm_smmu_v3_write_ste_test_s2_to_bypass", 2, [[s2(ATS), bypass]]],
+    ["arm_smmu_v3_write_ste_test_bypass_to_s2", 2, [[bypass, s2(ATS)]]],
+    ["arm_smmu_v3_write_ste_test_s1_to_s2", 3, [[cdtable(SSID0, ATS), s2(ATS)]]],
+    ["arm_smmu_v3_write_ste_test_s2_to_s1", 3, [[s2(ATS), cdtable(SSID0, ATS)]]],
+    ["arm_smmu_v3_write_ste_test_s1_to_s2_stall", 3, [[cdtable(SSID0, STALL), s2(STALL)]]],
+    ["arm_smmu_v3_write_ste_test_s2_to_s1_stall", 3, [[s2(STALL), cdtable(SSID0, STALL)]]],
+    ["arm_smmu_v3_write_ste_test_nested_s1dssbypass_to_s1bypass", 3, [[nested(S1DSS_BYPASS, ATS), s2({})]]],
+    ["arm_smmu_v3_write_ste_test_nested_s1bypass_to_s1dssbypass", 2, [[s2({}), nested(S1DSS_BYPASS, ATS)]]],
+  ])("%s: hitless, %i syncs", (_name, syncs, transitions) => {
+    for (const [from, target] of transitions) expect(transition("ste", from, target)).toEqual({ syncs, invalid: false });
   });
 
-  test("non_hitless: S1DSS and the CD table change together, so V is cleared in between", () => {
+  test("arm_smmu_v3_write_ste_test_non_hitless: S1DSS and the CD table change together, so V is cleared in between", () => {
     expect(transition("ste", cdtable(SSID0, ATS), cdtable(S1DSS_BYPASS, ATS, 0x4b_4b4b_4b4b))).toEqual({ syncs: 3, invalid: true });
   });
-});
 
-describe("arm-smmu-v3-test.c: context descriptors", () => {
-  test.each<[string, ArmSmmuEntry, ArmSmmuEntry]>([
-    ["s1_clear: zero to stage 1", new_cd(), s1_cd(1997)],
-    ["s1_clear: stage 1 to zero", s1_cd(1997), new_cd()],
-    ["sva_clear: zero to SVA", new_cd(), sva_cd()],
-    ["sva_clear: SVA to zero", sva_cd(), new_cd()],
-  ])("%s takes 2 syncs by way of V=0", (_name, from, target) => {
-    expect(transition("cd", from, target)).toEqual({ syncs: 2, invalid: true });
+  test.each<Case>([
+    ["arm_smmu_v3_write_cd_test_s1_clear", 2, there_and_back(new_cd(), s1_cd(1997))],
+    ["arm_smmu_v3_write_cd_test_sva_clear", 2, there_and_back(new_cd(), sva_cd())],
+  ])("%s: by way of V=0, %i syncs", (_name, syncs, transitions) => {
+    for (const [from, target] of transitions) expect(transition("cd", from, target)).toEqual({ syncs, invalid: true });
   });
 
-  test.each<[string, ArmSmmuEntry, ArmSmmuEntry, number]>([
-    ["s1_change_asid there", s1_cd(778), s1_cd(1997), 1],
-    ["s1_change_asid back", s1_cd(1997), s1_cd(778), 1],
-    ["sva_release", sva_cd(), sva_released_cd(), 2],
-    ["sva_release undone", sva_released_cd(), sva_cd(), 2],
-  ])("%s is hitless", (_name, from, target, syncs) => {
-    expect(transition("cd", from, target)).toEqual({ syncs, invalid: false });
+  test.each<Case>([
+    ["arm_smmu_v3_write_cd_test_s1_change_asid", 1, there_and_back(s1_cd(778), s1_cd(1997))],
+    ["arm_smmu_v3_write_cd_test_sva_release", 2, there_and_back(sva_cd(), sva_released_cd())],
+  ])("%s: hitless, %i syncs", (_name, syncs, transitions) => {
+    for (const [from, target] of transitions) expect(transition("cd", from, target)).toEqual({ syncs, invalid: false });
   });
 });
 

@@ -36,6 +36,7 @@ const forms: readonly (readonly [message: string, id: string, says: RegExp])[] =
   ],
   ["unknown output address size. Truncating to 48-bit", "oas", /48 bits/],
   ["ias 44-bit, oas 44-bit (features 0x00088705)", "probe", /2_LVL_STRTAB.*TT_LE.*COHERENCY.*TRANS_S1.*TRANS_S2.*RANGE_INV.*NESTING/],
+  ["oas 44-bit (features 0x01088705)", "probe", /^output 44 bits/],
   ["2-level strtab only covers 25/32 bits of SID", "strtab-covers", /0x2000000/],
   ["failed to allocate linear stream table (4194304 bytes)", "allocation", /linear stream table/],
   ["IDR0.COHACC overridden by FW configuration (false)", "coherency", /MSI polling is off/],

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The driver's own header: register offsets, register and queue fields, in-memory structures, commands and events, under
- * the names of Linux's arm-smmu-v3.h. Facts from IHI 0070 chapters 3.5, 4, 5, 6 and 7. Masks of 32-bit registers are
- * numbers, masks of 64-bit words are bigints.
+ * The driver's own header: register offsets, register and queue fields, in-memory structures, commands and events. Facts
+ * from IHI 0070 chapters 3.5, 4, 5, 6, 7 and 8. Masks of 32-bit registers are numbers, masks of 64-bit words are bigints.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h, under its names. Left out: AIDR, the memory attributes and
+ * fields that no code here uses.
  */
 import { BIT, BIT_ULL, GENMASK, GENMASK_ULL } from "../bitfield.ts";
 
@@ -31,7 +33,6 @@ export const IDR0_HTTU_ACCESS_DIRTY = 2;
 export const IDR0_COHACC: number = BIT(4);
 export const IDR0_TTF: number = GENMASK(3, 2);
 export const IDR0_TTF_AARCH64 = 2;
-export const IDR0_TTF_AARCH32_64 = 3;
 export const IDR0_S1P: number = BIT(1);
 export const IDR0_S2P: number = BIT(0);
 
@@ -68,6 +69,8 @@ export const IIDR_IMPLEMENTER: number = GENMASK(11, 0);
 export const IIDR_IMPLEMENTER_ARM = 0x43b;
 export const IIDR_PRODUCTID_ARM_MMU_600 = 0x483;
 export const IIDR_PRODUCTID_ARM_MMU_700 = 0x487;
+export const IIDR_PRODUCTID_ARM_MMU_L1 = 0x48a;
+export const IIDR_PRODUCTID_ARM_MMU_S3 = 0x498;
 
 export const ARM_SMMU_CR0 = 0x20;
 export const CR0_ATSCHK: number = BIT(4);
@@ -136,6 +139,13 @@ export const ARM_SMMU_EVTQ_CONS = 0xac;
 export const ARM_SMMU_EVTQ_IRQ_CFG0 = 0xb0;
 export const ARM_SMMU_EVTQ_IRQ_CFG1 = 0xb8;
 export const ARM_SMMU_EVTQ_IRQ_CFG2 = 0xbc;
+export const ARM_SMMU_PRIQ_BASE = 0xc0;
+/** Those of the PRI queue too. */
+export const ARM_SMMU_PRIQ_PROD = 0xc8;
+export const ARM_SMMU_PRIQ_CONS = 0xcc;
+export const ARM_SMMU_PRIQ_IRQ_CFG0 = 0xd0;
+export const ARM_SMMU_PRIQ_IRQ_CFG1 = 0xd8;
+export const ARM_SMMU_PRIQ_IRQ_CFG2 = 0xdc;
 
 /** Bytes of each page that the driver maps. */
 export const ARM_SMMU_REG_SZ = 0xe00;
@@ -178,6 +188,7 @@ export const STRTAB_STE_0_S1CTXPTR_MASK: bigint = GENMASK_ULL(51, 6);
 export const STRTAB_STE_0_S1CDMAX: bigint = GENMASK_ULL(63, 59);
 
 export const STRTAB_STE_1_S1DSS: bigint = GENMASK_ULL(1, 0);
+export const STRTAB_STE_1_S1DSS_TERMINATE = 0;
 export const STRTAB_STE_1_S1DSS_BYPASS = 1;
 export const STRTAB_STE_1_S1DSS_SSID0 = 2;
 export const STRTAB_STE_1_S1C_CACHE_WBRA = 1;
@@ -251,6 +262,7 @@ export const CMDQ_ERR_CERROR_ATC_INV_IDX = 3;
 export const CMDQ_BATCH_ENTRIES = 64;
 
 export const CMDQ_0_OP: bigint = GENMASK_ULL(7, 0);
+export const CMDQ_0_SSV: bigint = BIT_ULL(11);
 export const CMDQ_PREFETCH_0_SID: bigint = GENMASK_ULL(63, 32);
 export const CMDQ_CFGI_0_SSID: bigint = GENMASK_ULL(31, 12);
 export const CMDQ_CFGI_0_SID: bigint = GENMASK_ULL(63, 32);
@@ -266,6 +278,19 @@ export const CMDQ_TLBI_1_TTL: bigint = GENMASK_ULL(9, 8);
 export const CMDQ_TLBI_1_TG: bigint = GENMASK_ULL(11, 10);
 export const CMDQ_TLBI_1_VA_MASK: bigint = GENMASK_ULL(63, 12);
 export const CMDQ_TLBI_1_IPA_MASK: bigint = GENMASK_ULL(51, 12);
+export const CMDQ_ATC_0_SSID: bigint = GENMASK_ULL(31, 12);
+export const CMDQ_ATC_0_SID: bigint = GENMASK_ULL(63, 32);
+export const CMDQ_ATC_0_GLOBAL: bigint = BIT_ULL(9);
+export const CMDQ_ATC_1_SIZE: bigint = GENMASK_ULL(5, 0);
+export const CMDQ_ATC_1_ADDR_MASK: bigint = GENMASK_ULL(63, 12);
+/** log2 of the 4 KiB pages of a whole address space. */
+export const ATC_INV_SIZE_ALL = 52;
+export const CMDQ_PRI_0_SSID: bigint = GENMASK_ULL(31, 12);
+export const CMDQ_PRI_0_SID: bigint = GENMASK_ULL(63, 32);
+export const CMDQ_PRI_1_GRPID: bigint = GENMASK_ULL(8, 0);
+export const CMDQ_PRI_1_RESP: bigint = GENMASK_ULL(13, 12);
+/** The endpoint hears "Response Failure" and stops using PRI. */
+export const PRI_RESP_DENY = 0;
 export const CMDQ_RESUME_0_SID: bigint = GENMASK_ULL(63, 32);
 export const CMDQ_RESUME_0_RESP: bigint = GENMASK_ULL(13, 12);
 export const CMDQ_RESUME_0_RESP_ABORT = 2;
@@ -292,6 +317,8 @@ export const CMDQ_OP_TLBI_EL2_VA = 0x22;
 export const CMDQ_OP_TLBI_S12_VMALL = 0x28;
 export const CMDQ_OP_TLBI_S2_IPA = 0x2a;
 export const CMDQ_OP_TLBI_NSNH_ALL = 0x30;
+export const CMDQ_OP_ATC_INV = 0x40;
+export const CMDQ_OP_PRI_RESP = 0x41;
 export const CMDQ_OP_RESUME = 0x44;
 export const CMDQ_OP_CMD_SYNC = 0x46;
 
@@ -328,6 +355,21 @@ export const EVT_ID_ADDR_SIZE_FAULT = 0x11;
 export const EVT_ID_ACCESS_FAULT = 0x12;
 export const EVT_ID_PERMISSION_FAULT = 0x13;
 export const EVT_ID_VMS_FETCH_FAULT = 0x25;
+
+// The PRI queue.
+const PRIQ_ENT_SZ_SHIFT = 4;
+export const PRIQ_ENT_DWORDS = 2;
+export const PRIQ_MAX_SZ_SHIFT: number = Q_MAX_SZ_SHIFT - PRIQ_ENT_SZ_SHIFT;
+export const PRIQ_0_SID: bigint = GENMASK_ULL(31, 0);
+export const PRIQ_0_SSID: bigint = GENMASK_ULL(51, 32);
+export const PRIQ_0_PERM_PRIV: bigint = BIT_ULL(58);
+export const PRIQ_0_PERM_EXEC: bigint = BIT_ULL(59);
+export const PRIQ_0_PERM_READ: bigint = BIT_ULL(60);
+export const PRIQ_0_PERM_WRITE: bigint = BIT_ULL(61);
+export const PRIQ_0_PRG_LAST: bigint = BIT_ULL(62);
+export const PRIQ_0_SSID_V: bigint = BIT_ULL(63);
+export const PRIQ_1_PRG_IDX: bigint = GENMASK_ULL(8, 0);
+export const PRIQ_1_ADDR_MASK: bigint = GENMASK_ULL(63, 12);
 
 // Times and windows.
 export const ARM_SMMU_POLL_TIMEOUT_US = 1_000_000;

@@ -1,101 +1,132 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Putting a master under a domain: which entries are written in which order, so that its DMA meets the old domain or the
- * new one and nothing between. ATS and PASIDs, which make this longer in Linux, are not modelled.
+ * Changing the domain of a master, or of one of its SubstreamIDs, in three steps: prepare, the caller's writes of STE and CD,
+ * commit. In between both domains invalidate for the master. ATS is off at the endpoint whenever it is off in the STE: it is
+ * switched off before the STE changes, and on after it changed and the ATC is empty. All under arm_smmu_asid_lock.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_attach_prepare, arm_smmu_attach_prepare_invs,
+ * arm_smmu_master_build_invs, arm_smmu_install_new_domain_invs, arm_smmu_install_old_domain_invs,
+ * arm_smmu_install_ste_for_dev, arm_smmu_attach_commit. Left out: nested domains (vmaster), enforced cache coherency.
  */
-import { type Device, EINVAL, ENOMEM, type IommuDomain } from "../../../kernel/index.ts";
+import { type IommuDomain, PciDev, pci_disable_ats } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
+import { FIELD_GET_ULL, __ffs } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
-import { IOMMU_NO_PASID, arm_smmu_alloc_cd_ptr, arm_smmu_clear_cd, arm_smmu_write_cd_entry } from "./cd-table.ts";
-import { arm_smmu_make_s1_cd } from "./cd.ts";
-import type { ArmSmmuDevice } from "./device.ts";
-import type { ArmSmmuDomain } from "./domain.ts";
-import { arm_smmu_tlb_inv_context } from "./invalidation.ts";
-import { type ArmSmmuMaster, dev_iommu_priv_get } from "./master.ts";
+import { arm_smmu_atc_inv_master, arm_smmu_ats_supported, arm_smmu_enable_ats } from "./ats.ts";
+import { IOMMU_NO_PASID } from "./cd-table.ts";
+import { ARM_SMMU_FEAT_RANGE_INV } from "./features.ts";
+import { arm_smmu_inv_flush_iotlb_tag } from "./invalidation.ts";
 import {
-  type ArmSmmuEntry,
-  arm_smmu_make_abort_ste,
-  arm_smmu_make_bypass_ste,
-  arm_smmu_make_cdtable_ste,
-  arm_smmu_make_s2_domain_ste,
-} from "./ste.ts";
+  type ArmSmmuInv,
+  ArmSmmuInvs,
+  INV_TYPE_ATS,
+  INV_TYPE_ATS_FULL,
+  INV_TYPE_S1_ASID,
+  INV_TYPE_S2_VMID,
+  INV_TYPE_S2_VMID_S1_CLEAR,
+  arm_smmu_invs_merge,
+  arm_smmu_invs_purge,
+  arm_smmu_invs_unref,
+} from "./invs.ts";
+import type { ArmSmmuMaster } from "./master.ts";
+import { type ArmSmmuDomain, arm_smmu_remove_master_domain, to_smmu_domain_devices } from "./smmu-domain.ts";
+import type { ArmSmmuEntry } from "./ste.ts";
 import { arm_smmu_write_ste } from "./strtab.ts";
 
-function* arm_smmu_install_ste_for_dev(master: ArmSmmuMaster, target: ArmSmmuEntry): Coroutine<void> {
+/** `struct arm_smmu_attach_state`. */
+export interface ArmSmmuAttachState {
+  readonly master: ArmSmmuMaster;
+  readonly old_domain: IommuDomain | null;
+  readonly ssid: number;
+  /** The CD table stays in force for other SubstreamIDs, which may use ATS. */
+  readonly cd_needs_ats: boolean;
+  /** What the STE has to say in EATS. */
+  ats_enabled: boolean;
+  /** What the old domain loses. */
+  old_invs: ArmSmmuInvs | null;
+}
+
+export function arm_smmu_attach_state(
+  master: ArmSmmuMaster,
+  old_domain: IommuDomain | null,
+  ssid: number,
+  cd_needs_ats = false,
+): ArmSmmuAttachState {
+  return { master, old_domain, ssid, cd_needs_ats, ats_enabled: false, old_invs: null };
+}
+
+/** What a master adds to the array of a domain that it uses, sorted. */
+function arm_smmu_master_build_invs(master: ArmSmmuMaster, ats_enabled: boolean, ssid: number, domain: ArmSmmuDomain): ArmSmmuInvs {
+  const { smmu } = master;
+  const { id, nest_parent } = domain;
+  const entry = { smmu, id, ssid: IOMMU_NO_PASID, pgsize: 0, users: 0 };
+  const pgsize = smmu.has(ARM_SMMU_FEAT_RANGE_INV) ? __ffs(domain.pgsize_bitmap) : 0;
+  const inv: ArmSmmuInv[] = [{ ...entry, type: domain.stage === "S2" ? INV_TYPE_S2_VMID : INV_TYPE_S1_ASID, pgsize }];
+  if (nest_parent) inv.push({ ...entry, type: INV_TYPE_S2_VMID_S1_CLEAR });
+  if (ats_enabled) {
+    const type = nest_parent ? INV_TYPE_ATS_FULL : INV_TYPE_ATS;
+    for (const sid of master.streams) inv.push({ ...entry, type, id: sid, ssid });
+  }
+  return new ArmSmmuInvs(inv);
+}
+
+/** `arm_smmu_attach_prepare_invs`, the half of the old domain: whether it is the new one too, with another state of ATS, or not. */
+export function arm_smmu_prepare_old_invs(state: ArmSmmuAttachState): void {
+  const { master, ssid } = state;
+  const old = to_smmu_domain_devices(state.old_domain);
+  if (old !== null) state.old_invs = arm_smmu_master_build_invs(master, master.ats_enabled, ssid, old);
+}
+
+/**
+ * Decides on ATS and makes the new domain invalidate for the master as well. After this the sequence has to be completed.
+ * A domain without tags (identity, blocked) is not kept track of, and has no ATS unless the CD table needs it.
+ */
+export function arm_smmu_attach_prepare(state: ArmSmmuAttachState, new_domain: IommuDomain): void {
+  const { master, ssid } = state;
+  const domain = to_smmu_domain_devices(new_domain);
+  // An STE that bypasses or aborts denies ATS (IHI 0070 §5.2); a CD table whose S1DSS bypasses does not (§13.6.4).
+  if (domain !== null || state.cd_needs_ats) state.ats_enabled = arm_smmu_ats_supported(master);
+  arm_smmu_prepare_old_invs(state);
+  if (domain !== null) {
+    domain.devices.push({ master, ssid });
+    domain.invs = arm_smmu_invs_merge(domain.invs, arm_smmu_master_build_invs(master, state.ats_enabled, ssid, domain));
+  }
+  // The write has to arrive before the STE turns the endpoint's requests into errors.
+  if (!state.ats_enabled && master.ats_enabled && master.dev instanceof PciDev) pci_disable_ats(master.dev);
+}
+
+/** Writes the STE of every StreamID of a master, each step made known to the SMMU. */
+export function* arm_smmu_install_ste_for_dev(master: ArmSmmuMaster, target: ArmSmmuEntry): Coroutine<void> {
+  const { cd_table } = master;
+  if (cd_table !== null) cd_table.in_ste = FIELD_GET_ULL(R.STRTAB_STE_0_CFG, target[0]!) === R.STRTAB_STE_0_CFG_S1_TRANS;
+  master.ste_ats_enabled = FIELD_GET_ULL(R.STRTAB_STE_1_EATS, target[1]!) === R.STRTAB_STE_1_EATS_TRANS;
   for (const sid of master.streams) yield* arm_smmu_write_ste(master.smmu, sid, target);
 }
 
 /**
- * `arm_smmu_attach_commit`: the old domain loses the master. A tag that nobody uses any more is flushed at once: it may
- * be given to another domain.
+ * The old domain no longer invalidates for the master. A tag that is in no array has to be out of the TLBs: nobody will
+ * invalidate it any more, and it may be given to another domain.
  */
-function* arm_smmu_attach_commit(master: ArmSmmuMaster, next: ArmSmmuDomain | null): Coroutine<void> {
-  const old = master.domain;
-  master.domain = next;
-  if (old === null || old === next) return;
-  old.devices.delete(master);
-  if (old.devices.size === 0) yield* arm_smmu_tlb_inv_context(old);
+export function* arm_smmu_install_old_domain_invs(state: ArmSmmuAttachState): Coroutine<void> {
+  const old = to_smmu_domain_devices(state.old_domain);
+  const { old_invs } = state;
+  if (old === null || old_invs === null) return;
+  arm_smmu_invs_unref(old.invs, old_invs);
+  const tag = old_invs.inv[0]!;
+  if (tag.users === 0) yield* arm_smmu_inv_flush_iotlb_tag(tag);
+  old.invs = arm_smmu_invs_purge(old.invs) ?? old.invs;
 }
 
-/** Stage 1: the descriptor first, then the STE that leads to it. */
-function* install_s1(master: ArmSmmuMaster, domain: ArmSmmuDomain): Coroutine<number> {
-  const place = yield* arm_smmu_alloc_cd_ptr(master, IOMMU_NO_PASID);
-  if (place === null || master.cd_table === null) return -ENOMEM;
-  domain.devices.add(master);
-  const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id);
-  yield* arm_smmu_write_cd_entry(master, IOMMU_NO_PASID, place, cd);
-  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_cdtable_ste(master, master.cd_table, false, R.STRTAB_STE_1_S1DSS_SSID0));
-  return 0;
-}
+/** After STE and CD: brings the endpoint's ATC to the new translations, and lets the old domain go. */
+export function* arm_smmu_attach_commit(state: ArmSmmuAttachState): Coroutine<void> {
+  const { master, ssid, ats_enabled } = state;
+  if (ats_enabled && !master.ats_enabled) yield* arm_smmu_enable_ats(master);
+  // The SMMU translates for the new domain by now, and both domains invalidate.
+  else if (ats_enabled) yield* arm_smmu_atc_inv_master(master, ssid);
+  else if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
 
-/** Stage 2: the STE alone; then a descriptor that it left behind is cleared. */
-function* install_s2(master: ArmSmmuMaster, domain: ArmSmmuDomain): Coroutine<number> {
-  domain.devices.add(master);
-  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, false));
-  yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
-  return 0;
-}
-
-/** @returns 0, -EINVAL for a domain of another SMMU, -ENOMEM */
-export function* arm_smmu_attach_dev(domain: ArmSmmuDomain, dev: Device): Coroutine<number> {
-  const master = dev_iommu_priv_get(dev);
-  if (domain.smmu !== master.smmu) return -EINVAL;
-  return yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
-    const ret = domain.stage === "S1" ? yield* install_s1(master, domain) : yield* install_s2(master, domain);
-    if (ret === 0) yield* arm_smmu_attach_commit(master, domain);
-    return ret;
-  });
-}
-
-/** `arm_smmu_attach_dev_ste`: identity and blocked need no table. */
-function* arm_smmu_attach_dev_ste(dev: Device, make_ste: (smmu: ArmSmmuDevice) => ArmSmmuEntry): Coroutine<number> {
-  const master = dev_iommu_priv_get(dev);
-  yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
-    yield* arm_smmu_install_ste_for_dev(master, make_ste(master.smmu));
-    yield* arm_smmu_attach_commit(master, null);
-  });
-  yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
-  return 0;
-}
-
-/** The static domain in which DMA passes untranslated. */
-export function arm_smmu_identity_domain(): IommuDomain {
-  return {
-    type: "identity",
-    pgsize_bitmap: 0,
-    aperture_start: 0,
-    aperture_end: 0,
-    attach_dev: (dev) => arm_smmu_attach_dev_ste(dev, (smmu) => arm_smmu_make_bypass_ste(smmu.features)),
-  };
-}
-
-/** The static domain in which every DMA is aborted. */
-export function arm_smmu_blocked_domain(): IommuDomain {
-  return {
-    type: "blocked",
-    pgsize_bitmap: 0,
-    aperture_start: 0,
-    aperture_end: 0,
-    attach_dev: (dev) => arm_smmu_attach_dev_ste(dev, () => arm_smmu_make_abort_ste()),
-  };
+  const old = to_smmu_domain_devices(state.old_domain);
+  if (old !== null) arm_smmu_remove_master_domain(old, master, ssid);
+  yield* arm_smmu_install_old_domain_invs(state);
+  master.ats_enabled = ats_enabled;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The table of context descriptors of one master: linear, or two levels with 64 KiB leaves. Only the descriptor without
- * SubstreamID (number 0) is used.
+ * The table of context descriptors of one master: linear, or two levels with 64 KiB leaves. Descriptor 0 is for plain DMA,
+ * the others for SubstreamIDs (PASIDs).
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_alloc_cd_tables, arm_smmu_alloc_cd_ptr,
+ * arm_smmu_get_cd_ptr, arm_smmu_write_cd_entry, arm_smmu_clear_cd, arm_smmu_free_cd_tables. Left out: nothing.
  */
 import { type CoherentMemory, dma_alloc_coherent, dma_free_coherent } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -31,6 +34,10 @@ export interface ArmSmmuCdTable {
   readonly table: CdMemory;
   /** Leaves by level-1 index; null for a linear table. */
   readonly l2: Map<number, CdMemory> | null;
+  /** Valid descriptors but for the first. */
+  used_ssids: number;
+  /** The STE leads here. */
+  in_ste: boolean;
 }
 
 /** Where a descriptor lies. */
@@ -55,6 +62,8 @@ function arm_smmu_alloc_cd_tables(master: ArmSmmuMaster): ArmSmmuCdTable | null 
     cdtab_dma: table.dma,
     table,
     l2: linear ? null : new Map(),
+    used_ssids: 0,
+    in_ste: false,
   };
 }
 
@@ -91,9 +100,18 @@ export function* arm_smmu_alloc_cd_ptr(master: ArmSmmuMaster, ssid: number): Cor
   return arm_smmu_get_cd_ptr(master, ssid);
 }
 
+/** Whether SubstreamIDs hold the table, so that no STE may do without it. */
+export function arm_smmu_ssids_in_use({ cd_table }: ArmSmmuMaster): boolean {
+  return cd_table !== null && cd_table.used_ssids > 0;
+}
+
 /** Brings a descriptor to `target`, each step made known to the SMMU. */
 export function* arm_smmu_write_cd_entry(master: ArmSmmuMaster, ssid: number, place: CdPlace, target: ArmSmmuEntry): Coroutine<void> {
   const { cpu } = place.memory;
+  const valid = (word: bigint): boolean => (word & R.CTXDESC_CD_0_V) !== 0n;
+  const was_valid = valid(cpu.get64(place.offset));
+  if (ssid !== IOMMU_NO_PASID && master.cd_table !== null && was_valid !== valid(target[0]!))
+    master.cd_table.used_ssids += was_valid ? -1 : 1;
   yield* arm_smmu_write_entry(
     {
       load: (i) => cpu.get64(place.offset + 8 * i),
@@ -105,10 +123,12 @@ export function* arm_smmu_write_cd_entry(master: ArmSmmuMaster, ssid: number, pl
   );
 }
 
-/** Makes the descriptor invalid, if there is one. */
+/** Makes the descriptor invalid. A table without the leaf for it is a warning, as in Linux. */
 export function* arm_smmu_clear_cd(master: ArmSmmuMaster, ssid: number): Coroutine<void> {
+  if (master.cd_table === null) return;
   const place = arm_smmu_get_cd_ptr(master, ssid);
-  if (place !== null) yield* arm_smmu_write_cd_entry(master, ssid, place, new_cd());
+  if (place === null) return master.smmu.kernel.warn(`no context descriptor ${ssid} to clear`, master.dev);
+  yield* arm_smmu_write_cd_entry(master, ssid, place, new_cd());
 }
 
 /** Frees the table; no STE points to it any more. */

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The commands this driver uses and their 16-byte form (`arm_smmu_cmdq_build_cmd`, IHI 0070 chapter 4). */
+/**
+ * The commands this driver uses and their 16-byte form (IHI 0070 chapter 4).
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_cmdq_build_cmd. Left out: Global of CMD_ATC_INV,
+ * which no caller sets, and responses to PRI requests other than the denial.
+ */
 import { FIELD_PREP_ULL } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
 
@@ -13,6 +18,22 @@ interface TlbiRange {
   readonly tg?: number;
 }
 
+/** `ssid` counts only with `substream_valid`. */
+interface Substream {
+  readonly substream_valid: boolean;
+  readonly ssid: number;
+}
+
+/** What an ATC invalidation covers: 2^size pages of 4 KiB from `addr` on. */
+export interface AtcSpan extends Substream {
+  readonly addr: number;
+  readonly size: number;
+}
+
+function build_substream({ substream_valid, ssid }: Substream): bigint {
+  return (substream_valid ? R.CMDQ_0_SSV : 0n) | FIELD_PREP_ULL(R.CMDQ_ATC_0_SSID, ssid);
+}
+
 /** `struct arm_smmu_cmdq_ent`. */
 export type ArmSmmuCmdqEnt =
   | { readonly opcode: typeof R.CMDQ_OP_PREFETCH_CFG | typeof R.CMDQ_OP_CFGI_CD_ALL; readonly sid: number }
@@ -24,7 +45,9 @@ export type ArmSmmuCmdqEnt =
   | ({ readonly opcode: typeof R.CMDQ_OP_TLBI_S2_IPA; readonly vmid: number } & TlbiRange)
   | { readonly opcode: typeof R.CMDQ_OP_TLBI_NH_ASID; readonly vmid: number; readonly asid: number }
   | { readonly opcode: typeof R.CMDQ_OP_TLBI_EL2_ASID; readonly asid: number }
-  | { readonly opcode: typeof R.CMDQ_OP_TLBI_S12_VMALL; readonly vmid: number }
+  | { readonly opcode: typeof R.CMDQ_OP_TLBI_S12_VMALL | typeof R.CMDQ_OP_TLBI_NH_ALL; readonly vmid: number }
+  | ({ readonly opcode: typeof R.CMDQ_OP_ATC_INV; readonly sid: number } & AtcSpan)
+  | ({ readonly opcode: typeof R.CMDQ_OP_PRI_RESP; readonly sid: number; readonly grpid: number; readonly resp: number } & Substream)
   | { readonly opcode: typeof R.CMDQ_OP_RESUME; readonly sid: number; readonly stag: number; readonly resp: number }
   | { readonly opcode: typeof R.CMDQ_OP_CMD_SYNC; readonly msiaddr?: number };
 
@@ -76,8 +99,19 @@ function build_operands(ent: ArmSmmuCmdqEnt): ArmSmmuCmd {
       return [FIELD_PREP_ULL(R.CMDQ_TLBI_0_VMID, ent.vmid) | FIELD_PREP_ULL(R.CMDQ_TLBI_0_ASID, ent.asid), 0n];
     case R.CMDQ_OP_TLBI_EL2_ASID:
       return [FIELD_PREP_ULL(R.CMDQ_TLBI_0_ASID, ent.asid), 0n];
+    case R.CMDQ_OP_TLBI_NH_ALL:
     case R.CMDQ_OP_TLBI_S12_VMALL:
       return [FIELD_PREP_ULL(R.CMDQ_TLBI_0_VMID, ent.vmid), 0n];
+    case R.CMDQ_OP_ATC_INV:
+      return [
+        build_substream(ent) | FIELD_PREP_ULL(R.CMDQ_ATC_0_SID, ent.sid),
+        FIELD_PREP_ULL(R.CMDQ_ATC_1_SIZE, ent.size) | (BigInt(ent.addr) & R.CMDQ_ATC_1_ADDR_MASK),
+      ];
+    case R.CMDQ_OP_PRI_RESP:
+      return [
+        build_substream(ent) | FIELD_PREP_ULL(R.CMDQ_PRI_0_SID, ent.sid),
+        FIELD_PREP_ULL(R.CMDQ_PRI_1_GRPID, ent.grpid) | FIELD_PREP_ULL(R.CMDQ_PRI_1_RESP, ent.resp),
+      ];
     case R.CMDQ_OP_RESUME:
       return [
         FIELD_PREP_ULL(R.CMDQ_RESUME_0_SID, ent.sid) | FIELD_PREP_ULL(R.CMDQ_RESUME_0_RESP, ent.resp),

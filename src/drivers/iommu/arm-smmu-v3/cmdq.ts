@@ -4,6 +4,10 @@
  *
  * Linux lets many CPUs fill the queue at once and elects one that publishes for all. This kernel has one CPU and issues
  * with interrupts off, so each list is its own owner: what the SMMU and the bus see is the same.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_cmdq_issue_cmdlist, arm_smmu_cmdq_poll_until_sync,
+ * arm_smmu_cmdq_poll_until_not_full, arm_smmu_cmdq_batch_add, arm_smmu_cmdq_batch_submit, __arm_smmu_cmdq_skip_err. Left out:
+ * the election of an owner, secondary queues.
  */
 import { dev_err, local_irq_restore, local_irq_save, readl, writel } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";

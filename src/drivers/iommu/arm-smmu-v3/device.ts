@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * What the driver keeps for one SMMU (`struct arm_smmu_device`), and for the driver as a whole in one kernel.
+ * What the driver keeps for one SMMU, and for the driver as a whole in one kernel.
  *
- * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h. Left out: what belongs to the parts that the driver lacks.
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h: struct arm_smmu_device. Left out: what belongs to
+ * implementations with queues of their own.
  */
 import type { IoMem, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
@@ -31,6 +32,16 @@ export interface ArmSmmuV3Options {
   readonly teardown?: ArmSmmuTeardown;
   /** The kernel runs at EL2 with VHE: stage 1 then uses the EL2-E2H StreamWorld of SMMUs with IDR0.HYP. Default: false. */
   readonly vhe?: boolean;
+  /** What its CPUs' own tables are like, which SVA compares. Default: 48-bit physical addresses, 16-bit ASIDs, no BBML2. */
+  readonly cpu?: Partial<ArmCpuFeatures>;
+}
+
+/** Of ID_AA64MMFR0_EL1 and ID_AA64MMFR2_EL1, the least over all CPUs. */
+export interface ArmCpuFeatures {
+  readonly pa_bits: number;
+  readonly asid_bits: number;
+  /** Break-before-make level 2 without conflict aborts: the kernel then changes block sizes in place. */
+  readonly bbml2_noabort: boolean;
 }
 
 /** Shared by all SMMUs of a kernel. */
@@ -40,11 +51,14 @@ export class ArmSmmuDriverData {
   readonly kdumpPolicy: ArmSmmuKdumpPolicy;
   readonly teardown: ArmSmmuTeardown;
   readonly vhe: boolean;
+  readonly cpu: ArmCpuFeatures;
   /** `arm_smmu_asid_xa`: ASIDs are unique over all SMMUs; 0 is not used. */
   readonly asids: IdAllocator = new IdAllocator(1);
   /** `arm_smmu_asid_lock`. */
   readonly asid_lock: Mutex = new Mutex("arm_smmu_asid_lock");
   readonly smmus: ArmSmmuDevice[] = [];
+  /** SMMUs ever probed. */
+  instances = 0;
 
   constructor(kernel: Kernel, options: ArmSmmuV3Options) {
     this.kernel = kernel;
@@ -52,6 +66,7 @@ export class ArmSmmuDriverData {
     this.kdumpPolicy = options.kdumpPolicy ?? "reset-abort";
     this.teardown = options.teardown ?? "7.1";
     this.vhe = options.vhe ?? false;
+    this.cpu = { pa_bits: 48, asid_bits: 16, bbml2_noabort: false, ...options.cpu };
   }
 }
 
@@ -73,14 +88,15 @@ export class ArmSmmuDevice {
   readonly base: IoMem;
   /** Page 1, or page 0 where page 1 is broken. */
   page1: IoMem;
+  /** Its place in invalidation arrays, which Linux sorts by address of the object. */
+  readonly instance: number;
   /** ARM_SMMU_FEAT_* */
   features = 0;
   /** ARM_SMMU_OPT_* */
   options = 0;
 
   pgsize_bitmap = 0;
-  /** Address bits. */
-  ias = 0;
+  /** Output address bits. */
   oas = 0;
   asid_bits = 0;
   vmid_bits = 0;
@@ -88,14 +104,20 @@ export class ArmSmmuDevice {
   sid_bits = 0;
   cmdq_max_n_shift = 0;
   evtq_max_n_shift = 0;
+  priq_max_n_shift = 0;
+  /** Stalled transactions that it can hold. */
+  max_stalls = 0;
 
   /** Interrupts; 0: none. */
   combined_irq = 0;
   gerr_irq = 0;
   evtq_irq = 0;
+  priq_irq = 0;
 
   cmdq!: ArmSmmuQueue;
   evtq!: ArmSmmuQueue;
+  /** Only with ARM_SMMU_FEAT_PRI. */
+  priq: ArmSmmuQueue | null = null;
   strtab!: ArmSmmuStrtab;
   /** The stream table is the crashed kernel's: see kdump.ts. */
   adopted = false;
@@ -110,6 +132,7 @@ export class ArmSmmuDevice {
     this.driver = driver;
     this.kernel = dev.kernel;
     this.dev = dev;
+    this.instance = driver.instances++;
     this.base = registers.slice(0, ARM_SMMU_REG_SZ);
     this.page1 = registers.slice(ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ);
   }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Paging domains: an address space with its page table and its tag (`struct arm_smmu_domain`), stage 1 where the SMMU has
- * it, else stage 2. Not modelled: nested domains, dirty tracking, sharing a domain between SMMUs.
+ * Paging domains: an address space with its page table and its tag, stage 1 where the SMMU has it, else stage 2.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_domain_alloc_paging_flags, arm_smmu_domain_finalise
+ * and the default domain ops. Left out: nested domains, dirty tracking, 52-bit input addresses, enforced cache coherency,
+ * sharing a domain between SMMUs.
  */
 import {
   type Device,
   ENOMEM,
   ENOSPC,
+  EOPNOTSUPP,
   type IommuDomain,
   type IommuDomainType,
   type IommuIotlbGather,
@@ -19,11 +23,12 @@ import {
 import type { Coroutine } from "../../../sim/index.ts";
 import { ArmLpaeIoPgtable } from "../io-pgtable-arm.ts";
 import type { ArmLpaeS1Cfg, ArmLpaeS2Cfg, IoPgtableMemory } from "../io-pgtable.ts";
-import { arm_smmu_attach_dev } from "./attach.ts";
+import { arm_smmu_attach_dev } from "./attach-dev.ts";
 import type { ArmSmmuDevice } from "./device.ts";
-import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_TRANS_S1 } from "./features.ts";
-import { type ArmSmmuTlbTag, arm_smmu_domain_inv_range, arm_smmu_tlb_inv_context } from "./invalidation.ts";
-import type { ArmSmmuMaster } from "./master.ts";
+import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_NESTING, ARM_SMMU_FEAT_TRANS_S1 } from "./features.ts";
+import { arm_smmu_domain_inv, arm_smmu_domain_inv_range } from "./invalidation.ts";
+import { arm_smmu_s1_set_dev_pasid } from "./pasid.ts";
+import { ArmSmmuDomain } from "./smmu-domain.ts";
 
 /** Input address bits of the kernel's own tables, which bound those of a stage-1 domain. */
 const VA_BITS = 48;
@@ -48,32 +53,21 @@ function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {
   };
 }
 
-/** The table is freed and descriptors are reused at once, so this waits on the spot, also for a caller that cannot sleep. */
-function flush_walk(tag: Omit<ArmSmmuTlbTag, "granule">, iova: number, size: number, granule: number): void {
-  tag.smmu.kernel.sim.runAtomic(arm_smmu_domain_inv_range({ ...tag, granule }, iova, size, granule, false));
-}
+/** Flags of an allocation. */
+export const IOMMU_HWPT_ALLOC_NEST_PARENT = 1;
+export const IOMMU_HWPT_ALLOC_PASID = 8;
 
-export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
+export class ArmSmmuPagingDomain extends ArmSmmuDomain {
   type: IommuDomainType = "unmanaged";
   pgsize_bitmap: number;
   aperture_start = 0;
   aperture_end: number;
-  cookie: IommuDomain["cookie"] = undefined;
-  readonly smmu: ArmSmmuDevice;
-  readonly stage: "S1" | "S2";
-  readonly id: number;
-  readonly granule: number;
-  /** Masters whose STE leads here. */
-  readonly devices: Set<ArmSmmuMaster> = new Set();
   readonly #pgtbl: ArmLpaeIoPgtable;
 
-  constructor(smmu: ArmSmmuDevice, stage: "S1" | "S2", id: number, pgtbl: ArmLpaeIoPgtable) {
-    this.smmu = smmu;
-    this.stage = stage;
-    this.id = id;
+  constructor(smmu: ArmSmmuDevice, stage: "S1" | "S2", id: number, pgtbl: ArmLpaeIoPgtable, nest_parent: boolean) {
+    super(smmu, stage, id, nest_parent);
     this.#pgtbl = pgtbl;
-    const { granule, pgsize_bitmap, ias } = pgtbl.geometry;
-    this.granule = granule;
+    const { pgsize_bitmap, ias } = pgtbl.geometry;
     this.pgsize_bitmap = pgsize_bitmap;
     this.aperture_end = 2 ** ias - 1;
   }
@@ -85,8 +79,12 @@ export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
     return this.#pgtbl.arm_lpae_s2_cfg();
   }
 
-  attach_dev(dev: Device): Coroutine<number> {
-    return arm_smmu_attach_dev(this, dev);
+  attach_dev(dev: Device, old: IommuDomain | null): Coroutine<number> {
+    return arm_smmu_attach_dev(this, dev, old);
+  }
+
+  set_dev_pasid(dev: Device, pasid: number, old: IommuDomain | null): Coroutine<number> {
+    return arm_smmu_s1_set_dev_pasid(this, dev, pasid, old);
   }
 
   map_pages(iova: number, pa: number, pgsize: number, count: number, prot: number): MapResult {
@@ -109,7 +107,12 @@ export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
 
   /** `arm_smmu_flush_iotlb_all` */
   flush_iotlb_all(): Coroutine<void> {
-    return arm_smmu_tlb_inv_context(this);
+    return arm_smmu_domain_inv(this);
+  }
+
+  /** `arm_smmu_tlb_inv_walk`: the table is freed and descriptors are reused at once, so this waits on the spot, also for a caller that cannot sleep. */
+  tlb_flush_walk(iova: number, size: number, granule: number): void {
+    this.smmu.kernel.sim.runAtomic(arm_smmu_domain_inv_range(this, iova, size, granule, false));
   }
 
   iova_to_phys(iova: number): number {
@@ -125,23 +128,44 @@ export class ArmSmmuDomain implements IommuDomain, ArmSmmuTlbTag {
 }
 
 /** `arm_smmu_domain_finalise`. @returns the domain or -errno */
-function arm_smmu_domain_finalise(smmu: ArmSmmuDevice): ArmSmmuDomain | number {
-  const stage = smmu.has(ARM_SMMU_FEAT_TRANS_S1) ? "S1" : "S2";
+function arm_smmu_domain_finalise(smmu: ArmSmmuDevice, stage: "S1" | "S2", nest_parent: boolean): ArmSmmuPagingDomain | number {
   const [ids, bits] = stage === "S1" ? [smmu.driver.asids, smmu.asid_bits] : [smmu.vmids, smmu.vmid_bits];
   const id = ids.alloc(2 ** bits - 1);
   if (id === null) return -ENOSPC;
+  let domain: ArmSmmuPagingDomain | null = null;
   const pgtbl = ArmLpaeIoPgtable.alloc(stage === "S1" ? "ARM_64_LPAE_S1" : "ARM_64_LPAE_S2", {
     pgsize_bitmap: smmu.pgsize_bitmap,
     ias: stage === "S1" ? VA_BITS : smmu.oas,
-    oas: stage === "S1" ? smmu.ias : smmu.oas,
+    oas: smmu.oas,
     coherent_walk: smmu.has(ARM_SMMU_FEAT_COHERENCY),
-    tlb: { tlb_flush_walk: (iova, size, granule) => flush_walk({ smmu, stage, id }, iova, size, granule) },
+    tlb: { tlb_flush_walk: (iova, size, granule) => domain?.tlb_flush_walk(iova, size, granule) },
     memory: page_table_memory(smmu),
     warn: (message) => smmu.kernel.printk.pr_warn(`WARNING: ${message}`),
   });
-  if (pgtbl !== null) return new ArmSmmuDomain(smmu, stage, id, pgtbl);
+  if (pgtbl !== null) return (domain = new ArmSmmuPagingDomain(smmu, stage, id, pgtbl, nest_parent));
   ids.free(id);
   return -ENOMEM;
+}
+
+/** The stage that a domain with these flags needs; null: this SMMU has none such. */
+function stage_for_flags(smmu: ArmSmmuDevice, flags: number): "S1" | "S2" | null {
+  const s1 = smmu.has(ARM_SMMU_FEAT_TRANS_S1);
+  switch (flags) {
+    case 0:
+      return s1 ? "S1" : "S2";
+    case IOMMU_HWPT_ALLOC_NEST_PARENT:
+      return smmu.has(ARM_SMMU_FEAT_NESTING) ? "S2" : null;
+    case IOMMU_HWPT_ALLOC_PASID:
+      return s1 ? "S1" : null;
+    default:
+      return null;
+  }
+}
+
+/** @returns the domain; -EOPNOTSUPP for flags that the SMMU cannot serve; other -errno */
+export function arm_smmu_domain_alloc_paging_flags(smmu: ArmSmmuDevice, flags: number): ArmSmmuPagingDomain | number {
+  const stage = stage_for_flags(smmu, flags);
+  return stage === null ? -EOPNOTSUPP : arm_smmu_domain_finalise(smmu, stage, flags === IOMMU_HWPT_ALLOC_NEST_PARENT);
 }
 
 /** What stands in for a domain that could not be made: attaching to it gives the error. */
@@ -157,9 +181,9 @@ function failed_domain(error: number): IommuDomain {
   };
 }
 
-/** `arm_smmu_domain_alloc_paging_flags` without flags. */
+/** For the IOMMU core, which expects a domain. */
 export function arm_smmu_domain_alloc_paging(smmu: ArmSmmuDevice): IommuDomain {
-  const domain = arm_smmu_domain_finalise(smmu);
+  const domain = arm_smmu_domain_alloc_paging_flags(smmu, 0);
   if (typeof domain !== "number") return domain;
   smmu.kernel.printk.dev_err(smmu.dev, `no domain: ${errname(domain)}`);
   return failed_domain(domain);

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Interrupts of the SMMU: the event queue's thread, the global error handler, and how they are wired up. */
+/**
+ * Interrupts of the SMMU: the event queue's thread, the global error handler, and how they are wired up.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_evtq_thread, arm_smmu_gerror_handler,
+ * arm_smmu_combined_irq_handler, arm_smmu_combined_irq_thread, arm_smmu_setup_msis, arm_smmu_setup_unique_irqs,
+ * arm_smmu_setup_irqs. Left out: nothing.
+ */
 import {
   EOVERFLOW,
   IRQ_HANDLED,
@@ -21,8 +27,9 @@ import * as R from "./arm-smmu-v3-regs.ts";
 import { arm_smmu_cmdq_skip_err } from "./cmdq.ts";
 import type { ArmSmmuDevice } from "./device.ts";
 import { arm_smmu_decode_event, arm_smmu_dump_event, arm_smmu_handle_event } from "./events.ts";
-import { ARM_SMMU_FEAT_MSI } from "./features.ts";
+import { ARM_SMMU_FEAT_MSI, ARM_SMMU_FEAT_PRI } from "./features.ts";
 import { hex32 } from "./hex.ts";
+import { arm_smmu_priq_thread } from "./priq.ts";
 import { queue_empty, queue_remove_raw, queue_sync_cons_ovf, queue_sync_prod_in } from "./queue.ts";
 import { arm_smmu_device_disable, arm_smmu_write_reg_sync } from "./reg-sync.ts";
 
@@ -100,6 +107,7 @@ export function* arm_smmu_gerror_handler(smmu: ArmSmmuDevice): Coroutine<IrqRetu
 type MsiConfig = readonly [cfg0: number, cfg1: number, cfg2: number];
 const EVTQ_MSI: MsiConfig = [R.ARM_SMMU_EVTQ_IRQ_CFG0, R.ARM_SMMU_EVTQ_IRQ_CFG1, R.ARM_SMMU_EVTQ_IRQ_CFG2];
 const GERROR_MSI: MsiConfig = [R.ARM_SMMU_GERROR_IRQ_CFG0, R.ARM_SMMU_GERROR_IRQ_CFG1, R.ARM_SMMU_GERROR_IRQ_CFG2];
+const PRIQ_MSI: MsiConfig = [R.ARM_SMMU_PRIQ_IRQ_CFG0, R.ARM_SMMU_PRIQ_IRQ_CFG1, R.ARM_SMMU_PRIQ_IRQ_CFG2];
 
 function arm_smmu_write_msi_msg(smmu: ArmSmmuDevice, cfg: MsiConfig, irq: number): void {
   const { address, data } = smmu.kernel.irq.msi.message(irq);
@@ -114,21 +122,26 @@ function arm_smmu_setup_msis(smmu: ArmSmmuDevice): void {
   // Address 0 means no MSI.
   writeq(smmu.base, R.ARM_SMMU_GERROR_IRQ_CFG0, 0n);
   writeq(smmu.base, R.ARM_SMMU_EVTQ_IRQ_CFG0, 0n);
+  const pri = smmu.has(ARM_SMMU_FEAT_PRI);
+  if (pri) writeq(smmu.base, R.ARM_SMMU_PRIQ_IRQ_CFG0, 0n);
   if (!smmu.has(ARM_SMMU_FEAT_MSI)) return;
   if (dev.of_node?.msiParent === undefined || kernel.irq.msi.frame === null) {
     dev_info(dev, "no MSI domain: using wired interrupts");
     return;
   }
-  const irqs = kernel.irq.msi.alloc(dev, 2);
-  if (typeof irqs === "number") {
+  const vectors = pri ? 3 : 2;
+  const irqs = kernel.irq.msi.alloc(dev, vectors);
+  if (typeof irqs === "number" || irqs.length < vectors) {
     dev_warn(dev, "failed to allocate MSIs: using wired interrupts");
     return;
   }
-  const [evtq_irq = 0, gerr_irq = 0] = irqs;
+  const [evtq_irq = 0, gerr_irq = 0, priq_irq = 0] = irqs;
   arm_smmu_write_msi_msg(smmu, EVTQ_MSI, evtq_irq);
   arm_smmu_write_msi_msg(smmu, GERROR_MSI, gerr_irq);
   smmu.evtq_irq = evtq_irq;
   smmu.gerr_irq = gerr_irq;
+  if (pri) arm_smmu_write_msi_msg(smmu, PRIQ_MSI, priq_irq);
+  smmu.priq_irq = priq_irq;
   devm_add_action(dev, "arm_smmu_free_msis", () => kernel.irq.msi.free(irqs));
 }
 
@@ -154,9 +167,18 @@ function arm_smmu_setup_unique_irqs(smmu: ArmSmmuDevice): void {
   } else {
     dev_warn(dev, "no gerr irq - errors will not be reported!");
   }
+  if (smmu.has(ARM_SMMU_FEAT_PRI) && !smmu.adopted) setup_priq_irq(smmu);
 }
 
-/** One interrupt for everything: errors at once, events in the thread. */
+function setup_priq_irq(smmu: ArmSmmuDevice): void {
+  const { dev } = smmu;
+  if (smmu.priq_irq === 0) return dev_warn(dev, "no priq irq - PRI will be broken");
+  const thread = (): Coroutine<IrqReturn> => arm_smmu_priq_thread(smmu);
+  const ret = devm_request_threaded_irq(dev, smmu.priq_irq, null, { thread, oneshot: true, name: "arm-smmu-v3-priq" });
+  if (ret < 0) dev_warn(dev, "failed to enable priq irq");
+}
+
+/** One interrupt for everything: errors at once, events and page requests in the thread. */
 function arm_smmu_setup_combined_irq(smmu: ArmSmmuDevice): void {
   const ratelimit = new Ratelimit();
   const ret = devm_request_threaded_irq(
@@ -166,7 +188,14 @@ function arm_smmu_setup_combined_irq(smmu: ArmSmmuDevice): void {
       const handled = yield* arm_smmu_gerror_handler(smmu);
       return smmu.adopted ? handled : IRQ_WAKE_THREAD;
     },
-    { thread: () => arm_smmu_evtq_thread(smmu, ratelimit), oneshot: true, name: "arm-smmu-v3-combined-irq" },
+    {
+      *thread() {
+        yield* arm_smmu_evtq_thread(smmu, ratelimit);
+        return yield* arm_smmu_priq_thread(smmu);
+      },
+      oneshot: true,
+      name: "arm-smmu-v3-combined-irq",
+    },
   );
   if (ret < 0) dev_warn(smmu.dev, "failed to enable the combined interrupt");
 }
@@ -181,8 +210,9 @@ export function* arm_smmu_setup_irqs(smmu: ArmSmmuDevice): Coroutine<number> {
   if (smmu.combined_irq > 0) arm_smmu_setup_combined_irq(smmu);
   else arm_smmu_setup_unique_irqs(smmu);
 
-  // With an adopted stream table there is no event queue.
-  const enables = (smmu.adopted ? 0 : R.IRQ_CTRL_EVTQ_IRQEN) | R.IRQ_CTRL_GERROR_IRQEN;
+  // With an adopted stream table there is no event queue and no PRI queue.
+  const queues = R.IRQ_CTRL_EVTQ_IRQEN | (smmu.has(ARM_SMMU_FEAT_PRI) ? R.IRQ_CTRL_PRIQ_IRQEN : 0);
+  const enables = R.IRQ_CTRL_GERROR_IRQEN | (smmu.adopted ? 0 : queues);
   if ((yield* arm_smmu_write_reg_sync(smmu, enables, R.ARM_SMMU_IRQ_CTRL, R.ARM_SMMU_IRQ_CTRLACK)) !== 0) {
     dev_warn(smmu.dev, "failed to enable irqs");
   }

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Masters: the devices behind the SMMU, which StreamIDs they have, and how the IOMMU core meets them. */
+/**
+ * Masters: the devices behind the SMMU, which StreamIDs they have, and how the IOMMU core meets them.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_probe_device, arm_smmu_insert_master,
+ * arm_smmu_release_device, arm_smmu_device_group, arm_smmu_of_xlate, arm_smmu_get_resv_regions, arm_smmu_def_domain_type. Left
+ * out: aliases behind PCI bridges, regions that the firmware reserves.
+ */
 import {
   type Device,
   EINVAL,
@@ -8,21 +14,28 @@ import {
   IOMMU_MMIO,
   IOMMU_WRITE,
   type IommuGroup,
+  PciDev,
   type ResvRegion,
   dev_warn,
   dt_number,
   generic_device_group,
   iommu_fwspec_add_ids,
   of_iommu_get_resv_regions,
+  pci_device_group,
+  pci_prepare_ats,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
+import { __ffs } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
+import { arm_smmu_disable_pasid, arm_smmu_enable_pasid } from "./ats.ts";
 import { type ArmSmmuCdTable, arm_smmu_free_cd_tables } from "./cd-table.ts";
 import type { ArmSmmuDevice, ArmSmmuDriverData } from "./device.ts";
-import type { ArmSmmuDomain } from "./domain.ts";
 import { ARM_SMMU_FEAT_2_LVL_CDTAB, ARM_SMMU_FEAT_STALLS, ARM_SMMU_FEAT_STALL_FORCE } from "./features.ts";
 import { hex } from "./hex.ts";
 import { arm_smmu_init_sid_strtab } from "./strtab.ts";
+
+const PCI_VENDOR_ID_HUAWEI = 0x19e5;
+const HISI_PTT_DEVICE = 0xa12e;
 
 /** `struct arm_smmu_master`. */
 export class ArmSmmuMaster {
@@ -34,8 +47,10 @@ export class ArmSmmuMaster {
   /** SubstreamID bits that its CD table has room for. */
   ssid_bits = 0;
   stall_enabled = false;
-  /** The paging domain it is attached to; null: identity or blocked. */
-  domain: ArmSmmuDomain | null = null;
+  /** The endpoint may ask for translations and cache them. */
+  ats_enabled = false;
+  /** EATS of its STE. */
+  ste_ats_enabled = false;
 
   constructor(smmu: ArmSmmuDevice, dev: Device, streams: readonly number[]) {
     this.smmu = smmu;
@@ -93,10 +108,13 @@ export function arm_smmu_probe_device(driver: ArmSmmuDriverData, dev: Device): n
 
   const node = dev.of_node;
   const wanted_ssid_bits = node === null ? 0 : (dt_number(node, "pasid-num-bits") ?? 0);
-  const most = smmu.has(ARM_SMMU_FEAT_2_LVL_CDTAB) ? smmu.ssid_bits : Math.min(smmu.ssid_bits, R.CTXDESC_LINEAR_CDMAX);
-  master.ssid_bits = Math.min(wanted_ssid_bits, most);
+  master.ssid_bits = Math.min(wanted_ssid_bits, smmu.ssid_bits);
+  // Before ATS: PASID Enable must not change while ATS is on (PCI Express Base §10.5.1.3).
+  arm_smmu_enable_pasid(master);
+  if (!smmu.has(ARM_SMMU_FEAT_2_LVL_CDTAB)) master.ssid_bits = Math.min(master.ssid_bits, R.CTXDESC_LINEAR_CDMAX);
   const can_stall = node?.properties["dma-can-stall"] === true;
   master.stall_enabled = (smmu.has(ARM_SMMU_FEAT_STALLS) && can_stall) || smmu.has(ARM_SMMU_FEAT_STALL_FORCE);
+  if (dev instanceof PciDev) pci_prepare_ats(dev, __ffs(smmu.pgsize_bitmap));
   dev.iommu!.priv = master;
   return 0;
 }
@@ -104,13 +122,19 @@ export function arm_smmu_probe_device(driver: ArmSmmuDriverData, dev: Device): n
 /** The core has attached the blocked domain: the STEs abort, and nothing points to the CD table. */
 export function* arm_smmu_release_device(dev: Device): Coroutine<void> {
   const master = dev_iommu_priv_get(dev);
+  arm_smmu_disable_pasid(master);
   arm_smmu_remove_master(master);
   yield* arm_smmu_free_cd_tables(master);
 }
 
-/** Each device stands alone; aliases behind PCI bridges are not modelled. */
+/** Devices that share a StreamID are not supported, but for aliases of PCI. */
 export function arm_smmu_device_group(dev: Device): IommuGroup {
-  return generic_device_group(dev);
+  return dev instanceof PciDev ? pci_device_group(dev) : generic_device_group(dev);
+}
+
+/** HiSilicon's PCIe tune and trace device works only untranslated. */
+export function arm_smmu_def_domain_type(dev: Device): "identity" | undefined {
+  return dev instanceof PciDev && dev.vendor === PCI_VENDOR_ID_HUAWEI && dev.device === HISI_PTT_DEVICE ? "identity" : undefined;
 }
 
 /** The one cell of a specifier is the StreamID. */

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** `arm_smmu_ops`: what the IOMMU core calls. */
+/**
+ * What the IOMMU core calls.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_ops. Left out: capable, hw_info, iommufd.
+ */
 import type { IommuOps } from "../../../kernel/index.ts";
-import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach.ts";
+import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach-dev.ts";
 import type { ArmSmmuDriverData } from "./device.ts";
 import { arm_smmu_domain_alloc_paging } from "./domain.ts";
 import { arm_smmu_is_attach_deferred } from "./kdump.ts";
 import {
+  arm_smmu_def_domain_type,
   arm_smmu_device_group,
   arm_smmu_get_resv_regions,
   arm_smmu_of_xlate,
@@ -24,6 +29,7 @@ export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
     release_device: arm_smmu_release_device,
     device_group: arm_smmu_device_group,
     of_xlate: arm_smmu_of_xlate,
+    def_domain_type: arm_smmu_def_domain_type,
     get_resv_regions: arm_smmu_get_resv_regions,
     is_attach_deferred: arm_smmu_is_attach_deferred,
   };

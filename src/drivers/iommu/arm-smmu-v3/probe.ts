@@ -83,7 +83,7 @@ function arm_smmu_init_one_queue(
   }
 }
 
-/** Command and event queue; the PRI queue belongs to PCI PRI, which this kernel lacks. @returns 0 or -ENOMEM */
+/** Command and event queue, and the PRI queue of an SMMU that has one. @returns 0 or -ENOMEM */
 function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   const { base, page1 } = smmu;
   const cmdq = arm_smmu_init_one_queue(
@@ -106,7 +106,16 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   );
   if (evtq === null) return -ENOMEM;
   smmu.evtq = evtq;
-  return 0;
+  if (!smmu.has(F.ARM_SMMU_FEAT_PRI)) return 0;
+  smmu.priq = arm_smmu_init_one_queue(
+    smmu,
+    "priq",
+    smmu.priq_max_n_shift,
+    R.PRIQ_ENT_DWORDS,
+    { io: page1, offset: R.ARM_SMMU_PRIQ_PROD },
+    { io: page1, offset: R.ARM_SMMU_PRIQ_CONS },
+  );
+  return smmu.priq === null ? -ENOMEM : 0;
 }
 
 function arm_smmu_init_structures(smmu: ArmSmmuDevice): number {
@@ -121,6 +130,7 @@ function get_irqs(smmu: ArmSmmuDevice): void {
   smmu.combined_irq = irq("combined");
   if (smmu.combined_irq > 0) return;
   smmu.evtq_irq = irq("eventq");
+  smmu.priq_irq = irq("priq");
   smmu.gerr_irq = irq("gerror");
 }
 
@@ -146,7 +156,7 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   if (ret === 0) {
     arm_smmu_manage_disable(smmu);
     driver.smmus.push(smmu);
-    ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev);
+    ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev, 2 ** smmu.ssid_bits);
     if (ret === 0) return 0;
   }
   yield* arm_smmu_probe_failed(smmu);

@@ -4,6 +4,9 @@
  *
  * A position holds the index in its low `max_n_shift` bits, the wrap bit above them, and in bit 31 the overflow flag of
  * output queues. Equal index and wrap: empty; equal index, unequal wrap: full.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: queue_has_space … queue_remove_raw, queue_poll. Left out:
+ * barriers, since memory keeps program order here.
  */
 import { EOVERFLOW, ETIMEDOUT, type IoMem, type Kernel, type KernelBuffer, readl, writel } from "../../../kernel/index.ts";
 import { type Coroutine, pollUntil } from "../../../sim/index.ts";

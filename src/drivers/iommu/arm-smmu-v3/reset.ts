@@ -2,7 +2,8 @@
 /**
  * From whatever state the SMMU is in to translating with this driver's tables, in Linux's order.
  *
- * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_reset. Left out: implementation-specific steps.
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_reset. Left out: the reset of
+ * implementation-specific queues.
  */
 import { dev_err, dev_warn, readl, writel, writeq } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -10,7 +11,7 @@ import { FIELD_PREP } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
 import { arm_smmu_cmdq_issue_cmd_with_sync } from "./cmdq.ts";
 import type { ArmSmmuDevice } from "./device.ts";
-import { ARM_SMMU_FEAT_E2H, ARM_SMMU_FEAT_HYP } from "./features.ts";
+import { ARM_SMMU_FEAT_ATS, ARM_SMMU_FEAT_E2H, ARM_SMMU_FEAT_HYP } from "./features.ts";
 import { arm_smmu_setup_irqs } from "./irq.ts";
 import { arm_smmu_device_disable, arm_smmu_update_gbpa, arm_smmu_write_reg_sync } from "./reg-sync.ts";
 import { arm_smmu_write_strtab } from "./strtab.ts";
@@ -72,6 +73,23 @@ export function* arm_smmu_device_reset(smmu: ArmSmmuDevice): Coroutine<number> {
   enables |= R.CR0_EVTQEN;
   ret = yield* enable(smmu, enables, "event queue");
   if (ret !== 0) return ret;
+
+  // PRI queue.
+  if (smmu.priq !== null) {
+    writeq(smmu.base, R.ARM_SMMU_PRIQ_BASE, smmu.priq.q_base);
+    writel(smmu.page1, R.ARM_SMMU_PRIQ_PROD, smmu.priq.llq.prod);
+    writel(smmu.page1, R.ARM_SMMU_PRIQ_CONS, smmu.priq.llq.cons);
+    enables |= R.CR0_PRIQEN;
+    ret = yield* enable(smmu, enables, "PRI queue");
+    if (ret !== 0) return ret;
+  }
+
+  // Translated requests are let through only from streams whose STE allows ATS.
+  if (smmu.has(ARM_SMMU_FEAT_ATS)) {
+    enables |= R.CR0_ATSCHK;
+    ret = yield* enable(smmu, enables, "ATS check");
+    if (ret !== 0) return ret;
+  }
 
   ret = yield* arm_smmu_setup_irqs(smmu);
   if (ret !== 0) {

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * What every domain with a tag in the TLB has (`struct arm_smmu_domain`), whoever owns its page table: the tag, which
+ * masters use it under which SubstreamID, and what to invalidate.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h: struct arm_smmu_domain, struct arm_smmu_master_domain. Left
+ * out: a domain shared by SMMUs, nr_ats_masters, which only the array's predecessor needed.
+ */
+import type { IommuDomain, IommuDomainType } from "../../../kernel/index.ts";
+import type { ArmSmmuDevice } from "./device.ts";
+import { ArmSmmuInvs } from "./invs.ts";
+import type { ArmSmmuMaster } from "./master.ts";
+
+/** One use of a domain: by a master, for one SubstreamID (0: plain DMA). */
+export interface ArmSmmuMasterDomain {
+  readonly master: ArmSmmuMaster;
+  readonly ssid: number;
+}
+
+/** SVA is stage 1 with a process's table. */
+export type ArmSmmuDomainStage = "S1" | "S2" | "SVA";
+
+export abstract class ArmSmmuDomain implements IommuDomain {
+  abstract type: IommuDomainType;
+  abstract pgsize_bitmap: number;
+  abstract aperture_start: number;
+  abstract aperture_end: number;
+  cookie: IommuDomain["cookie"] = undefined;
+  readonly smmu: ArmSmmuDevice;
+  readonly stage: ArmSmmuDomainStage;
+  /** The VMID of stage 2, else the ASID. */
+  readonly id: number;
+  /** Guests put their own stage 1 on top. */
+  readonly nest_parent: boolean;
+  invs: ArmSmmuInvs = new ArmSmmuInvs();
+  /** While a domain is attached anew, a use is there twice. */
+  readonly devices: ArmSmmuMasterDomain[] = [];
+
+  constructor(smmu: ArmSmmuDevice, stage: ArmSmmuDomainStage, id: number, nest_parent = false) {
+    this.smmu = smmu;
+    this.stage = stage;
+    this.id = id;
+    this.nest_parent = nest_parent;
+  }
+}
+
+/** The domain if it has invalidations to keep track of; null for identity, blocked and none. */
+export function to_smmu_domain_devices(domain: IommuDomain | null): ArmSmmuDomain | null {
+  return domain instanceof ArmSmmuDomain ? domain : null;
+}
+
+/** The use goes; of two equal ones, one. */
+export function arm_smmu_remove_master_domain(domain: ArmSmmuDomain, master: ArmSmmuMaster, ssid: number): void {
+  const index = domain.devices.findIndex((use) => use.master === master && use.ssid === ssid);
+  if (index >= 0) domain.devices.splice(index, 1);
+}
