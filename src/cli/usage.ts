@@ -5,7 +5,7 @@ import { nearest } from "../lab/index.ts";
 import { UsageError } from "./exit.ts";
 
 /** Options that are there or not. */
-const FLAGS = ["json", "all", "help", "version"];
+const FLAGS = ["json", "all", "variants", "help", "version"];
 
 /** The commands; those that have commands of their own with these. */
 export const COMMANDS: Readonly<Record<string, readonly string[]>> = {

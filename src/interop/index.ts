@@ -44,3 +44,7 @@ export { replayText } from "./explain/replay-text.ts";
 export { explainDocument, replayDocument } from "./explain/documents.ts";
 export type { Explanation, ExplainResult, ExplainStep, Walkthrough } from "./explain/types.ts";
 export { firmwareDocument, firmwareText } from "./explain/firmware-text.ts";
+export { type RecordedBoot, RecordedBoots, type RegisterWrite } from "./boot/recorded.ts";
+export { type ModelBoot, modelBoot } from "./boot/model-boot.ts";
+export { type BootComparison, compareBoots, differentLines, type LineDifference } from "./boot/compare.ts";
+export { type BootDifference, bootDifferences, type BootFacts } from "./boot/differences.ts";

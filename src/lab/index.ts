@@ -21,4 +21,6 @@ export * from "./matrix/order.ts";
 export * from "./matrix/layout.ts";
 export * from "./matrix/thread.ts";
 export * from "./matrix/text.ts";
+export * from "./matrix/variants.ts";
+export * from "./matrix/variants-text.ts";
 export * from "./report/page.ts";

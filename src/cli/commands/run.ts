@@ -12,7 +12,7 @@ import {
   expectsNothing,
   LAYOUTS,
   onLayout,
-  parseCell,
+  parseAnyCell,
   parseLayout,
   parseScenario,
   runDocument,
@@ -45,7 +45,7 @@ interface RunArguments {
 async function chosenScenario(argv: RunArguments): Promise<{ scenario: Scenario; words: string }> {
   if ((argv.scenario === undefined) === (argv.cell === undefined)) throw new UsageError("name a scenario file or a --cell, one of them");
   if (argv.cell !== undefined) {
-    const key = parseCell(argv.cell);
+    const key = parseAnyCell(argv.cell);
     if (key === undefined)
       throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
     if (argv.layout === undefined) return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };

@@ -89,6 +89,13 @@ function relocate_initrd(kernel: Kernel, regions: BootRegion[], initrd: LoadedBl
   regions.push({ ...initrd, name: "initrd copy", base, use: "idle" });
 }
 
+/** Somebody starts to use an idle region: its bytes change from now on. @returns null if there is none */
+export function take_early_region(kernel: Kernel, name: string): { readonly base: number; readonly size: number } | null {
+  const regions = regionsOf.get(kernel);
+  const index = regions?.findIndex((region) => region.name === name && region.use === "idle") ?? -1;
+  return regions === undefined || index < 0 ? null : regions.splice(index, 1)[0]!;
+}
+
 /** Where a region's memory first differs from what belongs there; null if nowhere. */
 export interface BadWord {
   readonly pa: number;

@@ -117,7 +117,7 @@ export class Kernels {
   /** @param role the first kernel drives what the description says; the second drives it as mainline does */
   #drivers(role: typeof FIRST | typeof SECOND): DriverModule[] {
     const { machine, next } = this.#scenario;
-    const smmu = armSmmuV3Module({ shutdown: machine.smmu.shutdown });
+    const smmu = armSmmuV3Module({ shutdown: machine.smmu.shutdown, kdumpPolicy: this.#scenario.kernel.kdumpPolicy });
     const clients = role === FIRST || next.clientDrivers ? machine.devices.filter(({ driver }) => driver !== "absent") : [];
     const linked = machine.devices.filter(({ linkToSmmu }) => linkToSmmu);
     const modules = [
@@ -141,6 +141,7 @@ export class Kernels {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
       iommuPassthrough: kernel.passthrough,
+      iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
       ...(role === FIRST && wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };

@@ -2,7 +2,7 @@
 /** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
 import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SECOND_KERNELS, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
 import type { Scenario } from "./types.ts";
@@ -42,7 +42,7 @@ const machineSchema = v.strictObject({
     v.strictObject({
       profile: v.optional(v.picklist(Object.keys(profiles)), "linux-typical"),
       base: v.optional(address, BOARD.smmuBase),
-      shutdown: v.optional(v.picklist(SMMU_POLICIES), "bypass"),
+      shutdown: v.optional(v.picklist(SMMU_VARIANTS), "bypass"),
       driver: v.optional(v.picklist(["built-in", "module"]), "built-in"),
       caches: v.optional(v.picklist(CACHE_MODES), "configured"),
     }),
@@ -66,7 +66,9 @@ const fileSchema = v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
       passthrough: flag(false),
+      lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
+      kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
     }),
     {},
   ),
@@ -89,7 +91,15 @@ const fileSchema = v.strictObject({
   ),
   wayDown: v.picklist(WAYS_DOWN),
   next: v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {}),
-  expect: v.optional(v.strictObject({ verdict: v.optional(v.picklist(VERDICTS)), holds: claims, broken: claims }), {}),
+  expect: v.optional(
+    v.strictObject({
+      verdict: v.optional(v.picklist(VERDICTS)),
+      secondKernel: v.optional(v.picklist(SECOND_KERNELS)),
+      holds: claims,
+      broken: claims,
+    }),
+    {},
+  ),
 });
 
 /** Fills in what depends on another key: a device's bus and StreamID follow from its kind. */
@@ -100,7 +110,7 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
     const devices = placeDevices(
       machine.devices.map((device) => ({ ...device, bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform") })),
     );
-    const { verdict, ...claimsExpected } = rest.expect;
+    const { verdict, secondKernel, ...claimsExpected } = rest.expect;
     const { crashReserve, ...kernel } = rest.kernel;
     const { base: reserveBase, mib } = crashReserve;
     const { pagesBefore, probeMs } = rest.boot;
@@ -114,7 +124,11 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       boot: { probeMs, ...(pagesBefore === undefined ? {} : { pagesBefore }) },
       workload: { ...workload, ...(phaseUs === undefined ? {} : { phaseUs }) },
       machine: { ...others, devices, ...(pci === undefined ? {} : { pci }) },
-      expect: { ...claimsExpected, ...(verdict === undefined ? {} : { verdict }) },
+      expect: {
+        ...claimsExpected,
+        ...(verdict === undefined ? {} : { verdict }),
+        ...(secondKernel === undefined ? {} : { secondKernel }),
+      },
     };
   }),
 );

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
-import type { ClaimName, ClientHook, ClientKind, SmmuPolicy, Verdict, WayDown } from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SecondKernel, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -28,7 +28,7 @@ export interface MachineSpec {
   readonly smmu: {
     readonly profile: string;
     readonly base: number;
-    readonly shutdown: SmmuPolicy;
+    readonly shutdown: SmmuVariant;
     readonly driver: "built-in" | "module";
     /** How much the SMMU keeps. */
     readonly caches: CacheMode;
@@ -76,7 +76,11 @@ export interface KernelSpec {
   readonly fwDevlink: "off" | "on" | "rpm";
   readonly fwDevlinkStrict: boolean;
   readonly passthrough: boolean;
+  /** Unmapped addresses are invalidated later, by the flush queue (`iommu.strict=0`). */
+  readonly lazy: boolean;
   readonly crashReserve: CrashReserveSpec;
+  /** What the SMMU driver of a crash kernel does with what it finds. */
+  readonly kdumpPolicy: KdumpPolicy;
 }
 
 export interface NextKernelSpec {
@@ -96,5 +100,11 @@ export interface Scenario {
   readonly workload: WorkloadSpec;
   readonly wayDown: WayDown;
   readonly next: NextKernelSpec;
-  readonly expect: { readonly verdict?: Verdict; readonly holds: readonly ClaimName[]; readonly broken: readonly ClaimName[] };
+  readonly expect: {
+    readonly verdict?: Verdict;
+    /** Absent: any end but a failure that overwritten memory does not explain. */
+    readonly secondKernel?: SecondKernel;
+    readonly holds: readonly ClaimName[];
+    readonly broken: readonly ClaimName[];
+  };
 }

@@ -19,6 +19,11 @@ export class IdAllocator {
     return null;
   }
 
+  /** Takes a number out of use; it may be in use already. */
+  reserve(id: number): void {
+    this.#used.add(id);
+  }
+
   free(id: number): void {
     this.#used.delete(id);
   }
