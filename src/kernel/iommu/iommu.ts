@@ -25,6 +25,8 @@ export * from "./map.ts";
 export * from "./fwspec.ts";
 export * from "./default-domain.ts";
 export * from "./deferred-attach.ts";
+export * from "./change-domain.ts";
+export * from "./pci-alias.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {

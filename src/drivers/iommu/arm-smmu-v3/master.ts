@@ -13,6 +13,8 @@ import {
   dt_number,
   generic_device_group,
   iommu_fwspec_add_ids,
+  PciDev,
+  pci_device_group,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
@@ -107,9 +109,9 @@ export function* arm_smmu_release_device(dev: Device): Coroutine<void> {
   yield* arm_smmu_free_cd_tables(master);
 }
 
-/** Each device stands alone; aliases behind PCI bridges are not modelled. */
+/** PCI functions as the bus isolates them; every other device stands alone. */
 export function arm_smmu_device_group(dev: Device): IommuGroup {
-  return generic_device_group(dev);
+  return dev instanceof PciDev ? pci_device_group(dev) : generic_device_group(dev);
 }
 
 /** The one cell of a specifier is the StreamID. */
