@@ -15,8 +15,8 @@ import { EBUSY, EINVAL, ENODEV } from "../errno.ts";
 import { dev_is_untrusted } from "../pci/pci-dev.ts";
 import { iommu_attach_one } from "./deferred-attach.ts";
 import type { IommuGroup } from "./group.ts";
-import { iommu_map } from "./map.ts";
-import type { IommuDomain, IommuOps } from "./types.ts";
+import { iommu_iova_to_phys, iommu_map, iommu_min_pgsize } from "./map.ts";
+import type { IommuDomain, IommuOps, ResvRegion } from "./types.ts";
 
 /** What a default domain can be. */
 export type DefaultDomainType = "dma" | "dma-fq" | "identity";
@@ -66,13 +66,26 @@ export function iommu_free_default_domain(domain: IommuDomain): void {
   domain.free?.();
 }
 
+/** Devices of a group may have regions that overlap: only what is not mapped yet is mapped. */
+function map_one_to_one(domain: IommuDomain, dev: Device, { start, length, prot }: ResvRegion): number {
+  const page = iommu_min_pgsize(domain);
+  let from = start;
+  for (let at = start; at <= start + length; at += page) {
+    if (at < start + length && iommu_iova_to_phys(domain, at) === 0) continue;
+    const error = at > from ? iommu_map(dev.kernel.sim, domain, from, from, at - from, prot) : 0;
+    if (error !== 0) return error;
+    from = at + page;
+  }
+  return 0;
+}
+
 /** Direct regions of the firmware stay reachable at all times, so they are mapped before the domain comes into force. */
 export function iommu_create_device_direct_mappings(domain: IommuDomain, dev: Device): void {
   for (const region of dev_iommu_ops(dev)?.get_resv_regions?.(dev) ?? []) {
     if (region.type !== "direct") continue;
     if (dev.iommu !== null) dev.iommu.require_direct = true;
     if (!iommu_is_dma_domain(domain)) continue;
-    const error = iommu_map(dev.kernel.sim, domain, region.start, region.start, region.length, region.prot);
+    const error = map_one_to_one(domain, dev, region);
     if (error !== 0) dev.kernel.printk.dev_err(dev, `direct mapping of 0x${region.start.toString(16)} failed: ${error}`);
   }
 }

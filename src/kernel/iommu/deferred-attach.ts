@@ -5,7 +5,8 @@
  * the middle.
  *
  * After Linux 7.1 drivers/iommu/iommu.c: iommu_deferred_attach, __iommu_attach_device. Left out: the static key of
- * iommu_dma_init, which turns the test off in kernels that are no crash kernels; here the driver's word alone counts.
+ * iommu_dma_init, which turns the test off in kernels that are no crash kernels (here the driver's word alone counts); the
+ * group's mutex, since mapping does not sleep here; devices that are being reset.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
@@ -21,8 +22,7 @@ export function* iommu_attach_one(domain: IommuDomain, dev: Device, old: IommuDo
 }
 
 /**
- * `iommu_deferred_attach`: every mapping begins with this. It takes no lock, since a driver's first mapping is made in
- * its probe, alone; and it does not sleep, since mappings may be made anywhere.
+ * `iommu_deferred_attach`: every mapping begins with this.
  * @returns 0, also if nothing was deferred, or -errno
  */
 export function iommu_deferred_attach(dev: Device, domain: IommuDomain): number {

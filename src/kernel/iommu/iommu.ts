@@ -27,6 +27,8 @@ export * from "./fwspec.ts";
 export * from "./default-domain.ts";
 export * from "./deferred-attach.ts";
 export * from "./pasid.ts";
+export * from "./change-domain.ts";
+export * from "./pci-alias.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {

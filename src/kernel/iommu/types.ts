@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What the IOMMU core and an IOMMU driver know of each other, as in Linux's `include/linux/iommu.h`. */
+/** What the IOMMU core and an IOMMU driver know of each other, after Linux 7.1 include/linux/iommu.h. Left out: iommufd, dirty tracking. */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { IommuDmaCookie } from "../dma/cookie.ts";

@@ -121,6 +121,8 @@ export class PciDev extends Device {
   enable_cnt: number = 0;
   /** False until the bus has been assigned its resources: no driver is matched before. */
   match_driver: boolean = false;
+  /** Other functions share its device number. */
+  multifunction: boolean = false;
   /** It lies below a port that leads out of the machine (`external-facing`). */
   untrusted: boolean = false;
   pci_driver: PciDriver | null = null;

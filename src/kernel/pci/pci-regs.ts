@@ -76,6 +76,9 @@ export const PCI_EXP_FLAGS_TYPE = 0x00f0;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
+/** From PCI Express to PCI, and the other way round. */
+export const PCI_EXP_TYPE_PCI_BRIDGE = 0x7;
+export const PCI_EXP_TYPE_PCIE_BRIDGE = 0x8;
 
 /** From version 2 of the capability on. */
 export const PCI_EXP_DEVCAP2 = 0x24;
