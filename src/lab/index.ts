@@ -22,3 +22,6 @@ export * from "./matrix/layout.ts";
 export * from "./matrix/thread.ts";
 export * from "./matrix/text.ts";
 export * from "./report/page.ts";
+export * from "./order/types.ts";
+export * from "./order/order.ts";
+export * from "./order/text.ts";
