@@ -25,3 +25,4 @@ export * from "./report/page.ts";
 export * from "./order/types.ts";
 export * from "./order/order.ts";
 export * from "./order/text.ts";
+export * from "./machine/from-dtb.ts";
