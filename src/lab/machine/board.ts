@@ -15,6 +15,7 @@ export const BOARD = {
   ramBase: 0x8000_0000,
   ramSize: 0x8000_0000,
   smmuBase: 0x2b40_0000,
+  gicBase: 0x2c00_0000,
   msiFrameBase: 0x2c1c_0000,
   ecamBase: 0x4000_0000,
   ecamSize: 0x0010_0000,

@@ -50,6 +50,21 @@ function hostBridgeNode(machine: MachineSpec): DtNode {
   });
 }
 
+/** Its registers are not modelled: the kernel reaches it by a port of its own. */
+function gicNode(): DtNode {
+  return dtNode({
+    name: `interrupt-controller@${BOARD.gicBase.toString(16)}`,
+    label: "gic",
+    compatible: ["arm,gic-v3"],
+    reg: [{ base: BOARD.gicBase, size: 0x1_0000 }],
+    properties: { "interrupt-controller": true, "#interrupt-cells": 3 },
+  });
+}
+
+function memoryNode({ base, size }: MachineSpec["memory"]): DtNode {
+  return dtNode({ name: `memory@${base.toString(16)}`, reg: [{ base, size }], properties: { device_type: "memory" } });
+}
+
 function msiFrameNode(): DtNode {
   return dtNode({
     name: `v2m@${BOARD.msiFrameBase.toString(16)}`,
@@ -73,7 +88,7 @@ function deviceTree(machine: MachineSpec): DtNode {
     }
   }
   nodes.splice(Math.min(machine.smmuNode, nodes.length), 0, smmuNode(machine));
-  return dtNode({ name: "", children: [msiFrameNode(), ...nodes] });
+  return dtNode({ name: "", children: [memoryNode(machine.memory), gicNode(), msiFrameNode(), ...nodes] });
 }
 
 /** Linux's name of a device made from a node `name@address`. */
