@@ -3,7 +3,7 @@
  * Which IOMMU a device sits behind and under which ids: from the device tree to `dev.iommu.fwspec`.
  *
  * After Linux 7.1 drivers/iommu/iommu.c: iommu_fwspec_init, iommu_fwspec_add_ids, iommu_fwspec_free, and of_iommu.c:
- * of_iommu_configure_device, of_pci_iommu_init, of_iommu_xlate. Left out: `iommu-map-mask`, `#iommu-cells` other than the length of
+ * of_iommu_configure_device, of_pci_iommu_init, of_iommu_xlate. Left out: `#iommu-cells` other than the length of
  * a specifier.
  */
 import { driver_deferred_probe_check_state } from "../base/deferred.ts";
@@ -87,8 +87,10 @@ function platform_specs(dev: Device): IommuSpec[] {
 }
 
 function pci_specs(dev: PciDev): IommuSpec[] {
-  const map = host_node(dev)?.iommuMap ?? [];
-  return pci_dma_aliases(dev).flatMap(({ requesterId: rid }) => {
+  const host = host_node(dev);
+  const map = host?.iommuMap ?? [];
+  return pci_dma_aliases(dev).flatMap(({ requesterId }) => {
+    const rid = requesterId & (host?.iommuMapMask ?? 0xffff);
     const row = map.find((entry) => rid >= entry.ridBase && rid < entry.ridBase + entry.length);
     return row === undefined ? [] : specs(dev, row.label, [row.outBase + rid - row.ridBase]);
   });

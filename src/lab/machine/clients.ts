@@ -30,8 +30,8 @@ export interface ClientContext {
   readonly busMasterOff: BusMasterOff;
   /** A way to memory behind the SMMU, for a platform device. */
   port(): DmaPort;
-  /** An interrupt line as a level. */
-  line(intid: number): (level: boolean) => void;
+  /** The device's interrupt line as a level. */
+  line(level: boolean): void;
 }
 
 /** A built client. */
@@ -57,7 +57,7 @@ export function deviceWindow(
 /** A small display: 640 x 480 at 32 bits would scan 1.2 MiB at 60 Hz. */
 function buildHdlcd(spec: DeviceSpec, context: ClientContext): Client {
   const { simulation } = context;
-  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: context.line(LINES.hdlcd) });
+  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: (level) => context.line(level) });
   return { spec, registers: hdlcd, reset: () => hdlcd.reset(), start: () => {} };
 }
 

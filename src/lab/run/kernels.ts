@@ -12,6 +12,8 @@ import {
   build_kernel_image,
   device_link_add,
   DL_FLAG,
+  fdt_write,
+  flatten_device_tree,
   type DriverModule,
   firmware_load,
   type FirmwarePort,
@@ -39,7 +41,8 @@ export const SECOND = "second";
 
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
-const DTB_BYTES = 8 * 1024;
+/** A blob has free space behind it, for what a boot loader adds. */
+const DTB_ALIGN = 8 * 1024;
 /** Bytes of overwritten memory that are shown. */
 const SHOWN_BYTES = 8;
 
@@ -110,8 +113,16 @@ export class Kernels {
     return {
       kernel: build_kernel_image(kernel),
       initrd: patternBytes(`${kernel} initrd`, INITRD_BYTES),
-      dtb: patternBytes(`${kernel} dtb`, DTB_BYTES),
+      dtb: this.#blob(),
     };
+  }
+
+  /** The board's tree as a boot loader hands it over. */
+  #blob(): Uint8Array {
+    const blob = fdt_write(flatten_device_tree(this.#machine.board.tree));
+    const padded = new Uint8Array(Math.ceil(blob.length / DTB_ALIGN) * DTB_ALIGN);
+    padded.set(blob);
+    return padded;
   }
 
   /** @param role the first kernel drives what the description says; the second drives it as mainline does */

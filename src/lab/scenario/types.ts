@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
+import type { Board } from "../machine/board.ts";
 import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SecondKernel, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
@@ -41,6 +42,8 @@ export interface MachineSpec {
   readonly smmuNode: number;
   /** From the reset request to the reset, while devices run on. Virtual milliseconds. */
   readonly resetDelayMs: number;
+  /** Absent: the lab's own. No scenario file says it; a device tree does. */
+  readonly board?: Board;
 }
 
 export interface WorkloadSpec {
