@@ -46,6 +46,19 @@ export interface Client {
   start(): void;
 }
 
+/** A device that the lab does not know: it stands in the place of one that the scenario names, on the same bus. */
+export interface CustomClient {
+  /** Called once, before any kernel boots. */
+  build(context: ClientContext): Partial<Omit<Client, "spec">>;
+  /** What the node of a platform device says besides its registers and its StreamID. */
+  readonly node?: Partial<DtNode>;
+  /** The driver; each kernel of a run has one of its own. */
+  driver(hook: ClientHook, initcall: "device" | "module", active: boolean): DriverModule;
+}
+
+/** Custom clients by the name of the device whose place they take. */
+export type CustomClients = Readonly<Record<string, CustomClient>>;
+
 /** The window of a platform device's registers; undefined for a PCI function. */
 export function deviceWindow(
   device: Pick<DeviceSpec, "bus" | "kind" | "base">,
@@ -81,23 +94,25 @@ const BUILD: Record<ClientKind, (spec: DeviceSpec, context: ClientContext) => Cl
   "tmc-etr": buildEtr,
 };
 
-export function buildClient(spec: DeviceSpec, context: ClientContext): Client {
+export function buildClient(spec: DeviceSpec, context: ClientContext, custom?: CustomClient): Client {
+  if (custom) return { reset: () => {}, start: () => {}, ...custom.build(context), spec };
   return BUILD[spec.kind](spec, context);
 }
 
 /** The node of a platform device. */
-export function clientNode(spec: DeviceSpec): DtNode | undefined {
+export function clientNode(spec: DeviceSpec, custom?: CustomClient): DtNode | undefined {
   const window = deviceWindow(spec);
   if (window === undefined) return undefined;
   const display = spec.kind === "hdlcd";
   return dtNode({
     name: `${spec.name}@${window.base.toString(16)}`,
     label: spec.name,
-    compatible: display ? ["arm,hdlcd"] : ["arm,coresight-tmc"],
+    ...(custom ? {} : { compatible: display ? ["arm,hdlcd"] : ["arm,coresight-tmc"] }),
     reg: [window],
     iommus: [{ label: "smmu", args: [spec.streamId] }],
     dmaCoherent: true,
-    ...(display ? { interrupts: [LINES.hdlcd] } : {}),
+    ...(display && !custom ? { interrupts: [LINES.hdlcd] } : {}),
+    ...custom?.node,
   });
 }
 

@@ -3,7 +3,7 @@
 import { type DtNode, dtNode } from "../../kernel/index.ts";
 import type { MachineSpec } from "../scenario/types.ts";
 import { BOARD, LINES } from "./board.ts";
-import { clientNode, deviceWindow } from "./clients.ts";
+import { clientNode, type CustomClients, deviceWindow } from "./clients.ts";
 
 const MIB = 0x10_0000;
 
@@ -61,11 +61,11 @@ function msiFrameNode(): DtNode {
 }
 
 /** The tree: the SMMU's node stands among those of its clients where the description puts it. */
-export function deviceTree(machine: MachineSpec): DtNode {
+export function deviceTree(machine: MachineSpec, custom: CustomClients = {}): DtNode {
   const nodes: DtNode[] = [];
   let host = false;
   for (const device of machine.devices) {
-    const node = clientNode(device);
+    const node = clientNode(device, custom[device.name]);
     if (node) nodes.push(node);
     else if (!host) {
       nodes.push(hostBridgeNode(machine));

@@ -24,7 +24,7 @@ import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
 import { watchLandings } from "../shadow/landings.ts";
 import { BOARD, LINES } from "./board.ts";
-import { type Client, buildClient, deviceWindow } from "./clients.ts";
+import { type Client, buildClient, type CustomClients, deviceWindow } from "./clients.ts";
 import { SystemCpuBus } from "./cpu-bus.ts";
 import { type DeviceNames, deviceNames, deviceTree, pciPlaces } from "./device-tree.ts";
 
@@ -42,6 +42,7 @@ export interface MachineOptions {
   readonly seed: number;
   readonly trace: LabTrace;
   readonly workload: WorkloadSpec;
+  readonly clients?: CustomClients;
 }
 
 export class Machine {
@@ -52,6 +53,7 @@ export class Machine {
   readonly interrupts: InterruptController;
   readonly shadow: OwnershipShadow;
   readonly clients: readonly Client[];
+  readonly custom: CustomClients;
   readonly names: DeviceNames;
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly #rootComplex: RootComplex | undefined;
@@ -61,6 +63,7 @@ export class Machine {
   constructor(spec: MachineSpec, options: MachineOptions) {
     const { trace, workload } = options;
     this.spec = spec;
+    this.custom = options.clients ?? {};
     this.#trace = trace;
     this.simulation = new Simulation({ seed: options.seed, trace });
     const { simulation } = this;
@@ -81,16 +84,20 @@ export class Machine {
     this.names = deviceNames(spec);
     this.shadow = new OwnershipShadow(() => simulation.now);
     this.clients = spec.devices.map((device) =>
-      buildClient(device, {
-        simulation,
-        trace,
-        workload,
-        bus: this.bus,
-        notModelled: this.notModelled,
-        busMasterOff: spec.pci?.busMasterOff ?? "drop",
-        port: () => this.#port(device.streamId, device.name),
-        line: (intid) => (level) => this.interrupts.setLevel(intid, level),
-      }),
+      buildClient(
+        device,
+        {
+          simulation,
+          trace,
+          workload,
+          bus: this.bus,
+          notModelled: this.notModelled,
+          busMasterOff: spec.pci?.busMasterOff ?? "drop",
+          port: () => this.#port(device.streamId, device.name),
+          line: (intid) => (level) => this.interrupts.setLevel(intid, level),
+        },
+        this.custom[device.name],
+      ),
     );
     this.#placeClients();
     this.#rootComplex = spec.pci ? this.#buildPci() : undefined;
@@ -155,7 +162,7 @@ export class Machine {
       },
       firmware,
       pages: this.shadow.watcher(kernel),
-      deviceTree: deviceTree(this.spec),
+      deviceTree: deviceTree(this.spec, this.custom),
       memory: [this.spec.memory],
       mmioNs: MMIO_NS,
     };
