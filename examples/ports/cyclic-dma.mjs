@@ -121,7 +121,7 @@ function cyclicDmaModule(hook, initcall, active) {
 const LINE = 80; // lines 72 to 127 of the board are free
 const engine = {
   build({ simulation, port, line }) {
-    const registers = new CyclicDma({ simulation, port: port(), line: line(LINE) });
+    const registers = new CyclicDma({ simulation, port: port(), line });
     return { registers, reset: () => registers.reset() };
   },
   node: { compatible: ["example,cyclic-dma"], interrupts: [LINE] },

@@ -30,8 +30,8 @@ export interface ClientContext {
   readonly busMasterOff: BusMasterOff;
   /** A way to memory behind the SMMU, for a platform device. */
   port(): DmaPort;
-  /** An interrupt line as a level. */
-  line(intid: number): (level: boolean) => void;
+  /** The device's interrupt line as a level. */
+  line(level: boolean): void;
 }
 
 /** A built client. */
@@ -50,7 +50,7 @@ export interface Client {
 export interface CustomClient {
   /** Called once, before any kernel boots. */
   build(context: ClientContext): Partial<Omit<Client, "spec">>;
-  /** What the node of a platform device says besides its registers and its StreamID. */
+  /** What the node of a platform device says besides its registers and its StreamID; its first interrupt is the device's line. */
   readonly node?: Partial<DtNode>;
   /** The driver; each kernel of a run has one of its own. */
   driver(hook: ClientHook, initcall: "device" | "module", active: boolean): DriverModule;
@@ -67,10 +67,16 @@ export function deviceWindow(
   return { base: device.base ?? (device.kind === "hdlcd" ? BOARD.hdlcdBase : BOARD.etrBase), size: 0x1000 };
 }
 
+/** The interrupt line of a platform device, as its node has it. */
+export function clientInterrupt(device: Pick<DeviceSpec, "kind">, custom?: CustomClient): number | undefined {
+  if (custom) return custom.node?.interrupts?.[0];
+  return device.kind === "hdlcd" ? LINES.hdlcd : undefined;
+}
+
 /** A small display: 640 x 480 at 32 bits would scan 1.2 MiB at 60 Hz. */
 function buildHdlcd(spec: DeviceSpec, context: ClientContext): Client {
   const { simulation } = context;
-  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: context.line(LINES.hdlcd) });
+  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: (level) => context.line(level) });
   return { spec, registers: hdlcd, reset: () => hdlcd.reset(), start: () => {} };
 }
 
@@ -104,6 +110,7 @@ export function clientNode(spec: DeviceSpec, custom?: CustomClient): DtNode | un
   const window = deviceWindow(spec);
   if (window === undefined) return undefined;
   const display = spec.kind === "hdlcd";
+  const interrupt = clientInterrupt(spec, custom);
   return dtNode({
     name: `${spec.name}@${window.base.toString(16)}`,
     label: spec.name,
@@ -111,7 +118,7 @@ export function clientNode(spec: DeviceSpec, custom?: CustomClient): DtNode | un
     reg: [window],
     iommus: [{ label: "smmu", args: [spec.streamId] }],
     dmaCoherent: true,
-    ...(display && !custom ? { interrupts: [LINES.hdlcd] } : {}),
+    ...(interrupt === undefined ? {} : { interrupts: [interrupt] }),
     ...custom?.node,
   });
 }

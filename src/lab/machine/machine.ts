@@ -24,7 +24,7 @@ import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
 import { watchLandings } from "../shadow/landings.ts";
 import { BOARD, LINES } from "./board.ts";
-import { type Client, buildClient, type CustomClients, deviceWindow } from "./clients.ts";
+import { type Client, buildClient, clientInterrupt, type CustomClients, deviceWindow } from "./clients.ts";
 import { SystemCpuBus } from "./cpu-bus.ts";
 import { type DeviceNames, deviceNames, deviceTree, pciPlaces } from "./device-tree.ts";
 
@@ -94,7 +94,7 @@ export class Machine {
           notModelled: this.notModelled,
           busMasterOff: spec.pci?.busMasterOff ?? "drop",
           port: () => this.#port(device.streamId, device.name),
-          line: (intid) => (level) => this.interrupts.setLevel(intid, level),
+          line: (level) => this.#setLine(clientInterrupt(device, this.custom[device.name]), level),
         },
         this.custom[device.name],
       ),
@@ -115,6 +115,10 @@ export class Machine {
 
   #port(streamId: number, name: string): SmmuDmaPort {
     return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace });
+  }
+
+  #setLine(intid: number | undefined, level: boolean): void {
+    if (intid !== undefined) this.interrupts.setLevel(intid, level);
   }
 
   #placeClients(): void {
