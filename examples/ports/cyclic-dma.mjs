@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 // A platform DMA engine that copies a block again and again, as an Arm PL330 does for a sound card, and a driver for it, with
 // and without a shutdown hook: what a way down makes of each. docs/porting.md explains it.
 import { BASE_SCENARIO, boardDevice, runScenario } from "quiesce/lab";

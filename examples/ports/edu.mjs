@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 // A driver for QEMU's edu device (QEMU's docs/specs/edu.rst), a PCI function whose DMA takes 100 ms and cannot be stopped. What
 // is under way when the machine goes down ends in the next kernel, if that lets the function be bus master again.
 import { Edu } from "quiesce/interop";
