@@ -31,7 +31,7 @@ export { DEFAULT_PROFILE, profileNames } from "./qemu/profile.ts";
 export { type DeviceRequest, Machine, type MachineRequest, type NamedDevice, VIRT } from "./qemu/machine.ts";
 export { QtestServer } from "./qemu/qtest/server.ts";
 export { QmpServer } from "./qemu/qmp.ts";
-export { EDU } from "./qemu/devices/edu.ts";
+export { EDU, Edu, type EduOptions } from "./qemu/devices/edu.ts";
 export { TESTDEV, TESTDEV_RESULT } from "./qemu/devices/iommu-testdev.ts";
 export { ENGINE, PRIVILEGED_FRAME, TEST_ENGINE_SIZE, USER_FRAME } from "./qemu/devices/test-engine.ts";
 export { Dmesg } from "./dmesg/analyse.ts";

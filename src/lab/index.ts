@@ -3,6 +3,7 @@
 export * from "./text.ts";
 export { nearest } from "../hw/index.ts";
 export * from "./events.ts";
+export type { Client, ClientContext, CustomClient, CustomClients } from "./machine/clients.ts";
 export * from "./run/types.ts";
 export * from "./run/result.ts";
 export * from "./run/verdict.ts";

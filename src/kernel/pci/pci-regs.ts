@@ -2,7 +2,7 @@
 /**
  * PCI configuration space: register offsets, bits and capability ids.
  *
- * Names are those of Linux's `uapi/linux/pci_regs.h`; values are the PCI Local Bus and PCI Express specifications' own.
+ * Names are those of Linux 7.1 include/uapi/linux/pci_regs.h; values are the PCI Local Bus and PCI Express specifications' own.
  * Only what the PCI core and its drivers use.
  */
 

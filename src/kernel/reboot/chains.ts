@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations. */
+/**
+ * Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations. After Linux 7.1
+ * kernel/reboot.c: register_reboot_notifier, register_sys_off_handler; kernel/panic.c: panic_notifier_list;
+ * drivers/base/syscore.c. Left out: the older restart handlers and pm_power_off, a return value that ends a chain.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 

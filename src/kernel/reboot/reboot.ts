@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The ways down, after Linux's `kernel/reboot.c` and `kernel/panic.c`. The orderly ones (restart, halt, power-off) call the
+ * The ways down, after Linux 7.1 kernel/reboot.c and kernel/panic.c. The orderly ones (restart, halt, power-off) call the
  * notifiers and shut every device down first; an emergency restart and a panic call neither. Each step is traced as
- * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still.
+ * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: the `reboot=` modes,
+ * Ctrl-Alt-Del, hibernation, emergency shutdown of hw_protection_trigger.
  */
 import { type Coroutine, Mutex, never } from "../../sim/index.ts";
 import { device_shutdown } from "../base/shutdown.ts";

@@ -3,7 +3,7 @@
 import { type DtNode, dtNode } from "../../kernel/index.ts";
 import type { MachineSpec } from "../scenario/types.ts";
 import { type Board, BOARD, LINES, type Place } from "./board.ts";
-import { clientNode, deviceWindow } from "./clients.ts";
+import { clientInterrupt, clientNode, type CustomClients, deviceWindow } from "./clients.ts";
 
 const MIB = 0x10_0000;
 
@@ -76,11 +76,11 @@ function msiFrameNode(): DtNode {
 }
 
 /** The tree: the SMMU's node stands among those of its clients where the description puts it. */
-function deviceTree(machine: MachineSpec): DtNode {
+function deviceTree(machine: MachineSpec, custom: CustomClients): DtNode {
   const nodes: DtNode[] = [];
   let host = false;
   for (const device of machine.devices) {
-    const node = clientNode(device);
+    const node = clientNode(device, custom[device.name]);
     if (node) nodes.push(node);
     else if (!host) {
       nodes.push(hostBridgeNode(machine));
@@ -97,16 +97,17 @@ export function platformName(name: string, base: number): string {
 }
 
 /** The lab's own board, with the devices that the description names. */
-export function usualBoard(machine: MachineSpec): Board {
+export function usualBoard(machine: MachineSpec, custom: CustomClients = {}): Board {
   const buses = pciPlaces(machine).length + 1;
   const places = machine.devices.flatMap((device): [string, Place][] => {
     const window = deviceWindow(device);
     if (!window) return [];
-    const interrupt = device.kind === "hdlcd" ? { interrupt: LINES.hdlcd } : {};
-    return [[device.name, { window, deviceName: platformName(device.name, window.base), ...interrupt }]];
+    const interrupt = clientInterrupt(device, custom[device.name]);
+    const line = interrupt === undefined ? {} : { interrupt };
+    return [[device.name, { window, deviceName: platformName(device.name, window.base), ...line }]];
   });
   return {
-    tree: deviceTree(machine),
+    tree: deviceTree(machine, custom),
     memory: [machine.memory],
     usable: [machine.memory],
     lines: LINES.total,

@@ -24,7 +24,7 @@ import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
 import { watchLandings } from "../shadow/landings.ts";
 import type { Board } from "./board.ts";
-import { type Client, buildClient } from "./clients.ts";
+import { type Client, buildClient, type CustomClients } from "./clients.ts";
 import { SystemCpuBus } from "./cpu-bus.ts";
 import { type DeviceNames, deviceNames, pciPlaces, usualBoard } from "./device-tree.ts";
 
@@ -35,6 +35,7 @@ export interface MachineOptions {
   readonly seed: number;
   readonly trace: LabTrace;
   readonly workload: WorkloadSpec;
+  readonly clients?: CustomClients;
 }
 
 export class Machine {
@@ -46,6 +47,7 @@ export class Machine {
   readonly interrupts: InterruptController;
   readonly shadow: OwnershipShadow;
   readonly clients: readonly Client[];
+  readonly custom: CustomClients;
   readonly names: DeviceNames;
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly #rootComplex: RootComplex | undefined;
@@ -55,7 +57,8 @@ export class Machine {
   constructor(spec: MachineSpec, options: MachineOptions) {
     const { trace, workload } = options;
     this.spec = spec;
-    this.board = spec.board ?? usualBoard(spec);
+    this.custom = options.clients ?? {};
+    this.board = spec.board ?? usualBoard(spec, this.custom);
     const { board } = this;
     this.#trace = trace;
     this.simulation = new Simulation({ seed: options.seed, trace });
@@ -78,19 +81,20 @@ export class Machine {
     this.names = deviceNames(spec, board);
     this.shadow = new OwnershipShadow(() => simulation.now);
     this.clients = spec.devices.map((device) =>
-      buildClient(device, {
-        simulation,
-        trace,
-        workload,
-        bus: this.bus,
-        notModelled: this.notModelled,
-        busMasterOff: spec.pci?.busMasterOff ?? "drop",
-        port: () => this.#port(device.streamId, device.name),
-        line: (level) => {
-          const intid = board.places.get(device.name)?.interrupt;
-          if (intid !== undefined) this.interrupts.setLevel(intid, level);
+      buildClient(
+        device,
+        {
+          simulation,
+          trace,
+          workload,
+          bus: this.bus,
+          notModelled: this.notModelled,
+          busMasterOff: spec.pci?.busMasterOff ?? "drop",
+          port: () => this.#port(device.streamId, device.name),
+          line: (level) => this.#setLine(board.places.get(device.name)?.interrupt, level),
         },
-      }),
+        this.custom[device.name],
+      ),
     );
     this.#placeClients();
     this.#rootComplex = spec.pci && board.pci ? this.#buildPci(board.pci) : undefined;
@@ -112,6 +116,10 @@ export class Machine {
 
   #port(streamId: number, name: string): SmmuDmaPort {
     return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace });
+  }
+
+  #setLine(intid: number | undefined, level: boolean): void {
+    if (intid !== undefined) this.interrupts.setLevel(intid, level);
   }
 
   #placeClients(): void {

@@ -136,12 +136,14 @@ export class Kernels {
       { ...smmu, initcall: machine.smmu.driver === "module" ? "module" : smmu.initcall },
       ...(linked.length > 0 ? [boardLinks(linked)] : []),
       ...(role === FIRST ? [otherAllocations(this.#chance.pagesBefore), ...this.#extra] : []),
-      ...clients.map(({ kind, hook, driver, active }) =>
-        role === FIRST
-          ? clientDriver(kind, hook, driver === "module" ? "module" : "device", active)
-          : // A trace session is something a user starts; network and display come up by themselves.
-            clientDriver(kind, "mainline", driver === "module" ? "module" : "device", active && kind !== "tmc-etr"),
-      ),
+      ...clients.map(({ name, kind, hook, driver, active }) => {
+        const custom = this.#machine.custom[name];
+        const initcall = driver === "module" ? "module" : "device";
+        if (custom) return custom.driver(role === FIRST ? hook : "mainline", initcall, role === FIRST && active);
+        if (role === FIRST) return clientDriver(kind, hook, initcall, active);
+        // A trace session is something a user starts; network and display come up by themselves.
+        return clientDriver(kind, "mainline", initcall, active && kind !== "tmc-etr");
+      }),
     ];
     return atPace(modules, this.#scenario.boot.probeMs * MS);
   }

@@ -4,8 +4,8 @@
  * which ASIDs and VMIDs are in use in it.
  *
  * After Nicolin Chen's series "iommu/arm-smmu-v3: Adopt the crashed kernel's stream table for kdump" (v10, 30 August 2026;
- * proposed, not in Linux 7.1). Left out: one ASID space for each SMMU (here the driver has one for all), giving reserved ids
- * back when a device leaves its old table.
+ * proposed for drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c, not in Linux 7.1). Left out: one ASID space for each SMMU (here the
+ * driver has one for all), giving reserved ids back when a device leaves its old table.
  *
  * The memory may be anything by now: a pointer is believed if it leads to RAM that is not this kernel's own, a size if this
  * driver could have chosen it. More cannot be known.

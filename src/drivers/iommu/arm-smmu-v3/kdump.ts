@@ -5,8 +5,8 @@
  * `reset-abort`, Linux 7.1's, is the plain reset (reset.ts): GBPA aborts, and nothing of the old tables is kept.
  *
  * After Nicolin Chen's series "iommu/arm-smmu-v3: Adopt the crashed kernel's stream table for kdump" (v10, 30 August 2026;
- * proposed, not in Linux 7.1). Left out: ATS stays as it is in CR0, endpoints are not looked at; the check of CR2.E2H, by
- * which the old entries' StreamWorld is read, is this port's own.
+ * proposed for drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c, not in Linux 7.1). Left out: ATS stays as it is in CR0, endpoints
+ * are not looked at; the check of CR2.E2H, by which the old entries' StreamWorld is read, is this port's own.
  */
 import { type Device, dev_err, dev_info, dev_warn, readl, writel } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";

@@ -3,7 +3,7 @@
  * Letting go of an SMMU, when its driver is unbound and when its probe fails. Queues, tables and interrupts are managed
  * resources: they go after the remove function, newest first. The SMMU must be off before.
  *
- * After Linux drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_remove and the ends of arm_smmu_device_probe, in
+ * After Linux 7.1 and others, drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_remove and the ends of arm_smmu_device_probe, in
  * three orders:
  *
  * - 6.1: remove unregisters and disables. A probe that fails once the SMMU is programmed frees its memory and leaves it as
