@@ -21,6 +21,8 @@ export * from "./map.ts";
 export * from "./fwspec.ts";
 export * from "./default-domain.ts";
 export * from "./pasid.ts";
+export * from "./sva.ts";
+export * from "./io-pgfault.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {
@@ -38,6 +40,7 @@ export class IommuCore {
   readonly groups: IommuGroup[] = [];
   /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
   readonly global_pasids: Set<number> = new Set();
+  readonly sva_lock: Mutex = new Mutex("iommu_sva_lock");
   /** `iommu_probe_device_lock`. */
   readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
