@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_get_cd_used, arm_smmu_make_s1_cd, new_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
+import { arm_smmu_get_cd_used, arm_smmu_make_s1_cd, arm_smmu_make_sva_cd, new_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
 import { arm_smmu_write_entry } from "../../../src/drivers/iommu/arm-smmu-v3/entry-writer.ts";
 import { ARM_SMMU_FEAT_ATTR_TYPES_OVR, ARM_SMMU_FEAT_STALLS } from "../../../src/drivers/iommu/arm-smmu-v3/features.ts";
 import {
@@ -53,19 +53,14 @@ function s1_cd(asid: number): ArmSmmuEntry {
   return arm_smmu_make_s1_cd({ stall_enabled: false }, { ttbr: 0xdaed_beef_dead_beefn, tcr, mair: 0xabc_def0_1234_5678n }, asid);
 }
 
-/** An SVA descriptor, and the same after its process died: TTBR0 walks off, the rest kept. */
+const SVA_MASTER = { features: FEATURES, stall_enabled: false, smmu: { driver: { cpu: { pa_bits: 48 } } } };
+
+/** An SVA descriptor, and the same after its process ended: TTBR0 walks off, the rest kept. */
 function sva_cd(): ArmSmmuEntry {
-  const cd = s1_cd(1997);
-  cd[1] = 0x1234_5678_9000n;
-  return cd;
+  return arm_smmu_make_sva_cd(SVA_MASTER, { pgd: 0x1234_5678_9000 }, 1997);
 }
 function sva_released_cd(): ArmSmmuEntry {
-  const cd = sva_cd();
-  const walk =
-    R.CTXDESC_CD_0_TCR_T0SZ | R.CTXDESC_CD_0_TCR_TG0 | R.CTXDESC_CD_0_TCR_IRGN0 | R.CTXDESC_CD_0_TCR_ORGN0 | R.CTXDESC_CD_0_TCR_SH0;
-  cd[0] = (cd[0]! & ~walk) | R.CTXDESC_CD_0_TCR_EPD0;
-  cd[1] = 0n;
-  return cd;
+  return arm_smmu_make_sva_cd(SVA_MASTER, null, 1997);
 }
 
 type Kind = "ste" | "cd";

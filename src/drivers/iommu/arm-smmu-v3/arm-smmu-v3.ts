@@ -3,8 +3,8 @@
  * The arm-smmu-v3 platform driver, after Linux 7.1's, and its ways to shut down.
  *
  * Modelled: one Non-secure SMMU per device, command, event and PRI queue, linear and two-level tables, stage 1 or stage 2 with
- * the DMA API's domains, identity and blocked domains, domains for PASIDs, ATS, wired and message-signalled interrupts, kdump. Not modelled: nested
- * translation, page faults answered by software (a stalled one is aborted, a page request denied), SVA, runtime power
+ * the DMA API's domains, identity and blocked domains, domains for PASIDs, those of processes with their page faults (stalls), ATS, wired and message-signalled interrupts, kdump. Not modelled: nested
+ * translation, page requests (PRI; they are denied), runtime power
  * management, ACPI, implementation-specific queues.
  */
 import {

@@ -37,9 +37,10 @@ export function* arm_smmu_attach_dev(domain: ArmSmmuPagingDomain, dev: Device, o
   const { cd_table } = master;
   if (domain.stage === "S1" && (place === null || cd_table === null)) return -ENOMEM;
 
-  yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
+  return yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
     const state = arm_smmu_attach_state(master, old, IOMMU_NO_PASID);
-    arm_smmu_attach_prepare(state, domain);
+    const error = yield* arm_smmu_attach_prepare(state, domain);
+    if (error !== 0) return error;
     if (place !== null && cd_table !== null) {
       const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id);
       yield* arm_smmu_write_cd_entry(master, IOMMU_NO_PASID, place, cd);
@@ -51,8 +52,8 @@ export function* arm_smmu_attach_dev(domain: ArmSmmuPagingDomain, dev: Device, o
       yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
     }
     yield* arm_smmu_attach_commit(state);
+    return 0;
   });
-  return 0;
 }
 
 /** What a static domain makes of plain DMA: by its own STE, or by S1DSS while the CD table is in use. */
@@ -64,14 +65,17 @@ interface StaticSte {
 /** Identity and blocked need no table, but keep that of SubstreamIDs in use, with ATS since those may use it. */
 function* arm_smmu_attach_dev_ste(domain: IommuDomain, dev: Device, old: IommuDomain | null, how: StaticSte): Coroutine<number> {
   const master = dev_iommu_priv_get(dev);
-  yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
+  const ret = yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
     const cd_table = arm_smmu_ssids_in_use(master) ? master.cd_table : null;
     const state = arm_smmu_attach_state(master, old, IOMMU_NO_PASID, cd_table !== null);
-    arm_smmu_attach_prepare(state, domain);
+    const error = yield* arm_smmu_attach_prepare(state, domain);
+    if (error !== 0) return error;
     const ste = cd_table === null ? how.make_ste(master.smmu) : arm_smmu_make_cdtable_ste(master, cd_table, state.ats_enabled, how.s1dss);
     yield* arm_smmu_install_ste_for_dev(master, ste);
     yield* arm_smmu_attach_commit(state);
+    return 0;
   });
+  if (ret !== 0) return ret;
   yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
   return 0;
 }

@@ -16,6 +16,7 @@ import {
   type IommuIotlbGather,
   type MapResult,
   NO_PAGES,
+  VA_BITS,
   errname,
   iommu_iotlb_gather_add_page,
   iommu_iotlb_gather_add_range,
@@ -29,9 +30,6 @@ import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_NESTING, ARM_SMMU_FEAT_TRANS_S1 
 import { arm_smmu_domain_inv, arm_smmu_domain_inv_range } from "./invalidation.ts";
 import { arm_smmu_s1_set_dev_pasid } from "./pasid.ts";
 import { ArmSmmuDomain } from "./smmu-domain.ts";
-
-/** Input address bits of the kernel's own tables, which bound those of a stage-1 domain. */
-const VA_BITS = 48;
 
 /** Page tables in the kernel's memory; the SMMU may walk them from their allocation to their release. */
 function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {

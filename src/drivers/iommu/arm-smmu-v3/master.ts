@@ -46,6 +46,8 @@ export class ArmSmmuMaster {
   /** SubstreamID bits that its CD table has room for. */
   ssid_bits = 0;
   stall_enabled = false;
+  /** Domains that handle its page faults. */
+  iopf_refcount = 0;
   /** The endpoint may ask for translations and cache them. */
   ats_enabled = false;
   /** EATS of its STE. */

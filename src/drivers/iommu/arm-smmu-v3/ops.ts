@@ -8,6 +8,7 @@ import type { IommuOps } from "../../../kernel/index.ts";
 import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach-dev.ts";
 import type { ArmSmmuDriverData } from "./device.ts";
 import { arm_smmu_domain_alloc_paging } from "./domain.ts";
+import { arm_smmu_page_response } from "./iopf.ts";
 import {
   arm_smmu_def_domain_type,
   arm_smmu_device_group,
@@ -17,6 +18,7 @@ import {
   arm_smmu_release_device,
   dev_iommu_priv_get,
 } from "./master.ts";
+import { arm_smmu_sva_domain_alloc } from "./sva.ts";
 
 export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
   return {
@@ -30,5 +32,7 @@ export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
     of_xlate: arm_smmu_of_xlate,
     def_domain_type: arm_smmu_def_domain_type,
     get_resv_regions: arm_smmu_get_resv_regions,
+    domain_alloc_sva: arm_smmu_sva_domain_alloc,
+    page_response: (dev, _fault, response) => arm_smmu_page_response(dev, response),
   };
 }

@@ -18,6 +18,8 @@ import {
   dt_number,
   iommu_device_register,
   iommu_device_unregister,
+  iopf_queue_alloc,
+  iopf_queue_free,
   platform_get_irq,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -105,6 +107,7 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   );
   if (evtq === null) return -ENOMEM;
   smmu.evtq = evtq;
+  if (smmu.has(F.ARM_SMMU_FEAT_SVA) && smmu.has(F.ARM_SMMU_FEAT_STALLS)) smmu.iopf = iopf_queue_alloc(smmu.kernel, smmu.dev.name);
   if (!smmu.has(F.ARM_SMMU_FEAT_PRI)) return 0;
   smmu.priq = arm_smmu_init_one_queue(
     smmu,
@@ -155,6 +158,7 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
     forget(smmu);
   }
   yield* arm_smmu_device_disable(smmu);
+  if (smmu.iopf !== null) yield* iopf_queue_free(smmu.iopf);
   return ret;
 }
 
@@ -170,4 +174,5 @@ export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
   yield* iommu_device_unregister(smmu.kernel, pdev);
   forget(smmu);
   yield* arm_smmu_device_disable(smmu);
+  if (smmu.iopf !== null) yield* iopf_queue_free(smmu.iopf);
 }

@@ -7,14 +7,18 @@
  * out: a domain shared by SMMUs, nr_ats_masters, which only the array's predecessor needed.
  */
 import type { IommuDomain, IommuDomainType } from "../../../kernel/index.ts";
+import type { Coroutine } from "../../../sim/index.ts";
 import type { ArmSmmuDevice } from "./device.ts";
 import { ArmSmmuInvs } from "./invs.ts";
+import { arm_smmu_disable_iopf } from "./iopf.ts";
 import type { ArmSmmuMaster } from "./master.ts";
 
 /** One use of a domain: by a master, for one SubstreamID (0: plain DMA). */
 export interface ArmSmmuMasterDomain {
   readonly master: ArmSmmuMaster;
   readonly ssid: number;
+  /** The domain handles the master's page faults. */
+  using_iopf?: boolean;
 }
 
 /** SVA is stage 1 with a process's table. */
@@ -49,8 +53,8 @@ export function to_smmu_domain_devices(domain: IommuDomain | null): ArmSmmuDomai
   return domain instanceof ArmSmmuDomain ? domain : null;
 }
 
-/** The use goes; of two equal ones, one. */
-export function arm_smmu_remove_master_domain(domain: ArmSmmuDomain, master: ArmSmmuMaster, ssid: number): void {
+/** The use goes, with its page faults; of two equal ones, one. */
+export function* arm_smmu_remove_master_domain(domain: ArmSmmuDomain, master: ArmSmmuMaster, ssid: number): Coroutine<void> {
   const index = domain.devices.findIndex((use) => use.master === master && use.ssid === ssid);
-  if (index >= 0) domain.devices.splice(index, 1);
+  if (index >= 0) yield* arm_smmu_disable_iopf(master, domain.devices.splice(index, 1)[0]);
 }
