@@ -23,6 +23,7 @@ export * from "./default-domain.ts";
 export * from "./pasid.ts";
 export * from "./sva.ts";
 export * from "./io-pgfault.ts";
+export * from "./dirty.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {

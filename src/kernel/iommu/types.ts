@@ -60,10 +60,31 @@ export interface IommuDomain {
   /** @returns the physical address, or 0 if the address is not mapped */
   iova_to_phys?(iova: number): number;
   free?(): void;
+  /** Only a domain that was allocated for it tracks dirty pages. */
+  readonly dirty_ops?: IommuDirtyOps;
   /** The process whose table it is. */
   readonly mm?: MmStruct;
   /** Repairs page faults of devices and answers them. Only such a domain lets a device stall. @returns 0 or -errno: it will not */
   iopf_handler?(group: IopfGroup): number;
+}
+
+/** Pages that devices wrote. */
+export interface IommuDirtyRange {
+  readonly iova: number;
+  readonly length: number;
+}
+
+/** What collects them (`struct iommu_dirty_bitmap`); without `bitmap` they are only made clean. */
+export interface IommuDirtyBitmap {
+  readonly bitmap: IommuDirtyRange[] | null;
+  readonly gather: IommuIotlbGather;
+}
+
+/** `struct iommu_dirty_ops` */
+export interface IommuDirtyOps {
+  set_dirty_tracking(enabled: boolean): number;
+  /** @param flags IOMMU_DIRTY_NO_CLEAR or 0 @returns 0 or -errno */
+  read_and_clear_dirty(iova: number, size: number, flags: number, dirty: IommuDirtyBitmap): number;
 }
 
 /** A page that a device could not reach, of which it waits to hear (`struct iommu_fault_page_request`). */
@@ -123,6 +144,8 @@ export interface IommuOps {
   get_resv_regions?(dev: Device): ResvRegion[];
   /** The device keeps what an earlier kernel gave it until its driver first maps memory. */
   is_attach_deferred?(dev: Device): boolean;
+  /** What its IOMMU can do for a device. */
+  capable?(dev: Device, capability: "dirty-tracking"): boolean;
   /** A domain with the table of a process. @returns it or -errno */
   domain_alloc_sva?(dev: Device, mm: MmStruct): Coroutine<IommuDomain | number>;
   /** Answers a page fault at the device. */

@@ -42,12 +42,12 @@ export function* arm_smmu_attach_dev(domain: ArmSmmuPagingDomain, dev: Device, o
     const error = yield* arm_smmu_attach_prepare(state, domain);
     if (error !== 0) return error;
     if (place !== null && cd_table !== null) {
-      const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id);
+      const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id, domain.hd);
       yield* arm_smmu_write_cd_entry(master, IOMMU_NO_PASID, place, cd);
       const ste = arm_smmu_make_cdtable_ste(master, cd_table, state.ats_enabled, R.STRTAB_STE_1_S1DSS_SSID0);
       yield* arm_smmu_install_ste_for_dev(master, ste);
     } else {
-      const ste = arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, state.ats_enabled);
+      const ste = arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, state.ats_enabled, domain.s2fwb);
       yield* arm_smmu_install_ste_for_dev(master, ste);
       yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
     }

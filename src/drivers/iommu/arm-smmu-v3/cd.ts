@@ -17,8 +17,11 @@ export function new_cd(): ArmSmmuEntry {
   return new BigUint64Array(R.CTXDESC_CD_DWORDS);
 }
 
-/** TTBR0 with the page table described by `s1`, tagged by `asid`; TTBR1 off; faults recorded and answered with an abort. */
-export function arm_smmu_make_s1_cd(master: { readonly stall_enabled: boolean }, s1: ArmLpaeS1Cfg, asid: number): ArmSmmuEntry {
+/**
+ * TTBR0 with the page table described by `s1`, tagged by `asid`; TTBR1 off; faults recorded and answered with an abort.
+ * @param hd the SMMU updates Access flag and dirty state
+ */
+export function arm_smmu_make_s1_cd(master: { readonly stall_enabled: boolean }, s1: ArmLpaeS1Cfg, asid: number, hd = false): ArmSmmuEntry {
   const cd = new_cd();
   const { tcr } = s1;
   cd[0] =
@@ -35,6 +38,7 @@ export function arm_smmu_make_s1_cd(master: { readonly stall_enabled: boolean },
     R.CTXDESC_CD_0_R |
     R.CTXDESC_CD_0_A |
     R.CTXDESC_CD_0_ASET |
+    (hd ? R.CTXDESC_CD_0_TCR_HA | R.CTXDESC_CD_0_TCR_HD : 0n) |
     FIELD_PREP_ULL(R.CTXDESC_CD_0_ASID, asid);
   cd[1] = s1.ttbr & R.CTXDESC_CD_1_TTB0_MASK;
   cd[3] = s1.mair;

@@ -82,7 +82,7 @@ export function* arm_smmu_s1_set_dev_pasid(
 ): Coroutine<number> {
   const master = dev_iommu_priv_get(dev);
   if (domain.smmu !== master.smmu || domain.stage !== "S1") return -EINVAL;
-  return yield* arm_smmu_set_pasid(master, domain, pasid, arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id), old);
+  return yield* arm_smmu_set_pasid(master, domain, pasid, arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id, domain.hd), old);
 }
 
 /**

@@ -74,12 +74,18 @@ export function arm_smmu_make_cdtable_ste(master: SteMaster, cd_table: SteCdTabl
   return ste;
 }
 
-/** Stage 2 with the page table described by `s2`, tagged by `vmid`. */
-export function arm_smmu_make_s2_domain_ste(master: SteMaster, s2: ArmLpaeS2Cfg, vmid: number, ats_enabled: boolean): ArmSmmuEntry {
+/** Stage 2 with the page table described by `s2`, tagged by `vmid`. @param s2fwb the table forces write-back */
+export function arm_smmu_make_s2_domain_ste(
+  master: SteMaster,
+  s2: ArmLpaeS2Cfg,
+  vmid: number,
+  ats_enabled: boolean,
+  s2fwb = false,
+): ArmSmmuEntry {
   const ste = new_ste();
   const { vtcr } = s2;
   ste[0] = R.STRTAB_STE_0_V | FIELD_PREP_ULL(R.STRTAB_STE_0_CFG, R.STRTAB_STE_0_CFG_S2_TRANS);
-  ste[1] = FIELD_PREP_ULL(R.STRTAB_STE_1_EATS, ats_enabled ? R.STRTAB_STE_1_EATS_TRANS : 0);
+  ste[1] = FIELD_PREP_ULL(R.STRTAB_STE_1_EATS, ats_enabled ? R.STRTAB_STE_1_EATS_TRANS : 0) | (s2fwb ? R.STRTAB_STE_1_S2FWB : 0n);
   if (has_feature(master.features, ARM_SMMU_FEAT_ATTR_TYPES_OVR)) {
     ste[1] |= FIELD_PREP_ULL(R.STRTAB_STE_1_SHCFG, R.STRTAB_STE_1_SHCFG_INCOMING);
   }
