@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** VMSAv8-64 tables on paper: levels and page sizes of a configuration, and the bits of a descriptor, for both stages. */
+/**
+ * VMSAv8-64 tables on paper: levels and page sizes of a configuration, and the bits of a descriptor, for both stages.
+ *
+ * After Linux 7.1 drivers/iommu/io-pgtable-arm.c: arm_lpae_alloc_pgtable, arm_lpae_prot_to_pte, arm_lpae_restrict_pgsizes and the
+ * configurations of both stages. Left out: 32-bit and Mali formats, TTBR1, outer write-back.
+ */
 import { IOMMU_CACHE, IOMMU_MMIO, IOMMU_NOEXEC, IOMMU_PRIV, IOMMU_READ, IOMMU_WRITE } from "../../kernel/index.ts";
 import { BIT_ULL, GENMASK_ULL, __ffs } from "./bitfield.ts";
 import {

@@ -2,6 +2,9 @@
 /**
  * What an IOMMU driver asks of a page table, and what the page table needs of the driver (linux/io-pgtable.h).
  * IOVAs and physical addresses are numbers below 2^53, sizes are bytes, descriptors are bigints.
+ *
+ * After Linux 7.1 include/linux/io-pgtable.h: struct io_pgtable_cfg, IO_PGTABLE_QUIRK_*. Left out: formats and quirks of other
+ * IOMMUs.
  */
 export type IoPgtableFmt = "ARM_64_LPAE_S1" | "ARM_64_LPAE_S2";
 

@@ -154,6 +154,8 @@ export interface IommuOps {
 
 /** Flag of a fwspec: the root complex forwards ATS requests and completions. */
 export const IOMMU_FWSPEC_PCI_RC_ATS = 1;
+/** Flag of a fwspec: no access of the device can escape the caches. */
+export const IOMMU_FWSPEC_PCI_RC_CANWBS = 2;
 
 /** Which ids a device has at which IOMMU, as the firmware says. */
 export interface IommuFwspec {

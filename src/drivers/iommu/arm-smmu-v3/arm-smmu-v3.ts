@@ -3,9 +3,9 @@
  * The arm-smmu-v3 platform driver, after Linux 7.1's, and its ways to shut down.
  *
  * Modelled: one Non-secure SMMU per device, command, event and PRI queue, linear and two-level tables, stage 1 or stage 2 with
- * the DMA API's domains, identity and blocked domains, domains for PASIDs, those of processes with their page faults (stalls), ATS, wired and message-signalled interrupts, kdump. Not modelled: nested
- * translation, page requests (PRI; they are denied), runtime power
- * management, ACPI, implementation-specific queues.
+ * the DMA API's domains, identity and blocked domains, domains for PASIDs, those of processes with their page faults (stalls),
+ * nested ones, dirty tracking, ATS, wired and message-signalled interrupts, kdump. Not modelled: page requests (PRI; they are
+ * denied), runtime power management, ACPI, implementation-specific queues.
  */
 import {
   type DriverModule,

@@ -30,7 +30,13 @@ import {
 } from "./invs.ts";
 import { arm_smmu_enable_iopf } from "./iopf.ts";
 import type { ArmSmmuMaster } from "./master.ts";
-import { type ArmSmmuDomain, type ArmSmmuMasterDomain, arm_smmu_remove_master_domain, to_smmu_domain_devices } from "./smmu-domain.ts";
+import {
+  type ArmSmmuDomain,
+  type ArmSmmuVmaster,
+  arm_smmu_master_domain,
+  arm_smmu_remove_master_domain,
+  to_smmu_domain_devices,
+} from "./smmu-domain.ts";
 import type { ArmSmmuEntry } from "./ste.ts";
 import { arm_smmu_write_ste } from "./strtab.ts";
 
@@ -41,6 +47,10 @@ export interface ArmSmmuAttachState {
   readonly ssid: number;
   /** The CD table stays in force for other SubstreamIDs, which may use ATS. */
   readonly cd_needs_ats: boolean;
+  /** A guest does not invalidate the ATC, so there must be none. */
+  disable_ats: boolean;
+  /** The guest's view of the master under a nested domain. */
+  vmaster: ArmSmmuVmaster | null;
   /** What the STE has to say in EATS. */
   ats_enabled: boolean;
   /** What the old domain loses. */
@@ -53,7 +63,7 @@ export function arm_smmu_attach_state(
   ssid: number,
   cd_needs_ats = false,
 ): ArmSmmuAttachState {
-  return { master, old_domain, ssid, cd_needs_ats, ats_enabled: false, old_invs: null };
+  return { master, old_domain, ssid, cd_needs_ats, disable_ats: false, vmaster: null, ats_enabled: false, old_invs: null };
 }
 
 /** What a master adds to the array of a domain that it uses, sorted. */
@@ -88,10 +98,10 @@ export function* arm_smmu_attach_prepare(state: ArmSmmuAttachState, new_domain: 
   const { master, ssid } = state;
   const domain = to_smmu_domain_devices(new_domain);
   // An STE that bypasses or aborts denies ATS (IHI 0070 §5.2); a CD table whose S1DSS bypasses does not (§13.6.4).
-  if (domain !== null || state.cd_needs_ats) state.ats_enabled = arm_smmu_ats_supported(master);
+  if (domain !== null || state.cd_needs_ats) state.ats_enabled = !state.disable_ats && arm_smmu_ats_supported(master);
   arm_smmu_prepare_old_invs(state);
   if (domain !== null) {
-    const use: ArmSmmuMasterDomain = { master, ssid };
+    const use = arm_smmu_master_domain(master, ssid, new_domain);
     const error = new_domain.iopf_handler ? yield* arm_smmu_enable_iopf(master, use) : 0;
     if (error !== 0) return error;
     domain.devices.push(use);
@@ -126,14 +136,14 @@ export function* arm_smmu_install_old_domain_invs(state: ArmSmmuAttachState): Co
 
 /** After STE and CD: brings the endpoint's ATC to the new translations, and lets the old domain go. */
 export function* arm_smmu_attach_commit(state: ArmSmmuAttachState): Coroutine<void> {
-  const { master, ssid, ats_enabled } = state;
+  const { master, ssid, ats_enabled, old_domain } = state;
+  master.vmaster = state.vmaster;
   if (ats_enabled && !master.ats_enabled) yield* arm_smmu_enable_ats(master);
   // The SMMU translates for the new domain by now, and both domains invalidate.
   else if (ats_enabled) yield* arm_smmu_atc_inv_master(master, ssid);
   else if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
 
-  const old = to_smmu_domain_devices(state.old_domain);
-  if (old !== null) yield* arm_smmu_remove_master_domain(old, master, ssid);
+  if (old_domain !== null) yield* arm_smmu_remove_master_domain(old_domain, master, ssid);
   yield* arm_smmu_install_old_domain_invs(state);
   master.ats_enabled = ats_enabled;
 }

@@ -3,7 +3,7 @@
  * Events (IHI 0070 §7.3): decoding a record, handing it to who can do something about it, printing it.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_decode_event, arm_smmu_handle_event,
- * arm_smmu_dump_event. Left out: streams_mutex; events of nested domains, which go to a guest.
+ * arm_smmu_dump_event. Left out: streams_mutex.
  */
 import { EINVAL, EOPNOTSUPP, dev_err, iommu_report_device_fault } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -11,6 +11,7 @@ import { FIELD_GET_ULL } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
 import type { ArmSmmuDevice } from "./device.ts";
 import { hex, hex64 } from "./hex.ts";
+import { arm_vmaster_report_event } from "./vsmmu.ts";
 
 const EVENT_NAMES: Readonly<Record<number, string>> = {
   [R.EVT_ID_BAD_STREAMID_CONFIG]: "C_BAD_STREAMID",
@@ -122,14 +123,15 @@ const HANDLED: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * A stalled access is a page fault of its master, answered later, or refused at once if nobody handles it.
+ * A stalled access is a page fault of its master, answered later, or refused at once if nobody handles it. Other events of
+ * stage 1 go to the guest that has the master.
  * @returns 0; -EOPNOTSUPP, -EINVAL: to be printed
  */
-export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, event: ArmSmmuEvent): Coroutine<number> {
+export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, raw: readonly bigint[], event: ArmSmmuEvent): Coroutine<number> {
   if (!HANDLED.has(event.id)) return -EOPNOTSUPP;
   const master = smmu.streams.get(event.sid);
   if (master === undefined) return -EINVAL;
-  if (!event.stall) return -EOPNOTSUPP;
+  if (!event.stall) return master.vmaster !== null && !event.s2 ? arm_vmaster_report_event(master.vmaster, raw) : -EOPNOTSUPP;
   return yield* iommu_report_device_fault(master.dev, {
     addr: Number(event.iova),
     grpid: event.stag,

@@ -2,6 +2,10 @@
 /**
  * Stream table entries: how to build each kind, which bits the SMMU looks at, and which may change at any moment.
  * All functions work on the eight 64-bit words of an STE (IHI 0070 §5.2).
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_make_abort_ste, arm_smmu_make_bypass_ste,
+ * arm_smmu_make_cdtable_ste, arm_smmu_make_s2_domain_ste, arm_smmu_get_ste_used, arm_smmu_get_ste_update_safe. Left out:
+ * nothing; nested STEs are in nested.ts.
  */
 import { FIELD_GET_ULL, FIELD_PREP, FIELD_PREP_ULL } from "../bitfield.ts";
 import type { ArmLpaeS2Cfg } from "../io-pgtable.ts";
