@@ -297,7 +297,6 @@ export const CMDQ_PRI_1_RESP: bigint = GENMASK_ULL(13, 12);
 export const PRI_RESP_DENY = 0;
 export const CMDQ_RESUME_0_SID: bigint = GENMASK_ULL(63, 32);
 export const CMDQ_RESUME_0_RESP: bigint = GENMASK_ULL(13, 12);
-export const CMDQ_RESUME_0_RESP_TERM = 0;
 export const CMDQ_RESUME_0_RESP_RETRY = 1;
 export const CMDQ_RESUME_0_RESP_ABORT = 2;
 export const CMDQ_RESUME_1_STAG: bigint = GENMASK_ULL(15, 0);
