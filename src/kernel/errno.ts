@@ -12,6 +12,7 @@ export const E2BIG = 7;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;
+export const EFAULT = 14;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
@@ -36,6 +37,7 @@ const names: ReadonlyMap<number, string> = new Map([
   [EAGAIN, "EAGAIN"],
   [ENOMEM, "ENOMEM"],
   [EACCES, "EACCES"],
+  [EFAULT, "EFAULT"],
   [EBUSY, "EBUSY"],
   [EEXIST, "EEXIST"],
   [ENODEV, "ENODEV"],

@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** VMSAv8-64 tables on paper: levels and page sizes of a configuration, and the bits of a descriptor, for both stages. */
+/**
+ * VMSAv8-64 tables on paper: levels and page sizes of a configuration, and the bits of a descriptor, for both stages.
+ *
+ * After Linux 7.1 drivers/iommu/io-pgtable-arm.c: arm_lpae_alloc_pgtable, arm_lpae_prot_to_pte, arm_lpae_restrict_pgsizes and the
+ * configurations of both stages. Left out: 32-bit and Mali formats, TTBR1, outer write-back.
+ */
 import { IOMMU_CACHE, IOMMU_MMIO, IOMMU_NOEXEC, IOMMU_PRIV, IOMMU_READ, IOMMU_WRITE } from "../../kernel/index.ts";
 import { BIT_ULL, GENMASK_ULL, __ffs } from "./bitfield.ts";
-import { type ArmLpaeS1Cfg, type ArmLpaeS2Cfg, type IoPgtableCfg, type IoPgtableFmt, has_pgsize } from "./io-pgtable.ts";
+import {
+  type ArmLpaeS1Cfg,
+  type ArmLpaeS2Cfg,
+  IO_PGTABLE_QUIRK_ARM_HD,
+  IO_PGTABLE_QUIRK_ARM_S2FWB,
+  type IoPgtableCfg,
+  type IoPgtableFmt,
+  has_pgsize,
+} from "./io-pgtable.ts";
 
 const ARM_LPAE_MAX_LEVELS = 4;
 export const LAST_LEVEL: number = ARM_LPAE_MAX_LEVELS - 1;
@@ -22,6 +35,7 @@ const PTE_ADDR_MASK_64K: bigint = GENMASK_ULL(51, 16);
 const PTE_AP_UNPRIV: bigint = BIT_ULL(6);
 const PTE_AP_RDONLY: bigint = BIT_ULL(7);
 const PTE_nG: bigint = BIT_ULL(11);
+const PTE_DBM: bigint = BIT_ULL(51);
 const MAIR_ATTR_IDX_CACHE = 1n;
 const MAIR_ATTR_IDX_DEV = 2n;
 /**
@@ -33,6 +47,8 @@ const MAIR = 0xffff_ffff_f404_ff44n;
 const PTE_HAP_READ: bigint = BIT_ULL(6);
 const PTE_HAP_WRITE: bigint = BIT_ULL(7);
 const PTE_MEMATTR_OIWB = 0xfn << 2n;
+/** With S2FWB: forced to write-back. */
+const PTE_MEMATTR_FWB_WB = 0x6n << 2n;
 const PTE_MEMATTR_NC = 0x5n << 2n;
 const PTE_MEMATTR_DEV = 0x1n << 2n;
 
@@ -145,14 +161,31 @@ export function iopte_to_paddr(shape: Geometry, pte: bigint): number {
   return Number(shape.granule === SZ_64K ? (pa | (pa << 36n)) & PTE_ADDR_MASK_64K : pa);
 }
 
-/** Rights and attributes of a leaf. @param prot IOMMU_READ and the other bits */
-export function arm_lpae_prot_to_pte(fmt: IoPgtableFmt, prot: number): bigint {
+/** `iopte_writeable_dirty`: the SMMU (or a mapping) made a page dirty that it can tell clean from dirty. */
+export function iopte_writeable_dirty(pte: bigint): boolean {
+  return (pte & (PTE_AP_RDONLY | PTE_DBM)) === PTE_DBM;
+}
+
+/** `iopte_set_writeable_clean` */
+export function iopte_set_writeable_clean(pte: bigint): bigint {
+  return pte | PTE_AP_RDONLY;
+}
+
+/** Whether a table of this format can have these quirks. */
+export function arm_lpae_quirks_supported(fmt: IoPgtableFmt, quirks: number): boolean {
+  return (quirks & ~(fmt === "ARM_64_LPAE_S1" ? IO_PGTABLE_QUIRK_ARM_HD : IO_PGTABLE_QUIRK_ARM_S2FWB)) === 0;
+}
+
+/** Rights and attributes of a leaf. @param prot IOMMU_READ and the other bits @param quirks IO_PGTABLE_QUIRK_* */
+export function arm_lpae_prot_to_pte(fmt: IoPgtableFmt, prot: number, quirks: number): bigint {
   let pte = PTE_AF | ((prot & IOMMU_CACHE) !== 0 ? PTE_SH_IS : PTE_SH_OS);
   if ((prot & IOMMU_NOEXEC) !== 0) pte |= PTE_XN;
   if (fmt === "ARM_64_LPAE_S1") {
     pte |= PTE_nG;
     // Stage 1 knows no write-only: a writable page is readable.
     if ((prot & IOMMU_WRITE) === 0) pte |= PTE_AP_RDONLY;
+    // Writable-dirty: what is mapped may have been written.
+    else if ((quirks & IO_PGTABLE_QUIRK_ARM_HD) !== 0) pte |= PTE_DBM;
     if ((prot & IOMMU_PRIV) === 0) pte |= PTE_AP_UNPRIV;
     if ((prot & IOMMU_MMIO) !== 0) pte |= MAIR_ATTR_IDX_DEV << 2n;
     else if ((prot & IOMMU_CACHE) !== 0) pte |= MAIR_ATTR_IDX_CACHE << 2n;
@@ -161,7 +194,8 @@ export function arm_lpae_prot_to_pte(fmt: IoPgtableFmt, prot: number): bigint {
   if ((prot & IOMMU_READ) !== 0) pte |= PTE_HAP_READ;
   if ((prot & IOMMU_WRITE) !== 0) pte |= PTE_HAP_WRITE;
   if ((prot & IOMMU_MMIO) !== 0) return pte | PTE_MEMATTR_DEV;
-  return pte | ((prot & IOMMU_CACHE) !== 0 ? PTE_MEMATTR_OIWB : PTE_MEMATTR_NC);
+  if ((prot & IOMMU_CACHE) === 0) return pte | PTE_MEMATTR_NC;
+  return pte | ((quirks & IO_PGTABLE_QUIRK_ARM_S2FWB) !== 0 ? PTE_MEMATTR_FWB_WB : PTE_MEMATTR_OIWB);
 }
 
 /** How walks access tables: cacheable and shared with the CPUs where they snoop. */

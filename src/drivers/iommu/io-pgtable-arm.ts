@@ -4,7 +4,9 @@
  *
  * Tables are built while the SMMU may walk them: a sub-table is complete before it is linked, every descriptor is one
  * 64-bit store, and a table is freed only after cached walks through it are gone. Not modelled: walks that do not snoop
- * (cache maintenance of tables), dirty tracking, 32-bit and Mali formats.
+ * (cache maintenance of tables), 32-bit and Mali formats.
+ *
+ * After Linux 7.1 drivers/iommu/io-pgtable-arm.c. Left out, besides: the quirks for other IOMMUs.
  */
 import { EEXIST, EINVAL, ENOMEM, ERANGE, IOMMU_READ, IOMMU_WRITE } from "../../kernel/index.ts";
 import {
@@ -12,12 +14,15 @@ import {
   PTE_TYPE_TABLE,
   type Geometry,
   arm_lpae_geometry,
+  arm_lpae_quirks_supported,
   arm_lpae_prot_to_pte,
   arm_lpae_s1_cfg,
   arm_lpae_s2_cfg,
   block_size,
   entry_index,
+  iopte_set_writeable_clean,
   iopte_to_paddr,
+  iopte_writeable_dirty,
   is_leaf,
   leaf_type,
   paddr_to_iopte,
@@ -62,7 +67,7 @@ export class ArmLpaeIoPgtable {
   /** `alloc_io_pgtable_ops`. @returns null when the configuration is impossible or memory is short */
   static alloc(fmt: IoPgtableFmt, cfg: IoPgtableCfg): ArmLpaeIoPgtable | null {
     const geometry = arm_lpae_geometry(fmt, cfg);
-    if (geometry === null) return null;
+    if (geometry === null || !arm_lpae_quirks_supported(fmt, cfg.quirks ?? 0)) return null;
     const pgd_size = 2 ** geometry.pgd_bits * IOPTE_SIZE;
     const pgd = cfg.memory.alloc(pgd_size);
     return pgd === null ? null : new ArmLpaeIoPgtable(fmt, cfg, geometry, pgd, pgd_size);
@@ -122,7 +127,7 @@ export class ArmLpaeIoPgtable {
     for (let level = this.geometry.start_level; ; level++) {
       const place = this.#place(table, iova, level);
       if (block_size(this.geometry, level) === pgsize)
-        return this.#init_ptes(place, iova, paddr, pgsize, pgcount, arm_lpae_prot_to_pte(this.fmt, prot));
+        return this.#init_ptes(place, iova, paddr, pgsize, pgcount, arm_lpae_prot_to_pte(this.fmt, prot, this.cfg.quirks ?? 0));
       if (place.pte !== 0n && is_leaf(place.pte, level)) {
         this.#warn(`map over the block at 0x${iova.toString(16)}`);
         return { ret: -EEXIST, mapped: 0 };
@@ -203,14 +208,45 @@ export class ArmLpaeIoPgtable {
 
   /** The physical address behind `iova`, 0 if there is none. */
   iova_to_phys(iova: number): number {
-    let table = this.pgd;
-    for (let level = this.geometry.start_level; level <= LAST_LEVEL; level++) {
-      const { pte } = this.#place(table, iova, level);
-      if (pte === 0n) return 0;
-      if (is_leaf(pte, level)) return this.#next(pte) + (iova % block_size(this.geometry, level));
-      table = this.#next(pte);
+    const leaf = this.#leaf(iova);
+    return leaf === null ? 0 : this.#next(leaf.pte) + (iova % block_size(this.geometry, leaf.level));
+  }
+
+  /**
+   * Finds the dirty pages of a range, in which everything has to be mapped, and makes them clean. The caller invalidates the
+   * TLBs, which let a page that they have as dirty be written unseen.
+   * @param record is told of each, with its size
+   * @returns 0; -EINVAL: a hole, after the pages before it; no range; a table that cannot tell
+   */
+  read_and_clear_dirty(iova: number, size: number, clear: boolean, record: (iova: number, size: number) => void): number {
+    if (size <= 0 || iova + size > 2 ** this.geometry.ias) {
+      this.#warn(`dirty pages of 0x${size.toString(16)} bytes at 0x${iova.toString(16)}`);
+      return -EINVAL;
+    }
+    if (this.fmt !== "ARM_64_LPAE_S1") return -EINVAL;
+    for (let at = iova; at < iova + size;) {
+      const leaf = this.#leaf(at);
+      if (leaf === null) return -EINVAL;
+      const bytes = block_size(this.geometry, leaf.level);
+      if (iopte_writeable_dirty(leaf.pte)) {
+        record(at, bytes);
+        if (clear) this.cfg.memory.write(leaf.pa, iopte_set_writeable_clean(leaf.pte));
+      }
+      at += bytes;
     }
     return 0;
+  }
+
+  /** The leaf that maps an address. */
+  #leaf(iova: number): Place | null {
+    let table = this.pgd;
+    for (let level = this.geometry.start_level; level <= LAST_LEVEL; level++) {
+      const place = this.#place(table, iova, level);
+      if (place.pte === 0n) return null;
+      if (is_leaf(place.pte, level)) return place;
+      table = this.#next(place.pte);
+    }
+    return null;
   }
 
   /** `free_io_pgtable_ops`: frees every table. The SMMU must have forgotten them. */

@@ -2,6 +2,9 @@
 /**
  * What an IOMMU driver asks of a page table, and what the page table needs of the driver (linux/io-pgtable.h).
  * IOVAs and physical addresses are numbers below 2^53, sizes are bytes, descriptors are bigints.
+ *
+ * After Linux 7.1 include/linux/io-pgtable.h: struct io_pgtable_cfg, IO_PGTABLE_QUIRK_*. Left out: formats and quirks of other
+ * IOMMUs.
  */
 export type IoPgtableFmt = "ARM_64_LPAE_S1" | "ARM_64_LPAE_S2";
 
@@ -21,7 +24,14 @@ export interface IommuFlushOps {
   tlb_flush_walk(iova: number, size: number, granule: number): void;
 }
 
+/** Stage 1: writable pages are clean at first (DBM), and the SMMU makes them dirty. */
+export const IO_PGTABLE_QUIRK_ARM_HD: number = 2 ** 7;
+/** Stage 2: cacheable memory is write-back whatever stage 1 says (S2FWB). */
+export const IO_PGTABLE_QUIRK_ARM_S2FWB: number = 2 ** 8;
+
 export interface IoPgtableCfg {
+  /** IO_PGTABLE_QUIRK_*; undefined: none. */
+  readonly quirks?: number;
   /** Sum of the page sizes allowed; the table keeps those of one granule. */
   readonly pgsize_bitmap: number;
   /** Input and output address bits, at most 52. */

@@ -29,6 +29,9 @@ export * from "./deferred-attach.ts";
 export * from "./pasid.ts";
 export * from "./change-domain.ts";
 export * from "./pci-alias.ts";
+export * from "./sva.ts";
+export * from "./io-pgfault.ts";
+export * from "./dirty.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {
@@ -48,6 +51,7 @@ export class IommuCore {
   readonly released_while_bound: Set<Device> = new Set();
   /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
   readonly global_pasids: Set<number> = new Set();
+  readonly sva_lock: Mutex = new Mutex("iommu_sva_lock");
   /** `iommu_probe_device_lock`. */
   readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What the IOMMU core and an IOMMU driver know of each other, after Linux 7.1 include/linux/iommu.h. Left out: iommufd, dirty tracking. */
+/** What the IOMMU core and an IOMMU driver know of each other, after Linux 7.1 include/linux/iommu.h. Left out: iommufd. */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { IommuDmaCookie } from "../dma/cookie.ts";
+import type { MmStruct } from "../mm/mm-types.ts";
 import type { DtNode } from "../of/dt.ts";
 import type { IommuGroup } from "./group.ts";
+import type { IommuFaultParam, IopfGroup } from "./io-pgfault.ts";
+import type { IommuSva } from "./sva.ts";
 
 /** Protection bits of a mapping. */
 export const IOMMU_READ = 1;
@@ -58,6 +61,63 @@ export interface IommuDomain {
   /** @returns the physical address, or 0 if the address is not mapped */
   iova_to_phys?(iova: number): number;
   free?(): void;
+  /** Only a domain that was allocated for it tracks dirty pages. */
+  readonly dirty_ops?: IommuDirtyOps;
+  /** The process whose table it is. */
+  readonly mm?: MmStruct;
+  /** Repairs page faults of devices and answers them. Only such a domain lets a device stall. @returns 0 or -errno: it will not */
+  iopf_handler?(group: IopfGroup): number;
+}
+
+/** Pages that devices wrote. */
+export interface IommuDirtyRange {
+  readonly iova: number;
+  readonly length: number;
+}
+
+/** What collects them (`struct iommu_dirty_bitmap`); without `bitmap` they are only made clean. */
+export interface IommuDirtyBitmap {
+  readonly bitmap: IommuDirtyRange[] | null;
+  readonly gather: IommuIotlbGather;
+}
+
+/** `struct iommu_dirty_ops` */
+export interface IommuDirtyOps {
+  set_dirty_tracking(enabled: boolean): number;
+  /** @param flags IOMMU_DIRTY_NO_CLEAR or 0 @returns 0 or -errno */
+  read_and_clear_dirty(iova: number, size: number, flags: number, dirty: IommuDirtyBitmap): number;
+}
+
+/** A page that a device could not reach, of which it waits to hear (`struct iommu_fault_page_request`). */
+export interface IommuFault {
+  readonly addr: number;
+  /** Faults of one group are answered together, when its last has come. */
+  readonly grpid: number;
+  readonly last: boolean;
+  readonly pasid?: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly exec: boolean;
+  readonly priv: boolean;
+}
+
+/** success: try again. invalid: there is nothing. failure: and do not ask again. */
+export type IommuPageResponseCode = "success" | "invalid" | "failure";
+
+/** `struct iommu_page_response` */
+export interface IommuPageResponse {
+  readonly grpid: number;
+  readonly pasid?: number;
+  readonly code: IommuPageResponseCode;
+}
+
+/** What a process has to do with IOMMUs (`struct iommu_mm_data`). */
+export interface IommuMmData {
+  /** The same at every device. */
+  readonly pasid: number;
+  /** One for each IOMMU, with the groups that use it. */
+  readonly sva_domains: { readonly domain: IommuDomain; users: number }[];
+  readonly handles: IommuSva[];
 }
 
 /** A range with its own rules in every address space of a device. */
@@ -85,10 +145,18 @@ export interface IommuOps {
   get_resv_regions?(dev: Device): ResvRegion[];
   /** The device keeps what an earlier kernel gave it until its driver first maps memory. */
   is_attach_deferred?(dev: Device): boolean;
+  /** What its IOMMU can do for a device. */
+  capable?(dev: Device, capability: "dirty-tracking"): boolean;
+  /** A domain with the table of a process. @returns it or -errno */
+  domain_alloc_sva?(dev: Device, mm: MmStruct): Coroutine<IommuDomain | number>;
+  /** Answers a page fault at the device. */
+  page_response?(dev: Device, fault: IommuFault, response: IommuPageResponse): Coroutine<void>;
 }
 
 /** Flag of a fwspec: the root complex forwards ATS requests and completions. */
 export const IOMMU_FWSPEC_PCI_RC_ATS = 1;
+/** Flag of a fwspec: no access of the device can escape the caches. */
+export const IOMMU_FWSPEC_PCI_RC_CANWBS = 2;
 
 /** Which ids a device has at which IOMMU, as the firmware says. */
 export interface IommuFwspec {
@@ -111,4 +179,6 @@ export interface DevIommu {
   require_direct?: boolean;
   /** PASIDs that device and IOMMU know, from 0 on; 0 or undefined: it has none. */
   max_pasids?: number;
+  /** It may report page faults. */
+  fault_param?: IommuFaultParam;
 }

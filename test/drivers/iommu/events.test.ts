@@ -98,12 +98,35 @@ describe("arm_smmu_evtq_thread", () => {
     expect(fake.reg(EVTQ_CONS)).toBe((R.Q_OVERFLOW_FLAG | 1) >>> 0);
   });
 
-  test("a stalled transaction is answered with an abort", () => {
-    const { machine, fake } = rig();
-    const [word0 = 0n, word1 = 0n] = translationFault(CLIENT_SID, 0x1000n);
-    fake.events([[word0, word1 | (1n << 31n) | 0x55n, 0x1000n, 0n]]);
+  /** STALL_MODEL 0: stall and terminate. */
+  const STALLS = { [R.ARM_SMMU_IDR0]: ID_REGISTERS[R.ARM_SMMU_IDR0]! & ~(3 << 24) };
+  /** The same fault, but the access waits under STAG 0x55. */
+  function stalledFault(sid: number): bigint[] {
+    const [word0 = 0n, word1 = 0n] = translationFault(sid, 0x1000n);
+    return [word0, word1 | (1n << 31n) | 0x55n, 0x1000n, 0n];
+  }
+
+  test("a stalled access of a domain that handles no faults is refused at once, and printed", () => {
+    const { machine, fake } = rig({ ids: STALLS, clientProperties: { "dma-can-stall": true } });
+    fake.events([stalledFault(CLIENT_SID)]);
     machine.idle(1_000_000);
     expect(fake.commands.map(({ words }) => words)).toEqual([[0x10_0000_2044n, 0x55n]]);
+    expect(machine.log.at(-1)).toContain("stall stag: 0x55");
+  });
+
+  test("a stalled access of a device that was not to stall is a warning, and stays stalled", () => {
+    const { machine, fake } = rig({ ids: STALLS });
+    fake.events([stalledFault(CLIENT_SID)]);
+    machine.idle(1_000_000);
+    expect(fake.commands).toEqual([]);
+    expect(machine.kernel.warnings.map(({ message }) => message)).toEqual(["page fault answered of a device that cannot stall"]);
+  });
+
+  test("a stalled access of nobody is printed", () => {
+    const { machine, fake } = rig({ ids: STALLS });
+    fake.events([stalledFault(0x99)]);
+    machine.idle(1_000_000);
+    expect(fake.commands).toEqual([]);
     expect(machine.log.at(-1)).toContain("stall stag: 0x55");
   });
 });

@@ -218,6 +218,8 @@ test("CD fields", () => {
     V: R.CTXDESC_CD_0_V,
     IPS: R.CTXDESC_CD_0_TCR_IPS,
     AA64: R.CTXDESC_CD_0_AA64,
+    HD: R.CTXDESC_CD_0_TCR_HD,
+    HA: R.CTXDESC_CD_0_TCR_HA,
     S: R.CTXDESC_CD_0_S,
     R: R.CTXDESC_CD_0_R,
     A: R.CTXDESC_CD_0_A,

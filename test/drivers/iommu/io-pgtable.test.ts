@@ -2,7 +2,12 @@
 /** io-pgtable-arm: Linux's self test over its 63 configurations and both stages, then descriptors and table life. */
 import { describe, expect, test } from "vitest";
 import { ArmLpaeIoPgtable } from "../../../src/drivers/iommu/io-pgtable-arm.ts";
-import type { IoPgtableCfg, IoPgtableFmt } from "../../../src/drivers/iommu/io-pgtable.ts";
+import {
+  IO_PGTABLE_QUIRK_ARM_HD,
+  IO_PGTABLE_QUIRK_ARM_S2FWB,
+  type IoPgtableCfg,
+  type IoPgtableFmt,
+} from "../../../src/drivers/iommu/io-pgtable.ts";
 import {
   EEXIST,
   EINVAL,
@@ -304,5 +309,47 @@ describe("map_pages and unmap_pages", () => {
     const table = tables.table("ARM_64_LPAE_S1");
     map(table, 0, 0, SZ_2M);
     expect(map(table, 0x1000, 0, SZ_4K)).toBe(-EEXIST);
+  });
+});
+
+describe("quirks", () => {
+  /** The leaf that a mapping of one page makes. */
+  function leaf(fmt: IoPgtableFmt, quirks: number, prot: number): bigint {
+    const tables = new Tables();
+    tables.table(fmt, { quirks }).map_pages(0, 0x1000, SZ_4K, 1, prot);
+    return [...tables.words.values()].at(-1)!;
+  }
+  const RW = IOMMU_READ | IOMMU_WRITE;
+
+  test("ARM_HD: a writable page has DBM and is dirty; a read-only one has not", () => {
+    expect(leaf("ARM_64_LPAE_S1", IO_PGTABLE_QUIRK_ARM_HD, RW) & ((1n << 51n) | (1n << 7n))).toBe(1n << 51n);
+    expect(leaf("ARM_64_LPAE_S1", IO_PGTABLE_QUIRK_ARM_HD, IOMMU_READ) & ((1n << 51n) | (1n << 7n))).toBe(1n << 7n);
+  });
+
+  test.each([
+    ["cacheable memory is forced to write-back", IOMMU_CACHE, 0x6n],
+    ["other memory is Non-cacheable", 0, 0x5n],
+    ["devices are Device-nGnRE", IOMMU_MMIO, 0x1n],
+  ])("ARM_S2FWB: %s", (_what, prot, memattr) => {
+    expect((leaf("ARM_64_LPAE_S2", IO_PGTABLE_QUIRK_ARM_S2FWB, RW | prot) >> 2n) & 0xfn).toBe(memattr);
+  });
+
+  test.each<[IoPgtableFmt, number]>([
+    ["ARM_64_LPAE_S1", IO_PGTABLE_QUIRK_ARM_S2FWB],
+    ["ARM_64_LPAE_S2", IO_PGTABLE_QUIRK_ARM_HD],
+  ])("%s refuses the other stage's", (fmt, quirks) => {
+    expect(ArmLpaeIoPgtable.alloc(fmt, new Tables().cfg({ quirks }))).toBeNull();
+  });
+
+  test("read_and_clear_dirty reports a block as a whole, refuses stage 2 and an empty range", () => {
+    const tables = new Tables();
+    const s1 = tables.table("ARM_64_LPAE_S1", { quirks: IO_PGTABLE_QUIRK_ARM_HD });
+    s1.map_pages(SZ_2M, SZ_2M, SZ_2M, 1, RW);
+    const found: number[][] = [];
+    expect(s1.read_and_clear_dirty(SZ_2M, SZ_2M, true, (iova, size) => found.push([iova, size]))).toBe(0);
+    expect(found).toEqual([[SZ_2M, SZ_2M]]);
+    expect(s1.read_and_clear_dirty(SZ_2M, 0, true, () => {})).toBe(-EINVAL);
+    expect(tables.warnings).toHaveLength(1);
+    expect(new Tables().table("ARM_64_LPAE_S2").read_and_clear_dirty(0, SZ_4K, true, () => {})).toBe(-EINVAL);
   });
 });

@@ -106,6 +106,8 @@ export interface MachineOptions {
   readonly clientProperties?: DtNode["properties"];
   /** A second client with these StreamIDs. */
   readonly otherSids?: readonly number[];
+  /** Properties of its node. */
+  readonly otherProperties?: DtNode["properties"];
   /** An MSI frame with the label `v2m`. */
   readonly frame?: { readonly base: number; readonly first: number; readonly count: number };
   /** Bytes of RAM. Default: {@link RAM_SIZE}. */
@@ -221,7 +223,7 @@ function deviceTree(options: MachineOptions): DtNode {
   });
   const children = [smmu];
   if (sids.length > 0) children.push(clientNode(0x1000, sids, options.clientProperties));
-  if (options.otherSids) children.push(clientNode(0x2000, options.otherSids));
+  if (options.otherSids) children.push(clientNode(0x2000, options.otherSids, options.otherProperties));
   if (options.frame) children.push(frameNode(options.frame));
   return dtNode({ name: "/", children: [...children, ...(options.nodes ?? [])] });
 }

@@ -5,9 +5,10 @@
  */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_get_cd_used, arm_smmu_make_s1_cd, new_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
+import { arm_smmu_get_cd_used, arm_smmu_make_s1_cd, arm_smmu_make_sva_cd, new_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
 import { arm_smmu_write_entry } from "../../../src/drivers/iommu/arm-smmu-v3/entry-writer.ts";
 import { ARM_SMMU_FEAT_ATTR_TYPES_OVR, ARM_SMMU_FEAT_STALLS } from "../../../src/drivers/iommu/arm-smmu-v3/features.ts";
+import { arm_smmu_make_nested_domain_ste } from "../../../src/drivers/iommu/arm-smmu-v3/nested.ts";
 import {
   type ArmSmmuEntry,
   arm_smmu_get_ste_update_safe,
@@ -17,7 +18,6 @@ import {
   arm_smmu_make_cdtable_ste,
   arm_smmu_make_s2_domain_ste,
 } from "../../../src/drivers/iommu/arm-smmu-v3/ste.ts";
-import { FIELD_PREP_ULL } from "../../../src/drivers/iommu/bitfield.ts";
 
 const FEATURES = ARM_SMMU_FEAT_STALLS | ARM_SMMU_FEAT_ATTR_TYPES_OVR;
 const CDTAB = 0xf0f0_f0f0_f0f0;
@@ -33,19 +33,18 @@ function cdtable(s1dss: number, feat: Feat, cdtab_dma = CDTAB): ArmSmmuEntry {
   return arm_smmu_make_cdtable_ste({ features: FEATURES, stall_enabled: feat.stall ?? false }, cd_table, feat.ats ?? false, s1dss);
 }
 
+const S2_CFG = { vttbr: 0xdaed_beef_dead_beefn, vtcr: { ps: 1, tg: 2, sh: 3, orgn: 1, irgn: 2, sl: 3, tsz: 4 } };
+
 function s2(feat: Feat): ArmSmmuEntry {
   const master = { features: FEATURES, stall_enabled: feat.stall ?? false };
-  const vtcr = { ps: 1, tg: 2, sh: 3, orgn: 1, irgn: 2, sl: 3, tsz: 4 };
-  return arm_smmu_make_s2_domain_ste(master, { vttbr: 0xdaed_beef_dead_beefn, vtcr }, 0, feat.ats ?? false);
+  return arm_smmu_make_s2_domain_ste(master, S2_CFG, 0, feat.ats ?? false);
 }
 
-/** A nested STE as the user-space part of Linux makes it: both stages, MEV set. */
+/** A guest's CD table on a parent's stage 2. */
 function nested(s1dss: number, feat: Feat): ArmSmmuEntry {
-  const ste = s2(feat);
-  const stage1 = cdtable(s1dss, feat);
-  ste[0] = stage1[0]! | FIELD_PREP_ULL(R.STRTAB_STE_0_CFG, 7);
-  ste[1] = ste[1]! | stage1[1]! | R.STRTAB_STE_1_MEV;
-  return ste;
+  const [word0 = 0n, word1 = 0n] = cdtable(s1dss, {});
+  const master = { features: FEATURES, stall_enabled: false };
+  return arm_smmu_make_nested_domain_ste(master, { arm_lpae_s2_cfg: () => S2_CFG, id: 0, s2fwb: false }, [word0, word1], feat.ats ?? false);
 }
 
 function s1_cd(asid: number): ArmSmmuEntry {
@@ -53,19 +52,14 @@ function s1_cd(asid: number): ArmSmmuEntry {
   return arm_smmu_make_s1_cd({ stall_enabled: false }, { ttbr: 0xdaed_beef_dead_beefn, tcr, mair: 0xabc_def0_1234_5678n }, asid);
 }
 
-/** An SVA descriptor, and the same after its process died: TTBR0 walks off, the rest kept. */
+const SVA_MASTER = { features: FEATURES, stall_enabled: false, smmu: { driver: { cpu: { pa_bits: 48 } } } };
+
+/** An SVA descriptor, and the same after its process ended: TTBR0 walks off, the rest kept. */
 function sva_cd(): ArmSmmuEntry {
-  const cd = s1_cd(1997);
-  cd[1] = 0x1234_5678_9000n;
-  return cd;
+  return arm_smmu_make_sva_cd(SVA_MASTER, { pgd: 0x1234_5678_9000 }, 1997);
 }
 function sva_released_cd(): ArmSmmuEntry {
-  const cd = sva_cd();
-  const walk =
-    R.CTXDESC_CD_0_TCR_T0SZ | R.CTXDESC_CD_0_TCR_TG0 | R.CTXDESC_CD_0_TCR_IRGN0 | R.CTXDESC_CD_0_TCR_ORGN0 | R.CTXDESC_CD_0_TCR_SH0;
-  cd[0] = (cd[0]! & ~walk) | R.CTXDESC_CD_0_TCR_EPD0;
-  cd[1] = 0n;
-  return cd;
+  return arm_smmu_make_sva_cd(SVA_MASTER, null, 1997);
 }
 
 type Kind = "ste" | "cd";

@@ -3,9 +3,9 @@
  * The arm-smmu-v3 platform driver. After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_driver.
  *
  * Modelled: one Non-secure SMMU per device, command, event and PRI queue, linear and two-level tables, stage 1 or stage 2 with
- * the DMA API's domains, identity and blocked domains, domains for PASIDs, ATS, wired and message-signalled interrupts, kdump. Not modelled: nested
- * translation, page faults answered by software (a stalled one is aborted, a page request denied), SVA, runtime power
- * management, ACPI, implementation-specific queues.
+ * the DMA API's domains, identity and blocked domains, domains for PASIDs, those of processes with their page faults (stalls),
+ * nested ones, dirty tracking, ATS, wired and message-signalled interrupts, kdump. Not modelled: page requests (PRI; they are
+ * denied), runtime power management, ACPI, implementation-specific queues.
  */
 import { type DriverModule, type Kernel, type PlatformDriver, platform_driver_register } from "../../../kernel/index.ts";
 import { ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";

@@ -4,7 +4,7 @@
  * domain or the new one and nothing between.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_attach_dev, arm_smmu_attach_dev_ste and the identity
- * and blocked domains. Left out: nested domains.
+ * and blocked domains. Nested domains are in nested.ts.
  */
 import { type Device, EBUSY, EINVAL, ENOMEM, type IommuDomain } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -37,22 +37,23 @@ export function* arm_smmu_attach_dev(domain: ArmSmmuPagingDomain, dev: Device, o
   const { cd_table } = master;
   if (domain.stage === "S1" && (place === null || cd_table === null)) return -ENOMEM;
 
-  yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
+  return yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
     const state = arm_smmu_attach_state(master, old, IOMMU_NO_PASID);
-    arm_smmu_attach_prepare(state, domain);
+    const error = yield* arm_smmu_attach_prepare(state, domain);
+    if (error !== 0) return error;
     if (place !== null && cd_table !== null) {
-      const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id);
+      const cd = arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id, domain.hd);
       yield* arm_smmu_write_cd_entry(master, IOMMU_NO_PASID, place, cd);
       const ste = arm_smmu_make_cdtable_ste(master, cd_table, state.ats_enabled, R.STRTAB_STE_1_S1DSS_SSID0);
       yield* arm_smmu_install_ste_for_dev(master, ste);
     } else {
-      const ste = arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, state.ats_enabled);
+      const ste = arm_smmu_make_s2_domain_ste(master, domain.arm_lpae_s2_cfg(), domain.id, state.ats_enabled, domain.s2fwb);
       yield* arm_smmu_install_ste_for_dev(master, ste);
       yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
     }
     yield* arm_smmu_attach_commit(state);
+    return 0;
   });
-  return 0;
 }
 
 /** What a static domain makes of plain DMA: by its own STE, or by S1DSS while the CD table is in use. */
@@ -64,14 +65,17 @@ interface StaticSte {
 /** Identity and blocked need no table, but keep that of SubstreamIDs in use, with ATS since those may use it. */
 function* arm_smmu_attach_dev_ste(domain: IommuDomain, dev: Device, old: IommuDomain | null, how: StaticSte): Coroutine<number> {
   const master = dev_iommu_priv_get(dev);
-  yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
+  const ret = yield* master.smmu.driver.asid_lock.with(dev.name, function* () {
     const cd_table = arm_smmu_ssids_in_use(master) ? master.cd_table : null;
     const state = arm_smmu_attach_state(master, old, IOMMU_NO_PASID, cd_table !== null);
-    arm_smmu_attach_prepare(state, domain);
+    const error = yield* arm_smmu_attach_prepare(state, domain);
+    if (error !== 0) return error;
     const ste = cd_table === null ? how.make_ste(master.smmu) : arm_smmu_make_cdtable_ste(master, cd_table, state.ats_enabled, how.s1dss);
     yield* arm_smmu_install_ste_for_dev(master, ste);
     yield* arm_smmu_attach_commit(state);
+    return 0;
   });
+  if (ret !== 0) return ret;
   yield* arm_smmu_clear_cd(master, IOMMU_NO_PASID);
   return 0;
 }

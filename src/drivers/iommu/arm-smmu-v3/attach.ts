@@ -28,8 +28,15 @@ import {
   arm_smmu_invs_purge,
   arm_smmu_invs_unref,
 } from "./invs.ts";
+import { arm_smmu_enable_iopf } from "./iopf.ts";
 import type { ArmSmmuMaster } from "./master.ts";
-import { type ArmSmmuDomain, arm_smmu_remove_master_domain, to_smmu_domain_devices } from "./smmu-domain.ts";
+import {
+  type ArmSmmuDomain,
+  type ArmSmmuVmaster,
+  arm_smmu_master_domain,
+  arm_smmu_remove_master_domain,
+  to_smmu_domain_devices,
+} from "./smmu-domain.ts";
 import type { ArmSmmuEntry } from "./ste.ts";
 import { arm_smmu_write_ste } from "./strtab.ts";
 
@@ -40,6 +47,10 @@ export interface ArmSmmuAttachState {
   readonly ssid: number;
   /** The CD table stays in force for other SubstreamIDs, which may use ATS. */
   readonly cd_needs_ats: boolean;
+  /** A guest does not invalidate the ATC, so there must be none. */
+  disable_ats: boolean;
+  /** The guest's view of the master under a nested domain. */
+  vmaster: ArmSmmuVmaster | null;
   /** What the STE has to say in EATS. */
   ats_enabled: boolean;
   /** What the old domain loses. */
@@ -52,7 +63,7 @@ export function arm_smmu_attach_state(
   ssid: number,
   cd_needs_ats = false,
 ): ArmSmmuAttachState {
-  return { master, old_domain, ssid, cd_needs_ats, ats_enabled: false, old_invs: null };
+  return { master, old_domain, ssid, cd_needs_ats, disable_ats: false, vmaster: null, ats_enabled: false, old_invs: null };
 }
 
 /** What a master adds to the array of a domain that it uses, sorted. */
@@ -78,21 +89,27 @@ export function arm_smmu_prepare_old_invs(state: ArmSmmuAttachState): void {
 }
 
 /**
- * Decides on ATS and makes the new domain invalidate for the master as well. After this the sequence has to be completed.
+ * Decides on ATS, has the master report page faults if the new domain handles them, and makes the new domain invalidate for
+ * the master as well. After this the sequence has to be completed.
  * A domain without tags (identity, blocked) is not kept track of, and has no ATS unless the CD table needs it.
+ * @returns 0, or -errno and nothing has changed
  */
-export function arm_smmu_attach_prepare(state: ArmSmmuAttachState, new_domain: IommuDomain): void {
+export function* arm_smmu_attach_prepare(state: ArmSmmuAttachState, new_domain: IommuDomain): Coroutine<number> {
   const { master, ssid } = state;
   const domain = to_smmu_domain_devices(new_domain);
   // An STE that bypasses or aborts denies ATS (IHI 0070 §5.2); a CD table whose S1DSS bypasses does not (§13.6.4).
-  if (domain !== null || state.cd_needs_ats) state.ats_enabled = arm_smmu_ats_supported(master);
+  if (domain !== null || state.cd_needs_ats) state.ats_enabled = !state.disable_ats && arm_smmu_ats_supported(master);
   arm_smmu_prepare_old_invs(state);
   if (domain !== null) {
-    domain.devices.push({ master, ssid });
+    const use = arm_smmu_master_domain(master, ssid, new_domain);
+    const error = new_domain.iopf_handler ? yield* arm_smmu_enable_iopf(master, use) : 0;
+    if (error !== 0) return error;
+    domain.devices.push(use);
     domain.invs = arm_smmu_invs_merge(domain.invs, arm_smmu_master_build_invs(master, state.ats_enabled, ssid, domain));
   }
   // The write has to arrive before the STE turns the endpoint's requests into errors.
   if (!state.ats_enabled && master.ats_enabled && master.dev instanceof PciDev) pci_disable_ats(master.dev);
+  return 0;
 }
 
 /** Writes the STE of every StreamID of a master, each step made known to the SMMU. */
@@ -119,14 +136,14 @@ export function* arm_smmu_install_old_domain_invs(state: ArmSmmuAttachState): Co
 
 /** After STE and CD: brings the endpoint's ATC to the new translations, and lets the old domain go. */
 export function* arm_smmu_attach_commit(state: ArmSmmuAttachState): Coroutine<void> {
-  const { master, ssid, ats_enabled } = state;
+  const { master, ssid, ats_enabled, old_domain } = state;
+  master.vmaster = state.vmaster;
   if (ats_enabled && !master.ats_enabled) yield* arm_smmu_enable_ats(master);
   // The SMMU translates for the new domain by now, and both domains invalidate.
   else if (ats_enabled) yield* arm_smmu_atc_inv_master(master, ssid);
   else if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
 
-  const old = to_smmu_domain_devices(state.old_domain);
-  if (old !== null) arm_smmu_remove_master_domain(old, master, ssid);
+  if (old_domain !== null) yield* arm_smmu_remove_master_domain(old_domain, master, ssid);
   yield* arm_smmu_install_old_domain_invs(state);
   master.ats_enabled = ats_enabled;
 }

@@ -41,7 +41,7 @@ export interface ArmSmmuCdTable {
 }
 
 /** Where a descriptor lies. */
-interface CdPlace {
+export interface CdPlace {
   readonly memory: CdMemory;
   readonly offset: number;
 }
@@ -75,7 +75,7 @@ function* arm_smmu_sync_cd(master: ArmSmmuMaster, ssid: number, leaf: boolean): 
 }
 
 /** Where the descriptor `ssid` lies, or null as long as nothing was allocated for it. */
-function arm_smmu_get_cd_ptr(master: ArmSmmuMaster, ssid: number): CdPlace | null {
+export function arm_smmu_get_cd_ptr(master: ArmSmmuMaster, ssid: number): CdPlace | null {
   const { cd_table } = master;
   if (cd_table === null) return null;
   if (cd_table.l2 === null) return { memory: cd_table.table, offset: ssid * R.ARM_SMMU_ENTRY_SIZE };

@@ -5,7 +5,7 @@
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h: struct arm_smmu_device. Left out: what belongs to
  * implementations with queues of their own.
  */
-import type { IoMem, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
+import type { IoMem, IopfQueue, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
 import { ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ } from "./arm-smmu-v3-regs.ts";
 import type { ArmSmmuAudit } from "./audit.ts";
@@ -116,6 +116,8 @@ export class ArmSmmuDevice {
 
   cmdq!: ArmSmmuQueue;
   evtq!: ArmSmmuQueue;
+  /** Page faults of its masters; null: it cannot stall for processes. */
+  iopf: IopfQueue | null = null;
   /** Only with ARM_SMMU_FEAT_PRI. */
   priq: ArmSmmuQueue | null = null;
   strtab!: ArmSmmuStrtab;

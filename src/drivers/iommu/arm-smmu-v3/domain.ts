@@ -3,7 +3,7 @@
  * Paging domains: an address space with its page table and its tag, stage 1 where the SMMU has it, else stage 2.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_domain_alloc_paging_flags, arm_smmu_domain_finalise
- * and the default domain ops. Left out: nested domains, dirty tracking, 52-bit input addresses, enforced cache coherency,
+ * and the default domain ops. Left out: 52-bit input addresses, enforced cache coherency,
  * sharing a domain between SMMUs.
  */
 import {
@@ -11,27 +11,33 @@ import {
   ENOMEM,
   ENOSPC,
   EOPNOTSUPP,
+  type IommuDirtyOps,
   type IommuDomain,
   type IommuDomainType,
   type IommuIotlbGather,
   type MapResult,
   NO_PAGES,
+  VA_BITS,
   errname,
   iommu_iotlb_gather_add_page,
   iommu_iotlb_gather_add_range,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { ArmLpaeIoPgtable } from "../io-pgtable-arm.ts";
-import type { ArmLpaeS1Cfg, ArmLpaeS2Cfg, IoPgtableMemory } from "../io-pgtable.ts";
+import {
+  type ArmLpaeS1Cfg,
+  type ArmLpaeS2Cfg,
+  IO_PGTABLE_QUIRK_ARM_HD,
+  IO_PGTABLE_QUIRK_ARM_S2FWB,
+  type IoPgtableMemory,
+} from "../io-pgtable.ts";
 import { arm_smmu_attach_dev } from "./attach-dev.ts";
 import type { ArmSmmuDevice } from "./device.ts";
-import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_NESTING, ARM_SMMU_FEAT_TRANS_S1 } from "./features.ts";
+import { arm_smmu_dirty_ops } from "./dirty.ts";
+import { ARM_SMMU_FEAT_COHERENCY, ARM_SMMU_FEAT_NESTING, ARM_SMMU_FEAT_S2FWB, ARM_SMMU_FEAT_TRANS_S1 } from "./features.ts";
 import { arm_smmu_domain_inv, arm_smmu_domain_inv_range } from "./invalidation.ts";
 import { arm_smmu_s1_set_dev_pasid } from "./pasid.ts";
 import { ArmSmmuDomain } from "./smmu-domain.ts";
-
-/** Input address bits of the kernel's own tables, which bound those of a stage-1 domain. */
-const VA_BITS = 48;
 
 /** Page tables in the kernel's memory; the SMMU may walk them from their allocation to their release. */
 function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {
@@ -55,6 +61,7 @@ function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {
 
 /** Flags of an allocation. */
 export const IOMMU_HWPT_ALLOC_NEST_PARENT = 1;
+export const IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 2;
 export const IOMMU_HWPT_ALLOC_PASID = 8;
 
 export class ArmSmmuPagingDomain extends ArmSmmuDomain {
@@ -62,6 +69,7 @@ export class ArmSmmuPagingDomain extends ArmSmmuDomain {
   pgsize_bitmap: number;
   aperture_start = 0;
   aperture_end: number;
+  readonly dirty_ops?: IommuDirtyOps;
   readonly #pgtbl: ArmLpaeIoPgtable;
 
   constructor(smmu: ArmSmmuDevice, stage: "S1" | "S2", id: number, pgtbl: ArmLpaeIoPgtable, nest_parent: boolean) {
@@ -70,6 +78,16 @@ export class ArmSmmuPagingDomain extends ArmSmmuDomain {
     const { pgsize_bitmap, ias } = pgtbl.geometry;
     this.pgsize_bitmap = pgsize_bitmap;
     this.aperture_end = 2 ** ias - 1;
+    if (this.hd) this.dirty_ops = arm_smmu_dirty_ops(pgtbl);
+  }
+
+  /** The SMMU tells clean pages from dirty ones. */
+  get hd(): boolean {
+    return ((this.#pgtbl.cfg.quirks ?? 0) & IO_PGTABLE_QUIRK_ARM_HD) !== 0;
+  }
+  /** Stage 2 forces write-back. */
+  get s2fwb(): boolean {
+    return ((this.#pgtbl.cfg.quirks ?? 0) & IO_PGTABLE_QUIRK_ARM_S2FWB) !== 0;
   }
 
   arm_lpae_s1_cfg(): ArmLpaeS1Cfg {
@@ -128,12 +146,16 @@ export class ArmSmmuPagingDomain extends ArmSmmuDomain {
 }
 
 /** `arm_smmu_domain_finalise`. @returns the domain or -errno */
-function arm_smmu_domain_finalise(smmu: ArmSmmuDevice, stage: "S1" | "S2", nest_parent: boolean): ArmSmmuPagingDomain | number {
+function arm_smmu_domain_finalise(smmu: ArmSmmuDevice, stage: "S1" | "S2", flags: number): ArmSmmuPagingDomain | number {
+  const nest_parent = flags === IOMMU_HWPT_ALLOC_NEST_PARENT;
+  const hd = (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) !== 0 ? IO_PGTABLE_QUIRK_ARM_HD : 0;
+  const s2fwb = nest_parent && smmu.has(ARM_SMMU_FEAT_S2FWB) ? IO_PGTABLE_QUIRK_ARM_S2FWB : 0;
   const [ids, bits] = stage === "S1" ? [smmu.driver.asids, smmu.asid_bits] : [smmu.vmids, smmu.vmid_bits];
   const id = ids.alloc(2 ** bits - 1);
   if (id === null) return -ENOSPC;
   let domain: ArmSmmuPagingDomain | null = null;
   const pgtbl = ArmLpaeIoPgtable.alloc(stage === "S1" ? "ARM_64_LPAE_S1" : "ARM_64_LPAE_S2", {
+    quirks: hd | s2fwb,
     pgsize_bitmap: smmu.pgsize_bitmap,
     ias: stage === "S1" ? VA_BITS : smmu.oas,
     oas: smmu.oas,
@@ -155,6 +177,8 @@ function stage_for_flags(smmu: ArmSmmuDevice, flags: number): "S1" | "S2" | null
       return s1 ? "S1" : "S2";
     case IOMMU_HWPT_ALLOC_NEST_PARENT:
       return smmu.has(ARM_SMMU_FEAT_NESTING) ? "S2" : null;
+    case IOMMU_HWPT_ALLOC_DIRTY_TRACKING:
+    case IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_ALLOC_PASID:
     case IOMMU_HWPT_ALLOC_PASID:
       return s1 ? "S1" : null;
     default:
@@ -165,7 +189,7 @@ function stage_for_flags(smmu: ArmSmmuDevice, flags: number): "S1" | "S2" | null
 /** @returns the domain; -EOPNOTSUPP for flags that the SMMU cannot serve; other -errno */
 export function arm_smmu_domain_alloc_paging_flags(smmu: ArmSmmuDevice, flags: number): ArmSmmuPagingDomain | number {
   const stage = stage_for_flags(smmu, flags);
-  return stage === null ? -EOPNOTSUPP : arm_smmu_domain_finalise(smmu, stage, flags === IOMMU_HWPT_ALLOC_NEST_PARENT);
+  return stage === null ? -EOPNOTSUPP : arm_smmu_domain_finalise(smmu, stage, flags);
 }
 
 /** What stands in for a domain that could not be made: attaching to it gives the error. */

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Events (IHI 0070 §7.3): decoding a record and printing it as Linux 7.1 does. */
-import { dev_err } from "../../../kernel/index.ts";
+/**
+ * Events (IHI 0070 §7.3): decoding a record, handing it to who can do something about it, printing it.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_decode_event, arm_smmu_handle_event,
+ * arm_smmu_dump_event. Left out: streams_mutex.
+ */
+import { EINVAL, EOPNOTSUPP, dev_err, iommu_report_device_fault } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { FIELD_GET_ULL } from "../bitfield.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
-import { arm_smmu_cmdq_issue_cmd } from "./cmdq.ts";
 import type { ArmSmmuDevice } from "./device.ts";
 import { hex, hex64 } from "./hex.ts";
+import { arm_vmaster_report_event } from "./vsmmu.ts";
 
 const EVENT_NAMES: Readonly<Record<number, string>> = {
   [R.EVT_ID_BAD_STREAMID_CONFIG]: "C_BAD_STREAMID",
@@ -30,6 +35,7 @@ const EVENT_CLASSES: readonly string[] = ["CD fetch", "Stage 1 translation table
 export interface ArmSmmuEvent {
   readonly id: number;
   readonly sid: number;
+  readonly ssv: boolean;
   /** 0 without a valid SubstreamID. */
   readonly ssid: number;
   readonly stall: boolean;
@@ -51,10 +57,12 @@ export interface ArmSmmuEvent {
 export function arm_smmu_decode_event(smmu: ArmSmmuDevice, raw: readonly bigint[]): ArmSmmuEvent {
   const [dw0 = 0n, dw1 = 0n, dw2 = 0n, dw3 = 0n] = raw;
   const sid = FIELD_GET_ULL(R.EVTQ_0_SID, dw0);
+  const ssv = (dw0 & R.EVTQ_0_SSV) !== 0n;
   return {
     id: FIELD_GET_ULL(R.EVTQ_0_ID, dw0),
     sid,
-    ssid: (dw0 & R.EVTQ_0_SSV) !== 0n ? FIELD_GET_ULL(R.EVTQ_0_SSID, dw0) : 0,
+    ssv,
+    ssid: ssv ? FIELD_GET_ULL(R.EVTQ_0_SSID, dw0) : 0,
     stall: (dw1 & R.EVTQ_1_STALL) !== 0n,
     stag: FIELD_GET_ULL(R.EVTQ_1_STAG, dw1),
     privileged: (dw1 & R.EVTQ_1_PnU) !== 0n,
@@ -102,7 +110,36 @@ export function arm_smmu_dump_event(smmu: ArmSmmuDevice, raw: readonly bigint[],
   }
 }
 
-/** `arm_smmu_handle_event`: nobody resolves page faults here, so a stalled transaction is answered with an abort. */
-export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, { stall, sid, stag }: ArmSmmuEvent): Coroutine<void> {
-  if (stall) yield* arm_smmu_cmdq_issue_cmd(smmu, { opcode: R.CMDQ_OP_RESUME, sid, stag, resp: R.CMDQ_RESUME_0_RESP_ABORT });
+/** Events that somebody may handle. */
+const HANDLED: ReadonlySet<number> = new Set([
+  R.EVT_ID_BAD_STE_CONFIG,
+  R.EVT_ID_STREAM_DISABLED_FAULT,
+  R.EVT_ID_BAD_SUBSTREAMID_CONFIG,
+  R.EVT_ID_BAD_CD_CONFIG,
+  R.EVT_ID_TRANSLATION_FAULT,
+  R.EVT_ID_ADDR_SIZE_FAULT,
+  R.EVT_ID_ACCESS_FAULT,
+  R.EVT_ID_PERMISSION_FAULT,
+]);
+
+/**
+ * A stalled access is a page fault of its master, answered later, or refused at once if nobody handles it. Other events of
+ * stage 1 go to the guest that has the master.
+ * @returns 0; -EOPNOTSUPP, -EINVAL: to be printed
+ */
+export function* arm_smmu_handle_event(smmu: ArmSmmuDevice, raw: readonly bigint[], event: ArmSmmuEvent): Coroutine<number> {
+  if (!HANDLED.has(event.id)) return -EOPNOTSUPP;
+  const master = smmu.streams.get(event.sid);
+  if (master === undefined) return -EINVAL;
+  if (!event.stall) return master.vmaster !== null && !event.s2 ? arm_vmaster_report_event(master.vmaster, raw) : -EOPNOTSUPP;
+  return yield* iommu_report_device_fault(master.dev, {
+    addr: Number(event.iova),
+    grpid: event.stag,
+    last: true,
+    ...(event.ssv ? { pasid: event.ssid } : {}),
+    read: event.read,
+    write: !event.read,
+    exec: event.instruction,
+    priv: event.privileged,
+  });
 }

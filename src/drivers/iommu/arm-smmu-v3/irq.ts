@@ -65,8 +65,7 @@ function* arm_smmu_evtq_thread(smmu: ArmSmmuDevice, ratelimit: Ratelimit): Corou
     for (let raw = queue_remove_raw(q); raw !== null; raw = queue_remove_raw(q)) {
       const event = arm_smmu_decode_event(smmu, raw);
       smmu.audit?.heard(event);
-      yield* arm_smmu_handle_event(smmu, event);
-      if (ratelimit.allow(smmu)) arm_smmu_dump_event(smmu, raw, event);
+      if ((yield* arm_smmu_handle_event(smmu, raw, event)) !== 0 && ratelimit.allow(smmu)) arm_smmu_dump_event(smmu, raw, event);
     }
     if (queue_sync_prod_in(q) === -EOVERFLOW) dev_err(smmu.dev, "EVTQ overflow detected -- events lost");
   } while (!queue_empty(q.llq));

@@ -32,6 +32,7 @@ import { type ArmSmmuCdTable, arm_smmu_free_cd_tables } from "./cd-table.ts";
 import type { ArmSmmuDevice, ArmSmmuDriverData } from "./device.ts";
 import { ARM_SMMU_FEAT_2_LVL_CDTAB, ARM_SMMU_FEAT_STALLS, ARM_SMMU_FEAT_STALL_FORCE } from "./features.ts";
 import { hex } from "./hex.ts";
+import type { ArmSmmuVmaster } from "./smmu-domain.ts";
 import { arm_smmu_init_sid_strtab } from "./strtab.ts";
 
 const PCI_VENDOR_ID_HUAWEI = 0x19e5;
@@ -47,6 +48,10 @@ export class ArmSmmuMaster {
   /** SubstreamID bits that its CD table has room for. */
   ssid_bits = 0;
   stall_enabled = false;
+  /** A guest has it, and hears of its stage-1 events. */
+  vmaster: ArmSmmuVmaster | null = null;
+  /** Domains that handle its page faults. */
+  iopf_refcount = 0;
   /** The endpoint may ask for translations and cache them. */
   ats_enabled = false;
   /** EATS of its STE. */

@@ -2,12 +2,14 @@
 /**
  * What the IOMMU core calls.
  *
- * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_ops. Left out: capable, hw_info, iommufd.
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_ops. Left out: other capabilities, hw_info, iommufd.
  */
 import type { IommuOps } from "../../../kernel/index.ts";
 import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach-dev.ts";
 import type { ArmSmmuDriverData } from "./device.ts";
+import { arm_smmu_dbm_capable } from "./dirty.ts";
 import { arm_smmu_domain_alloc_paging } from "./domain.ts";
+import { arm_smmu_page_response } from "./iopf.ts";
 import { arm_smmu_is_attach_deferred } from "./kdump.ts";
 import {
   arm_smmu_def_domain_type,
@@ -18,6 +20,7 @@ import {
   arm_smmu_release_device,
   dev_iommu_priv_get,
 } from "./master.ts";
+import { arm_smmu_sva_domain_alloc } from "./sva.ts";
 
 export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
   return {
@@ -32,5 +35,8 @@ export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
     def_domain_type: arm_smmu_def_domain_type,
     get_resv_regions: arm_smmu_get_resv_regions,
     is_attach_deferred: arm_smmu_is_attach_deferred,
+    capable: (dev) => arm_smmu_dbm_capable(dev_iommu_priv_get(dev).smmu),
+    domain_alloc_sva: arm_smmu_sva_domain_alloc,
+    page_response: (dev, _fault, response) => arm_smmu_page_response(dev, response),
   };
 }

@@ -59,17 +59,18 @@ export function* arm_smmu_set_pasid(
   const place = yield* arm_smmu_alloc_cd_ptr(master, ssid);
   if (place === null) return -ENOMEM;
 
-  yield* master.smmu.driver.asid_lock.with(master.dev.name, function* () {
+  return yield* master.smmu.driver.asid_lock.with(master.dev.name, function* () {
     const state = arm_smmu_attach_state(master, old, ssid);
-    arm_smmu_attach_prepare(state, domain);
+    const error = yield* arm_smmu_attach_prepare(state, domain);
+    if (error !== 0) return error;
     const target = cd.slice();
     // The caller's ASID was read outside the lock.
     target[0] = (cd[0]! & ~R.CTXDESC_CD_0_ASID) | FIELD_PREP_ULL(R.CTXDESC_CD_0_ASID, domain.id);
     yield* arm_smmu_write_cd_entry(master, ssid, place, target);
     yield* arm_smmu_update_ste(master, sid_domain, state.ats_enabled);
     yield* arm_smmu_attach_commit(state);
+    return 0;
   });
-  return 0;
 }
 
 /** `set_dev_pasid` of a paging domain. @returns 0; -EINVAL for stage 2, and as {@link arm_smmu_set_pasid} */
@@ -81,7 +82,7 @@ export function* arm_smmu_s1_set_dev_pasid(
 ): Coroutine<number> {
   const master = dev_iommu_priv_get(dev);
   if (domain.smmu !== master.smmu || domain.stage !== "S1") return -EINVAL;
-  return yield* arm_smmu_set_pasid(master, domain, pasid, arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id), old);
+  return yield* arm_smmu_set_pasid(master, domain, pasid, arm_smmu_make_s1_cd(master, domain.arm_lpae_s1_cfg(), domain.id, domain.hd), old);
 }
 
 /**
@@ -96,7 +97,7 @@ export function* arm_smmu_blocking_set_dev_pasid(dev: Device, pasid: number, old
     arm_smmu_prepare_old_invs(state);
     yield* arm_smmu_clear_cd(master, pasid);
     if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, pasid);
-    if (old !== null) arm_smmu_remove_master_domain(old, master, pasid);
+    if (old !== null) yield* arm_smmu_remove_master_domain(old, master, pasid);
     yield* arm_smmu_install_old_domain_invs(state);
   });
   const sid_domain = iommu_driver_get_domain_for_dev(dev);

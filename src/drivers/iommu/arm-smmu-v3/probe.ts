@@ -19,6 +19,7 @@ import {
   iommu_device_register,
   iommu_device_sysfs_add,
   iommu_device_sysfs_remove,
+  iopf_queue_alloc,
   platform_get_irq,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -108,6 +109,7 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
   );
   if (evtq === null) return -ENOMEM;
   smmu.evtq = evtq;
+  if (smmu.has(F.ARM_SMMU_FEAT_SVA) && smmu.has(F.ARM_SMMU_FEAT_STALLS)) smmu.iopf = iopf_queue_alloc(smmu.kernel, smmu.dev.name);
   if (!smmu.has(F.ARM_SMMU_FEAT_PRI)) return 0;
   smmu.priq = arm_smmu_init_one_queue(
     smmu,

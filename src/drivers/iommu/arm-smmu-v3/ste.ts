@@ -2,6 +2,10 @@
 /**
  * Stream table entries: how to build each kind, which bits the SMMU looks at, and which may change at any moment.
  * All functions work on the eight 64-bit words of an STE (IHI 0070 §5.2).
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_make_abort_ste, arm_smmu_make_bypass_ste,
+ * arm_smmu_make_cdtable_ste, arm_smmu_make_s2_domain_ste, arm_smmu_get_ste_used, arm_smmu_get_ste_update_safe. Left out:
+ * nothing; nested STEs are in nested.ts.
  */
 import { FIELD_GET_ULL, FIELD_PREP, FIELD_PREP_ULL } from "../bitfield.ts";
 import type { ArmLpaeS2Cfg } from "../io-pgtable.ts";
@@ -74,12 +78,18 @@ export function arm_smmu_make_cdtable_ste(master: SteMaster, cd_table: SteCdTabl
   return ste;
 }
 
-/** Stage 2 with the page table described by `s2`, tagged by `vmid`. */
-export function arm_smmu_make_s2_domain_ste(master: SteMaster, s2: ArmLpaeS2Cfg, vmid: number, ats_enabled: boolean): ArmSmmuEntry {
+/** Stage 2 with the page table described by `s2`, tagged by `vmid`. @param s2fwb the table forces write-back */
+export function arm_smmu_make_s2_domain_ste(
+  master: SteMaster,
+  s2: ArmLpaeS2Cfg,
+  vmid: number,
+  ats_enabled: boolean,
+  s2fwb = false,
+): ArmSmmuEntry {
   const ste = new_ste();
   const { vtcr } = s2;
   ste[0] = R.STRTAB_STE_0_V | FIELD_PREP_ULL(R.STRTAB_STE_0_CFG, R.STRTAB_STE_0_CFG_S2_TRANS);
-  ste[1] = FIELD_PREP_ULL(R.STRTAB_STE_1_EATS, ats_enabled ? R.STRTAB_STE_1_EATS_TRANS : 0);
+  ste[1] = FIELD_PREP_ULL(R.STRTAB_STE_1_EATS, ats_enabled ? R.STRTAB_STE_1_EATS_TRANS : 0) | (s2fwb ? R.STRTAB_STE_1_S2FWB : 0n);
   if (has_feature(master.features, ARM_SMMU_FEAT_ATTR_TYPES_OVR)) {
     ste[1] |= FIELD_PREP_ULL(R.STRTAB_STE_1_SHCFG, R.STRTAB_STE_1_SHCFG_INCOMING);
   }

@@ -13,9 +13,9 @@
  *   action, registered last of all, so it unwinds first: command queue and interrupts are there still. A probe that fails
  *   before it is registered disables by itself.
  *
- * Left out: the page-fault queue and the VMID allocator, which need no care here.
+ * Left out: the VMID allocator, which needs no care here.
  */
-import { devm_add_action, iommu_device_sysfs_remove, iommu_device_unregister, type PlatformDevice } from "../../../kernel/index.ts";
+import { devm_add_action, iommu_device_sysfs_remove, iommu_device_unregister, iopf_queue_free, type PlatformDevice } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { ArmSmmuDevice } from "./device.ts";
 import { arm_smmu_device_disable } from "./reg-sync.ts";
@@ -30,6 +30,7 @@ export function arm_smmu_forget(smmu: ArmSmmuDevice): void {
 /** Called when everything else is acquired, the interrupts too. */
 export function arm_smmu_manage_disable(smmu: ArmSmmuDevice): void {
   if (smmu.driver.teardown !== "7.3") return;
+  devm_add_action(smmu.dev, "iopf_queue_free", () => free_page_faults(smmu));
   devm_add_action(smmu.dev, "arm_smmu_device_disable", function* () {
     yield* arm_smmu_device_disable(smmu);
   });
@@ -39,6 +40,13 @@ export function arm_smmu_manage_disable(smmu: ArmSmmuDevice): void {
 export function* arm_smmu_probe_failed(smmu: ArmSmmuDevice): Coroutine<void> {
   arm_smmu_forget(smmu);
   if (smmu.driver.teardown !== "6.1") yield* arm_smmu_device_disable(smmu);
+  yield* free_page_faults(smmu);
+}
+
+function* free_page_faults(smmu: ArmSmmuDevice): Coroutine<void> {
+  const { iopf } = smmu;
+  smmu.iopf = null;
+  if (iopf !== null) yield* iopf_queue_free(iopf);
 }
 
 /** `arm_smmu_device_remove`: the devices behind it are released first. */
@@ -48,5 +56,7 @@ export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
   yield* iommu_device_unregister(smmu.kernel, pdev);
   yield* iommu_device_sysfs_remove(pdev);
   arm_smmu_forget(smmu);
-  if (smmu.driver.teardown !== "7.3") yield* arm_smmu_device_disable(smmu);
+  if (smmu.driver.teardown === "7.3") return;
+  yield* arm_smmu_device_disable(smmu);
+  yield* free_page_faults(smmu);
 }
