@@ -33,6 +33,7 @@ export * from "./irq/cpu.ts";
 export * from "./irq/irq.ts";
 export * from "./irq/msi.ts";
 export * from "./irq/spinlock.ts";
+export * from "./locking/mutex.ts";
 export * from "./of/dt.ts";
 export * from "./of/fw-devlink.ts";
 export * from "./of/fw-devlink-bindings.ts";

@@ -3,10 +3,11 @@
  * Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. After
  * Linux 7.1 include/linux/device.h. Left out: names of /dev and sysfs, reference counts, the list of system sleep.
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
 import type { IommuGroup } from "../iommu/group.ts";
 import type { DevIommu } from "../iommu/types.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { DtNode } from "../of/dt.ts";
 import type { BusType, DeviceDriver } from "./bus.ts";
 import type { DevresNode } from "./devres.ts";
@@ -80,7 +81,7 @@ export class Device {
     this.kernel = kernel;
     this.name = name;
     this.parent = parent;
-    this.mutex = new Mutex(`device_lock ${name}`);
+    this.mutex = new Mutex(kernel, `device_lock ${name}`, { key: "&dev->mutex", novalidate: true });
   }
 }
 

@@ -3,9 +3,9 @@
  * Isolation groups: devices that an IOMMU cannot tell apart share one group, and with it one address space. A group knows
  * its default domain, the one in force, and who owns it: the drivers through the DMA API, or someone who claimed it.
  */
-import { Mutex } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { IommuDomain } from "./types.ts";
 
 export class IommuGroup {
@@ -30,7 +30,7 @@ export class IommuGroup {
     this.kernel = kernel;
     this.id = id;
     this.name = `iommu group ${id}`;
-    this.mutex = new Mutex(this.name);
+    this.mutex = new Mutex(kernel, this.name, { key: "&group->mutex" });
   }
 }
 

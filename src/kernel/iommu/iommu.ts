@@ -3,11 +3,12 @@
  * The IOMMU core: registered IOMMUs, and how devices come to sit behind them and leave again. A device is probed when it
  * is added, if its IOMMU is there already; when its IOMMU registers, if it was there first; or just before its driver.
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
 import type { Device } from "../base/device.ts";
 import { ENODEV, EPROBE_DEFER, errname } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { DtNode } from "../of/dt.ts";
 import { dev_iommu_ops, iommu_setup_default_domain, iommu_setup_dma_ops } from "./default-domain.ts";
 import { dev_iommu_fwspec_get, iommu_fwspec_free, of_iommu_configure_device } from "./fwspec.ts";
@@ -39,7 +40,7 @@ export class IommuCore {
   /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
   readonly global_pasids: Set<number> = new Set();
   /** `iommu_probe_device_lock`. */
-  readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
+  readonly probe_lock: Mutex;
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
   readonly iommu_def_domain_type: "dma" | "identity";
   readonly #kernel: Kernel;
@@ -47,6 +48,7 @@ export class IommuCore {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.probe_lock = new Mutex(kernel, "iommu_probe_device_lock");
     this.iommu_def_domain_type = kernel.params.iommuPassthrough ? "identity" : "dma";
   }
 
