@@ -39,8 +39,6 @@ export class Device {
   dev_class: DeviceClass | null = null;
   driver: DeviceDriver | null = null;
   of_node: DtNode | null = null;
-  /** What the driver keeps with the device; null again when it lets go of it. */
-  drvdata: unknown = null;
   /** Highest DMA address, inclusive. `dma_mask` is for streaming, `coherent_dma_mask` for coherent memory. */
   dma_mask: number = 0xffff_ffff;
   coherent_dma_mask: number = 0xffff_ffff;
@@ -62,6 +60,8 @@ export class Device {
   readonly deferred_node: ListNode<Device> = new ListNode<Device>(this);
   /** Set by device_add, cleared by device_del. */
   registered: boolean = false;
+  /** Set by device_del at its end: nobody may use the device's data any more. */
+  deleted: boolean = false;
   /** `dev->can_match`: some driver matched once, even if it did not bind. */
   can_match: boolean = false;
   /** What runtime PM knows of the device. */
@@ -75,6 +75,7 @@ export class Device {
   state_synced: boolean = false;
   /** With asynchronous shutdown: the hook may run beside others'. Set for PCI functions. */
   async_shutdown: boolean = false;
+  #drvdata: unknown = null;
 
   /** Linux's `device_initialize`; the device becomes known by `device_add`. */
   constructor(kernel: Kernel, name: string, parent: Device | null = null) {
@@ -82,6 +83,16 @@ export class Device {
     this.name = name;
     this.parent = parent;
     this.mutex = new Mutex(kernel, `device_lock ${name}`, { key: "&dev->mutex", novalidate: true });
+  }
+
+  /** What the driver keeps with the device; null again when it lets go of it. */
+  get drvdata(): unknown {
+    if (this.deleted) this.kernel.debug.objects.usedDeleted(this, "drvdata");
+    return this.#drvdata;
+  }
+
+  set drvdata(data: unknown) {
+    this.#drvdata = data;
   }
 }
 

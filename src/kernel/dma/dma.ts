@@ -8,6 +8,7 @@ import type { Coroutine } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
 import type { Device } from "../base/device.ts";
 import { devm_add_action } from "../base/devres.ts";
+import { might_sleep } from "../debug/might-sleep.ts";
 import { EIO } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { KernelBuffer } from "../mm/kernel-buffer.ts";
@@ -167,20 +168,14 @@ function dma_direct_map_sg(dev: Device, list: readonly Scatterlist[]): number {
   return list.length;
 }
 
-/** `dma_sync_single_for_cpu`: caches are not modelled; that the mapping is there is checked. */
+/** `dma_sync_single_for_cpu`: caches are not modelled; that the mapping is there is checked, and who may read the memory now. */
 export function dma_sync_single_for_cpu(dev: Device, dma: number, size: number, _dir: DmaDataDirection): void {
-  checkSync(dev, dma, size);
+  dev.kernel.dma.debug.sync(dev, dma, size, "cpu");
 }
 
 /** `dma_sync_single_for_device`, as {@link dma_sync_single_for_cpu}. */
 export function dma_sync_single_for_device(dev: Device, dma: number, size: number, _dir: DmaDataDirection): void {
-  checkSync(dev, dma, size);
-}
-
-function checkSync(dev: Device, dma: number, size: number): void {
-  const { debug } = dev.kernel.dma;
-  const inside = debug.mappings(dev).some((mapping) => dma >= mapping.dma && dma + size <= mapping.dma + mapping.size);
-  if (!inside) debug.complain(dev, `driver syncs DMA memory that it does not have mapped [device address=0x${dma.toString(16)}]`);
+  dev.kernel.dma.debug.sync(dev, dma, size, "device");
 }
 
 /** Memory that CPU and device share. */
@@ -219,6 +214,7 @@ export function dma_alloc_coherent(dev: Device, size: number, options: CoherentO
 
 /** Gives coherent memory back: the device loses the address first, then the pages are free. */
 export function* dma_free_coherent(dev: Device, size: number, cpu: KernelBuffer, dma: number): Coroutine<void> {
+  might_sleep(dev.kernel, `dma_free_coherent of ${dev.name}`);
   const mapping = dev.kernel.dma.debug.find(dev, "coherent", dma, size, DMA_BIDIRECTIONAL);
   if (mapping === null) return;
   yield* unmap(mapping, cpu.size);

@@ -59,6 +59,7 @@ export class CpuState {
     } catch (error) {
       this.#kernel.oopsFromError(error);
     } finally {
+      if (outer === null) this.#kernel.debug.lockdep.interruptEnds(name);
       this.irqsDisabled = irqsDisabled;
       this.interruptName = outer;
     }
@@ -74,8 +75,11 @@ export function local_irq_save(kernel: Kernel): boolean {
 
 /** Linux's `local_irq_restore`; interrupts that came meanwhile are taken now. */
 export function local_irq_restore(kernel: Kernel, flags: boolean): void {
+  const were = kernel.cpu.irqsDisabled;
   kernel.cpu.irqsDisabled = flags;
-  if (!flags) kernel.sim.pollInterrupts();
+  if (flags) return;
+  if (were) kernel.debug.lockdep.interruptsOn();
+  kernel.sim.pollInterrupts();
 }
 
 /** Linux's watchdog_thresh: a CPU that spins for so long is locked up. */
@@ -117,6 +121,7 @@ export function* preemptible<T>(kernel: Kernel, body: Coroutine<T>): Coroutine<T
       result = body.throw(new SleepInAtomicError(`${what} while ${why}`));
     }
   }
+  kernel.debug.lockdep.taskEnds(kernel.sim.current);
   if (cpu.atomic) kernel.bug(`BUG: scheduling while atomic: a task ended with ${cpu.irqsDisabled ? "interrupts off" : "preemption off"}`);
   return result.value;
 }

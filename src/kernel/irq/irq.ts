@@ -6,6 +6,9 @@
 import { type Coroutine, type Task, WaitQueue, waitEvent } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import { devm_add_action } from "../base/devres.ts";
+import { uninterruptible } from "../debug/hung-task.ts";
+import type { LockdepMap } from "../debug/lockdep.ts";
+import { might_sleep } from "../debug/might-sleep.ts";
 import { EBUSY, EINVAL } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { of_walk } from "../of/dt.ts";
@@ -52,6 +55,8 @@ class IrqAction {
   task: Task | null = null;
   readonly wake: WaitQueue;
   readonly idle: WaitQueue;
+  /** The run of the thread, for lockdep. */
+  readonly map: LockdepMap;
 
   constructor(dev: Device, intid: number, handler: IrqHandler | null, options: IrqOptions) {
     this.dev = dev;
@@ -63,6 +68,7 @@ class IrqAction {
     this.depth = options.noAutoEnable ? 1 : 0;
     this.wake = new WaitQueue(`irq/${intid}-${this.name}`);
     this.idle = new WaitQueue(`synchronize_irq ${intid}`);
+    this.map = dev.kernel.debug.lockdep.pseudo(`(irq)${intid}-${this.name}`);
   }
 }
 
@@ -110,6 +116,11 @@ export class IrqCore {
     this.#softirqs.push({ name, run });
   }
 
+  /** The interrupts that a device's driver has requested. */
+  requestedBy(dev: Device): { readonly intid: number; readonly name: string }[] {
+    return [...this.#actions.values()].filter((action) => action.dev === dev);
+  }
+
   action(intid: number): IrqAction | undefined {
     return this.#actions.get(intid);
   }
@@ -121,7 +132,8 @@ export class IrqCore {
 
   /** What the CPU does where it may take an interrupt. */
   #enter(): void {
-    const { cpu, platform, sim } = this.#kernel;
+    const { cpu, debug, platform, sim } = this.#kernel;
+    if (sim.now >= debug.hung.nextCheck) debug.hung.check();
     if (!cpu.mayTakeInterrupts) return;
     for (let i = 0; i < INTERRUPTS_PER_ENTRY; i++) {
       const intid = platform.interrupts.acknowledge();
@@ -209,7 +221,10 @@ export class IrqCore {
       action.wanted = false;
       action.threadRunning = true;
       this.#trace(action.intid, action.name, "thread");
+      const { lockdep } = this.#kernel.debug;
+      lockdep.acquire(action.map);
       yield* action.thread!(action.intid);
+      lockdep.release(action.map);
       action.threadRunning = false;
       if (action.maskedByOneshot && !action.wanted) {
         action.maskedByOneshot = false;
@@ -253,6 +268,7 @@ export function devm_request_irq(dev: Device, irq: number, handler: IrqHandler, 
 /** Linux's `free_irq`: masks the line, waits until handlers are done, forgets them. */
 export function* free_irq(dev: Device, irq: number): Coroutine<void> {
   const { irq: core } = dev.kernel;
+  might_sleep(dev.kernel, `free_irq(${irq})`);
   const action = core.action(irq);
   if (!action) {
     dev.kernel.printk.pr_warn(`Trying to free already-free IRQ ${irq}`);
@@ -267,7 +283,11 @@ export function* free_irq(dev: Device, irq: number): Coroutine<void> {
 /** Linux's `synchronize_irq`: the thread has finished what it was woken for. Hard handlers never outlast a step. */
 export function* synchronize_irq(kernel: Kernel, irq: number): Coroutine<void> {
   const action = kernel.irq.action(irq);
-  if (action?.thread) yield* waitEvent(action.idle, () => !action.wanted && !action.threadRunning);
+  might_sleep(kernel, `synchronize_irq(${irq})`);
+  if (!action?.thread) return;
+  kernel.debug.lockdep.waitFor(action.map);
+  const done = waitEvent(action.idle, () => !action.wanted && !action.threadRunning);
+  yield* uninterruptible(kernel, action.name, done);
 }
 
 /** Linux's `disable_irq_nosync`. Nests. */

@@ -54,6 +54,11 @@ export class MsiDomain {
     return found;
   }
 
+  /** The interrupts that a device was given and has not freed. */
+  vectorsOf(device: string): number[] {
+    return [...this.#used].filter(([, owner]) => owner === device).map(([intid]) => intid);
+  }
+
   free(intids: readonly number[]): void {
     for (const intid of intids) this.#used.delete(intid);
   }
