@@ -82,7 +82,7 @@ export class Oopses {
     if (error instanceof KernelStopped) return;
     if (error instanceof SimulationMisuseError) throw error;
     const device = error instanceof KernelBug ? error.device : undefined;
-    this.#kernel.debug.lockdep.taskEnds(task);
+    this.#kernel.debug.lockdep.off();
     this.#kernel.cpu.taskDied();
     try {
       this.oops(describeError(error), { task: task.name, error, ...(device ? { device } : {}) });
@@ -117,6 +117,7 @@ export class Oopses {
     const inInterrupt = kernel.cpu.interruptName !== null;
     const first = this.records.length === 0;
     this.records.push({ time: kernel.sim.now, message, task, device, error: options.error });
+    kernel.debug.lockdep.off();
     const { printk } = kernel;
     printk.pr_emerg(message);
     printk.pr_emerg(`CPU: 0 Comm: ${task} Kernel: ${kernel.name} Time: ${kernel.sim.now} ns`);

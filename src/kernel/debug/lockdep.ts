@@ -4,12 +4,13 @@
  * could ever deadlock, even if they did not this time.
  *
  * After Linux 7.1 kernel/locking/lockdep.c: lock_acquire, lock_release, check_deadlock, check_prevs_add, check_irq_usage,
- * mark_lock, print_circular_bug, debug_check_no_locks_held. Linux falls silent after its first report; here each pair of classes
+ * mark_lock, print_circular_bug, debug_check_no_locks_held, debug_locks_off. Linux falls silent after its first report; here each pair of classes
  * is reported once. Interrupts and tasks have stacks of their own, so an interrupt adds no order to what it interrupted. Left
  * out: read locks, subclasses (nesting annotations), softirqs as a context of their own, wait types.
  */
 import type { Task } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
+import type { ReportOptions } from "./debug.ts";
 import { addDependency, type Dependency, findPath, LockClass, type LockSite } from "./lock-graph.ts";
 
 /** What can be held: a lock, or something that is waited for as if it were one. */
@@ -32,9 +33,20 @@ export class Lockdep {
   readonly #classes = new Map<string, LockClass>();
   readonly #tasks = new Map<Task | null, HeldLock[]>();
   readonly #interrupt: HeldLock[] = [];
+  #off = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+  }
+
+  /** `debug_locks_off`: after an oops locks may stand as they should not, and nothing is reported any more. */
+  off(): void {
+    this.#off = true;
+  }
+
+  /** Reports, unless the validator is off. */
+  report(message: string, options: ReportOptions = {}): void {
+    if (!this.#off) this.#kernel.debug.report("lockdep", message, options);
   }
 
   classOf(key: string): LockClass {
@@ -104,7 +116,7 @@ export class Lockdep {
     for (const { map } of this.#stack()) if (!map.pseudo && !map.novalidate) this.#markOn(map);
   }
 
-  /** A task ends, by itself or because it failed. */
+  /** A task ends. */
   taskEnds(task: Task | null): void {
     const stack = this.#tasks.get(task);
     if (stack === undefined) return;
@@ -112,14 +124,14 @@ export class Lockdep {
     const locks = stack.filter(({ map }) => !map.pseudo).map(({ map }) => map.name);
     if (locks.length === 0) return;
     const name = task?.name ?? this.#kernel.currentTask;
-    this.#kernel.debug.report("lockdep", `${name} still has locks held: ${locks.join(", ")}`, { task: name });
+    this.report(`${name} still has locks held: ${locks.join(", ")}`, { task: name });
   }
 
   /** An interrupt handler, a softirq or a timer has returned. */
   interruptEnds(name: string): void {
     if (this.#interrupt.length === 0) return;
     const locks = this.#interrupt.splice(0).map(({ map }) => map.name);
-    this.#kernel.debug.report("lockdep", `${name} returned with locks held: ${locks.join(", ")}`, { task: name });
+    this.report(`${name} returned with locks held: ${locks.join(", ")}`, { task: name });
   }
 
   #stack(): HeldLock[] {
@@ -191,7 +203,7 @@ export class Lockdep {
       `held with interrupts on ${site(lockClass.interruptsOn!)}`,
       "an interrupt on top of its holder would wait for it for ever",
     ];
-    this.#kernel.debug.report("lockdep", `inconsistent lock state: ${name} is taken in interrupts and with interrupts on`, {
+    this.report(`inconsistent lock state: ${name} is taken in interrupts and with interrupts on`, {
       details,
       once: `state ${lockClass.key}`,
     });
@@ -205,14 +217,14 @@ export class Lockdep {
       ...order.map(line),
     ];
     const message = `HARDIRQ-safe -> HARDIRQ-unsafe lock order detected: ${safe.key} -> ${unsafe.key}`;
-    this.#kernel.debug.report("lockdep", message, { details, once: `inversion ${safe.key} ${unsafe.key}` });
+    this.report(message, { details, once: `inversion ${safe.key} ${unsafe.key}` });
   }
 
   #report(headline: string, wanted: LockdepMap, holding: LockdepMap, cycle: readonly Dependency[], kind: string): void {
     const here = this.#site();
     const now: Dependency = { ...here, from: holding.lockClass, to: wanted.lockClass };
     const details = [...cycle.map((dependency) => `seen before: ${line(dependency)}`), `now: ${line(now)}`];
-    this.#kernel.debug.report("lockdep", `${headline}: ${here.task} takes ${wanted.name} while it holds ${holding.name}`, {
+    this.report(`${headline}: ${here.task} takes ${wanted.name} while it holds ${holding.name}`, {
       details,
       once: `${kind} ${[wanted.lockClass.key, holding.lockClass.key].toSorted().join(" ")}`,
     });

@@ -9,9 +9,9 @@
  */
 import type { Kernel } from "../kernel.ts";
 
-/** @param where the function that may sleep, for the report */
-export function might_sleep(kernel: Kernel, where: string): void {
-  if (kernel.cpu.atomic) complain(kernel, where);
+/** @param fn,what the function that may sleep and what it acts on, for the report */
+export function might_sleep(kernel: Kernel, fn: string, what: string | number): void {
+  if (kernel.cpu.atomic) complain(kernel, `${fn}(${what})`);
 }
 
 function complain(kernel: Kernel, where: string): void {

@@ -214,7 +214,7 @@ export function dma_alloc_coherent(dev: Device, size: number, options: CoherentO
 
 /** Gives coherent memory back: the device loses the address first, then the pages are free. */
 export function* dma_free_coherent(dev: Device, size: number, cpu: KernelBuffer, dma: number): Coroutine<void> {
-  might_sleep(dev.kernel, `dma_free_coherent of ${dev.name}`);
+  might_sleep(dev.kernel, "dma_free_coherent", dev.name);
   const mapping = dev.kernel.dma.debug.find(dev, "coherent", dma, size, DMA_BIDIRECTIONAL);
   if (mapping === null) return;
   yield* unmap(mapping, cpu.size);

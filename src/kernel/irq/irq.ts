@@ -268,7 +268,7 @@ export function devm_request_irq(dev: Device, irq: number, handler: IrqHandler, 
 /** Linux's `free_irq`: masks the line, waits until handlers are done, forgets them. */
 export function* free_irq(dev: Device, irq: number): Coroutine<void> {
   const { irq: core } = dev.kernel;
-  might_sleep(dev.kernel, `free_irq(${irq})`);
+  might_sleep(dev.kernel, "free_irq", irq);
   const action = core.action(irq);
   if (!action) {
     dev.kernel.printk.pr_warn(`Trying to free already-free IRQ ${irq}`);
@@ -283,7 +283,7 @@ export function* free_irq(dev: Device, irq: number): Coroutine<void> {
 /** Linux's `synchronize_irq`: the thread has finished what it was woken for. Hard handlers never outlast a step. */
 export function* synchronize_irq(kernel: Kernel, irq: number): Coroutine<void> {
   const action = kernel.irq.action(irq);
-  might_sleep(kernel, `synchronize_irq(${irq})`);
+  might_sleep(kernel, "synchronize_irq", irq);
   if (!action?.thread) return;
   kernel.debug.lockdep.waitFor(action.map);
   const done = waitEvent(action.idle, () => !action.wanted && !action.threadRunning);

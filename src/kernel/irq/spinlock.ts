@@ -49,7 +49,7 @@ export class SpinLock implements LockdepMap {
 
   #imbalance(holder: string): void {
     const { debug, currentTask } = this.#kernel;
-    debug.report("lockdep", `bad unlock balance detected: ${currentTask} unlocks ${this.name}, which ${holder} holds`);
+    debug.lockdep.report(`bad unlock balance detected: ${currentTask} unlocks ${this.name}, which ${holder} holds`);
   }
 
   /** Linux's `spin_lock_irqsave`. @returns what `unlockIrqrestore` needs */

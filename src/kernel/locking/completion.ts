@@ -27,7 +27,7 @@ export class Completion extends Event {
 /** Linux's `wait_for_completion`: waits for as long as it takes. */
 export function* wait_for_completion(completion: Completion): Coroutine<void> {
   const { kernel } = completion;
-  might_sleep(kernel, `wait_for_completion(${completion.name})`);
+  might_sleep(kernel, "wait_for_completion", completion.name);
   kernel.debug.lockdep.waitFor(completion.map);
   yield* uninterruptible(kernel, completion.name, completion.wait());
 }
@@ -35,7 +35,7 @@ export function* wait_for_completion(completion: Completion): Coroutine<void> {
 /** Linux's `wait_for_completion_timeout`, in milliseconds. @returns false if the time was over first */
 export function* wait_for_completion_timeout(completion: Completion, ms: number): Coroutine<boolean> {
   const { kernel } = completion;
-  might_sleep(kernel, `wait_for_completion_timeout(${completion.name})`);
+  might_sleep(kernel, "wait_for_completion_timeout", completion.name);
   kernel.debug.lockdep.waitFor(completion.map);
   return yield* completion.wait({ timeoutNs: ms * NSEC_PER_MSEC, now: () => kernel.sim.now });
 }

@@ -35,7 +35,7 @@ export class Mutex extends SleepingLock implements LockdepMap {
   /** @param owner who takes it, for people. Default: the running task */
   override *lock(owner: string = this.kernel.currentTask): Coroutine<void> {
     const { debug } = this.kernel;
-    might_sleep(this.kernel, `mutex_lock(${this.name})`);
+    might_sleep(this.kernel, "mutex_lock", this.name);
     debug.lockdep.acquire(this);
     try {
       if (this.owner !== null) debug.hung.blocks({ mutex: this });
@@ -67,6 +67,6 @@ export class Mutex extends SleepingLock implements LockdepMap {
   #imbalance(owner: string | null): void {
     const holder = owner === null ? "nobody holds" : `${this.ownerTask?.name ?? owner} holds`;
     const message = `bad unlock balance detected: ${this.kernel.currentTask} unlocks ${this.name}, which ${holder}`;
-    this.kernel.debug.report("lockdep", message, { details: this.kernel.debug.lockdep.heldLines() });
+    this.kernel.debug.lockdep.report(message, { details: this.kernel.debug.lockdep.heldLines() });
   }
 }

@@ -86,7 +86,7 @@ export class PageAllocator {
    */
   alloc_pages(size: number, owner: string, kind: MemoryKind, options: AllocOptions = {}): number {
     const length = PAGE_ALIGN(size);
-    if (!options.atomic) might_sleep(this.#kernel, `alloc_pages(GFP_KERNEL) for ${owner}`);
+    if (!options.atomic) might_sleep(this.#kernel, "alloc_pages GFP_KERNEL", owner);
     const pa = this.#free.lowestFit(length, options.align ?? PAGE_SIZE, options.below ?? Infinity, options.avoid ?? []);
     if (pa === undefined) return this.#failure(size, owner);
     return this.#take(pa, length, owner, kind);

@@ -45,7 +45,7 @@ export class KThread {
   }
 
   *stop(): Coroutine<void> {
-    might_sleep(this.kernel, `kthread_stop(${this.name})`);
+    might_sleep(this.kernel, "kthread_stop", this.name);
     this.shouldStop = true;
     this.wake.wake();
     this.kernel.debug.lockdep.waitFor(this.map);

@@ -96,7 +96,7 @@ export class Workqueue {
   }
 
   *flush(): Coroutine<void> {
-    might_sleep(this.#kernel, `flush_workqueue(${this.name})`);
+    might_sleep(this.#kernel, "flush_workqueue", this.name);
     this.#kernel.debug.lockdep.waitFor(this.map);
     const idle = waitEvent(this.#idle, () => this.items.length === 0 && this.#workers === 0);
     yield* uninterruptible(this.#kernel, this.name, idle);
@@ -181,7 +181,7 @@ export function schedule_delayed_work(work: DelayedWork, delayMs: number): boole
 /** Linux's `flush_work`: waits until the work has run, if it was queued. */
 export function* flush_work(work: Work): Coroutine<void> {
   const { kernel, queue } = work;
-  might_sleep(kernel, `flush_work(${work.name})`);
+  might_sleep(kernel, "flush_work", work.name);
   kernel.debug.lockdep.waitFor(work.map);
   // An item of an ordered queue waits for those before it, too.
   if (queue?.maxActive === 1) kernel.debug.lockdep.waitFor(queue.map);
