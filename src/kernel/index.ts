@@ -31,6 +31,7 @@ export * from "./base/sync-state.ts";
 export * from "./io/io.ts";
 export * from "./irq/cpu.ts";
 export * from "./irq/irq.ts";
+export * from "./irq/manage.ts";
 export * from "./irq/msi.ts";
 export * from "./irq/spinlock.ts";
 export * from "./locking/mutex.ts";

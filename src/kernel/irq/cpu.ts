@@ -2,6 +2,9 @@
 /**
  * The state of the one CPU: interrupts on or off, preemption on or off, what interrupt it serves. Together they say
  * whether running code may sleep.
+ *
+ * After Linux 7.1 include/linux/preempt.h and irqflags.h, kernel/sched/core.c: __schedule_bug; kernel/watchdog.c for polls that do not
+ * end. Left out: softirqs as a context of their own, other CPUs.
  */
 import { type Action, type Coroutine, SleepInAtomicError } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";

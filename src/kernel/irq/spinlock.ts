@@ -2,6 +2,9 @@
 /**
  * Spinlocks on one CPU: holding one keeps other tasks away, and with `irqsave` interrupts too. A lock that is found taken
  * can never come free, so that is reported at once instead of spinning for ever.
+ *
+ * After Linux 7.1 kernel/locking/spinlock_debug.c: debug_spin_lock_before, spin_dump; lockdep follows each lock. Left out: bh
+ * variants, trylock, read-write locks, raw locks as something of their own.
  */
 import type { LockClass } from "../debug/lock-graph.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";

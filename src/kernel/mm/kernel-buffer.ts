@@ -2,6 +2,8 @@
 /**
  * Memory as the CPU sees it: a block of pages with accessors, little-endian. Every access checks that the block is still
  * allocated and that the offset lies inside; a wrong access is reported as KASAN would and carried out as hardware would.
+ *
+ * After Linux 7.1 mm/kasan/generic.c: check_region_inline. Left out: shadow memory, quarantine, stacks of allocation and free.
  */
 import type { Kernel } from "../kernel.ts";
 import type { MemoryKind } from "../ports.ts";

@@ -5,6 +5,9 @@
  * It serves from the lowest free address, so that a page just freed is the next one handed out: whoever still writes to
  * it meets its new owner at once. Early allocations of a booting kernel come from the other end, top-down from the
  * highest RAM below 4 GiB, as memblock serves them. Every block keeps its owner, kind and size; frees are checked.
+ *
+ * After Linux 7.1 mm/page_alloc.c: alloc_pages, free_pages, bad_page; mm/memblock.c: memblock_alloc_low; reports as mm/kasan/report.c:
+ * kasan_report_invalid_free. Left out: zones, orders and buddies, per-CPU lists, reclaim, slabs.
  */
 import { might_sleep } from "../debug/might-sleep.ts";
 import type { Kernel } from "../kernel.ts";

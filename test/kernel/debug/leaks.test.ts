@@ -57,7 +57,7 @@ describe("a driver that lets go of its device", () => {
   });
 
   test("must have freed its MSI vectors", () => {
-    const machine = machineWith((pdev) => (pdev.kernel.irq.msi.alloc(pdev, 2).length === 2 ? 0 : -EIO));
+    const machine = machineWith((pdev) => (typeof pdev.kernel.irq.msi.alloc(pdev, 2) === "number" ? -EIO : 0));
     expect(reportsAfterUnbind(machine)).toEqual([`${WHO} MSI vectors allocated: 80, 81`]);
   });
 
