@@ -22,27 +22,23 @@ export interface Leftover {
   readonly pageBytes: number;
 }
 
-function leftoverOf(dev: Device): Leftover {
-  const { dma, irq, mm } = dev.kernel;
-  let pageBytes = 0;
-  for (const block of mm.blocks()) if (block.owner === dev.name && block.kind !== "page-table") pageBytes += block.size;
-  return {
-    device: dev.name,
-    driver: dev_driver_string(dev),
-    dmaMappings: dma.debug.count(dev),
-    msiVectors: irq.msi.vectorsOf(dev.name).length,
-    irqs: irq.requestedBy(dev).length,
-    pageBytes,
-  };
-}
-
 /** What bound devices have, of those that have something. */
 export function leftovers(kernel: Kernel): Leftover[] {
+  const { base, dma, irq, mm } = kernel;
+  const bytes = new Map<string, number>();
+  for (const { owner, kind, size } of mm.blocks()) if (kind !== "page-table") bytes.set(owner, (bytes.get(owner) ?? 0) + size);
   const found: Leftover[] = [];
-  for (const bus of kernel.base.buses) {
+  for (const bus of base.buses) {
     for (const dev of bus.klist_devices) {
       if (dev.driver === null) continue;
-      const left = leftoverOf(dev);
+      const left: Leftover = {
+        device: dev.name,
+        driver: dev_driver_string(dev),
+        dmaMappings: dma.debug.count(dev),
+        msiVectors: irq.msi.vectorsOf(dev.name).length,
+        irqs: irq.requestedBy(dev).length,
+        pageBytes: bytes.get(dev.name) ?? 0,
+      };
       if (left.dmaMappings + left.msiVectors + left.irqs + left.pageBytes > 0) found.push(left);
     }
   }
