@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What a kernel traces. `kernel` is always the name of the kernel; devices, drivers and tasks are given by name. */
 
+import type { KernelCheck } from "./debug/checks.ts";
+
 export type LogLevel = "emerg" | "err" | "warn" | "notice" | "info" | "debug";
 
 /** A kernel's life: `gone` once no CPU runs it any more. */
@@ -35,7 +37,15 @@ export interface KernelEvents {
   "kernel.path": { readonly kernel: string; readonly step: string };
   "kernel.oops": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };
   /** Something is wrong that the kernel survives: WARN, lockdep, the DMA API's debug checks and their like. */
-  "kernel.warn": { readonly kernel: string; readonly message: string; readonly task: string; readonly device: string | null };
+  "kernel.warn": {
+    readonly kernel: string;
+    readonly message: string;
+    readonly task: string;
+    readonly device: string | null;
+    /** Which check of a debug kernel found it; null: none, the code itself warned. */
+    readonly check: KernelCheck | null;
+    readonly details: readonly string[];
+  };
   /** The CPU leaves this kernel for another. */
   "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" };
   "kernel.state": { readonly kernel: string; readonly state: KernelState };

@@ -9,6 +9,7 @@ import type { Device } from "./base/device.ts";
 import { boot } from "./boot-sequence.ts";
 import { ClkCore } from "./clk/clk.ts";
 import type { BootInfo } from "./boot/boot-info.ts";
+import { KernelDebug } from "./debug/debug.ts";
 import { DmaCore } from "./dma/dma.ts";
 import type { KernelEvents, KernelState } from "./events.ts";
 import type { DriverModule } from "./initcall.ts";
@@ -19,7 +20,7 @@ import { IrqCore } from "./irq/irq.ts";
 import { KexecCore, type KexecImage } from "./kexec/kexec.ts";
 import { PageAllocator } from "./mm/page-allocator.ts";
 import { OpenFirmware } from "./of/of.ts";
-import { describeError, KernelBug, KernelStopped, type OopsRecord, Oopses, type WarningRecord } from "./oops.ts";
+import { describeError, KernelBug, KernelStopped, type OopsRecord, Oopses, type WarningRecord, type WarnOptions } from "./oops.ts";
 import { defaultParameters, type KernelParameters } from "./params.ts";
 import { PciCore } from "./pci/pci.ts";
 import type { Platform } from "./ports.ts";
@@ -60,6 +61,7 @@ export class Kernel {
   /** Everything that runs in this kernel. Start tasks by {@link spawn}, which gives them a kernel's rules. */
   readonly tasks: TaskGroup;
   readonly printk: Printk;
+  readonly debug: KernelDebug;
   readonly cpu: CpuState;
   readonly io: Mmio;
   readonly irq: IrqCore;
@@ -94,6 +96,7 @@ export class Kernel {
     this.tasks.onError = (task, error) => this.#oopses.taskFailed(task, error);
     this.printk = new Printk(this.name, () => this.sim.now, this.trace);
     this.#oopses = new Oopses(this);
+    this.debug = new KernelDebug(this);
     this.cpu = new CpuState(this);
     this.io = new Mmio(this);
     this.time = new Time(this);
@@ -150,8 +153,8 @@ export class Kernel {
   }
 
   /** Reports something wrong that the kernel survives, as Linux's WARN: log and `kernel.warn`. With `panic_on_warn` the kernel panics. */
-  warn(message: string, device?: Device): void {
-    this.#oopses.warn(message, device ?? null);
+  warn(message: string, device?: Device, options: WarnOptions = {}): void {
+    this.#oopses.warn(message, device ?? null, options);
   }
 
   /** All warnings so far. */
@@ -185,6 +188,7 @@ export class Kernel {
    * runs at this moment must not go on: `yield* never()`.
    */
   stop(): void {
+    this.debug.ended();
     this.irq.detach();
     this.time.stop();
     this.sim.kill(this.tasks);

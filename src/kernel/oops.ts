@@ -6,6 +6,7 @@
 import { SimulationMisuseError, SleepInAtomicError, type Task } from "../sim/index.ts";
 import type { Device } from "./base/device.ts";
 import { dev_driver_string } from "./base/device.ts";
+import { CHECK_VOICE, type CheckVoice, type KernelCheck } from "./debug/checks.ts";
 import type { Kernel } from "./kernel.ts";
 import { ExternalAbort } from "./ports.ts";
 
@@ -46,6 +47,9 @@ export function describeError(error: unknown): string {
   return `Internal error: Oops: ${String(error)}`;
 }
 
+/** How code itself warns. */
+const WARN: CheckVoice = { prefix: "WARNING: ", panicOnWarn: true };
+
 /** Something that is wrong and that the kernel survives. */
 export interface WarningRecord {
   /** Virtual nanoseconds. */
@@ -53,6 +57,18 @@ export interface WarningRecord {
   readonly message: string;
   readonly task: string;
   readonly device: Device | null;
+  /** Which check of a debug kernel found it; null: the code itself warned. */
+  readonly check: KernelCheck | null;
+  /** Further lines of the report. */
+  readonly details: readonly string[];
+}
+
+/** What a warning says beyond its message. */
+export interface WarnOptions {
+  readonly check?: KernelCheck;
+  /** Default: what runs. */
+  readonly task?: string;
+  readonly details?: readonly string[];
 }
 
 export class Oopses {
@@ -69,6 +85,7 @@ export class Oopses {
     if (error instanceof KernelStopped) return;
     if (error instanceof SimulationMisuseError) throw error;
     const device = error instanceof KernelBug ? error.device : undefined;
+    this.#kernel.debug.lockdep.off();
     this.#kernel.cpu.taskDied();
     try {
       this.oops(describeError(error), { task: task.name, error, ...(device ? { device } : {}) });
@@ -79,18 +96,20 @@ export class Oopses {
   }
 
   /** Linux's WARN: report and go on, unless `panic_on_warn` is set. */
-  warn(message: string, device: Device | null): void {
+  warn(message: string, device: Device | null, options: WarnOptions): void {
     const kernel = this.#kernel;
     if (kernel.state === "gone") return;
-    const task = kernel.currentTask;
-    this.warnings.push({ time: kernel.sim.now, message, task, device });
+    const { check = null, task = kernel.currentTask, details = [] } = options;
+    const voice = check === null ? WARN : CHECK_VOICE[check];
+    this.warnings.push({ time: kernel.sim.now, message, task, device, check, details });
     const { printk } = kernel;
     printk.pr_warn("------------[ cut here ]------------");
-    printk.pr_warn(`WARNING: ${message}`);
+    printk.pr_warn(`${voice.prefix}${message}`);
+    for (const line of details) printk.pr_warn(`  ${line}`);
     printk.pr_warn(`CPU: 0 Comm: ${task} Kernel: ${kernel.name} Time: ${kernel.sim.now} ns`);
     if (device) printk.pr_warn(`Device: ${dev_driver_string(device)} ${device.name}`);
-    kernel.trace.emit("kernel.warn", { kernel: kernel.name, message, task, device: device?.name ?? null });
-    if (kernel.params.panicOnWarn) this.#panic("panic_on_warn set ...");
+    kernel.trace.emit("kernel.warn", { kernel: kernel.name, message, task, device: device?.name ?? null, check, details });
+    if (kernel.params.panicOnWarn && voice.panicOnWarn) this.#panic("panic_on_warn set ...");
   }
 
   oops(message: string, options: { readonly device?: Device; readonly task?: string; readonly error?: unknown }): void {
@@ -101,6 +120,7 @@ export class Oopses {
     const inInterrupt = kernel.cpu.interruptName !== null;
     const first = this.records.length === 0;
     this.records.push({ time: kernel.sim.now, message, task, device, error: options.error });
+    kernel.debug.lockdep.off();
     const { printk } = kernel;
     printk.pr_emerg(message);
     printk.pr_emerg(`CPU: 0 Comm: ${task} Kernel: ${kernel.name} Time: ${kernel.sim.now} ns`);

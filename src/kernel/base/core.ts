@@ -89,6 +89,7 @@ export function* device_add(dev: Device): Coroutine<number> {
   if (dev.registered) return -EINVAL;
   const { kernel, bus } = dev;
   dev.registered = true;
+  dev.deleted = false;
   kset_join(dev);
   if (bus) {
     const subsystem = kernel.base.bus(bus);
@@ -125,6 +126,7 @@ export function* device_del(dev: Device): Coroutine<void> {
   yield* devres_release_all(dev);
   yield* pm_runtime_remove(dev);
   kset_leave(dev);
+  dev.deleted = true;
 }
 
 /** Linux's `device_unregister`. */

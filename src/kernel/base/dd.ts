@@ -5,6 +5,7 @@
  * Left out: pin control, attribute groups, uevents, CONFIG_DEBUG_TEST_DRIVER_REMOVE.
  */
 import type { Coroutine } from "../../sim/index.ts";
+import { debug_driver_gone } from "../debug/leaks.ts";
 import { EBUSY, ENODEV, ENXIO, EPROBE_DEFER } from "../errno.ts";
 import type { DeviceDriver } from "./bus.ts";
 import { driver_deferred_probe_add, driver_deferred_probe_del, driver_deferred_probe_trigger, wait_for_device_probe } from "./deferred.ts";
@@ -48,6 +49,7 @@ function* callDriverProbe(dev: Device, drv: DeviceDriver): Coroutine<number> {
 /** Linux's `device_unbind_cleanup`. */
 function* unbindCleanup(dev: Device): Coroutine<void> {
   yield* devres_release_all(dev);
+  debug_driver_gone(dev);
   dev.driver = null;
   dev.drvdata = null;
   yield* pm_runtime_reinit(dev);

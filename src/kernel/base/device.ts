@@ -3,10 +3,11 @@
  * Linux's `struct device`: what the device core knows of a device. The functions that act on it are beside this file. After
  * Linux 7.1 include/linux/device.h. Left out: names of /dev and sysfs, reference counts, the list of system sleep.
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
 import type { IommuGroup } from "../iommu/group.ts";
 import type { DevIommu } from "../iommu/types.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { DtNode } from "../of/dt.ts";
 import type { BusType, DeviceDriver } from "./bus.ts";
 import type { DevresNode } from "./devres.ts";
@@ -38,8 +39,6 @@ export class Device {
   dev_class: DeviceClass | null = null;
   driver: DeviceDriver | null = null;
   of_node: DtNode | null = null;
-  /** What the driver keeps with the device; null again when it lets go of it. */
-  drvdata: unknown = null;
   /** Highest DMA address, inclusive. `dma_mask` is for streaming, `coherent_dma_mask` for coherent memory. */
   dma_mask: number = 0xffff_ffff;
   coherent_dma_mask: number = 0xffff_ffff;
@@ -61,6 +60,8 @@ export class Device {
   readonly deferred_node: ListNode<Device> = new ListNode<Device>(this);
   /** Set by device_add, cleared by device_del. */
   registered: boolean = false;
+  /** Set by device_del at its end: nobody may use the device's data any more. */
+  deleted: boolean = false;
   /** `dev->can_match`: some driver matched once, even if it did not bind. */
   can_match: boolean = false;
   /** What runtime PM knows of the device. */
@@ -74,13 +75,24 @@ export class Device {
   state_synced: boolean = false;
   /** With asynchronous shutdown: the hook may run beside others'. Set for PCI functions. */
   async_shutdown: boolean = false;
+  #drvdata: unknown = null;
 
   /** Linux's `device_initialize`; the device becomes known by `device_add`. */
   constructor(kernel: Kernel, name: string, parent: Device | null = null) {
     this.kernel = kernel;
     this.name = name;
     this.parent = parent;
-    this.mutex = new Mutex(`device_lock ${name}`);
+    this.mutex = new Mutex(kernel, `device_lock ${name}`, { key: "&dev->mutex", novalidate: true });
+  }
+
+  /** What the driver keeps with the device; null again when it lets go of it. */
+  get drvdata(): unknown {
+    if (this.deleted) this.kernel.debug.objects.usedDeleted(this, "drvdata");
+    return this.#drvdata;
+  }
+
+  set drvdata(data: unknown) {
+    this.#drvdata = data;
   }
 }
 

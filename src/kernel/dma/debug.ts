@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Bookkeeping of every mapping, as Linux's CONFIG_DMA_API_DEBUG: wrong, double and forgotten unmaps do not stay unheard.
+ * Bookkeeping of every mapping: wrong, double and forgotten unmaps do not stay unheard, nor does memory that is freed or read by
+ * the CPU while a device owns it.
  *
- * After Linux 7.1 kernel/dma/debug.c: debug_dma_map_phys, check_unmap, check_sync, dma_debug_device_change. Left out: overlapping
- * cache lines, mappings from the stack or from freed memory, errors that nobody tested for.
+ * After Linux 7.1 kernel/dma/debug.c: add_dma_entry, check_unmap, check_sync, dma_debug_device_change. That pages are freed while
+ * mapped and that the CPU reads what a device owns is found by looking at each free and at each read through a KernelBuffer; Linux
+ * cannot. Left out: debugfs, the driver filter, the limit of reports, overlapping cache lines.
  */
 import { type Device, dev_driver_string } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
-import type { DmaDataDirection } from "./types.ts";
+import { DMA_TO_DEVICE, type DmaDataDirection } from "./types.ts";
+import { overlaps } from "../mm/ranges.ts";
 
 /** A mapping in force. */
 export interface DmaMapping {
@@ -23,9 +26,16 @@ export interface DmaMapping {
   readonly memory: readonly { readonly pa: number; readonly size: number }[];
 }
 
+/** Bytes that are looked up together. */
+const PAGE = 4096;
+
 export class DmaDebug {
   readonly #kernel: Kernel;
   readonly #mappings = new Map<Device, Map<number, DmaMapping>>();
+  /** Mappings by the pages they let a device touch; empty with the checks off. */
+  readonly #pages = new Map<number, DmaMapping[]>();
+  /** Parts of mappings that were handed back to the CPU, as physical ranges. */
+  readonly #forCpu = new Map<DmaMapping, { readonly base: number; readonly size: number }[]>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -36,16 +46,42 @@ export class DmaDebug {
     return [...(this.#mappings.get(dev)?.values() ?? [])];
   }
 
+  /** How many mappings of a device are in force. */
+  count(dev: Device): number {
+    return this.#mappings.get(dev)?.size ?? 0;
+  }
+
   add(mapping: DmaMapping): void {
-    const known = this.#mappings.get(mapping.dev);
-    if (known === undefined) this.#mappings.set(mapping.dev, new Map([[mapping.dma, mapping]]));
-    else known.set(mapping.dma, mapping);
-    for (const { pa, size } of mapping.memory) this.#kernel.platform.pages.granted(mapping.dev.name, pa, size, mapping.grant);
+    const { dev, dma, memory } = mapping;
+    if (dev.deleted) this.#kernel.debug.objects.usedDeleted(dev, "DMA mapping");
+    const known = this.#mappings.get(dev);
+    if (known === undefined) this.#mappings.set(dev, new Map([[dma, mapping]]));
+    else known.set(dma, mapping);
+    for (const { pa, size } of memory) this.#kernel.platform.pages.granted(dev.name, pa, size, mapping.grant);
+    if (this.#kernel.debug.enabled) for (const piece of memory) this.#index(mapping, piece);
+  }
+
+  #index(mapping: DmaMapping, { pa, size }: { readonly pa: number; readonly size: number }): void {
+    for (let page = Math.floor(pa / PAGE); page * PAGE < pa + size; page++) {
+      const known = this.#pages.get(page);
+      if (known === undefined) this.#pages.set(page, [mapping]);
+      else if (known.at(-1) !== mapping) known.push(mapping);
+    }
+  }
+
+  #unindex(mapping: DmaMapping, { pa, size }: { readonly pa: number; readonly size: number }): void {
+    for (let page = Math.floor(pa / PAGE); page * PAGE < pa + size; page++) {
+      const known = this.#pages.get(page);
+      if (known === undefined) continue;
+      const index = known.indexOf(mapping);
+      if (known.length > 1 && index >= 0) known.splice(index, 1);
+      else if (index === 0) this.#pages.delete(page);
+    }
   }
 
   /**
    * Finds the mapping that is about to go.
-   * @returns null, after an oops, if the device has no such mapping or it is none of that kind
+   * @returns null, after a report, if the device has no such mapping or it is none of that kind
    */
   find(dev: Device, how: DmaMapping["how"], dma: number, size: number, dir: DmaDataDirection): DmaMapping | null {
     const mapping = this.#mappings.get(dev)?.get(dma);
@@ -67,7 +103,11 @@ export class DmaDebug {
   /** The mapping is gone: the device may not touch the memory any more. */
   remove(mapping: DmaMapping): void {
     this.#mappings.get(mapping.dev)?.delete(mapping.dma);
-    for (const { pa, size } of mapping.memory) this.#kernel.platform.pages.revoked(mapping.dev.name, pa, size);
+    this.#forCpu.delete(mapping);
+    for (const piece of mapping.memory) {
+      this.#unindex(mapping, piece);
+      this.#kernel.platform.pages.revoked(mapping.dev.name, piece.pa, piece.size);
+    }
   }
 
   /** `dma_debug_device_change`: a driver that let go of its device must have unmapped everything. */
@@ -79,7 +119,66 @@ export class DmaDebug {
     this.complain(dev, `driver let go of the device with DMA memory still mapped [count=${left.length}], one of them ${one}`);
   }
 
-  complain(dev: Device, message: string): void {
-    this.#kernel.oops(`DMA-API: ${dev_driver_string(dev)} ${dev.name}: ${message}`, { device: dev });
+  /** `debug_dma_sync_single_for_cpu` and `_for_device`: the memory must be mapped, and changes hands. */
+  sync(dev: Device, dma: number, size: number, to: "cpu" | "device"): void {
+    if (!this.#kernel.debug.enabled) return;
+    const mapping = this.#around(dev, dma, size);
+    if (mapping === null) {
+      this.complain(dev, `driver syncs DMA memory that it does not have mapped [device address=0x${dma.toString(16)}]`);
+    } else if (to === "device") {
+      this.#forCpu.delete(mapping);
+    } else {
+      // The pieces of a list lie behind each other for the device only: all of it is taken as synced.
+      const parts =
+        mapping.how === "sg"
+          ? mapping.memory.map((piece) => ({ base: piece.pa, size: piece.size }))
+          : [{ base: mapping.memory[0]!.pa + dma - mapping.dma, size }];
+      this.#forCpu.set(mapping, [...(this.#forCpu.get(mapping) ?? []), ...parts]);
+    }
+  }
+
+  #around(dev: Device, dma: number, size: number): DmaMapping | null {
+    const known = this.#mappings.get(dev);
+    const exact = known?.get(dma);
+    if (exact && size <= exact.size) return exact;
+    for (const mapping of known?.values() ?? []) if (dma >= mapping.dma && dma + size <= mapping.dma + mapping.size) return mapping;
+    return null;
+  }
+
+  /** Pages are freed: no device may have them mapped. */
+  freed(pa: number, size: number, by: string): void {
+    for (let page = pa / PAGE; page * PAGE < pa + size; page++) {
+      const mapping = this.#pages.get(page)?.[0];
+      if (mapping === undefined) continue;
+      const where = `[device address=0x${mapping.dma.toString(16)}] [size=${mapping.size} bytes] [mapped as ${mapping.how}]`;
+      return this.complain(mapping.dev, `device driver frees memory still mapped: page 0x${(page * PAGE).toString(16)}, by ${by} ${where}`);
+    }
+  }
+
+  /** The CPU reads memory: what a device may be writing at this moment must have been handed back before. */
+  cpuReads(pa: number, length: number): void {
+    for (let page = Math.floor(pa / PAGE); page * PAGE < pa + length; page++) {
+      for (const mapping of this.#pages.get(page) ?? []) if (this.#readsEarly(mapping, pa, length)) return;
+    }
+  }
+
+  #readsEarly(mapping: DmaMapping, pa: number, length: number): boolean {
+    if (mapping.grant !== "streaming" || mapping.dir === DMA_TO_DEVICE) return false;
+    if (!mapping.memory.some((piece) => overlaps({ base: piece.pa, size: piece.size }, { base: pa, size: length }))) return false;
+    const parts = this.#forCpu.get(mapping) ?? [];
+    if (parts.some(({ base, size }) => pa >= base && pa + length <= base + size)) return false;
+    const { dev, dma } = mapping;
+    this.complain(
+      dev,
+      `CPU reads a streaming buffer that the device owns, without sync for the CPU [device address=0x${dma.toString(16)}]`,
+      `cpu read ${dev.name}`,
+    );
+    return true;
+  }
+
+  /** @param once a key under which there is one report only */
+  complain(dev: Device, message: string, once?: string): void {
+    const text = `DMA-API: ${dev_driver_string(dev)} ${dev.name}: ${message}`;
+    this.#kernel.debug.report("dma-api", text, { device: dev, ...(once === undefined ? {} : { once }) });
   }
 }

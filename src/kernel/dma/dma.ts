@@ -11,6 +11,7 @@ import type { Coroutine } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
 import type { Device } from "../base/device.ts";
 import { devm_add_action } from "../base/devres.ts";
+import { might_sleep } from "../debug/might-sleep.ts";
 import { EIO } from "../errno.ts";
 import { iommu_iova_to_phys } from "../iommu/map.ts";
 import type { Kernel } from "../kernel.ts";
@@ -169,24 +170,18 @@ function sg_size(list: readonly Scatterlist[]): number {
   return list.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** `dma_sync_single_for_cpu`: what was bounced is copied back; caches are not modelled; that the mapping is there is checked. */
+/** `dma_sync_single_for_cpu`: what was bounced is copied back; caches are not modelled; that the mapping is there is checked, and who may read the memory now. */
 export function dma_sync_single_for_cpu(dev: Device, dma: number, size: number, dir: DmaDataDirection): void {
-  checkSync(dev, dma, size);
+  dev.kernel.dma.debug.sync(dev, dma, size, "cpu");
   const pa = bounce(dev, dma);
   if (pa !== null) dev.kernel.dma.swiotlb.sync_for_cpu(dev, pa, size, dir);
 }
 
 /** `dma_sync_single_for_device`: as {@link dma_sync_single_for_cpu}, the other way round. */
 export function dma_sync_single_for_device(dev: Device, dma: number, size: number, dir: DmaDataDirection): void {
-  checkSync(dev, dma, size);
+  dev.kernel.dma.debug.sync(dev, dma, size, "device");
   const pa = bounce(dev, dma);
   if (pa !== null) dev.kernel.dma.swiotlb.sync_for_device(dev, pa, size, dir);
-}
-
-function checkSync(dev: Device, dma: number, size: number): void {
-  const { debug } = dev.kernel.dma;
-  const inside = debug.mappings(dev).some((mapping) => dma >= mapping.dma && dma + size <= mapping.dma + mapping.size);
-  if (!inside) debug.complain(dev, `driver syncs DMA memory that it does not have mapped [device address=0x${dma.toString(16)}]`);
 }
 
 /** Memory that CPU and device share. */
@@ -225,6 +220,7 @@ export function dma_alloc_coherent(dev: Device, size: number, options: CoherentO
 
 /** Gives coherent memory back: the device loses the address first, then the pages are free. */
 export function* dma_free_coherent(dev: Device, size: number, cpu: KernelBuffer, dma: number): Coroutine<void> {
+  might_sleep(dev.kernel, "dma_free_coherent", dev.name);
   const mapping = dev.kernel.dma.debug.find(dev, "coherent", dma, size, DMA_BIDIRECTIONAL);
   if (mapping === null) return;
   const domain = iommu_get_dma_domain(dev);

@@ -124,6 +124,7 @@ export function* iommu_group_set_domain(group: IommuGroup, domain: IommuDomain):
     done.push(dev);
   }
   group.domain = domain;
+  group.kernel.debug.unsynced.follow(domain);
   return 0;
 }
 

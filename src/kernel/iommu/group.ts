@@ -6,9 +6,9 @@
  * After Linux 7.1 drivers/iommu/iommu.c: struct iommu_group, generic_device_group, pci_device_group. Left out: ACS, which ports are
  * taken to have and functions of one device not to have; quirks of aliases.
  */
-import { Mutex } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { PciDev } from "../pci/pci-dev.ts";
 import { is_port, pci_dma_aliases } from "./pci-alias.ts";
 import type { IommuDomain } from "./types.ts";
@@ -35,7 +35,7 @@ export class IommuGroup {
     this.kernel = kernel;
     this.id = id;
     this.name = `iommu group ${id}`;
-    this.mutex = new Mutex(this.name);
+    this.mutex = new Mutex(kernel, this.name, { key: "&group->mutex" });
   }
 }
 

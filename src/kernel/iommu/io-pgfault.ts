@@ -7,7 +7,8 @@
  * iopf_queue_add_device, iopf_queue_remove_device, iopf_queue_flush_dev, iopf_queue_discard_partial, iopf_queue_free. Left out:
  * domains of user space for PASIDs that have none, failure of allocations (a group is always there).
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { Device } from "../base/device.ts";
 import { EBUSY, EINVAL, ENODEV } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
@@ -36,7 +37,7 @@ export class IommuFaultParam {
   constructor(dev: Device, queue: IopfQueue) {
     this.dev = dev;
     this.queue = queue;
-    this.lock = new Mutex(`faults of ${dev.name}`);
+    this.lock = new Mutex(dev.kernel, `faults of ${dev.name}`, { key: "&fault_param->lock" });
   }
 }
 
@@ -52,7 +53,7 @@ export interface IopfGroup {
 
 /** A queue with its workers. Groups are handled in any order. */
 export function iopf_queue_alloc(kernel: Kernel, name: string): IopfQueue {
-  return { name, wq: alloc_workqueue(kernel, `iopf_queue/${name}`), devices: new Set(), lock: new Mutex(`iopf_queue ${name}`) };
+  return { name, wq: alloc_workqueue(kernel, `iopf_queue/${name}`), devices: new Set(), lock: new Mutex(kernel, `iopf_queue ${name}`, { key: "&queue->lock" }) };
 }
 
 /** The IOMMU goes away. */

@@ -8,11 +8,12 @@
  * of_iommu_configure. Left out: sysfs, bus_iommu_probe bus by bus (here in the order of devices_kset), group notifiers,
  * PASIDs.
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
 import type { Device } from "../base/device.ts";
 import { ENODEV, EPROBE_DEFER, errname } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { DtNode } from "../of/dt.ts";
 import { dev_iommu_ops, iommu_free_default_domain, iommu_setup_default_domain, iommu_setup_dma_ops } from "./default-domain.ts";
 import { dev_iommu_fwspec_get, iommu_fwspec_free, of_iommu_configure_device } from "./fwspec.ts";
@@ -51,9 +52,9 @@ export class IommuCore {
   readonly released_while_bound: Set<Device> = new Set();
   /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
   readonly global_pasids: Set<number> = new Set();
-  readonly sva_lock: Mutex = new Mutex("iommu_sva_lock");
+  readonly sva_lock: Mutex;
   /** `iommu_probe_device_lock`. */
-  readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
+  readonly probe_lock: Mutex;
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
   readonly iommu_def_domain_type: "dma" | "dma-fq" | "identity";
   readonly #kernel: Kernel;
@@ -61,6 +62,8 @@ export class IommuCore {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.sva_lock = new Mutex(kernel, "iommu_sva_lock");
+    this.probe_lock = new Mutex(kernel, "iommu_probe_device_lock");
     const { iommuPassthrough, iommuStrict } = kernel.params;
     this.iommu_def_domain_type = iommuPassthrough ? "identity" : iommuStrict ? "dma" : "dma-fq";
   }

@@ -7,6 +7,7 @@
  * lists of pages to free.
  */
 import type { Coroutine, Simulation } from "../../sim/index.ts";
+import { iommu_debug_synced, iommu_debug_unmap } from "../debug/iotlb.ts";
 import { EINVAL, ENODEV } from "../errno.ts";
 import type { IommuDomain, IommuIotlbGather } from "./types.ts";
 
@@ -51,6 +52,7 @@ export function iommu_iotlb_gather_init(): IommuIotlbGather {
 /** `iommu_iotlb_sync`: invalidates what was gathered, waits for it, and starts over. */
 export function* iommu_iotlb_sync(domain: IommuDomain, gather: IommuIotlbGather): Coroutine<void> {
   if (domain.iotlb_sync) yield* domain.iotlb_sync(gather);
+  iommu_debug_synced(domain, gather);
   Object.assign(gather, iommu_iotlb_gather_init());
 }
 
@@ -94,6 +96,7 @@ export function* iommu_unmap_fast(domain: IommuDomain, iova: number, size: numbe
   let done = 0;
   while (done < size && domain.unmap_pages) {
     const { pgsize, count } = iommu_pgsize(domain, iova + done, iova + done, size - done);
+    iommu_debug_unmap(domain, iova + done, pgsize * count, gather);
     const result = domain.unmap_pages(iova + done, pgsize, count, gather);
     const unmapped = typeof result === "number" ? result : yield* result;
     if (unmapped === 0) break;

@@ -2,6 +2,9 @@
 /**
  * The state of the one CPU: interrupts on or off, preemption on or off, what interrupt it serves. Together they say
  * whether running code may sleep.
+ *
+ * After Linux 7.1 include/linux/preempt.h and irqflags.h, kernel/sched/core.c: __schedule_bug; kernel/watchdog.c for polls that do not
+ * end. Left out: softirqs as a context of their own, other CPUs.
  */
 import { type Action, type Coroutine, SleepInAtomicError } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
@@ -59,6 +62,7 @@ export class CpuState {
     } catch (error) {
       this.#kernel.oopsFromError(error);
     } finally {
+      if (outer === null) this.#kernel.debug.lockdep.interruptEnds(name);
       this.irqsDisabled = irqsDisabled;
       this.interruptName = outer;
     }
@@ -74,8 +78,11 @@ export function local_irq_save(kernel: Kernel): boolean {
 
 /** Linux's `local_irq_restore`; interrupts that came meanwhile are taken now. */
 export function local_irq_restore(kernel: Kernel, flags: boolean): void {
+  const were = kernel.cpu.irqsDisabled;
   kernel.cpu.irqsDisabled = flags;
-  if (!flags) kernel.sim.pollInterrupts();
+  if (flags) return;
+  if (were) kernel.debug.lockdep.interruptsOn();
+  kernel.sim.pollInterrupts();
 }
 
 /** Linux's watchdog_thresh: a CPU that spins for so long is locked up. */
@@ -117,6 +124,7 @@ export function* preemptible<T>(kernel: Kernel, body: Coroutine<T>): Coroutine<T
       result = body.throw(new SleepInAtomicError(`${what} while ${why}`));
     }
   }
+  kernel.debug.lockdep.taskEnds(kernel.sim.current);
   if (cpu.atomic) kernel.bug(`BUG: scheduling while atomic: a task ended with ${cpu.irqsDisabled ? "interrupts off" : "preemption off"}`);
   return result.value;
 }

@@ -2,11 +2,14 @@
 /**
  * Interrupts: the CPU's entry, hard handlers, and threads. Hard handlers run at once, with interrupts off and on top of
  * whatever task runs; a threaded handler runs as task `irq/<n>-<name>`, with the line masked meanwhile if it is oneshot.
+ *
+ * After Linux 7.1 kernel/irq/handle.c: __handle_irq_event_percpu; kernel/irq/manage.c: irq_thread, irq_finalize_oneshot;
+ * kernel/irq/spurious.c: note_interrupt. Left out: shared lines, level and edge flows, affinity, irq domains, forced threading.
  */
 import { type Coroutine, type Task, WaitQueue, waitEvent } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
-import { devm_add_action } from "../base/devres.ts";
-import { EBUSY, EINVAL } from "../errno.ts";
+import type { LockdepMap } from "../debug/lockdep.ts";
+import { EBUSY } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { of_walk } from "../of/dt.ts";
 import { MsiDomain } from "./msi.ts";
@@ -33,7 +36,8 @@ export interface IrqOptions {
   readonly noAutoEnable?: boolean;
 }
 
-class IrqAction {
+/** Linux's `struct irqaction`, with what concerns its line. */
+export class IrqAction {
   readonly intid: number;
   readonly name: string;
   readonly dev: Device;
@@ -52,6 +56,8 @@ class IrqAction {
   task: Task | null = null;
   readonly wake: WaitQueue;
   readonly idle: WaitQueue;
+  /** The run of the thread, for lockdep. */
+  readonly map: LockdepMap;
 
   constructor(dev: Device, intid: number, handler: IrqHandler | null, options: IrqOptions) {
     this.dev = dev;
@@ -63,6 +69,7 @@ class IrqAction {
     this.depth = options.noAutoEnable ? 1 : 0;
     this.wake = new WaitQueue(`irq/${intid}-${this.name}`);
     this.idle = new WaitQueue(`synchronize_irq ${intid}`);
+    this.map = dev.kernel.debug.lockdep.pseudo(`(irq)${intid}-${this.name}`);
   }
 }
 
@@ -110,6 +117,11 @@ export class IrqCore {
     this.#softirqs.push({ name, run });
   }
 
+  /** The interrupts that a device's driver has requested. */
+  requestedBy(dev: Device): { readonly intid: number; readonly name: string }[] {
+    return [...this.#actions.values()].filter((action) => action.dev === dev);
+  }
+
   action(intid: number): IrqAction | undefined {
     return this.#actions.get(intid);
   }
@@ -121,7 +133,8 @@ export class IrqCore {
 
   /** What the CPU does where it may take an interrupt. */
   #enter(): void {
-    const { cpu, platform, sim } = this.#kernel;
+    const { cpu, debug, platform, sim } = this.#kernel;
+    if (sim.now >= debug.hung.nextCheck) debug.hung.check();
     if (!cpu.mayTakeInterrupts) return;
     for (let i = 0; i < INTERRUPTS_PER_ENTRY; i++) {
       const intid = platform.interrupts.acknowledge();
@@ -209,7 +222,10 @@ export class IrqCore {
       action.wanted = false;
       action.threadRunning = true;
       this.#trace(action.intid, action.name, "thread");
+      const { lockdep } = this.#kernel.debug;
+      lockdep.acquire(action.map);
       yield* action.thread!(action.intid);
+      lockdep.release(action.map);
       action.threadRunning = false;
       if (action.maskedByOneshot && !action.wanted) {
         action.maskedByOneshot = false;
@@ -218,81 +234,4 @@ export class IrqCore {
       action.idle.wake();
     }
   }
-}
-
-/**
- * Linux's `request_threaded_irq`, without sharing. Without a hard handler the thread does everything.
- * @returns 0, -EINVAL (no handler at all; a thread without hard handler that is not oneshot), -EBUSY (taken)
- */
-export function request_threaded_irq(dev: Device, irq: number, handler: IrqHandler | null, options: IrqOptions = {}): number {
-  if (irq < 0 || (!handler && !options.thread)) return -EINVAL;
-  if (!handler && !options.oneshot) {
-    dev.kernel.printk.pr_err(`Threaded irq requested with handler=NULL and !ONESHOT for ${options.name ?? dev.name} (irq ${irq})`);
-    return -EINVAL;
-  }
-  return dev.kernel.irq.add(new IrqAction(dev, irq, handler, options));
-}
-
-/** Linux's `request_irq`. @returns as {@link request_threaded_irq} */
-export function request_irq(dev: Device, irq: number, handler: IrqHandler, options: IrqOptions = {}): number {
-  return request_threaded_irq(dev, irq, handler, options);
-}
-
-/** Linux's `devm_request_threaded_irq`. @returns as {@link request_threaded_irq} */
-export function devm_request_threaded_irq(dev: Device, irq: number, handler: IrqHandler | null, options: IrqOptions = {}): number {
-  const ret = request_threaded_irq(dev, irq, handler, options);
-  if (ret === 0) devm_add_action(dev, `irq ${irq}`, () => free_irq(dev, irq));
-  return ret;
-}
-
-/** Linux's `devm_request_irq`. @returns as {@link request_threaded_irq} */
-export function devm_request_irq(dev: Device, irq: number, handler: IrqHandler, options: IrqOptions = {}): number {
-  return devm_request_threaded_irq(dev, irq, handler, options);
-}
-
-/** Linux's `free_irq`: masks the line, waits until handlers are done, forgets them. */
-export function* free_irq(dev: Device, irq: number): Coroutine<void> {
-  const { irq: core } = dev.kernel;
-  const action = core.action(irq);
-  if (!action) {
-    dev.kernel.printk.pr_warn(`Trying to free already-free IRQ ${irq}`);
-    return;
-  }
-  dev.kernel.platform.interrupts.enable(irq, false);
-  action.depth++;
-  yield* synchronize_irq(dev.kernel, irq);
-  core.remove(action);
-}
-
-/** Linux's `synchronize_irq`: the thread has finished what it was woken for. Hard handlers never outlast a step. */
-export function* synchronize_irq(kernel: Kernel, irq: number): Coroutine<void> {
-  const action = kernel.irq.action(irq);
-  if (action?.thread) yield* waitEvent(action.idle, () => !action.wanted && !action.threadRunning);
-}
-
-/** Linux's `disable_irq_nosync`. Nests. */
-export function disable_irq_nosync(kernel: Kernel, irq: number): void {
-  const action = kernel.irq.action(irq);
-  if (!action) return;
-  action.depth++;
-  kernel.irq.update(action);
-}
-
-/** Linux's `disable_irq`: disables and waits for the thread. */
-export function* disable_irq(kernel: Kernel, irq: number): Coroutine<void> {
-  disable_irq_nosync(kernel, irq);
-  yield* synchronize_irq(kernel, irq);
-}
-
-/** Linux's `enable_irq`; interrupts that are pending are taken now. */
-export function enable_irq(kernel: Kernel, irq: number): void {
-  const action = kernel.irq.action(irq);
-  if (!action) return;
-  if (action.depth === 0) {
-    kernel.printk.pr_warn(`Unbalanced enable for IRQ ${irq}`);
-    return;
-  }
-  action.depth--;
-  kernel.irq.update(action);
-  kernel.sim.pollInterrupts();
 }

@@ -2,8 +2,12 @@
 /**
  * Message-signalled interrupts through a GICv2m-like frame: a device writes an interrupt number to the frame's doorbell.
  * The frame is the node `arm,gic-v2m-frame`; `reg` gives its page, `base-spi` and `num-spis` its interrupts.
+ *
+ * After Linux 7.1 drivers/irqchip/irq-gic-v2m.c: gicv2m_irq_domain_alloc, gicv2m_compose_msi_msg. Left out: the frame's own
+ * registers (MSI_TYPER), several frames, aligned blocks for multi-message MSI.
  */
 import type { Device } from "../base/device.ts";
+import { ENOSPC } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { type DtNode, dt_number, of_device_is_compatible, of_walk } from "../of/dt.ts";
 
@@ -45,13 +49,18 @@ export class MsiDomain {
     for (let intid = this.#first; intid < this.#first + this.#count; intid++) yield intid;
   }
 
-  /** Linux's `platform_device_msi_init_and_alloc_irqs` and kin. @returns `count` interrupt numbers; none if there are not as many */
-  alloc(dev: Device, count: number): number[] {
+  /** Linux's `platform_device_msi_init_and_alloc_irqs` and kin. @returns `count` interrupt numbers, or -ENOSPC */
+  alloc(dev: Device, count: number): number[] | number {
     const found: number[] = [];
     for (const intid of this.range()) if (!this.#used.has(intid) && found.length < count) found.push(intid);
-    if (found.length < count) return [];
+    if (found.length < count) return -ENOSPC;
     for (const intid of found) this.#used.set(intid, dev.name);
     return found;
+  }
+
+  /** The interrupts that a device was given and has not freed. */
+  vectorsOf(device: string): number[] {
+    return [...this.#used].filter(([, owner]) => owner === device).map(([intid]) => intid);
   }
 
   free(intids: readonly number[]): void {

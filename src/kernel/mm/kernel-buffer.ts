@@ -2,6 +2,8 @@
 /**
  * Memory as the CPU sees it: a block of pages with accessors, little-endian. Every access checks that the block is still
  * allocated and that the offset lies inside; a wrong access is reported as KASAN would and carried out as hardware would.
+ *
+ * After Linux 7.1 mm/kasan/generic.c: check_region_inline. Left out: shadow memory, quarantine, stacks of allocation and free.
  */
 import type { Kernel } from "../kernel.ts";
 import type { MemoryKind } from "../ports.ts";
@@ -14,11 +16,14 @@ export class KernelBuffer {
   /** Bytes. */
   readonly size: number;
   readonly owner: string;
+  /** It may be mapped for streaming DMA: reads are checked for whose turn it is. */
+  readonly #streamable: boolean;
   #freed = false;
   #complained = false;
 
   /** Wraps pages that `owner` has. Use {@link KernelBuffer.alloc} for new ones. */
-  constructor(kernel: Kernel, pa: number, size: number, owner: string) {
+  constructor(kernel: Kernel, pa: number, size: number, owner: string, kind: MemoryKind = "kernel") {
+    this.#streamable = kind === "kernel" && kernel.debug.enabled;
     this.kernel = kernel;
     this.pa = pa;
     this.size = size;
@@ -28,7 +33,7 @@ export class KernelBuffer {
   /** Allocates zeroed pages. @returns null without memory */
   static alloc(kernel: Kernel, size: number, owner: string, kind: MemoryKind = "kernel", options: AllocOptions = {}): KernelBuffer | null {
     const pa = kernel.mm.alloc_pages(size, owner, kind, options);
-    return pa === NO_PAGES ? null : new KernelBuffer(kernel, pa, size, owner);
+    return pa === NO_PAGES ? null : new KernelBuffer(kernel, pa, size, owner, kind);
   }
 
   get freed(): boolean {
@@ -85,6 +90,7 @@ export class KernelBuffer {
   #at(offset: number, length: number, what: "read" | "write"): number {
     if (this.#freed) this.#complain("use-after-free", offset, length, what);
     else if (offset < 0 || offset + length > this.size) this.#complain("out-of-bounds", offset, length, what);
+    else if (what === "read" && this.#streamable) this.kernel.dma.debug.cpuReads(this.pa + offset, length);
     return this.pa + offset;
   }
 
@@ -93,6 +99,6 @@ export class KernelBuffer {
     if (this.#complained) return;
     this.#complained = true;
     const place = `offset 0x${offset.toString(16)} of ${this.owner}'s buffer at 0x${this.pa.toString(16)}`;
-    this.kernel.oops(`KASAN: ${bug}: ${what} of ${length} bytes at ${place}`);
+    this.kernel.debug.report("kasan", `KASAN: ${bug}: ${what} of ${length} bytes at ${place}`);
   }
 }

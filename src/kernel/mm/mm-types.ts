@@ -8,7 +8,8 @@
  * After Linux 7.1 include/linux/mm_types.h, include/linux/mmu_notifier.h and kernel/fork.c (__mmdrop). Left out: all that the
  * rest of kernel/mm has no use for.
  */
-import { type Coroutine, Mutex } from "../../sim/index.ts";
+import type { Coroutine } from "../../sim/index.ts";
+import { Mutex } from "../locking/mutex.ts";
 import type { IommuMmData } from "../iommu/types.ts";
 import type { Kernel } from "../kernel.ts";
 import type { UserPgtable } from "./pgtable.ts";
@@ -63,7 +64,7 @@ export class MmStruct {
     this.kernel = kernel;
     this.name = name;
     this.table = table;
-    this.mmap_lock = new Mutex(`mmap_lock of ${name}`);
+    this.mmap_lock = new Mutex(kernel, `mmap_lock of ${name}`, { key: "&mm->mmap_lock" });
   }
 
   get pgd(): number {

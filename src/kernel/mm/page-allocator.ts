@@ -5,7 +5,11 @@
  * It serves from the lowest free address, so that a page just freed is the next one handed out: whoever still writes to
  * it meets its new owner at once. Early allocations of a booting kernel come from the other end, top-down from the
  * highest RAM below 4 GiB, as memblock serves them. Every block keeps its owner, kind and size; frees are checked.
+ *
+ * After Linux 7.1 mm/page_alloc.c: alloc_pages, free_pages, bad_page; mm/memblock.c: memblock_alloc_low; reports as mm/kasan/report.c:
+ * kasan_report_invalid_free. Left out: zones, orders and buddies, per-CPU lists, reclaim, slabs.
  */
+import { might_sleep } from "../debug/might-sleep.ts";
 import type { Kernel } from "../kernel.ts";
 import type { MemoryKind } from "../ports.ts";
 import { type MemoryRange, RangeSet, alignDown, alignUp, overlaps } from "./ranges.ts";
@@ -30,6 +34,8 @@ export interface AllocOptions {
   readonly below?: number;
   /** Power of two; the block starts at a multiple of it. {@link PAGE_SIZE} if absent. */
   readonly align?: number;
+  /** GFP_ATOMIC: the caller must not sleep, so the allocation does not. Absent: GFP_KERNEL, which may. */
+  readonly atomic?: boolean;
   /** The block must not touch any of these. */
   readonly avoid?: readonly MemoryRange[];
 }
@@ -83,6 +89,7 @@ export class PageAllocator {
    */
   alloc_pages(size: number, owner: string, kind: MemoryKind, options: AllocOptions = {}): number {
     const length = PAGE_ALIGN(size);
+    if (!options.atomic) might_sleep(this.#kernel, "alloc_pages GFP_KERNEL", owner);
     const pa = this.#free.lowestFit(length, options.align ?? PAGE_SIZE, options.below ?? Infinity, options.avoid ?? []);
     if (pa === undefined) return this.#failure(size, owner);
     return this.#take(pa, length, owner, kind);
@@ -100,12 +107,16 @@ export class PageAllocator {
     return this.#take(pa, length, owner, "early");
   }
 
-  /** Gives a block back. `size` must be the size it was allocated with; a wrong free is an oops and frees nothing. */
+  /** Gives a block back. `size` must be the size it was allocated with; a wrong free is reported and frees nothing. */
   free_pages(pa: number, size: number, by: string): void {
     const block = this.#blocks.get(pa);
     const length = PAGE_ALIGN(size);
     if (block === undefined) return this.#badFree(pa, by, this.#whyNotAllocated(pa));
     if (block.size !== length) return this.#badFree(pa, by, `it has 0x${block.size.toString(16)} bytes, not 0x${length.toString(16)}`);
+    if (this.#kernel.debug.enabled) {
+      this.#kernel.dma.debug.freed(pa, length, by);
+      this.#kernel.debug.unsynced.freed(pa, length, by);
+    }
     this.#blocks.delete(pa);
     this.#starts.splice(this.#indexAfter(pa) - 1, 1);
     this.#free.add(pa, length);
@@ -175,7 +186,8 @@ export class PageAllocator {
   }
 
   #badFree(pa: number, by: string, why: string): void {
-    this.#kernel.oops(`mm: ${by} frees page 0x${pa.toString(16)}, but ${why}`);
+    const bug = why.endsWith("(double free)") ? "double-free" : "invalid-free";
+    this.#kernel.warn(`KASAN: ${bug}: ${by} frees page 0x${pa.toString(16)}, but ${why}`, undefined, { check: "kasan" });
   }
 }
 

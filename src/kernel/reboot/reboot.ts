@@ -5,10 +5,11 @@
  * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: the `reboot=` modes,
  * Ctrl-Alt-Del, hibernation, emergency shutdown of hw_protection_trigger.
  */
-import { type Coroutine, Mutex, never } from "../../sim/index.ts";
+import { type Coroutine, never } from "../../sim/index.ts";
 import { device_shutdown } from "../base/shutdown.ts";
 import type { KernelState } from "../events.ts";
 import type { Kernel } from "../kernel.ts";
+import { Mutex } from "../locking/mutex.ts";
 import { KernelStopped } from "../oops.ts";
 import { RebootChains, type RebootAction, type SysOffMode } from "./chains.ts";
 
@@ -23,7 +24,7 @@ const SYSTEM_STATE: Readonly<Record<RebootAction, KernelState>> = {
 export class RebootCore {
   readonly chains: RebootChains = new RebootChains();
   /** Held from the first step of an orderly way down to its end. */
-  readonly system_transition_mutex: Mutex = new Mutex("system_transition_mutex");
+  readonly system_transition_mutex: Mutex;
   /**
    * Virtual nanoseconds that console and firmware take between the end of the kernel and the reset or power-off. Devices
    * run on meanwhile.
@@ -36,6 +37,7 @@ export class RebootCore {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.system_transition_mutex = new Mutex(kernel, "system_transition_mutex");
   }
 
   /** Reboots through the firmware's reset, all devices told first. Does not return. */

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Time for kernel code: the clock, waiting, and timers. Times are virtual nanoseconds unless a name says otherwise. */
+/**
+ * Time for kernel code: the clock, waiting, and timers. Times are virtual nanoseconds unless a name says otherwise.
+ *
+ * After Linux 7.1 kernel/time/timer.c and kernel/time/sleep_timeout.c: timer_setup, mod_timer, timer_delete_sync, msleep, usleep_range. Left
+ * out: jiffies, the timer wheel and its rounding, timer bases of CPUs, high-resolution timers.
+ */
 import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 
@@ -48,6 +53,7 @@ export class Time {
   }
 
   arm(timer: Timer, delayNs: number): void {
+    this.#kernel.debug.objects.used(timer, "mod_timer");
     this.disarm(timer);
     this.#armed.add(timer);
     timer.event = this.#kernel.sim.after(delayNs, () => {
@@ -61,6 +67,7 @@ export class Time {
     if (!timer.expired) return;
     timer.expired = false;
     this.#armed.delete(timer);
+    this.#kernel.debug.objects.used(timer, "expiry");
     const waiting = timer.fn();
     if (waiting) this.#kernel.sim.runAtomic(waiting);
   }

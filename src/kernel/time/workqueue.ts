@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Workqueues: functions that worker tasks run later, taken in the order in which they were queued. */
+/**
+ * Workqueues: functions that worker tasks run later, taken in the order in which they were queued.
+ *
+ * After Linux 7.1 kernel/workqueue.c: queue_work, queue_delayed_work, flush_work, flush_workqueue, cancel_work_sync, process_one_work.
+ * Left out: worker pools, concurrency management, CPU affinity, rescuers, draining and destroying a queue.
+ */
 import { type Coroutine, WaitQueue, waitEvent } from "../../sim/index.ts";
+import { uninterruptible } from "../debug/hung-task.ts";
+import type { LockdepMap } from "../debug/lockdep.ts";
+import { might_sleep } from "../debug/might-sleep.ts";
 import type { Kernel } from "../kernel.ts";
 import { type Timer, mod_timer, timer_delete_sync, timer_pending, timer_setup } from "./time.ts";
 
@@ -12,6 +20,8 @@ export interface Work {
   queue: Workqueue | null;
   running: boolean;
   readonly done: WaitQueue;
+  /** Its run, for lockdep. */
+  readonly map: LockdepMap;
 }
 
 export interface DelayedWork extends Work {
@@ -22,7 +32,15 @@ export interface DelayedWork extends Work {
 
 /** Linux's `INIT_WORK`. */
 export function INIT_WORK(kernel: Kernel, name: string, fn: () => Coroutine<void>): Work {
-  return { kernel, name, fn, queue: null, running: false, done: new WaitQueue(`work ${name}`) };
+  return {
+    kernel,
+    name,
+    fn,
+    queue: null,
+    running: false,
+    done: new WaitQueue(`work ${name}`),
+    map: kernel.debug.lockdep.pseudo(`(work)${name}`),
+  };
 }
 
 /** Linux's `INIT_DELAYED_WORK`. */
@@ -43,6 +61,8 @@ export class Workqueue {
   readonly maxActive: number;
   /** What waits to run. */
   readonly items: Work[] = [];
+  /** The run of any of its items, for lockdep. */
+  readonly map: LockdepMap;
   readonly #kernel: Kernel;
   readonly #idle: WaitQueue;
   #workers = 0;
@@ -51,24 +71,35 @@ export class Workqueue {
     this.#kernel = kernel;
     this.name = name;
     this.maxActive = maxActive;
+    this.map = kernel.debug.lockdep.pseudo(`(wq)${name}`);
     this.#idle = new WaitQueue(`flush of workqueue ${name}`);
+  }
+
+  /** Name of the tasks that run its items. */
+  get workerName(): string {
+    return `kworker/${this.name}`;
   }
 
   push(work: Work): void {
     work.queue = this;
     this.items.push(work);
+    if (this.items.length === 1) this.#kernel.debug.hung.queueMoved(this);
     if (this.#workers >= this.maxActive) return;
     this.#workers++;
-    this.#kernel.spawn(`kworker/${this.name}`, this.#worker(), { daemon: true });
+    this.#kernel.spawn(this.workerName, this.#worker(), { daemon: true });
   }
 
   remove(work: Work): void {
     this.items.splice(this.items.indexOf(work), 1);
     work.queue = null;
+    this.#kernel.debug.hung.queueMoved(this);
   }
 
   *flush(): Coroutine<void> {
-    yield* waitEvent(this.#idle, () => this.items.length === 0 && this.#workers === 0);
+    might_sleep(this.#kernel, "flush_workqueue", this.name);
+    this.#kernel.debug.lockdep.waitFor(this.map);
+    const idle = waitEvent(this.#idle, () => this.items.length === 0 && this.#workers === 0);
+    yield* uninterruptible(this.#kernel, this.name, idle);
   }
 
   #take(): Work | null {
@@ -78,11 +109,16 @@ export class Workqueue {
   }
 
   *#worker(): Coroutine<void> {
+    const { lockdep } = this.#kernel.debug;
     try {
       for (let work = this.#take(); work; work = this.#take()) {
         work.running = true;
+        lockdep.acquire(this.map);
+        lockdep.acquire(work.map);
         try {
           yield* work.fn();
+          lockdep.release(work.map);
+          lockdep.release(this.map);
         } finally {
           work.running = false;
           work.done.wake();
@@ -117,6 +153,7 @@ export function alloc_ordered_workqueue(kernel: Kernel, name: string): Workqueue
 
 /** Linux's `queue_work`; callable from any context. @returns false if the work waits in a queue already */
 export function queue_work(wq: Workqueue, work: Work): boolean {
+  work.kernel.debug.objects.used(work, "queue_work");
   if (work.queue) return false;
   wq.push(work);
   return true;
@@ -143,7 +180,13 @@ export function schedule_delayed_work(work: DelayedWork, delayMs: number): boole
 
 /** Linux's `flush_work`: waits until the work has run, if it was queued. */
 export function* flush_work(work: Work): Coroutine<void> {
-  yield* waitEvent(work.done, () => !work.queue && !work.running);
+  const { kernel, queue } = work;
+  might_sleep(kernel, "flush_work", work.name);
+  kernel.debug.lockdep.waitFor(work.map);
+  // An item of an ordered queue waits for those before it, too.
+  if (queue?.maxActive === 1) kernel.debug.lockdep.waitFor(queue.map);
+  const done = waitEvent(work.done, () => !work.queue && !work.running);
+  yield* uninterruptible(kernel, work.name, done);
 }
 
 /** Linux's `flush_workqueue`. */

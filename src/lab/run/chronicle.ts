@@ -58,6 +58,9 @@ export class Chronicle {
       this.#oops ??= { ...data, time, device: data.device ?? hook?.device ?? null };
       this.#note(seq, time, data.kernel, `oops: ${data.message}`, "oops");
     });
+    trace.on("kernel.warn", ({ seq, time, data }) => {
+      if (this.#recording) this.#note(seq, time, data.kernel, `warning: ${data.message}`, "oops");
+    });
     trace.on("kernel.shutdown", ({ seq, time, data }) => {
       if (data.phase === "begin") {
         this.#steps.push({ seq, kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });

@@ -10,6 +10,13 @@ function ownOops({ oops, nextKernelBytesCorrupted }: RunResult): string[] {
   return [`the ${oops.kernel} kernel oopsed in task ${oops.task}${oops.device === null ? "" : `, device ${oops.device}`}: ${oops.message}`];
 }
 
+/** Reports of a kernel's checks that the next kernel's overwritten memory does not explain: kernel or driver code is wrong. */
+function ownReports({ kernelChecks, nextKernelBytesCorrupted }: RunResult): string[] {
+  return kernelChecks.warnings
+    .filter(({ kernel, check }) => check !== null && !(kernel === SECOND && nextKernelBytesCorrupted > 0))
+    .map(({ kernel, check, message, task }) => `the ${kernel} kernel reports (${check}) in task ${task}: ${message}`);
+}
+
 /** A kernel that hung although nothing overwrote its memory. */
 function ownHang({ secondKernel, stuck, nextKernelBytesCorrupted }: RunResult): string[] {
   if (secondKernel !== "hung" || nextKernelBytesCorrupted > 0) return [];
@@ -30,6 +37,7 @@ export function brokenExpectations(scenario: Scenario, run: RunResult): string[]
   const broken = foreseen ? [] : [...ownOops(run), ...ownHang(run)];
   if (expect.secondKernel !== undefined && !foreseen)
     broken.push(`the second kernel is ${run.secondKernel}, ${expect.secondKernel} was expected`);
+  broken.push(...ownReports(run));
   if (expect.verdict !== undefined && expect.verdict !== run.verdict)
     broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);
   for (const { claim, holds } of run.claims) {

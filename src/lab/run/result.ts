@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What comes out of a run: everything a report, a matrix or a test wants to know, as plain data. Times are virtual ns. */
 import type { ClaimResult } from "../monitors/monitor.ts";
+import type { KernelChecksResult } from "./kernel-checks.ts";
 import type { ClaimName, SecondKernel, Verdict, WayDown } from "./types.ts";
 
 /** Accesses of clients from the first step of the way down until a later kernel's driver owned the device or the run ended. */
@@ -84,6 +85,8 @@ export interface RunResult {
     readonly task: string;
     readonly device: string | null;
   } | null;
+  /** What the kernels found wrong with their own code, and survived. */
+  readonly kernelChecks: KernelChecksResult;
   /** Where tasks waited when nothing could go on or a limit was hit. */
   readonly stuck: readonly { readonly kernel: string; readonly task: string; readonly reason: string }[];
   readonly inconclusive: boolean;

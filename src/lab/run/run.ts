@@ -22,6 +22,7 @@ import { type Chance, chanceOf } from "./chance.ts";
 import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
 import { FIRST, Kernels, SECOND } from "./kernels.ts";
+import { KernelChecks } from "./kernel-checks.ts";
 import type { RunResult } from "./result.ts";
 import { type MachineState, stateOf } from "./state.ts";
 import { TimelineRecorder } from "./timeline.ts";
@@ -94,6 +95,7 @@ class Run {
   readonly #chronicle: Chronicle;
   readonly #counters = new WayDownCounters();
   readonly #recorder = new TimelineRecorder();
+  readonly #checks = new KernelChecks();
   /** What the lint said of the SMMU's driver, by rule. */
   readonly #lint = new Map<string, number>();
   #wayDownAt = 0;
@@ -116,6 +118,7 @@ class Run {
     this.#chronicle.attach(this.#trace);
     this.#counters.attach(this.#trace, FIRST);
     this.#recorder.attach(this.#trace);
+    this.#checks.attach(this.#trace);
     this.#trace.on("smmu.lint", ({ data }) => this.#lint.set(data.rule, (this.#lint.get(data.rule) ?? 0) + 1));
   }
 
@@ -128,6 +131,7 @@ class Run {
     const { simulation } = this.#machine;
     const outcome = simulation.run({ until, limitNs: simulation.now + limitNs, limitSteps: simulation.steps + STEP_LIMIT });
     if (outcome.kind === "limit" && outcome.limit === "steps") this.#inconclusive = true;
+    if (outcome.kind === "deadlock") for (const kernel of [this.#kernels.first, this.#kernels.second]) kernel?.debug.hung.standstill();
     return outcome;
   }
 
@@ -255,6 +259,7 @@ class Run {
       events: { recorded: this.#counters.recorded, lost: this.#counters.lost, kinds: Object.fromEntries(this.#counters.kinds) },
       secondKernel,
       oops: this.#chronicle.oops,
+      kernelChecks: this.#checks.result([this.#kernels.first, this.#kernels.second]),
       stuck: this.#stuck(secondKernel),
       inconclusive: this.#inconclusive,
       wayDownAt: this.#wayDownAt,

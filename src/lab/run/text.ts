@@ -10,6 +10,7 @@ import { verdictReason } from "./verdict.ts";
 
 const WIDTH = 80;
 const EVIDENCE_SHOWN = 3;
+const WARNINGS_SHOWN = 10;
 
 function at(time: number, origin: number): string {
   const ms = (time - origin) / 1e6;
@@ -54,6 +55,23 @@ function lint(run: RunResult): string[] {
   });
 }
 
+/** What the kernels said of themselves, if they said something. */
+function kernelChecks(run: RunResult, paint: Paint): string[] {
+  const { warnings, count } = run.kernelChecks;
+  if (count === 0) return [];
+  const shown = warnings.slice(0, WARNINGS_SHOWN);
+  const more = count - shown.length;
+  return [
+    paint("corrupt", "kernel checks"),
+    ...shown.flatMap(({ kernel, time, check, message, task, device, details }) => [
+      ...hanging(`${at(time, run.wayDownAt)}  `, `${kernel}: ${check ?? "warning"}: ${message}`),
+      `            task ${task}, device ${device ?? "none"}`,
+      ...details.flatMap((line) => hanging("              ", line)),
+    ]),
+    ...(more > 0 ? [`            and ${more} more`] : []),
+  ];
+}
+
 function evidence(item: Evidence, origin: number): string[] {
   const addresses = [...new Set([item.address, item.physical].filter((address) => address !== undefined).map((address) => hex(address)))];
   const given = item.givenUpBy === undefined || item.text.includes(item.givenUpBy) ? "" : `; given up by ${item.givenUpBy}`;
@@ -93,6 +111,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     chronicle(run, paint),
     [...dma(run), ...stuck, ...lint(run)],
     oops,
+    kernelChecks(run, paint),
     run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),
     [
       `verdict: ${paint(run.verdict, run.verdict)} (${verdictReason(run)})`,

@@ -165,7 +165,7 @@ export class Machine {
     });
   }
 
-  /** Runs a piece of kernel code to its end, and the machine until nothing but daemons is left of it. */
+  /** Runs a piece of kernel code to its end. @throws Error if it does not end, or at a report of the kernel's checks */
   run<T>(body: Coroutine<T>, limitNs = 30_000_000_000): T {
     const results: T[] = [];
     this.kernel.spawn(
@@ -176,6 +176,8 @@ export class Machine {
     );
     this.sim.run({ until: () => results.length > 0, limitNs: this.sim.now + limitNs });
     if (results.length === 0) throw new Error(`no end: ${this.log.slice(-5).join(" | ")}`);
+    const report = this.kernel.warnings.find(({ check }) => check !== null);
+    if (report) throw new Error(report.message);
     return results[0]!;
   }
 

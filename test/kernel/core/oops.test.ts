@@ -124,7 +124,9 @@ describe("warn", () => {
     const before = kernel.state;
     kernel.warn("refcount_t: underflow", testDevice(kernel, "eth0"));
     expect(kernel.state).toBe(before);
-    expect(of("kernel.warn")).toEqual([{ kernel: "linux", message: "refcount_t: underflow", task: "swapper/0", device: "eth0" }]);
+    expect(of("kernel.warn")).toEqual([
+      { kernel: "linux", message: "refcount_t: underflow", task: "swapper/0", device: "eth0", check: null, details: [] },
+    ]);
     expect(kernel.warnings.map(({ message, device }) => [message, device?.name])).toEqual([["refcount_t: underflow", "eth0"]]);
     const text = kernel.printk.lines.map((line) => line.text).join("\n");
     expect(text).toContain("WARNING: refcount_t: underflow\nCPU: 0 Comm: swapper/0 Kernel: linux Time: 0 ns\nDevice:  eth0");

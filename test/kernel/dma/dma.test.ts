@@ -112,27 +112,27 @@ describe("DMA debugging", () => {
     return { machine, dev: machine.dev, dma: dma_map_single(machine.dev, page(machine), 64, DMA_TO_DEVICE) };
   }
 
-  test("a double unmap is an oops and unmaps nothing", () => {
+  test("a double unmap is reported and unmaps nothing", () => {
     const { machine, dev, dma } = mapped();
     machine.run(dma_unmap_single(dev, dma, 64, DMA_TO_DEVICE));
     machine.iommu.log.length = 0;
-    expect(machine.runToOops(dma_unmap_single(dev, dma, 64, DMA_TO_DEVICE))).toMatch(/DMA-API: .*40000000\.client.*not have mapped/);
+    expect(machine.runToReport(dma_unmap_single(dev, dma, 64, DMA_TO_DEVICE))).toMatch(/DMA-API: .*40000000\.client.*not have mapped/);
     expect(machine.iommu.log).toEqual([]);
   });
 
-  test("an unmap with another size is an oops", () => {
+  test("an unmap with another size is reported", () => {
     const { machine, dev, dma } = mapped();
-    expect(machine.runToOops(dma_unmap_single(dev, dma, 128, DMA_TO_DEVICE))).toContain("another size");
+    expect(machine.runToReport(dma_unmap_single(dev, dma, 128, DMA_TO_DEVICE))).toContain("another size");
   });
 
-  test("an unmap with another direction is an oops", () => {
+  test("an unmap with another direction is reported", () => {
     const { machine, dev, dma } = mapped();
-    expect(machine.runToOops(dma_unmap_single(dev, dma, 64, DMA_FROM_DEVICE))).toContain("another direction");
+    expect(machine.runToReport(dma_unmap_single(dev, dma, 64, DMA_FROM_DEVICE))).toContain("another direction");
   });
 
-  test("a driver that lets go of its device with something mapped is an oops", () => {
+  test("a driver that lets go of its device with something mapped is reported", () => {
     const { machine, dev } = mapped();
-    expect(machine.runToOops(device_release_driver(dev))).toMatch(/still mapped \[count=1\]/);
+    expect(machine.runToReport(device_release_driver(dev))).toMatch(/still mapped \[count=1\]/);
   });
 
   test("managed coherent memory is no leak", () => {
@@ -169,7 +169,7 @@ describe("dma_alloc_coherent", () => {
     expect(ownerAtSync).toBe("40000000.client");
     expect(machine.kernel.mm.ownerOf(cpu.pa)).toBeNull();
     cpu.get32(0);
-    expect(machine.kernel.oopses[0]?.message).toContain("use-after-free");
+    expect(machine.kernel.warnings[0]?.message).toContain("use-after-free");
   });
 
   test("tables of an IOMMU are granted as tables", () => {

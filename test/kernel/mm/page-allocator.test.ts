@@ -72,29 +72,29 @@ describe("alloc_pages", () => {
 });
 
 describe("free_pages", () => {
-  test("a double free is an oops and frees nothing twice", () => {
+  test("a double free is reported and frees nothing twice", () => {
     const { kernel } = machine();
     const pa = kernel.mm.alloc_pages(PAGE_SIZE, "a", "kernel");
     const free = kernel.mm.freeBytes;
     kernel.mm.free_pages(pa, PAGE_SIZE, "a");
     kernel.mm.free_pages(pa, PAGE_SIZE, "a");
-    expect(kernel.oopses[0]?.message).toContain("double free");
+    expect(kernel.warnings[0]?.message).toContain("double free");
     expect(kernel.mm.freeBytes).toBe(free + PAGE_SIZE);
   });
 
-  test("another size than allocated is an oops, and the block stays", () => {
+  test("another size than allocated is reported, and the block stays", () => {
     const { kernel } = machine();
     const pa = kernel.mm.alloc_pages(2 * PAGE_SIZE, "a", "kernel");
     kernel.mm.free_pages(pa, PAGE_SIZE, "a");
-    expect(kernel.oopses).toHaveLength(1);
+    expect(kernel.warnings).toHaveLength(1);
     expect(kernel.mm.ownerOf(pa)?.owner).toBe("a");
   });
 
-  test("an address inside another's block is an oops that names the owner", () => {
+  test("an address inside another's block is reported that names the owner", () => {
     const { kernel } = machine();
     const pa = kernel.mm.alloc_pages(2 * PAGE_SIZE, "victim", "kernel");
     kernel.mm.free_pages(pa + PAGE_SIZE, PAGE_SIZE, "thief");
-    expect(kernel.oopses[0]?.message).toMatch(/thief.*victim/);
+    expect(kernel.warnings[0]?.message).toMatch(/thief.*victim/);
   });
 
   test("tells the ownership shadow who freed", () => {
@@ -152,13 +152,13 @@ describe("KernelBuffer", () => {
     buffer.free();
     buffer.get32(0);
     buffer.set32(0, 1);
-    expect(kernel.oopses.map((oops) => oops.message)).toEqual([expect.stringMatching(/use-after-free: read of 4 bytes.*ring/)]);
+    expect(kernel.warnings.map((report) => report.message)).toEqual([expect.stringMatching(/use-after-free: read of 4 bytes.*ring/)]);
   });
 
   test("an access behind the end is reported", () => {
     const { kernel } = machine();
     KernelBuffer.alloc(kernel, 64, "ring")!.get32(62);
-    expect(kernel.oopses[0]?.message).toContain("out-of-bounds");
+    expect(kernel.warnings[0]?.message).toContain("out-of-bounds");
   });
 });
 

@@ -28,6 +28,7 @@ import {
   dtNode,
   ExternalAbort,
   Kernel,
+  type KernelCheck,
   type KernelEvents,
   type KernelParameters,
   type MemoryKind,
@@ -315,7 +316,7 @@ export class Machine {
     return new DirectDmaPort(this.bus, name, this.trace);
   }
 
-  /** Runs a coroutine as a task of the kernel until it ends. @throws Error if it does not, or at an oops */
+  /** Runs a coroutine as a task of the kernel until it ends. @throws Error if it does not, at an oops, or at a report of the kernel's checks */
   run<T>(body: Coroutine<T>): T {
     const result: { value?: T; done: boolean } = { done: false };
     this.kernel.spawn(
@@ -335,15 +336,20 @@ export class Machine {
     this.run(this.kernel.boot());
   }
 
-  /** Lets time pass. @throws Error at an oops */
+  /** Lets time pass. @throws Error at an oops, or at a report of the kernel's checks */
   idle(ns: number): void {
     this.sim.run({ limitNs: this.sim.now + ns });
     this.check();
   }
 
+  /** Checks whose reports are what the test is about. */
+  readonly tolerated: KernelCheck[] = [];
+
   check(): void {
     const oops = this.kernel.oopses[0];
     if (oops) throw oops.error instanceof Error ? oops.error : new Error(oops.message);
+    const report = this.kernel.warnings.find(({ check }) => check !== null && !this.tolerated.includes(check));
+    if (report) throw new Error(report.message);
   }
 
   /** A PCI device that the kernel found. */

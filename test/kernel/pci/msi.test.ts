@@ -75,6 +75,14 @@ describe("pci_alloc_irq_vectors", () => {
     expect(control(pdev) & ENABLE).toBe(0);
   });
 
+  test("more vectors than the MSI frame has left are refused with -ENOSPC", () => {
+    const { m, pdev } = machine();
+    const { msi } = m.kernel.irq;
+    msi.alloc(pdev, [...msi.range()].length - 2);
+    expect(pci_alloc_irq_vectors(pdev, 3, 3)).toBe(-ENOSPC);
+    expect(control(pdev) & ENABLE).toBe(0);
+  });
+
   test("a message of the function runs the handler of its vector", () => {
     const { m, nic, pdev } = machine();
     pci_alloc_irq_vectors(pdev, 3, 3);

@@ -223,9 +223,11 @@ export interface TestKernel {
   of<K extends keyof KernelEvents & string>(kind: K): KernelEvents[K][];
   /**
    * Runs a coroutine as a task until it ends.
-   * @throws Error if it does not end within a virtual hour, or if the kernel oopses meanwhile
+   * @throws Error if it does not end within a virtual hour, or if the kernel oopses or its checks report something meanwhile
    */
   run<T>(body: Coroutine<T>): T;
+  /** As `run`, but a report of the kernel's checks is what the test wants. @returns the message of the first */
+  runToReport(body: Coroutine<unknown>): string;
   /** As `run`, but an oops is what the test wants. @returns the message of the first oops */
   runToOops(body: Coroutine<unknown>): string;
   /** Lets virtual time pass. */
@@ -277,11 +279,21 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
       records.flatMap((record) => (record.kind === kind ? [record.data as KernelEvents[K]] : [])),
     run<T>(body: Coroutine<T>): T {
       const oopses = kernel.oopses.length;
+      const warnings = kernel.warnings.length;
       const result = start(body);
       const oops = kernel.oopses[oopses];
       if (oops) throw oops.error instanceof Error ? oops.error : new Error(oops.message);
+      const report = kernel.warnings.slice(warnings).find(({ check }) => check !== null);
+      if (report) throw new Error(report.message);
       if (!result.finished) throw new Error("the test's task was killed");
       return result.value as T;
+    },
+    runToReport(body: Coroutine<unknown>): string {
+      const warnings = kernel.warnings.length;
+      start(body);
+      const report = kernel.warnings.slice(warnings).find(({ check }) => check !== null);
+      if (!report) throw new Error("no report came");
+      return report.message;
     },
     runToOops(body: Coroutine<unknown>): string {
       start(body);

@@ -5,8 +5,7 @@
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h: struct arm_smmu_device. Left out: what belongs to
  * implementations with queues of their own.
  */
-import type { IoMem, IopfQueue, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
-import { Mutex } from "../../../sim/index.ts";
+import { type IoMem, type IopfQueue, type Kernel, type KernelBuffer, Mutex, type PlatformDevice } from "../../../kernel/index.ts";
 import { ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ } from "./arm-smmu-v3-regs.ts";
 import type { ArmSmmuAudit } from "./audit.ts";
 import { has_feature } from "./features.ts";
@@ -55,13 +54,14 @@ export class ArmSmmuDriverData {
   /** `arm_smmu_asid_xa`: ASIDs are unique over all SMMUs; 0 is not used. */
   readonly asids: IdAllocator = new IdAllocator(1);
   /** `arm_smmu_asid_lock`. */
-  readonly asid_lock: Mutex = new Mutex("arm_smmu_asid_lock");
+  readonly asid_lock: Mutex;
   readonly smmus: ArmSmmuDevice[] = [];
   /** SMMUs ever probed. */
   instances = 0;
 
   constructor(kernel: Kernel, options: ArmSmmuV3Options) {
     this.kernel = kernel;
+    this.asid_lock = new Mutex(kernel, "arm_smmu_asid_lock");
     this.shutdown = options.shutdown ?? "bypass";
     this.kdumpPolicy = options.kdumpPolicy ?? "reset-abort";
     this.teardown = options.teardown ?? "7.1";

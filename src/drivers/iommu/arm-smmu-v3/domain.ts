@@ -45,7 +45,8 @@ function page_table_memory(smmu: ArmSmmuDevice): IoPgtableMemory {
   const { mm, platform } = smmu.kernel;
   return {
     alloc(size) {
-      const pa = mm.alloc_pages(size, dev.name, "page-table", { align: size });
+      // Mapping never sleeps, whoever maps.
+      const pa = mm.alloc_pages(size, dev.name, "page-table", { align: size, atomic: true });
       if (pa === NO_PAGES) return null;
       platform.pages.granted(dev.name, pa, size, "table");
       return pa;

@@ -3,8 +3,16 @@
  * What the parts of the driver share: the adapter, its rings, the network device. After Linux 7.1
  * drivers/net/ethernet/intel/e1000e/e1000.h. Left out: other chips, statistics, PTP.
  */
-import type { DriverModule, IoMem, Kernel, KernelBuffer, PciDev, Timer, Work } from "../../../kernel/index.ts";
-import { Mutex } from "../../../sim/index.ts";
+import {
+  type DriverModule,
+  type IoMem,
+  type Kernel,
+  type KernelBuffer,
+  Mutex,
+  type PciDev,
+  type Timer,
+  type Work,
+} from "../../../kernel/index.ts";
 import type { E1000Hw } from "./hw.ts";
 import type { Napi } from "./napi.ts";
 
@@ -92,7 +100,7 @@ export class E1000Adapter {
   readonly napi: Napi;
   readonly watchdog_timer: Timer;
   readonly watchdog_task: Work;
-  readonly rtnl: Mutex = new Mutex("rtnl_mutex");
+  readonly rtnl: Mutex;
   /** Interrupts of the three vectors: receive, transmit, other; empty without MSI-X. */
   msix_entries: readonly number[] = [];
   irqs_requested: boolean = false;
@@ -106,6 +114,7 @@ export class E1000Adapter {
   constructor(parts: E1000AdapterParts) {
     this.kernel = parts.pdev.kernel;
     this.pdev = parts.pdev;
+    this.rtnl = new Mutex(parts.pdev.kernel, "rtnl_mutex");
     this.hw = parts.hw;
     this.options = parts.options;
     this.tx_ring = parts.tx_ring;
