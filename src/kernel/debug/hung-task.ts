@@ -4,7 +4,7 @@
  * nobody takes.
  *
  * After Linux 7.1 kernel/hung_task.c: check_hung_uninterruptible_tasks, debug_show_blocker; kernel/workqueue.c: wq_watchdog_timer_fn.
- * There is no khungtaskd: the check is made when the CPU may take interrupts, so it adds no event to the machine. A task is
+ * Left out: khungtaskd: the check is made when the CPU may take interrupts, so it adds no event to the machine. A task is
  * reported once for each wait. Linux's workqueue watchdog looks at pools, which do not exist here: a queue counts as stalled
  * too if its only worker waits.
  */

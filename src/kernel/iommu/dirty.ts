@@ -2,9 +2,9 @@
 /**
  * Dirty tracking of a domain: which pages devices have written since the last look.
  *
- * After Linux 7.1 drivers/iommu/iommufd/io_pagetable.c: iopt_set_dirty_tracking, iommu_read_and_clear_dirty, for one range
- * instead of the areas of an iommufd; include/linux/iommu.h: iommu_dirty_bitmap_record. The range that is gathered has no page
- * size, as there: a driver whose iotlb_sync takes that for "nothing was gathered" invalidates nothing.
+ * After Linux 7.1 drivers/iommu/iommufd/io_pagetable.c: iopt_set_dirty_tracking, iommu_read_and_clear_dirty, for one range; include/linux/iommu.h: iommu_dirty_bitmap_record. The range that is gathered has no page
+ * size, as there: a driver whose iotlb_sync takes that for "nothing was gathered" invalidates nothing. Left out: the areas of an
+ * iommufd.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";

@@ -53,7 +53,12 @@ export interface IopfGroup {
 
 /** A queue with its workers. Groups are handled in any order. */
 export function iopf_queue_alloc(kernel: Kernel, name: string): IopfQueue {
-  return { name, wq: alloc_workqueue(kernel, `iopf_queue/${name}`), devices: new Set(), lock: new Mutex(kernel, `iopf_queue ${name}`, { key: "&queue->lock" }) };
+  return {
+    name,
+    wq: alloc_workqueue(kernel, `iopf_queue/${name}`),
+    devices: new Set(),
+    lock: new Mutex(kernel, `iopf_queue ${name}`, { key: "&queue->lock" }),
+  };
 }
 
 /** The IOMMU goes away. */

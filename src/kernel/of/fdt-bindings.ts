@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Properties that refer to other nodes, with the property of the target that says how many argument cells follow. From the
- * bindings as Linux 7.1 drivers/of/property.c and the frameworks' consumers read them; facts only.
+ * bindings as Linux 7.1 drivers/of/property.c and the frameworks' consumers read them. Left out: properties of
+ * single drivers.
  */
 
 /** null: a list of phandles without arguments. */

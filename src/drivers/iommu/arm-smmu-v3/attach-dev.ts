@@ -4,7 +4,7 @@
  * domain or the new one and nothing between.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_attach_dev, arm_smmu_attach_dev_ste and the identity
- * and blocked domains. Nested domains are in nested.ts.
+ * and blocked domains. Left out: nested domains, which are in nested.ts.
  */
 import { type Device, EBUSY, EINVAL, ENOMEM, type IommuDomain } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";

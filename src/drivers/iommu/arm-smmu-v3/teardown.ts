@@ -15,7 +15,13 @@
  *
  * Left out: the VMID allocator, which needs no care here.
  */
-import { devm_add_action, iommu_device_sysfs_remove, iommu_device_unregister, iopf_queue_free, type PlatformDevice } from "../../../kernel/index.ts";
+import {
+  devm_add_action,
+  iommu_device_sysfs_remove,
+  iommu_device_unregister,
+  iopf_queue_free,
+  type PlatformDevice,
+} from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import { ArmSmmuDevice } from "./device.ts";
 import { arm_smmu_device_disable } from "./reg-sync.ts";
