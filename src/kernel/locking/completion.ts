@@ -5,7 +5,7 @@
  *
  * After Linux 7.1 kernel/sched/completion.c: wait_for_completion, complete, complete_all. That lockdep follows completions is more
  * than Linux does since it dropped cross-release in 4.15: what is held while completing counts as needed for it.
- * Left out: waits that signals or a time-out end.
+ * Left out: waits that signals end.
  */
 import { Completion as Event, type Coroutine } from "../../sim/index.ts";
 import { uninterruptible } from "../debug/hung-task.ts";
