@@ -9,6 +9,7 @@
  */
 import { type Device, dev_driver_string } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
+import type { PageBlock } from "../mm/page-allocator.ts";
 
 /** What one device has. */
 export interface Leftover {
@@ -26,7 +27,9 @@ export interface Leftover {
 export function leftovers(kernel: Kernel): Leftover[] {
   const { base, dma, irq, mm } = kernel;
   const bytes = new Map<string, number>();
-  for (const { owner, kind, size } of mm.blocks()) if (kind !== "page-table") bytes.set(owner, (bytes.get(owner) ?? 0) + size);
+  mm.forEachBlock(({ owner, kind, size }) => {
+    if (kind !== "page-table") bytes.set(owner, (bytes.get(owner) ?? 0) + size);
+  });
   const found: Leftover[] = [];
   for (const bus of base.buses) {
     for (const dev of bus.klist_devices) {
@@ -57,7 +60,10 @@ export function debug_driver_gone(dev: Device): void {
   if (vectors.length > 0) {
     debug.report("leak", `${who}: driver let go of the device with MSI vectors allocated: ${vectors.join(", ")}`, { device: dev });
   }
-  const blocks = [...mm.blocks()].filter(({ owner, kind }) => owner === dev.name && kind !== "page-table");
+  const blocks: PageBlock[] = [];
+  mm.forEachBlock((block) => {
+    if (block.owner === dev.name && block.kind !== "page-table") blocks.push(block);
+  });
   const [first] = blocks;
   if (first) {
     const bytes = blocks.reduce((sum, { size }) => sum + size, 0);

@@ -10,7 +10,6 @@
 import { type Device, dev_driver_string } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import { DMA_TO_DEVICE, type DmaDataDirection } from "./types.ts";
-import { overlaps } from "../mm/ranges.ts";
 
 /** A mapping in force. */
 export interface DmaMapping {
@@ -28,12 +27,17 @@ export interface DmaMapping {
 
 /** Bytes that are looked up together. */
 const PAGE = 4096;
+/** Pieces above this size are looked through one by one. */
+const LARGE = 0x1_0000;
+
+type MemoryRangeOf = DmaMapping["memory"][number];
 
 export class DmaDebug {
   readonly #kernel: Kernel;
   readonly #mappings = new Map<Device, Map<number, DmaMapping>>();
-  /** Mappings by the pages they let a device touch; empty with the checks off. */
-  readonly #pages = new Map<number, DmaMapping[]>();
+  /** Mappings by the pages they let a device touch, and those that have more pages than are worth it. Empty with the checks off. */
+  readonly #pages = new Map<number, DmaMapping | Set<DmaMapping>>();
+  readonly #large = new Set<DmaMapping>();
   /** Parts of mappings that were handed back to the CPU, as physical ranges. */
   readonly #forCpu = new Map<DmaMapping, { readonly base: number; readonly size: number }[]>();
 
@@ -61,22 +65,41 @@ export class DmaDebug {
     if (this.#kernel.debug.enabled) for (const piece of memory) this.#index(mapping, piece);
   }
 
-  #index(mapping: DmaMapping, { pa, size }: { readonly pa: number; readonly size: number }): void {
+  #index(mapping: DmaMapping, { pa, size }: MemoryRangeOf): void {
+    if (size > LARGE) {
+      this.#large.add(mapping);
+      return;
+    }
     for (let page = Math.floor(pa / PAGE); page * PAGE < pa + size; page++) {
       const known = this.#pages.get(page);
-      if (known === undefined) this.#pages.set(page, [mapping]);
-      else if (known.at(-1) !== mapping) known.push(mapping);
+      if (known === undefined) this.#pages.set(page, mapping);
+      else if (known instanceof Set) known.add(mapping);
+      else if (known !== mapping) this.#pages.set(page, new Set([known, mapping]));
     }
   }
 
-  #unindex(mapping: DmaMapping, { pa, size }: { readonly pa: number; readonly size: number }): void {
+  #unindex(mapping: DmaMapping, { pa, size }: MemoryRangeOf): void {
+    if (size > LARGE) {
+      this.#large.delete(mapping);
+      return;
+    }
     for (let page = Math.floor(pa / PAGE); page * PAGE < pa + size; page++) {
       const known = this.#pages.get(page);
-      if (known === undefined) continue;
-      const index = known.indexOf(mapping);
-      if (known.length > 1 && index >= 0) known.splice(index, 1);
-      else if (index === 0) this.#pages.delete(page);
+      if (known === mapping) this.#pages.delete(page);
+      else if (known instanceof Set && known.delete(mapping) && known.size === 0) this.#pages.delete(page);
     }
+  }
+
+  /** Shows mappings that may let a device touch some of the range, until one is taken. */
+  #over(pa: number, length: number, take: (mapping: DmaMapping) => boolean): void {
+    for (let page = Math.floor(pa / PAGE); page * PAGE < pa + length; page++) {
+      const known = this.#pages.get(page);
+      if (known === undefined) continue;
+      if (!(known instanceof Set)) {
+        if (take(known)) return;
+      } else for (const mapping of known) if (take(mapping)) return;
+    }
+    for (const mapping of this.#large) if (take(mapping)) return;
   }
 
   /**
@@ -147,24 +170,24 @@ export class DmaDebug {
 
   /** Pages are freed: no device may have them mapped. */
   freed(pa: number, size: number, by: string): void {
-    for (let page = pa / PAGE; page * PAGE < pa + size; page++) {
-      const mapping = this.#pages.get(page)?.[0];
-      if (mapping === undefined) continue;
+    this.#over(pa, size, (mapping) => {
+      const piece = mapping.memory.find((other) => touch(other, pa, size));
+      if (piece === undefined) return false;
+      const page = Math.max(pa, piece.pa - (piece.pa % PAGE));
       const where = `[device address=0x${mapping.dma.toString(16)}] [size=${mapping.size} bytes] [mapped as ${mapping.how}]`;
-      return this.complain(mapping.dev, `device driver frees memory still mapped: page 0x${(page * PAGE).toString(16)}, by ${by} ${where}`);
-    }
+      this.complain(mapping.dev, `device driver frees memory still mapped: page 0x${page.toString(16)}, by ${by} ${where}`);
+      return true;
+    });
   }
 
   /** The CPU reads memory: what a device may be writing at this moment must have been handed back before. */
   cpuReads(pa: number, length: number): void {
-    for (let page = Math.floor(pa / PAGE); page * PAGE < pa + length; page++) {
-      for (const mapping of this.#pages.get(page) ?? []) if (this.#readsEarly(mapping, pa, length)) return;
-    }
+    this.#over(pa, length, (mapping) => this.#readsEarly(mapping, pa, length));
   }
 
   #readsEarly(mapping: DmaMapping, pa: number, length: number): boolean {
     if (mapping.grant !== "streaming" || mapping.dir === DMA_TO_DEVICE) return false;
-    if (!mapping.memory.some((piece) => overlaps({ base: piece.pa, size: piece.size }, { base: pa, size: length }))) return false;
+    if (!mapping.memory.some((piece) => touch(piece, pa, length))) return false;
     const parts = this.#forCpu.get(mapping) ?? [];
     if (parts.some(({ base, size }) => pa >= base && pa + length <= base + size)) return false;
     const { dev, dma } = mapping;
@@ -181,4 +204,8 @@ export class DmaDebug {
     const text = `DMA-API: ${dev_driver_string(dev)} ${dev.name}: ${message}`;
     this.#kernel.debug.report("dma-api", text, { device: dev, ...(once === undefined ? {} : { once }) });
   }
+}
+
+function touch(piece: MemoryRangeOf, pa: number, size: number): boolean {
+  return piece.pa < pa + size && pa < piece.pa + piece.size;
 }

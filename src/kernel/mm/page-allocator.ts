@@ -74,6 +74,11 @@ export class PageAllocator {
     for (const base of this.#starts) yield this.#blocks.get(base)!;
   }
 
+  /** Shows the blocks in use in the order in which they were taken, at less cost than {@link blocks}. */
+  forEachBlock(look: (block: PageBlock) => void): void {
+    for (const block of this.#blocks.values()) look(block);
+  }
+
   /** The block in use that holds physical address `pa`, or null. */
   ownerOf(pa: number): PageBlock | null {
     const index = this.#indexAfter(pa) - 1;
