@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** Compares a run with what its scenario expects of it. */
 import type { Scenario } from "../scenario/types.ts";
-import { SECOND } from "./kernels.ts";
+import { FIRST } from "./chain.ts";
 import type { RunResult } from "./result.ts";
 
-/** An oops that the next kernel's overwritten memory does not explain: kernel or driver code failed. */
+/** An oops that a next kernel's overwritten memory does not explain: kernel or driver code failed. */
 function ownOops({ oops, nextKernelBytesCorrupted }: RunResult): string[] {
-  if (oops === null || (oops.kernel === SECOND && nextKernelBytesCorrupted > 0)) return [];
+  if (oops === null || (oops.kernel !== FIRST && nextKernelBytesCorrupted > 0)) return [];
   return [`the ${oops.kernel} kernel oopsed in task ${oops.task}${oops.device === null ? "" : `, device ${oops.device}`}: ${oops.message}`];
 }
 
 /** A kernel that hung although nothing overwrote its memory. */
-function ownHang({ secondKernel, stuck, nextKernelBytesCorrupted }: RunResult): string[] {
-  if (secondKernel !== "hung" || nextKernelBytesCorrupted > 0) return [];
+function ownHang({ secondKernel, kernels = [], stuck, nextKernelBytesCorrupted }: RunResult): string[] {
+  if (!(secondKernel === "hung" || kernels.some(({ state }) => state === "hung")) || nextKernelBytesCorrupted > 0) return [];
   const [at] = stuck;
   return [at ? `the ${at.kernel} kernel hung: ${at.task} waits: ${at.reason}` : "a kernel hung"];
 }
