@@ -26,6 +26,7 @@ import type { Platform } from "./ports.ts";
 import { Printk } from "./printk.ts";
 import { RegulatorCore } from "./regulator/regulator.ts";
 import { RebootCore } from "./reboot/reboot.ts";
+import { Smp } from "./smp/smp.ts";
 import { Time } from "./time/time.ts";
 import { Workqueues } from "./time/workqueue.ts";
 
@@ -61,6 +62,7 @@ export class Kernel {
   readonly tasks: TaskGroup;
   readonly printk: Printk;
   readonly cpu: CpuState;
+  readonly smp: Smp;
   readonly io: Mmio;
   readonly irq: IrqCore;
   readonly time: Time;
@@ -95,6 +97,7 @@ export class Kernel {
     this.printk = new Printk(this.name, () => this.sim.now, this.trace);
     this.#oopses = new Oopses(this);
     this.cpu = new CpuState(this);
+    this.smp = new Smp(this);
     this.io = new Mmio(this);
     this.time = new Time(this);
     this.irq = new IrqCore(this);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
+ * After Linux 7.1 arch/arm64/kernel/setup.c: setup_arch; arch/arm64/mm/init.c: arm64_memblock_init; init/initramfs.c:
+ * free_initrd_mem. Left out: memblock itself, the real sizes and contents of what is allocated, NUMA, EFI's memory map.
+ *
  * The memory a kernel takes before anything else runs: what the boot loader left, the crash kernel's reserve, and the early
  * allocations at the top of low memory (page tables, page structs, per-CPU areas, the initrd's copy, the bounce pool).
  * They hold known bytes, and the kernel finds out that they were overwritten when it uses them.

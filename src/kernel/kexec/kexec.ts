@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Kexec: another kernel takes over the machine without a reset. Its segments are loaded into pages anywhere and copied to
+ * Kexec. After Linux 7.1 kernel/kexec_core.c: kernel_kexec, __crash_kexec, crash_kexec; arch/arm64/kernel/machine_kexec.c:
+ * machine_shutdown, machine_crash_shutdown, machine_kexec. Left out: preserve_context, live update, elf headers of the dump, the
+ * CMA part of a crash reserve, masking of interrupts (the next kernel masks them all).
+ *
+ * Another kernel takes over the machine without a reset. Its segments are loaded into pages anywhere and copied to
  * their destinations only at the jump, when the running kernel no longer needs what lies there. A crash kernel lies ready
  * in its reserve. Devices are not reset: whatever still runs goes on during the copy and under the next kernel.
  */
@@ -122,9 +126,11 @@ export class KexecCore {
     yield* reboot.kernel_restart_prepare("kexec reboot");
     reboot.migrate_to_reboot_cpu();
     reboot.syscore_shutdown();
-    kernel.path("cpu_hotplug_enable");
+    // migrate_to_reboot_cpu has ended hotplug, and machine_shutdown needs it once more.
+    kernel.smp.cpu_hotplug_enable();
     kernel.printk.pr_notice("kexec_core: Starting new kernel");
     kernel.path("machine_shutdown");
+    kernel.smp.smp_shutdown_nonboot_cpus();
     reboot.kmsg_dump();
     this.#machine_kexec(image);
     return yield* never("machine_kexec");
@@ -138,8 +144,25 @@ export class KexecCore {
     kernel.path("__crash_kexec");
     kernel.path("crash_setup_regs");
     kernel.path("crash_save_vmcoreinfo");
-    kernel.path("machine_crash_shutdown");
+    this.#machine_crash_shutdown();
     this.#machine_kexec(image);
+  }
+
+  /** For code that dies: the crash kernel takes over before anything else of a panic happens. Returns if there is none. */
+  crash_kexec(): void {
+    if (this.#kernel.params.crashKexecPostNotifiers || this.kexec_crash_image === null) return;
+    this.#kernel.path("crash_kexec");
+    this.__crash_kexec();
+  }
+
+  #machine_crash_shutdown(): void {
+    const kernel = this.#kernel;
+    kernel.path("machine_crash_shutdown");
+    kernel.cpu.irqsDisabled = true;
+    kernel.smp.crash_smp_send_stop();
+    kernel.path("crash_save_cpu");
+    kernel.path("machine_kexec_mask_interrupts");
+    kernel.printk.pr_info("Starting crashdump kernel...");
   }
 
   /** The panic of this kernel, see {@link RebootCore.panic}. */
@@ -154,6 +177,7 @@ export class KexecCore {
   #machine_kexec(image: KexecImage): void {
     const kernel = this.#kernel;
     kernel.path("machine_kexec");
+    kernel.printk.pr_info("Bye!");
     kernel.cpu.irqsDisabled = true;
     for (const segment of image.segments) if (segment.source !== segment.destination) this.#relocate(segment);
     kernel.trace.emit("kernel.jump", { from: kernel.name, to: image.kind });

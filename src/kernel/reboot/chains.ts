@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations. */
+/**
+ * Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations, log dumpers. After Linux 7.1
+ * kernel/reboot.c, kernel/panic.c, drivers/base/syscore.c and kernel/printk/printk.c. Left out: notifiers that stop the chain.
+ */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 
@@ -31,6 +34,18 @@ export interface SysOffHandler extends Prioritized {
   sys_off_call(cmd: string): void | Coroutine<void>;
 }
 
+/** Why the log is dumped, from the gravest on. */
+export const KMSG_DUMP_REASONS = ["KMSG_DUMP_PANIC", "KMSG_DUMP_OOPS", "KMSG_DUMP_EMERG", "KMSG_DUMP_SHUTDOWN"] as const;
+export type KmsgDumpReason = (typeof KMSG_DUMP_REASONS)[number];
+
+/** Saves the kernel log where it survives. Must not sleep. */
+export interface KmsgDumper {
+  readonly name: string;
+  /** Called for this reason and graver ones; KMSG_DUMP_OOPS if absent. */
+  readonly max_reason?: KmsgDumpReason;
+  dump(reason: KmsgDumpReason): void;
+}
+
 /** Called with one CPU left, the last registered first. */
 export interface SyscoreOps {
   readonly name: string;
@@ -42,6 +57,7 @@ export class RebootChains {
   readonly panic: PanicNotifier[] = [];
   readonly sysOff: SysOffHandler[] = [];
   readonly syscore: SyscoreOps[] = [];
+  readonly dumpers: KmsgDumper[] = [];
 
   /** The handlers of one mode in the order of their calls. */
   sysOffOf(mode: SysOffMode): SysOffHandler[] {
@@ -84,4 +100,11 @@ export function register_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
 }
 export function unregister_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
   remove(kernel.reboot.chains.syscore, ops);
+}
+
+export function kmsg_dump_register(kernel: Kernel, dumper: KmsgDumper): void {
+  kernel.reboot.chains.dumpers.push(dumper);
+}
+export function kmsg_dump_unregister(kernel: Kernel, dumper: KmsgDumper): void {
+  remove(kernel.reboot.chains.dumpers, dumper);
 }
