@@ -44,6 +44,15 @@ export function readInput(path: string): string {
   }
 }
 
+/** The same as bytes. @throws UsageError if it cannot be read */
+export function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${path}: ${reason(error)}`);
+  }
+}
+
 function failure(what: string, error: unknown): Error {
   if (error instanceof UsageError) return error;
   const message = `${what}: ${reason(error)}`;

@@ -6,6 +6,7 @@ import { hideBin } from "yargs/helpers";
 import { decodeCommandModule } from "./commands/decode.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { matrixCommand } from "./commands/matrix.ts";
+import { orderCommand } from "./commands/order.ts";
 import { regsCommand } from "./commands/regs.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
     )
     .command(matrixCommand)
     .command(runCommand)
+    .command(orderCommand)
     .command(decodeCommandModule)
     .command(explainCommand)
     .command(replayCommand)

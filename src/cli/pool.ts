@@ -8,7 +8,7 @@
 import { availableParallelism } from "node:os";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import {
-  type CellKey,
+  type AnyCellKey,
   type LayoutKey,
   type LayoutRow,
   type OrderBoard,
@@ -20,7 +20,7 @@ import {
 } from "../lab/index.ts";
 
 export type Job =
-  | { readonly kind: "cell"; readonly key: CellKey }
+  | { readonly kind: "cell"; readonly key: AnyCellKey }
   | { readonly kind: "order"; readonly board: OrderBoard }
   | { readonly kind: "layout"; readonly key: LayoutKey };
 export type JobResult =

@@ -5,12 +5,16 @@ import { nearest } from "../lab/index.ts";
 import { UsageError } from "./exit.ts";
 
 /** Options that are there or not. */
-const FLAGS = ["json", "all", "help", "version"];
+const FLAGS = ["json", "all", "strict", "variants", "help", "version"];
+
+/** Options that may be given several times, and what are lists by nature: words of a structure and of the command itself. */
+const LISTS = ["words", "_", "module", "built-in", "builtIn"];
 
 /** The commands; those that have commands of their own with these. */
 export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   matrix: [],
   run: [],
+  order: [],
   decode: ["ste", "cd", "cmd", "event", "pte", "l1std", "l1cd", "reg", "dmesg"],
   explain: [],
   replay: [],
@@ -52,8 +56,7 @@ export function withoutSeparator(words: readonly string[]): string[] {
 /** Lets through options that were given once. @throws UsageError */
 export function checkOnce(argv: Readonly<Record<string, unknown>>): true {
   for (const [name, value] of Object.entries(argv)) {
-    // Words of a structure and of the command itself are lists by nature.
-    if (name !== "words" && name !== "_" && Array.isArray(value)) throw new UsageError(`--${name} is given ${value.length} times`);
+    if (!LISTS.includes(name) && Array.isArray(value)) throw new UsageError(`--${name} is given ${value.length} times`);
   }
   return true;
 }
@@ -81,8 +84,10 @@ export function explainUsage(message: string, words: readonly string[]): string 
     const names = list(missing[1]!).map((name) => `--${name}`);
     return `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} missing`;
   }
-  if (text.startsWith("Not enough non-option arguments"))
+  if (text.startsWith("Not enough non-option arguments")) {
+    if (words[0] === "order") return "order needs a device tree blob";
     return words[0] === "replay" ? "replay needs a recording: a file, or - for standard input" : "decode reg needs the name of a register";
+  }
   const choice = /^Invalid values: Argument: ([\w-]+), Given: (.*), Choices: (.*)$/.exec(text);
   if (choice) return `--${choice[1]!} is ${choice[2]!}; possible: ${choice[3]!.replaceAll('"', "")}`;
   return text;

@@ -27,6 +27,7 @@ export * from "./smmuv3/machine-host.ts";
 export * from "./irq/interrupt-controller.ts";
 export * from "./irq/msi-frame.ts";
 export * from "./pci/bus-master-port.ts";
+export type { ExtendedCapabilities, ExtendedOffsets } from "./pci/extended-capabilities.ts";
 export * from "./pci/function.ts";
 export * from "./pci/root-port.ts";
 export * from "./pci/root-complex.ts";

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Error numbers as Linux counts them. Functions return 0 or a positive value for success and `-errno` for failure. */
+/**
+ * Error numbers as Linux 7.1 counts them: include/uapi/asm-generic/errno-base.h, include/uapi/asm-generic/errno.h and
+ * include/linux/errno.h. Functions return 0 or a positive value for success and `-errno` for failure. Left out: those without a user.
+ */
 
 export const EPERM = 1;
 export const ENOENT = 2;

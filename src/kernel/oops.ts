@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Oopses: what a kernel does when its own code fails. */
+/**
+ * Oopses: what a kernel does when its own code fails. After Linux 7.1 arch/arm64/kernel/traps.c: die; kernel/panic.c: __warn,
+ * check_panic_on_warn. Left out: registers and call traces, the flags of the taint, limits on how many there may be.
+ */
 import { SimulationMisuseError, SleepInAtomicError, type Task } from "../sim/index.ts";
 import type { Device } from "./base/device.ts";
 import { dev_driver_string } from "./base/device.ts";

@@ -6,7 +6,7 @@ export interface KernelParameters {
   readonly iommuPassthrough: boolean;
   /** `iommu.strict`: unmapping invalidates at once. False: the flush queue does it later. */
   readonly iommuStrict: boolean;
-  /** `swiotlb=force`: every streaming mapping is bounced. */
+  /** `swiotlb=force`: every streaming mapping that no IOMMU translates is bounced. */
   readonly swiotlbForce: boolean;
   /** `fw_devlink`: which device links follow from the device tree. `rpm` (the default) adds runtime PM to `on`. */
   readonly fwDevlink: "off" | "permissive" | "on" | "rpm";

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The kernel log: lines with level, time and Linux's device prefix, kept and traced. */
+/**
+ * The kernel log: lines with level, time and Linux's device prefix, kept and traced. After Linux 7.1 kernel/printk/printk.c;
+ * drivers/base/core.c: __dev_printk. Left out: consoles, the limit of the ring, rate limits, dynamic debug.
+ */
 import type { TraceSink } from "../sim/index.ts";
 import { type Device, dev_driver_string } from "./base/device.ts";
 import type { KernelEvents, LogLevel } from "./events.ts";

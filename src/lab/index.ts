@@ -3,6 +3,7 @@
 export * from "./text.ts";
 export { nearest } from "../hw/index.ts";
 export * from "./events.ts";
+export type { Client, ClientContext, CustomClient, CustomClients } from "./machine/clients.ts";
 export * from "./run/types.ts";
 export * from "./run/result.ts";
 export * from "./run/verdict.ts";
@@ -21,4 +22,10 @@ export * from "./matrix/order.ts";
 export * from "./matrix/layout.ts";
 export * from "./matrix/thread.ts";
 export * from "./matrix/text.ts";
+export * from "./matrix/variants.ts";
+export * from "./matrix/variants-text.ts";
 export * from "./report/page.ts";
+export * from "./order/types.ts";
+export * from "./order/order.ts";
+export * from "./order/text.ts";
+export * from "./machine/from-dtb.ts";

@@ -8,7 +8,7 @@ import { inFolder, program, quiesce, root, start } from "./program.ts";
 const oneLine = /^quiesce: [^\n]+\n$/;
 
 describe("help and version", () => {
-  test.each([[[]], [["matrix"]], [["run"]], [["regs"]]])(
+  test.each([[[]], [["matrix"]], [["run"]], [["order"]], [["regs"]]])(
     "quiesce %j --help has examples, goes to standard output and ends 0",
     async (words) => {
       const { code, stdout, stderr } = await quiesce([...words, "--help"]);
@@ -23,6 +23,7 @@ describe("help and version", () => {
     [[]],
     [["matrix"]],
     [["run"]],
+    [["order"]],
     [["decode"]],
     [["decode", "ste"]],
     [["decode", "dmesg"]],
@@ -77,8 +78,12 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
   });
 
   test.each([
-    ["an unknown command", ["explode"], 'unknown command "explode"; possible: matrix, run, decode, explain, replay, regs'],
-    ["a command misspelt", ["matrx"], 'unknown command "matrx", did you mean matrix? Possible: matrix, run, decode, explain, replay, regs'],
+    ["an unknown command", ["explode"], 'unknown command "explode"; possible: matrix, run, order, decode, explain, replay, regs'],
+    [
+      "a command misspelt",
+      ["matrx"],
+      'unknown command "matrx", did you mean matrix? Possible: matrix, run, order, decode, explain, replay, regs',
+    ],
     ["an unknown structure", ["decode", "zz"], 'decode knows no "zz"; possible: ste, cd, cmd, event, pte, l1std, l1cd, reg, dmesg'],
     ["an unknown option", ["regs", "--loud=3"], "unknown option --loud"],
     ["a word too many", ["regs", "CR0", "CR1"], 'unknown argument "CR1"'],

@@ -134,3 +134,29 @@ describe("output", () => {
     expect(lines.every((line) => !("time" in line) && !("pid" in line))).toBe(true);
   });
 });
+
+describe("--dtb", () => {
+  const BOARD = "test/fixtures/dtb/board.dtb";
+
+  test("puts a scenario on the board of a device tree, and its replay command says so", async () => {
+    const { stdout, stderr } = await quiesce(["run", "--dtb", BOARD, ABORT]);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("arm-smmu-v3 bound to 2b400000.iommu");
+    expect(stdout).toContain(`node bin/quiesce.js run ${ABORT} --dtb ${BOARD} --seed 0x1`);
+  });
+
+  test.each<[string, readonly string[], string]>([
+    ["a blob that is none", ["--dtb", "package.json", ABORT], "package.json: at byte 0x0: no device tree blob"],
+    [
+      "a client that the board has not",
+      ["--dtb", "test/fixtures/dtb/qemu-virt-smmuv3.dtb", ABORT],
+      "no arm,coresight-tmc of that name in the tree",
+    ],
+    ["a cell", ["--dtb", BOARD, "--cell", "bypass/hdlcd/no-hook/kexec"], "--dtb goes with a scenario"],
+  ])("%s is bad usage", async (_what, words, says) => {
+    const { code, stdout, stderr } = await quiesce(["run", ...words]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/^quiesce: [^\n]+\n$/);
+    expect(stderr).toContain(says);
+  });
+});

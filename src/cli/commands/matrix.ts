@@ -18,10 +18,12 @@ import {
 import { ExitCode, UsageError } from "../exit.ts";
 import { prepareFolder, readInput, writeFiles } from "../files.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
-import { type Job, type JobResult, MOST_THREADS, runJobs } from "../pool.ts";
+import { runInterruptibly, runOf } from "../interruptible.ts";
+import { type Job, MOST_THREADS } from "../pool.ts";
 import { chosenSeed } from "../seed.ts";
-import { Progress, painter, print, printJson } from "../terminal.ts";
+import { painter, print, printJson } from "../terminal.ts";
 import { examples } from "../usage.ts";
+import { showVariants } from "../variants.ts";
 
 interface MatrixArguments {
   readonly seed: string | undefined;
@@ -29,6 +31,7 @@ interface MatrixArguments {
   readonly json: boolean;
   readonly jobs: number | undefined;
   readonly only: string | undefined;
+  readonly variants: boolean;
   readonly "log-level": LogLevel;
 }
 
@@ -61,6 +64,7 @@ async function matrix(argv: MatrixArguments): Promise<void> {
   if (argv.jobs !== undefined && !(Number.isInteger(argv.jobs) && argv.jobs >= 1 && argv.jobs <= MOST_THREADS))
     throw new UsageError(`--jobs is a whole number from 1 to ${MOST_THREADS}`);
   const log = makeLogger(argv["log-level"]);
+  if (argv.variants) return showVariants(argv, seed, log);
   const keys = matrixCellKeys().filter((key) => argv.only === undefined || cellWords(key).includes(argv.only));
   if (keys.length === 0) throw new UsageError(`--only ${argv.only}: no cell has that in its name, as in bypass/hdlcd/no-hook/kexec`);
   const folder = argv.out ?? (argv.only === undefined ? "out" : undefined);
@@ -74,28 +78,11 @@ async function matrix(argv: MatrixArguments): Promise<void> {
     ...layouts.map((key): Job => ({ kind: "layout", key })),
   ];
 
-  const interrupt = new AbortController();
-  const onInterrupt = (): void => interrupt.abort();
-  process.once("SIGINT", onInterrupt);
-  log.info({ cells: keys.length, boards: boards.length, layouts: layouts.length }, "running");
-  const progress = new Progress();
-  let results: (JobResult | undefined)[];
-  try {
-    results = await runJobs(jobs, {
-      seed,
-      signal: interrupt.signal,
-      onProgress: (done) => progress.update(`${done} of ${jobs.length} runs`),
-      ...(argv.jobs === undefined ? {} : { threads: argv.jobs }),
-    });
-  } finally {
-    progress.clear();
-    process.removeListener("SIGINT", onInterrupt);
-  }
+  const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs, () =>
+    log.info({ cells: keys.length, boards: boards.length, layouts: layouts.length }, "running"),
+  );
 
-  const runs = keys.map((_, index) => {
-    const result = results[index];
-    return result?.kind === "cell" ? result.run : undefined;
-  });
+  const runs = keys.map((_, index) => runOf(results[index]));
   const rows = boards.map((_, index) => {
     const result = results[keys.length + index];
     return result?.kind === "order" ? result.row : undefined;
@@ -109,7 +96,6 @@ async function matrix(argv: MatrixArguments): Promise<void> {
     if (run.inconclusive) log.warn({ replay: cell.replay }, "a limit was hit before this cell came to an end");
     for (const [what, count] of Object.entries(run.notModelled)) log.info({ what, count, replay: cell.replay }, "not modelled");
   }
-  const interrupted = interrupt.signal.aborted;
   const written = folder === undefined ? [] : writeResult(folder, document, runsByCell, interrupted);
   if (argv.json) printJson(document);
   else print(`${matrixText(document, painter())}\n${written.map((path) => `wrote ${path}\n`).join("")}`);
@@ -127,17 +113,23 @@ export const matrixCommand: CommandModule<object, MatrixArguments> = {
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("out", {
         type: "string",
-        describe: "folder for matrix.html and matrix.json (default: out; with --only: none)",
+        describe: "folder for matrix.html and matrix.json (default: out; with --only: none); of variants: for variants.json",
         requiresArg: true,
       })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .option("jobs", { type: "number", describe: "worker threads (default: one per CPU)", requiresArg: true })
       .option("only", { type: "string", describe: "only cells whose SMMU-POLICY/CLIENT/HOOK/WAY-DOWN contains this", requiresArg: true })
+      .option("variants", {
+        type: "boolean",
+        default: false,
+        describe: "the table of other SMMU drivers, past and proposed, instead of the matrix",
+      })
       .option("log-level", { choices: LOG_LEVELS, default: "warn" as LogLevel, describe: "diagnostics on standard error" })
       .epilogue(
         examples(
           ["quiesce matrix", "the whole matrix, and out/matrix.html"],
           ["quiesce matrix --seed 0x2a --json > m.json", "the data of another seed"],
+          ["quiesce matrix --variants", "what else SMMU drivers did, or should do"],
         ),
       ),
   handler: matrix,

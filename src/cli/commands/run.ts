@@ -3,7 +3,11 @@
 import { basename, dirname } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Argv, CommandModule } from "yargs";
+import { fdt_read, FdtError, unflatten_device_tree } from "../../kernel/index.ts";
 import {
+  BoardError,
+  checkScenario,
+  machineOnBoard,
   type MachineState,
   ScenarioError,
   type RunResult,
@@ -12,7 +16,7 @@ import {
   expectsNothing,
   LAYOUTS,
   onLayout,
-  parseCell,
+  parseAnyCell,
   parseLayout,
   parseScenario,
   runDocument,
@@ -22,7 +26,7 @@ import {
   stateText,
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { prepareFolder, readInput, writeFiles } from "../files.ts";
+import { prepareFolder, readBytes, readInput, writeFiles } from "../files.ts";
 import { inputName, readText } from "../input.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
@@ -34,6 +38,7 @@ interface RunArguments {
   readonly scenario: string | undefined;
   readonly cell: string | undefined;
   readonly layout: string | undefined;
+  readonly dtb: string | undefined;
   readonly seed: string | undefined;
   readonly "save-state": string | undefined;
   readonly at: string | undefined;
@@ -41,11 +46,30 @@ interface RunArguments {
   readonly "log-level": LogLevel;
 }
 
+/** The scenario with its machine where a device tree blob says. @throws UsageError with a line for each thing in the way */
+function onBoard(scenario: Scenario, dtb: string): Scenario {
+  const blob = readBytes(dtb);
+  const refuse = (lines: readonly string[]): never => {
+    throw new UsageError(lines.map((line) => `${dtb}: ${line}`).join("\n"));
+  };
+  try {
+    const fdt = fdt_read(blob);
+    const reserved = fdt.reservations.map(({ address, size }) => ({ base: Number(address), size: Number(size) }));
+    const placed = { ...scenario, machine: machineOnBoard(unflatten_device_tree(fdt), scenario.machine, reserved) };
+    const problems = checkScenario(placed);
+    return problems.length > 0 ? refuse(problems.map(({ message }) => message)) : placed;
+  } catch (error) {
+    if (error instanceof FdtError || error instanceof BoardError) return refuse(error.message.split("\n"));
+    throw error;
+  }
+}
+
 /** The scenario that was asked for, and the words that ask for it again. */
 async function chosenScenario(argv: RunArguments): Promise<{ scenario: Scenario; words: string }> {
   if ((argv.scenario === undefined) === (argv.cell === undefined)) throw new UsageError("name a scenario file or a --cell, one of them");
   if (argv.cell !== undefined) {
-    const key = parseCell(argv.cell);
+    if (argv.dtb !== undefined) throw new UsageError("--dtb goes with a scenario; a cell's board is the lab's own");
+    const key = parseAnyCell(argv.cell);
     if (key === undefined)
       throw new UsageError(`--cell ${argv.cell}: a cell is SMMU-POLICY/CLIENT/HOOK/WAY-DOWN, as in bypass/hdlcd/no-hook/kexec`);
     if (argv.layout === undefined) return { scenario: cellScenario(key), words: `--cell ${argv.cell}` };
@@ -58,7 +82,9 @@ async function chosenScenario(argv: RunArguments): Promise<{ scenario: Scenario;
   const file = argv.scenario === "" ? "-" : argv.scenario!;
   const text = file === "-" ? await readText(file) : readInput(file);
   try {
-    return { scenario: parseScenario(text, inputName(file)), words: shellWord(file) };
+    const scenario = parseScenario(text, inputName(file));
+    if (argv.dtb === undefined) return { scenario, words: shellWord(file) };
+    return { scenario: onBoard(scenario, argv.dtb), words: `${shellWord(file)} --dtb ${shellWord(argv.dtb)}` };
   } catch (error) {
     if (error instanceof ScenarioError) throw new UsageError(error.message);
     throw error;
@@ -125,6 +151,11 @@ export const runCommand: CommandModule<object, RunArguments> = {
         describe: `with --cell: where RAM lies, of the layout experiment: ${LAYOUTS.join(", ")}`,
         requiresArg: true,
       })
+      .option("dtb", {
+        type: "string",
+        describe: "with a scenario: a device tree blob that says where its machine's parts are",
+        requiresArg: true,
+      })
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("save-state", {
         type: "string",
@@ -153,6 +184,7 @@ export const runCommand: CommandModule<object, RunArguments> = {
         examples(
           ["quiesce run scenarios/kexec-bypass-trace.yaml", "one scenario with its evidence"],
           ["quiesce run --cell bypass/hdlcd/no-hook/kexec", "one cell of the matrix"],
+          ["quiesce run --dtb board.dtb scenario.yaml", "a scenario on the board of a device tree"],
           ["quiesce run --cell none/tmc-etr/no-hook/kexec --save-state s.gz --at +6", "and the machine as it is 6 ms into the way down"],
         ),
       ),

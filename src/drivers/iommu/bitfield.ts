@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Masks and fields of registers and descriptors, as linux/bits.h and linux/bitfield.h name them: plain names work on
- * unsigned 32-bit numbers, names ending in `_ULL` on 64-bit bigints.
+ * Masks and fields of registers and descriptors, after Linux 7.1 include/linux/bits.h and include/linux/bitfield.h: plain names
+ * work on unsigned 32-bit numbers, names ending in `_ULL` on 64-bit bigints. Left out: all but what the drivers use.
  */
 
 /** Bits `high` … `low` set. @param high 0 … 31, at least `low` */

@@ -24,8 +24,11 @@ const PTE_AP_RDONLY: bigint = BIT_ULL(7);
 const PTE_nG: bigint = BIT_ULL(11);
 const MAIR_ATTR_IDX_CACHE = 1n;
 const MAIR_ATTR_IDX_DEV = 2n;
-/** Indices 0 … 3: non-cacheable, write-back, Device-nGnRE, inner non-cacheable outer write-back. */
-const MAIR = 0xf4_04_ff_44n;
+/**
+ * Indices 0 … 3: non-cacheable, write-back, Device-nGnRE, inner non-cacheable outer write-back. Linux puts them together as
+ * a signed word, whose sign fills the indices that nobody uses.
+ */
+const MAIR = 0xffff_ffff_f404_ff44n;
 // Stage 2.
 const PTE_HAP_READ: bigint = BIT_ULL(6);
 const PTE_HAP_WRITE: bigint = BIT_ULL(7);

@@ -12,6 +12,7 @@ import type { MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TraceSink } from "../../sim/index.ts";
 import { BusMasterPort, type BusMasterOff, type Upstream } from "./bus-master-port.ts";
 import { ConfigSpace, type ConfigWidth } from "./config-space.ts";
+import { defineExtendedCapabilities, type ExtendedCapabilities, type ExtendedOffsets } from "./extended-capabilities.ts";
 import { MsixTable } from "./msix.ts";
 import { CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, STATUS_CAPABILITIES, STATUS_ERRORS } from "./spec.ts";
 
@@ -56,6 +57,10 @@ export interface PciFunctionOptions {
   readonly functionLevelReset?: boolean;
   /** The function has a legacy interrupt: INTERRUPT_PIN reads INTA. Default: false. */
   readonly interruptPin?: boolean;
+  /** Capabilities in extended configuration space. Default: none. */
+  readonly extended?: ExtendedCapabilities;
+  /** End-end TLP prefixes pass, which PASIDs need. Default: where the function has PASIDs itself. */
+  readonly tlpPrefixes?: boolean;
 }
 
 /** Where a function sits; made by the root complex. */
@@ -79,6 +84,8 @@ export abstract class PciFunction {
   readonly dma: BusMasterPort;
   /** Offsets of the capabilities in configuration space; msix is 0 without MSI-X. */
   readonly capabilities: { readonly pm: number; readonly msix: number; readonly express: number };
+  /** Offsets of the extended capabilities; 0: not there. */
+  readonly extended: ExtendedOffsets;
   readonly #msix: MsixTable | undefined;
   #slot: PciSlot | undefined;
   #wasBusMaster = false;
@@ -102,6 +109,7 @@ export abstract class PciFunction {
     this.#defineHeader(options);
     for (const bar of bars) this.#defineBar(bar);
     this.capabilities = this.#defineCapabilities(options);
+    this.extended = defineExtendedCapabilities(this.config, options.extended ?? {}, options.kind === "root-port");
   }
 
   #defineHeader({ identity, kind, interruptPin }: PciFunctionOptions): void {
@@ -161,6 +169,8 @@ export abstract class PciFunction {
     config.define(express + EXPRESS.LNKCAP, 4, 0x11);
     config.define(express + EXPRESS.LNKCTL, 2, 0, 0x1cb);
     config.define(express + EXPRESS.LNKSTA, 2, 0x11);
+    const prefixes = options.tlpPrefixes ?? options.extended?.pasid !== undefined;
+    config.define(express + EXPRESS.DEVCAP2, 4, prefixes ? EXPRESS.DEVCAP2_PREFIXES : 0);
     config.define(express + EXPRESS.DEVCTL2, 2, 0, 0x1f);
     return { pm, msix, express };
   }

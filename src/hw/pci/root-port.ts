@@ -6,6 +6,7 @@
 import type { DmaEvents } from "../memory/dma-port.ts";
 import type { TraceSink } from "../../sim/index.ts";
 import type { ConfigWidth } from "./config-space.ts";
+import type { ExtendedCapabilities } from "./extended-capabilities.ts";
 import { PciFunction } from "./function.ts";
 import { BRIDGE, BRIDGE_CONTROL_RESET, STATUS_ERRORS } from "./spec.ts";
 
@@ -20,6 +21,9 @@ export interface RootPortOptions {
   readonly window?: { readonly base: number; readonly size: number };
   /** COMMAND.BME = 0 stops CPU accesses downwards too, as the bridges of the Loongson LS7A do. Default: false. */
   readonly bmeGatesMmio?: boolean;
+  readonly extended?: Pick<ExtendedCapabilities, "aer">;
+  /** End-end TLP prefixes pass: what is below can use PASIDs. Default: false. */
+  readonly tlpPrefixes?: boolean;
 }
 
 export class RootPort extends PciFunction {
@@ -33,6 +37,8 @@ export class RootPort extends PciFunction {
       kind: "root-port",
       identity: { vendorId: 0x13b5, deviceId: 0x0100, classCode: 0x060400 },
       noSoftReset: true,
+      ...(options.extended ? { extended: options.extended } : {}),
+      tlpPrefixes: options.tlpPrefixes ?? false,
     });
     this.downstream = options.downstream;
     this.#bmeGatesMmio = options.bmeGatesMmio ?? false;

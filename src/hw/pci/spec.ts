@@ -64,10 +64,83 @@ export const EXPRESS = {
   LNKCAP: 0x0c,
   LNKCTL: 0x10,
   LNKSTA: 0x12,
+  DEVCAP2: 0x24,
   DEVCTL2: 0x28,
   LENGTH: 0x3c,
   DEVCAP_FLR: 0x10000000,
   DEVCTL_INITIATE_FLR: 0x8000,
+  /** End-end TLP prefixes, and one of them at most. */
+  DEVCAP2_PREFIXES: 0x0060_0000,
   TYPE_ENDPOINT: 0,
   TYPE_ROOT_PORT: 4,
+} as const;
+
+/** Extended capabilities: where the list begins; the header is id, version and the next one's offset. */
+export const EXTENDED = { FIRST: 0x100, VERSION_SHIFT: 16, NEXT_SHIFT: 20 } as const;
+
+/** Identifiers of extended capabilities. */
+export const EXTENDED_CAPABILITY = { AER: 0x0001, ATS: 0x000f, PRI: 0x0013, PASID: 0x001b } as const;
+
+/** Advanced Error Reporting: offsets from the capability, the errors that there are, masks and severities after reset. */
+export const AER = {
+  UNCORRECTABLE_STATUS: 0x04,
+  UNCORRECTABLE_MASK: 0x08,
+  UNCORRECTABLE_SEVERITY: 0x0c,
+  CORRECTABLE_STATUS: 0x10,
+  CORRECTABLE_MASK: 0x14,
+  CONTROL: 0x18,
+  HEADER_LOG: 0x1c,
+  LENGTH: 0x2c,
+  ROOT_COMMAND: 0x2c,
+  ROOT_STATUS: 0x30,
+  ERROR_SOURCE: 0x34,
+  LENGTH_ROOT: 0x38,
+  /** Data link 4, surprise down 5, poisoned 12 … unsupported request 20, ACS 21, internal 22 … TLP prefix 25. */
+  UNCORRECTABLE: 0x03ff_f030,
+  /** Internal errors are masked. */
+  UNCORRECTABLE_MASK_RESET: 0x0040_0000,
+  /** Fatal: data link, surprise down, flow control, receiver overflow, malformed, internal. */
+  SEVERITY_RESET: 0x0046_2030,
+  /** Receiver 0, bad TLP 6, bad DLLP 7, rollover 8, replay timeout 12, advisory 13, internal 14, log overflow 15. */
+  CORRECTABLE: 0xf1c1,
+  CORRECTABLE_MASK_RESET: 0xe000,
+  ROOT_COMMAND_ENABLES: 0x7,
+  ROOT_STATUS_ERRORS: 0x7f,
+} as const;
+
+/** Address Translation Services: offsets and bits. */
+export const ATS = {
+  CAPABILITY: 0x04,
+  CONTROL: 0x06,
+  LENGTH: 0x08,
+  QUEUE_DEPTH: 0x1f,
+  PAGE_ALIGNED: 0x20,
+  STU: 0x1f,
+  ENABLE: 0x8000,
+} as const;
+
+/** Page Request Interface: offsets and bits. */
+export const PRI = {
+  CONTROL: 0x04,
+  STATUS: 0x06,
+  CAPACITY: 0x08,
+  ALLOCATION: 0x0c,
+  LENGTH: 0x10,
+  ENABLE: 0x1,
+  RESET: 0x2,
+  RESPONSE_FAILURE: 0x1,
+  UNEXPECTED_INDEX: 0x2,
+  STOPPED: 0x100,
+  RESPONSE_PASID: 0x8000,
+} as const;
+
+/** Process Address Space ID: offsets and bits; those of the two kinds stand at the same place in both registers. */
+export const PASID = {
+  CAPABILITY: 0x04,
+  CONTROL: 0x06,
+  LENGTH: 0x08,
+  ENABLE: 0x1,
+  EXECUTE: 0x2,
+  PRIVILEGED: 0x4,
+  WIDTH_SHIFT: 8,
 } as const;

@@ -94,6 +94,7 @@ export class RecordingReader {
       what: this.#string(object, "what"),
       qemu: this.#string(object, "qemu"),
       kernel: this.#string(object, "kernel"),
+      ...(typeof object["cmdline"] === "string" ? { commandLine: object["cmdline"] } : {}),
       mmioBase: this.#number(object["mmio_base"], "mmio_base"),
       counts: this.#counts(object["counts"]),
     };

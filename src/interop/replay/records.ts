@@ -89,6 +89,8 @@ export interface RecordingHeader {
   readonly what: string;
   readonly qemu: string;
   readonly kernel: string;
+  /** Of QEMU, with the kernel's own as `-append`. */
+  readonly commandLine?: string;
   readonly mmioBase: number;
   readonly counts: Readonly<Record<string, number>>;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Shutdown in parallel, after the series "shut down devices asynchronously", v16 (May 2026): proposed, not in Linux 7.1.
+ * Shutdown in parallel, after the series "shut down devices asynchronously", v16 (May 2026): proposed for
+ * drivers/base/core.c, not in Linux 7.1.
  *
  * Devices that are flagged (PCI functions) run their hooks in tasks of their own, each after its children and its consumers.
  * All others keep the order of the list, and wait for those that are flagged among their children and consumers. The parent's

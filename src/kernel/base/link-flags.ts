@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What a device link is: its flags, its states, its two ends. After Linux 7.1 include/linux/device.h: DL_FLAG_*, struct device_link. */
+/**
+ * What a device link is: its flags, its states, its two ends. After Linux 7.1 include/linux/device.h: DL_FLAG_*, struct
+ * device_link. Left out: the device that a link itself is in sysfs.
+ */
 import type { Device } from "./device.ts";
 
 /** Linux's DL_FLAG_* as bits. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After Linux 7.1 arch/arm64/kernel/setup.c: setup_arch; arch/arm64/mm/init.c: arm64_memblock_init; init/initramfs.c:
- * free_initrd_mem. Left out: memblock itself, the real sizes and contents of what is allocated, NUMA, EFI's memory map.
- *
  * The memory a kernel takes before anything else runs: what the boot loader left, the crash kernel's reserve, and the early
  * allocations at the top of low memory (page tables, page structs, per-CPU areas, the initrd's copy, the bounce pool).
  * They hold known bytes, and the kernel finds out that they were overwritten when it uses them.
+ *
+ * After Linux 7.1 arch/arm64/kernel/setup.c: setup_arch; arch/arm64/mm/init.c: arm64_memblock_init; init/initramfs.c:
+ * free_initrd_mem. Left out: memblock itself, KASLR, page tables that translate: the allocations stand for them in size and place.
  */
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
@@ -90,6 +90,13 @@ function relocate_initrd(kernel: Kernel, regions: BootRegion[], initrd: LoadedBl
   kernel.platform.bus.writeBytes(base, bytes);
   kernel.mm.free_pages(initrd.base, initrd.size, "relocate_initrd");
   regions.push({ ...initrd, name: "initrd copy", base, use: "idle" });
+}
+
+/** Somebody starts to use an idle region: its bytes change from now on. @returns null if there is none */
+export function take_early_region(kernel: Kernel, name: string): { readonly base: number; readonly size: number } | null {
+  const regions = regionsOf.get(kernel);
+  const index = regions?.findIndex((region) => region.name === name && region.use === "idle") ?? -1;
+  return regions === undefined || index < 0 ? null : regions.splice(index, 1)[0]!;
 }
 
 /** Where a region's memory first differs from what belongs there; null if nowhere. */

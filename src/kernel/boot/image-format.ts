@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * After Linux 7.1 arch/arm64/kernel/head.S and Documentation/arch/arm64/booting.rst: the header, and where an image may lie. Left
- * out: everything else of an image.
- *
  * Kernel images as real bytes. An image is built from its name alone, so it is the same in every run: a header page in the
  * manner of arm64's `Image` with a check word for each text page, then the text pages. Running a kernel means reading its
  * text back from memory: a page that something overwrote ends in an undefined instruction of that kernel.

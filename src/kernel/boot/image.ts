@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Running a kernel's text. No Linux file has it: it stands for the CPU that executes. Booting goes through stages; each executes its share of the text pages, that is, reads them from
+ * Running a kernel's text. Booting goes through stages; each executes its share of the text pages, that is, reads them from
  * memory and checks them, and uses the early allocations. What was overwritten meanwhile ends the way it ends on hardware:
  * an undefined instruction, a paging request through a broken table, an initramfs that does not unpack.
  */

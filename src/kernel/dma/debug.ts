@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Bookkeeping of every mapping, as Linux's CONFIG_DMA_API_DEBUG: wrong, double and forgotten unmaps do not stay unheard. */
+/**
+ * Bookkeeping of every mapping, as Linux's CONFIG_DMA_API_DEBUG: wrong, double and forgotten unmaps do not stay unheard.
+ *
+ * After Linux 7.1 kernel/dma/debug.c: debug_dma_map_phys, check_unmap, check_sync, dma_debug_device_change. Left out: overlapping
+ * cache lines, mappings from the stack or from freed memory, errors that nobody tested for.
+ */
 import { type Device, dev_driver_string } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DmaDataDirection } from "./types.ts";

@@ -3,30 +3,40 @@
  * The DMA API that drivers call: streaming mappings, scatter lists, coherent memory, masks. A device behind an IOMMU with a
  * translated default domain gets IOVAs; any other gets physical addresses. Mapping never waits; unmapping may, for the
  * IOMMU's invalidation.
+ *
+ * After Linux 7.1 kernel/dma/mapping.c: dma_map_phys, dma_map_sg_attrs, dma_sync_single_for_cpu, dma_alloc_attrs and their like.
+ * Left out: cache maintenance, attributes, pools for atomic allocations, syncs of scatter lists.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
 import type { Device } from "../base/device.ts";
 import { devm_add_action } from "../base/devres.ts";
 import { EIO } from "../errno.ts";
+import { iommu_iova_to_phys } from "../iommu/map.ts";
 import type { Kernel } from "../kernel.ts";
 import { KernelBuffer } from "../mm/kernel-buffer.ts";
 import { PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import { roundup_pow_of_two } from "../mm/ranges.ts";
 import type { MemoryKind } from "../ports.ts";
 import { DmaDebug, type DmaMapping } from "./debug.ts";
-import { iommu_dma_map, iommu_dma_map_coherent, iommu_dma_map_sg, iommu_dma_unmap, iommu_get_dma_domain } from "./iommu-dma.ts";
+import { dma_direct_map, dma_direct_map_sg, dma_direct_unmap } from "./dma-direct.ts";
+import { iommu_dma_map_sg, iommu_dma_unmap_sg } from "./iommu-dma-sg.ts";
+import { iommu_dma_map, iommu_dma_map_coherent, iommu_dma_unmap, iommu_dma_unmap_streaming, iommu_get_dma_domain } from "./iommu-dma.ts";
+import { Swiotlb } from "./swiotlb.ts";
 import { DMA_BIDIRECTIONAL, DMA_BIT_MASK, DMA_MAPPING_ERROR, type DmaDataDirection, type Scatterlist } from "./types.ts";
 
 export * from "./types.ts";
 export { type DmaMapping } from "./debug.ts";
-export { iommu_dma_compose_msi_address, iommu_dma_prepare_msi, iommu_get_dma_domain } from "./iommu-dma.ts";
+export { iommu_dma_compose_msi_address, iommu_dma_prepare_msi } from "./iommu-dma-msi.ts";
+export { iommu_get_dma_domain } from "./iommu-dma.ts";
 
 export class DmaCore {
   readonly debug: DmaDebug;
+  readonly swiotlb: Swiotlb;
 
   constructor(kernel: Kernel) {
     this.debug = new DmaDebug(kernel);
+    this.swiotlb = new Swiotlb(kernel);
   }
 
   /** Mappings in force of a device, oldest first. */
@@ -76,9 +86,23 @@ export function dma_mapping_error(_dev: Device, dma: number): boolean {
  */
 export function dma_map_single(dev: Device, pa: number, size: number, dir: DmaDataDirection): number {
   const domain = iommu_get_dma_domain(dev);
-  const dma = domain === null ? dma_direct_map(dev, pa, size) : iommu_dma_map(dev, domain, pa, size, dir);
-  if (dma !== DMA_MAPPING_ERROR) track(dev, "single", dma, size, dir, [{ pa, size }], "streaming");
+  const dma = domain === null ? dma_direct_map(dev, pa, size, dir) : iommu_dma_map(dev, domain, pa, size, dir);
+  if (dma !== DMA_MAPPING_ERROR) track(dev, "single", dma, size, dir, [{ pa: reached(dev, dma, pa), size }], "streaming");
   return dma;
+}
+
+/** What the device reaches by an address: the buffer, or what is bounced in its place. */
+function reached(dev: Device, dma: number, pa: number): number {
+  return bounce(dev, dma) ?? pa;
+}
+
+/** The place in a bounce buffer that an address leads to; null if it leads to none. */
+function bounce(dev: Device, dma: number): number | null {
+  const { swiotlb } = dev.kernel.dma;
+  if (swiotlb.used === 0) return null;
+  const domain = iommu_get_dma_domain(dev);
+  const pa = domain === null ? dma : iommu_iova_to_phys(domain, dma);
+  return swiotlb.contains(pa) ? pa : null;
 }
 
 function track(
@@ -98,10 +122,14 @@ export function dma_map_page(dev: Device, page: number, offset: number, size: nu
   return dma_map_single(dev, page + offset, size, dir);
 }
 
-/** Takes a mapping back. When it returns, the device cannot use the address any more. */
+/** Takes a mapping back. When it returns, the device cannot use the address any more; in lazy mode it can, until the next flush. */
 export function* dma_unmap_single(dev: Device, dma: number, size: number, dir: DmaDataDirection): Coroutine<void> {
   const mapping = dev.kernel.dma.debug.find(dev, "single", dma, size, dir);
-  if (mapping !== null) yield* unmap(mapping);
+  if (mapping === null) return;
+  const domain = iommu_get_dma_domain(dev);
+  if (domain === null) dma_direct_unmap(dev, dma, mapping.size, mapping.dir);
+  else yield* iommu_dma_unmap_streaming(dev, domain, dma, mapping.size, mapping.dir);
+  dev.kernel.dma.debug.remove(mapping);
 }
 
 /** `dma_unmap_page`. */
@@ -115,10 +143,11 @@ export function* dma_unmap_page(dev: Device, dma: number, size: number, dir: Dma
  */
 export function dma_map_sg(dev: Device, list: readonly Scatterlist[], dir: DmaDataDirection): number {
   const domain = iommu_get_dma_domain(dev);
-  const count = domain === null ? dma_direct_map_sg(dev, list) : iommu_dma_map_sg(dev, domain, list, dir);
+  const count = domain === null ? dma_direct_map_sg(dev, list, dir) : iommu_dma_map_sg(dev, domain, list, dir);
   const first = list[0];
   if (count <= 0 || first === undefined) return 0;
-  const memory = list.map(({ pa, length }) => ({ pa, size: length }));
+  const separate = list.every(({ length, dma_length }) => length === dma_length);
+  const memory = list.map(({ pa, length, dma_address }) => ({ pa: separate ? reached(dev, dma_address, pa) : pa, size: length }));
   track(dev, "sg", first.dma_address, sg_size(list), dir, memory, "streaming");
   return count;
 }
@@ -129,7 +158,10 @@ export function* dma_unmap_sg(dev: Device, list: readonly Scatterlist[], dir: Dm
   if (first === undefined) return;
   const mapping = dev.kernel.dma.debug.find(dev, "sg", first.dma_address, sg_size(list), dir);
   if (mapping === null) return;
-  yield* unmap(mapping, sg_span(list));
+  const domain = iommu_get_dma_domain(dev);
+  if (domain !== null) yield* iommu_dma_unmap_sg(dev, domain, list, mapping.dir);
+  else for (const { dma_address, dma_length } of list) dma_direct_unmap(dev, dma_address, dma_length, mapping.dir);
+  dev.kernel.dma.debug.remove(mapping);
   for (const piece of list) Object.assign(piece, { dma_address: DMA_MAPPING_ERROR, dma_length: 0 });
 }
 
@@ -137,44 +169,18 @@ function sg_size(list: readonly Scatterlist[]): number {
   return list.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Bytes of address space from the first DMA address of a list to the last. */
-function sg_span(list: readonly Scatterlist[]): number {
-  const mapped = list.filter(({ dma_address }) => dma_address !== DMA_MAPPING_ERROR);
-  const last = mapped.at(-1);
-  return last === undefined ? 0 : last.dma_address + last.dma_length - mapped[0]!.dma_address;
-}
-
-function* unmap(mapping: DmaMapping, size: number = mapping.size): Coroutine<void> {
-  const domain = iommu_get_dma_domain(mapping.dev);
-  if (domain !== null) yield* iommu_dma_unmap(mapping.dev, domain, mapping.dma, size);
-  mapping.dev.kernel.dma.debug.remove(mapping);
-}
-
-/** `dma_direct_map_page`: the physical address, if the device can drive it. There is no bounce buffering. */
-function dma_direct_map(dev: Device, pa: number, size: number): number {
-  if (pa + size - 1 <= dev.dma_mask) return pa;
-  const reach = `0x${pa.toString(16)}+0x${size.toString(16)} overflows the mask 0x${dev.dma_mask.toString(16)}`;
-  dev.kernel.printk.dev_err(dev, `DMA addr ${reach}`);
-  return DMA_MAPPING_ERROR;
-}
-
-function dma_direct_map_sg(dev: Device, list: readonly Scatterlist[]): number {
-  for (const piece of list) {
-    const dma = dma_direct_map(dev, piece.pa, piece.length);
-    if (dma === DMA_MAPPING_ERROR) return -EIO;
-    Object.assign(piece, { dma_address: dma, dma_length: piece.length });
-  }
-  return list.length;
-}
-
-/** `dma_sync_single_for_cpu`: caches are not modelled; that the mapping is there is checked. */
-export function dma_sync_single_for_cpu(dev: Device, dma: number, size: number, _dir: DmaDataDirection): void {
+/** `dma_sync_single_for_cpu`: what was bounced is copied back; caches are not modelled; that the mapping is there is checked. */
+export function dma_sync_single_for_cpu(dev: Device, dma: number, size: number, dir: DmaDataDirection): void {
   checkSync(dev, dma, size);
+  const pa = bounce(dev, dma);
+  if (pa !== null) dev.kernel.dma.swiotlb.sync_for_cpu(dev, pa, size, dir);
 }
 
-/** `dma_sync_single_for_device`, as {@link dma_sync_single_for_cpu}. */
-export function dma_sync_single_for_device(dev: Device, dma: number, size: number, _dir: DmaDataDirection): void {
+/** `dma_sync_single_for_device`: as {@link dma_sync_single_for_cpu}, the other way round. */
+export function dma_sync_single_for_device(dev: Device, dma: number, size: number, dir: DmaDataDirection): void {
   checkSync(dev, dma, size);
+  const pa = bounce(dev, dma);
+  if (pa !== null) dev.kernel.dma.swiotlb.sync_for_device(dev, pa, size, dir);
 }
 
 function checkSync(dev: Device, dma: number, size: number): void {
@@ -221,7 +227,9 @@ export function dma_alloc_coherent(dev: Device, size: number, options: CoherentO
 export function* dma_free_coherent(dev: Device, size: number, cpu: KernelBuffer, dma: number): Coroutine<void> {
   const mapping = dev.kernel.dma.debug.find(dev, "coherent", dma, size, DMA_BIDIRECTIONAL);
   if (mapping === null) return;
-  yield* unmap(mapping, cpu.size);
+  const domain = iommu_get_dma_domain(dev);
+  if (domain !== null) yield* iommu_dma_unmap(dev, domain, dma, cpu.size);
+  dev.kernel.dma.debug.remove(mapping);
   cpu.free(dev.name);
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Words that the parts of the DMA API share. */
+/**
+ * Words that the parts of the DMA API share, after Linux 7.1 include/linux/dma-direction.h, dma-mapping.h and scatterlist.h. Left
+ * out: attributes, chained and PCI peer-to-peer scatter lists.
+ */
 
 /** What a failed mapping returns instead of an address. */
 export const DMA_MAPPING_ERROR = -1;

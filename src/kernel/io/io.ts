@@ -2,6 +2,9 @@
 /**
  * MMIO. An access takes `platform.mmioNs` of virtual time, and what devices do meanwhile happens before it: so a device
  * may act between any two register accesses of a driver. After the access the CPU takes pending interrupts if it may.
+ *
+ * After Linux 7.1 arch/arm64/include/asm/io.h and include/linux/iopoll.h: readl_poll_timeout. Left out: barriers and the relaxed
+ * accessors (accesses happen in program order), I/O ports, block copies, memory types.
  */
 import { type Coroutine, pollUntil } from "../../sim/index.ts";
 import { ETIMEDOUT } from "../errno.ts";

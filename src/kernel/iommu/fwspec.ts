@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Which IOMMU a device sits behind and under which ids: from the device tree to `dev.iommu.fwspec`. */
+/**
+ * Which IOMMU a device sits behind and under which ids: from the device tree to `dev.iommu.fwspec`.
+ *
+ * After Linux 7.1 drivers/iommu/iommu.c: iommu_fwspec_init, iommu_fwspec_add_ids, iommu_fwspec_free, and of_iommu.c:
+ * of_iommu_configure_device, of_pci_iommu_init, of_iommu_xlate. Left out: `#iommu-cells` other than the length of
+ * a specifier.
+ */
 import { driver_deferred_probe_check_state } from "../base/deferred.ts";
 import type { Device } from "../base/device.ts";
 import { EINVAL, ENODEV, EPROBE_DEFER } from "../errno.ts";
 import { type DtNode, of_device_is_available, of_walk } from "../of/dt.ts";
 import { PciDev } from "../pci/pci-dev.ts";
+import { pci_dma_aliases } from "./pci-alias.ts";
 import { IOMMU_FWSPEC_PCI_RC_ATS, type IommuFwspec } from "./types.ts";
 
 /** One specifier: the IOMMU's node and its argument cells. */
@@ -80,10 +87,13 @@ function platform_specs(dev: Device): IommuSpec[] {
 }
 
 function pci_specs(dev: PciDev): IommuSpec[] {
-  const map = host_node(dev)?.iommuMap ?? [];
-  const rid = dev.requesterId;
-  const row = map.find((entry) => rid >= entry.ridBase && rid < entry.ridBase + entry.length);
-  return row === undefined ? [] : specs(dev, row.label, [row.outBase + rid - row.ridBase]);
+  const host = host_node(dev);
+  const map = host?.iommuMap ?? [];
+  return pci_dma_aliases(dev).flatMap(({ requesterId }) => {
+    const rid = requesterId & (host?.iommuMapMask ?? 0xffff);
+    const row = map.find((entry) => rid >= entry.ridBase && rid < entry.ridBase + entry.length);
+    return row === undefined ? [] : specs(dev, row.label, [row.outBase + rid - row.ridBase]);
+  });
 }
 
 function specs(dev: Device, label: string, args: readonly number[]): IommuSpec[] {

@@ -2,10 +2,15 @@
 /**
  * Isolation groups: devices that an IOMMU cannot tell apart share one group, and with it one address space. A group knows
  * its default domain, the one in force, and who owns it: the drivers through the DMA API, or someone who claimed it.
+ *
+ * After Linux 7.1 drivers/iommu/iommu.c: struct iommu_group, generic_device_group, pci_device_group. Left out: ACS, which ports are
+ * taken to have and functions of one device not to have; quirks of aliases.
  */
 import { Mutex } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
+import type { PciDev } from "../pci/pci-dev.ts";
+import { is_port, pci_dma_aliases } from "./pci-alias.ts";
 import type { IommuDomain } from "./types.ts";
 
 export class IommuGroup {
@@ -39,7 +44,19 @@ export function generic_device_group(dev: Device): IommuGroup {
   return dev.kernel.iommu.iommu_group_alloc();
 }
 
-/** `pci_device_group`: a PCI Express function below ports alone has no aliases, so it gets a group of its own. */
-export function pci_device_group(dev: Device): IommuGroup {
-  return generic_device_group(dev);
+/**
+ * `pci_device_group`: the group of the bridge whose requester id stands for the function's, which was probed before it; or of
+ * another function of the same device, to which this one could send what it likes without passing the IOMMU. A function
+ * below ports alone that is the only one of its device stands alone.
+ */
+export function pci_device_group(pdev: PciDev): IommuGroup {
+  const aliases = pci_dma_aliases(pdev);
+  for (const { pdev: alias } of aliases) if (alias.iommu_group !== null) return alias.iommu_group;
+  const top = aliases.at(-1)!.pdev;
+  return (top.multifunction && !is_port(top) ? same_slot(top) : null) ?? generic_device_group(pdev);
+}
+
+function same_slot({ pciBus, devfn }: PciDev): IommuGroup | null {
+  const others = pciBus.devices.filter((other) => other.devfn >> 3 === devfn >> 3 && other.devfn !== devfn && other.multifunction);
+  return others.find(({ iommu_group }) => iommu_group !== null)?.iommu_group ?? null;
 }

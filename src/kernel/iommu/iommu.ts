@@ -2,6 +2,11 @@
 /**
  * The IOMMU core: registered IOMMUs, and how devices come to sit behind them and leave again. A device is probed when it
  * is added, if its IOMMU is there already; when its IOMMU registers, if it was there first; or just before its driver.
+ *
+ * After Linux 7.1 drivers/iommu/iommu.c: iommu_subsys_init, iommu_device_register, iommu_device_unregister,
+ * iommu_probe_device, iommu_init_device, iommu_deinit_device, iommu_release_device, iommu_bus_notifier, and of_iommu.c:
+ * of_iommu_configure. Left out: sysfs, bus_iommu_probe bus by bus (here in the order of devices_kset), group notifiers,
+ * PASIDs.
  */
 import { type Coroutine, Mutex } from "../../sim/index.ts";
 import type { BusEvent } from "../base/bus.ts";
@@ -9,7 +14,7 @@ import type { Device } from "../base/device.ts";
 import { ENODEV, EPROBE_DEFER, errname } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DtNode } from "../of/dt.ts";
-import { dev_iommu_ops, iommu_setup_default_domain, iommu_setup_dma_ops } from "./default-domain.ts";
+import { dev_iommu_ops, iommu_free_default_domain, iommu_setup_default_domain, iommu_setup_dma_ops } from "./default-domain.ts";
 import { dev_iommu_fwspec_get, iommu_fwspec_free, of_iommu_configure_device } from "./fwspec.ts";
 import { IommuGroup } from "./group.ts";
 import { dev_iommu_get_max_pasids } from "./pasid.ts";
@@ -20,7 +25,10 @@ export * from "./group.ts";
 export * from "./map.ts";
 export * from "./fwspec.ts";
 export * from "./default-domain.ts";
+export * from "./deferred-attach.ts";
 export * from "./pasid.ts";
+export * from "./change-domain.ts";
+export * from "./pci-alias.ts";
 
 /** A registered IOMMU: Linux's `struct iommu_device`. */
 export interface IommuInstance {
@@ -36,25 +44,29 @@ export interface IommuInstance {
 export class IommuCore {
   readonly instances: IommuInstance[] = [];
   readonly groups: IommuGroup[] = [];
+  /** Devices that a kernel of the 6.1 kind released under their drivers, whose DMA operations still expect a group. */
+  readonly released_while_bound: Set<Device> = new Set();
   /** `iommu_global_pasid_ida`: PASIDs that are the same for every device. */
   readonly global_pasids: Set<number> = new Set();
   /** `iommu_probe_device_lock`. */
   readonly probe_lock: Mutex = new Mutex("iommu_probe_device_lock");
   /** `iommu_def_domain_type`: what a group gets unless its driver insists. */
-  readonly iommu_def_domain_type: "dma" | "identity";
+  readonly iommu_def_domain_type: "dma" | "dma-fq" | "identity";
   readonly #kernel: Kernel;
   #nextGroup = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.iommu_def_domain_type = kernel.params.iommuPassthrough ? "identity" : "dma";
+    const { iommuPassthrough, iommuStrict } = kernel.params;
+    this.iommu_def_domain_type = iommuPassthrough ? "identity" : iommuStrict ? "dma" : "dma-fq";
   }
 
   /** `iommu_subsys_init`: says what devices will get. */
   announce(): void {
     const passthrough = this.iommu_def_domain_type === "identity";
     this.#kernel.printk.pr_info(`iommu: Default domain type: ${passthrough ? "Passthrough" : "Translated"}`);
-    if (!passthrough) this.#kernel.printk.pr_info("iommu: DMA domain TLB invalidation policy: strict mode");
+    const mode = this.iommu_def_domain_type === "dma-fq" ? "lazy" : "strict";
+    if (!passthrough) this.#kernel.printk.pr_info(`iommu: DMA domain TLB invalidation policy: ${mode} mode`);
   }
 
   /** The IOMMU registered for a node of the device tree. */
@@ -97,7 +109,8 @@ export function* iommu_device_register(kernel: Kernel, ops: IommuOps, dev: Devic
 export function* iommu_device_unregister(kernel: Kernel, dev: Device): Coroutine<void> {
   const index = kernel.iommu.instances.findIndex((instance) => instance.dev === dev);
   if (index < 0) return;
-  for (const client of kernel.base.devices_kset.toArray().toReversed()) {
+  // The buses' lists, not devices_kset: device_shutdown has taken from that one what it has passed.
+  for (const client of kernel.iommu.groups.flatMap(({ devices }) => devices).toReversed()) {
     if (client.iommu?.fwspec.iommu_fwnode === dev.of_node) yield* iommu_release_device(client);
   }
   kernel.iommu.instances.splice(index, 1);
@@ -137,7 +150,10 @@ function iommu_init_device(dev: Device): number {
     return error;
   }
   dev.iommu_group = ops.device_group(dev);
-  if (dev.iommu !== null) dev.iommu.max_pasids = dev_iommu_get_max_pasids(dev);
+  if (dev.iommu !== null) {
+    dev.iommu.attach_deferred = ops.is_attach_deferred?.(dev) ?? false;
+    dev.iommu.max_pasids = dev_iommu_get_max_pasids(dev);
+  }
   return 0;
 }
 
@@ -179,11 +195,15 @@ export function* iommu_release_device(dev: Device): Coroutine<void> {
   yield* group.mutex.with(dev.name, () => deinit(dev, group));
 }
 
-/** `iommu_deinit_device`: the blocked domain comes into force before the driver forgets the device. */
+/**
+ * `iommu_deinit_device`: the blocked domain comes into force before the driver forgets the device, or the identity domain
+ * for one that must not be blocked. A device that was never attached stays as an earlier kernel left it.
+ */
 function* deinit(dev: Device, group: IommuGroup): Coroutine<void> {
   const ops = dev_iommu_ops(dev);
   if (ops !== null) {
-    if (ops.blocked_domain.attach_dev) yield* ops.blocked_domain.attach_dev(dev, group.domain);
+    const parking = dev.iommu?.require_direct ? ops.identity_domain : ops.blocked_domain;
+    if (!dev.iommu?.attach_deferred && parking.attach_dev) yield* parking.attach_dev(dev, group.domain);
     const waiting = ops.release_device(dev);
     if (waiting) yield* waiting;
   }
@@ -191,7 +211,7 @@ function* deinit(dev: Device, group: IommuGroup): Coroutine<void> {
   dev.iommu_group = null;
   iommu_fwspec_free(dev);
   if (group.devices.length > 0) return;
-  if (group.default_domain !== null && group.default_domain.type !== "identity") group.default_domain.free?.();
+  if (group.default_domain !== null) iommu_free_default_domain(group.default_domain);
   group.default_domain = null;
   group.domain = null;
   const groups = group.kernel.iommu.groups;

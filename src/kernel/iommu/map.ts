@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Mapping and unmapping in a domain: choosing page sizes, gathering what is to be invalidated, undoing a failed map. */
+/**
+ * Mapping and unmapping in a domain: choosing page sizes, gathering what is to be invalidated, undoing a failed map.
+ *
+ * After Linux 7.1 drivers/iommu/iommu.c: iommu_pgsize, iommu_map, iommu_unmap, iommu_unmap_fast, iommu_iova_to_phys, and
+ * include/linux/iommu.h: iommu_iotlb_gather_init, iommu_iotlb_gather_add_page, iommu_iotlb_sync. Left out: iotlb_sync_map, iommu_map_sg,
+ * lists of pages to free.
+ */
 import type { Coroutine, Simulation } from "../../sim/index.ts";
 import { EINVAL, ENODEV } from "../errno.ts";
 import type { IommuDomain, IommuIotlbGather } from "./types.ts";

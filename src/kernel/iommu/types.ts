@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What the IOMMU core and an IOMMU driver know of each other, as in Linux's `include/linux/iommu.h`. */
+/** What the IOMMU core and an IOMMU driver know of each other, after Linux 7.1 include/linux/iommu.h. Left out: iommufd, dirty tracking. */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
-import type { IovaDomain } from "../dma/iova.ts";
+import type { IommuDmaCookie } from "../dma/cookie.ts";
 import type { DtNode } from "../of/dt.ts";
 import type { IommuGroup } from "./group.ts";
 
@@ -24,7 +24,7 @@ export interface IommuIotlbGather {
   end: number;
   /** Page size of what was gathered; 0: nothing was. */
   pgsize: number;
-  /** Lazy unmapping: the flush queue invalidates later. Always false in strict mode. */
+  /** Lazy unmapping: the flush queue invalidates later, and nothing need be gathered. Always false in strict mode. */
   queued: boolean;
 }
 
@@ -42,8 +42,8 @@ export interface IommuDomain {
   aperture_start: number;
   /** Last address, inclusive. */
   aperture_end: number;
-  /** The IOVA allocator of a domain that the DMA API uses. */
-  cookie?: IovaDomain | undefined;
+  /** The IOVA allocator of a domain that the DMA API uses, and what goes with it. */
+  cookie?: IommuDmaCookie | undefined;
   /** Makes the device use this domain instead of `old`. @returns 0 or -errno */
   attach_dev?(dev: Device, old: IommuDomain | null): Coroutine<number>;
   /** The same for one PASID of the device. */
@@ -53,6 +53,7 @@ export interface IommuDomain {
   unmap_pages?(iova: number, pgsize: number, count: number, gather: IommuIotlbGather): number | Coroutine<number>;
   /** Invalidates what was gathered and waits for it. */
   iotlb_sync?(gather: IommuIotlbGather): Coroutine<void>;
+  /** Invalidates everything of the domain and waits for it. Without it there is no lazy mode. */
   flush_iotlb_all?(): Coroutine<void>;
   /** @returns the physical address, or 0 if the address is not mapped */
   iova_to_phys?(iova: number): number;
@@ -106,6 +107,8 @@ export interface DevIommu {
   pci_32bit_workaround: boolean;
   /** Its domain is attached at the first mapping. */
   attach_deferred?: boolean;
+  /** The firmware wants memory mapped one to one for it at all times: it cannot be blocked. */
+  require_direct?: boolean;
   /** PASIDs that device and IOMMU know, from 0 on; 0 or undefined: it has none. */
   max_pasids?: number;
 }

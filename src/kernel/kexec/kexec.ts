@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Kexec. After Linux 7.1 kernel/kexec_core.c: kernel_kexec, __crash_kexec, crash_kexec; arch/arm64/kernel/machine_kexec.c:
- * machine_shutdown, machine_crash_shutdown, machine_kexec. Left out: preserve_context, live update, elf headers of the dump, the
- * CMA part of a crash reserve, masking of interrupts (the next kernel masks them all).
- *
- * Another kernel takes over the machine without a reset. Its segments are loaded into pages anywhere and copied to
+ * Kexec: another kernel takes over the machine without a reset. Its segments are loaded into pages anywhere and copied to
  * their destinations only at the jump, when the running kernel no longer needs what lies there. A crash kernel lies ready
  * in its reserve. Devices are not reset: whatever still runs goes on during the copy and under the next kernel.
+ *
+ * After Linux 7.1 kernel/kexec_core.c: kernel_kexec; kernel/kexec.c: do_kexec_load; kernel/crash_core.c: __crash_kexec,
+ * crash_kexec; kernel/crash_reserve.c: reserve_crashkernel_generic; arch/arm64/kernel/machine_kexec.c: machine_shutdown,
+ * machine_crash_shutdown, machine_kexec. Left out: preserve_context, live update, signatures and measuring of images, the control
+ * page and purgatory, vmcoreinfo, what /proc/vmcore reads, a reserve's CMA part, masking of interrupts (the next kernel does it).
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { never } from "../../sim/index.ts";

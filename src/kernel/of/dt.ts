@@ -2,6 +2,9 @@
 /**
  * The description of a machine: a device tree as plain data. References between nodes are labels instead of phandles,
  * and interrupts are the numbers the interrupt controller reports (32 and up for shared peripheral interrupts).
+ *
+ * What Linux 7.1 keeps as `struct device_node` (include/linux/of.h), with the properties that this kernel reads as fields;
+ * unflatten.ts makes it from a blob. Left out: overlays, changes at run time.
  */
 
 /** A reference to the node with that label, with its argument cells. */
@@ -18,8 +21,8 @@ export interface DtIdMap {
   readonly length: number;
 }
 
-/** Any further property. */
-export type DtValue = string | number | boolean | readonly number[] | readonly string[] | readonly DtReference[];
+/** Any further property: true stands for one without value, a number for one cell, bytes for what is neither cells nor text. */
+export type DtValue = string | number | boolean | readonly number[] | readonly string[] | readonly DtReference[] | Uint8Array;
 
 /** An address range. */
 export interface DtRange {
@@ -31,6 +34,8 @@ export interface DtNode {
   /** With unit address, as in `smmu@2b400000`. */
   readonly name: string;
   readonly label?: string;
+  /** The number that a blob refers to the node by. */
+  readonly phandle?: number;
   readonly compatible?: readonly string[];
   /** Default: `okay`. */
   readonly status?: "okay" | "disabled";
@@ -40,12 +45,15 @@ export interface DtNode {
   readonly interruptNames?: readonly string[];
   readonly iommus?: readonly DtReference[];
   readonly iommuMap?: readonly DtIdMap[];
+  /** Bits of a requester id that `iommuMap` looks at. Absent: all. */
+  readonly iommuMapMask?: number;
+  readonly msiMap?: readonly DtIdMap[];
   readonly msiParent?: DtReference;
   readonly clocks?: readonly DtReference[];
   readonly powerDomains?: readonly DtReference[];
   readonly dmas?: readonly DtReference[];
   readonly dmaCoherent?: boolean;
-  /** PCI host bridges: first and last bus number, and the non-prefetchable memory window. */
+  /** PCI host bridges: first and last bus number, and the memory windows, of which the first takes non-prefetchable BARs. */
   readonly busRange?: readonly [number, number];
   readonly ranges?: readonly DtRange[];
   /** Everything else, by its name in the binding: `base-spi`, `foo-supply`, … */

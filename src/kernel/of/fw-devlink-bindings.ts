@@ -2,6 +2,7 @@
 /**
  * Which properties of the device tree name suppliers: a table of Linux 7.1 drivers/of/property.c, of_supplier_bindings, in its
  * order. How references are found in a property is the affair of fw-devlink-parse.ts.
+ * Left out: nothing of the table.
  */
 
 export interface SupplierBinding {

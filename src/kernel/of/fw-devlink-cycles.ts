@@ -2,7 +2,7 @@
 /**
  * Cycles among suppliers: nobody in one may wait for another, so their links serve sync_state() only. After Linux 7.1
  * drivers/base/core.c: __fw_devlink_relax_cycles. A path goes from a node to what supplies it, to what stands above it, and
- * along device links; links that may be ignored are no part of one.
+ * along device links; links that may be ignored are no part of one. Left out: what is printed of a cycle.
  */
 import type { Device } from "../base/device.ts";
 import { DL_FLAG, isSyncStateOnly } from "../base/link-flags.ts";

@@ -2,6 +2,7 @@
 /**
  * Links between nodes of the firmware's description, which become device links when both ends have devices. After Linux 7.1
  * drivers/base/core.c: fwnode_link_add, fwnode_links_purge, __fwnode_links_move_consumers, and FWNODE_FLAG_*.
+ * Left out: nodes of ACPI and of software.
  */
 import type { DtNode } from "./dt.ts";
 

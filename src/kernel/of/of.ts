@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The device tree of one kernel: lookup, devices made from nodes, and the links that follow from references (fw_devlink). */
+/**
+ * The device tree of one kernel: lookup, devices made from nodes, and the links that follow from references (fw_devlink).
+ * After Linux 7.1 drivers/of/base.c: of_find_compatible_node, of_get_parent; labels stand for its phandles. Left out:
+ * aliases, changes of the tree at run time.
+ */
 import { Device } from "../base/device.ts";
 import type { Kernel } from "../kernel.ts";
 import { type DtNode, of_walk } from "./dt.ts";

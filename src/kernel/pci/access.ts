@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Configuration space accesses by ECAM, after Linux's `drivers/pci/access.c` and `ecam.c`: one page of configuration
- * space per function, at bus << 20 | devfn << 12. A function that is not there reads as all ones.
+ * Configuration space accesses by ECAM, after Linux 7.1 drivers/pci/access.c and drivers/pci/ecam.c, drivers/pci/pci.c:
+ * pci_find_capability, pci_find_ext_capability: one page of configuration space per function, at bus << 20 | devfn << 12. A
+ * function that is not there reads as all ones. Left out: the configuration lock, accesses of user space, errors of accesses.
  */
 import { readb, readl, readw, writeb, writel, writew } from "../io/io.ts";
 import type { PciBus, PciDev } from "./pci-dev.ts";

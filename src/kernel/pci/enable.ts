@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Decoding and bus mastering of a PCI function, after Linux's `drivers/pci/pci.c`.
+ * Decoding and bus mastering of a PCI function, after Linux 7.1 drivers/pci/pci.c: pci_enable_device_mem, pci_enable_bridge,
+ * pci_disable_device, __pci_set_master; drivers/pci/setup-res.c: pci_enable_resources. Left out: I/O ports, ASPM, quirks.
  *
  * What matters to a device that still does DMA: COMMAND.BME is set by pci_set_master, cleared by pci_clear_master and by
  * the last pci_disable_device, and on every bridge above it is set as soon as a function below is enabled.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The driver of generic host bridges ("pci-host-ecam-generic"), after Linux 7.1 `drivers/pci/controller/
- * pci-host-{generic,common}.c`: `reg` is the ECAM window, `busRange` the bus numbers, `ranges` the memory window. The
- * bridge itself has no shutdown hook, as in Linux. Left out: CAM, `linux,pci-probe-only`, unbinding.
+ * The driver of generic host bridges ("pci-host-ecam-generic"), after Linux 7.1
+ * drivers/pci/controller/pci-host-{generic,common}.c: `reg` is the ECAM window, `busRange` the bus numbers, `ranges` the memory
+ * window. The bridge itself has no shutdown hook, as in Linux. Left out: CAM, `linux,pci-probe-only`, unbinding.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { Device } from "../base/device.ts";

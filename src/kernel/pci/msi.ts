@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * MSI-X, after Linux 7.1 `drivers/pci/msi/`: vectors are interrupts of the MSI frame; the message goes into the table in
+ * MSI-X, after Linux 7.1 drivers/pci/msi/{api,msi}.c: vectors are interrupts of the MSI frame; the message goes into the table in
  * the function's BAR with the doorbell's address as the function sees it, which behind an IOMMU is a mapped one.
  *
  * A vector is unmasked when its message is written and masked when it is freed; that request_irq and free_irq do the same
- * is left out. So are plain MSI, interrupt affinity, and falling back to the legacy interrupt.
+ * is left out. Left out too: plain MSI, interrupt affinity, and falling back to the legacy interrupt.
  */
 import { iommu_dma_compose_msi_address, iommu_dma_prepare_msi } from "../dma/dma.ts";
 import { EINVAL, ENODEV, ENOSPC } from "../errno.ts";

@@ -101,8 +101,6 @@ export class PciDev extends Device {
   pasid_cap: number = 0;
   /** End-end TLP prefixes that arrive at the root complex; 0: none. */
   eetlp_prefix_max: number = 0;
-  /** Behind a port that the firmware calls external: ATS would let it choose addresses. */
-  untrusted: boolean = false;
   ats_enabled: boolean = false;
   /** log2 of the smallest translation unit. */
   ats_stu: number = 0;
@@ -123,6 +121,10 @@ export class PciDev extends Device {
   enable_cnt: number = 0;
   /** False until the bus has been assigned its resources: no driver is matched before. */
   match_driver: boolean = false;
+  /** Other functions share its device number. */
+  multifunction: boolean = false;
+  /** It lies below a port that leads out of the machine (`external-facing`). */
+  untrusted: boolean = false;
   pci_driver: PciDriver | null = null;
   /** The header as it was saved before a suspend, or null. */
   saved_config_space: readonly number[] | null = null;
@@ -149,6 +151,11 @@ export class PciDev extends Device {
   get requesterId(): number {
     return (this.pciBus.number << 8) | this.devfn;
   }
+}
+
+/** `dev_is_untrusted`: a function below a port that leads out of the machine. */
+export function dev_is_untrusted(dev: Device): boolean {
+  return dev instanceof PciDev && dev.untrusted;
 }
 
 /** "0000:00:01.0". Segment 0 only. */

@@ -2,7 +2,7 @@
 /**
  * PCI configuration space: register offsets, bits and capability ids.
  *
- * Names are those of Linux's `uapi/linux/pci_regs.h`; values are the PCI Local Bus and PCI Express specifications' own.
+ * Names are those of Linux 7.1 include/uapi/linux/pci_regs.h; values are the PCI Local Bus and PCI Express specifications' own.
  * Only what the PCI core and its drivers use.
  */
 
@@ -76,6 +76,9 @@ export const PCI_EXP_FLAGS_TYPE = 0x00f0;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
+/** From PCI Express to PCI, and the other way round. */
+export const PCI_EXP_TYPE_PCI_BRIDGE = 0x7;
+export const PCI_EXP_TYPE_PCIE_BRIDGE = 0x8;
 
 /** From version 2 of the capability on. */
 export const PCI_EXP_DEVCAP2 = 0x24;

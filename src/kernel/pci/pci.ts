@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** The PCI core of one kernel: which host bridges it has, and their functions. The rest is in the files beside this one. */
+/**
+ * The PCI core of one kernel: which host bridges it has, and their functions. After Linux 7.1 drivers/pci/probe.c:
+ * pci_root_buses; drivers/pci/search.c. Left out: domains. The rest is in the files beside this one.
+ */
 import type { Kernel } from "../kernel.ts";
 import type { PciDev, PciHostBridge } from "./pci-dev.ts";
 import { pci_walk_bus } from "./probe.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The PCI Express port driver, after Linux 7.1 `drivers/pci/pcie/portdrv.c`: enables a port and lets it forward requests.
+ * The PCI Express port driver, after Linux 7.1 drivers/pci/pcie/portdrv.c: enables a port and lets it forward requests.
  *
  * Its shutdown hook takes the port's services down but leaves the port enabled: there are bridges that with COMMAND.BME
  * off also stop accesses of the CPU to what is below them. Before a kexec the bus hook clears BME all the same.

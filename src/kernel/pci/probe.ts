@@ -62,7 +62,10 @@ function* pci_scan_single_device(bus: PciBus, devfn: number): Coroutine<PciDev |
     hdr_type: pci_bus_read_config_byte(bus, devfn, regs.PCI_HEADER_TYPE) & regs.PCI_HEADER_TYPE_MASK,
   });
   pdev.bus = pci_bus_type;
+  pdev.multifunction = (devfn & 7) !== 0 || (pci_bus_read_config_byte(bus, devfn, regs.PCI_HEADER_TYPE) & regs.PCI_HEADER_TYPE_MFD) !== 0;
   pdev.dma_coherent = bus.bridge.dev.parent?.of_node?.dmaCoherent ?? false;
+  // Ports have no nodes of their own here: what Linux reads of a port's node is said of its host bridge.
+  pdev.untrusted = bus.self !== null && bus.bridge.dev.parent?.of_node?.properties["external-facing"] === true;
   pci_read_bases(pdev, pdev.hdr_type === regs.PCI_HEADER_TYPE_BRIDGE ? regs.PCI_BRIDGE_NUM_BARS : regs.PCI_STD_NUM_BARS);
   yield* pci_init_capabilities(pdev);
   const hex4 = (value: number) => value.toString(16).padStart(4, "0");

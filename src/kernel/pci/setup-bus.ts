@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Sizing and placing of BARs and bridge windows, after Linux's `drivers/pci/{probe.c,setup-bus.c,setup-res.c}`.
+ * Sizing and placing of BARs and bridge windows, after Linux 7.1 drivers/pci/{probe,setup-bus,setup-res}.c.
  *
  * Placement is computed afresh on each boot from the host bridge's window: on each bus the largest alignment first, a
  * bridge's window as one block of its own. Left out: I/O and prefetchable windows, resources that firmware assigned,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations, log dumpers. After Linux 7.1
- * kernel/reboot.c, kernel/panic.c, drivers/base/syscore.c and kernel/printk/printk.c. Left out: notifiers that stop the chain.
+ * kernel/reboot.c: register_reboot_notifier, register_sys_off_handler; kernel/panic.c: panic_notifier_list; drivers/base/syscore.c;
+ * kernel/printk/printk.c: kmsg_dump_register. Left out: the older restart handlers and pm_power_off, a return value that ends a chain.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * The ways down. After Linux 7.1 kernel/reboot.c: kernel_restart, kernel_halt, kernel_power_off, emergency_restart; kernel/panic.c:
- * panic; arch/arm64/kernel/process.c: machine_restart, machine_halt, machine_power_off. The orderly ones (restart, halt, power-off) call the
- * notifiers and shut every device down first; an emergency restart and a panic call neither. Each step is traced as
- * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: user space and its helpers,
- * reboot modes, EFI, hardware protection shutdown, and what a panic prints beyond its message.
+ * panic; arch/arm64/kernel/process.c: machine_restart, machine_halt, machine_power_off. The orderly ones (restart, halt, power-off)
+ * call the notifiers and shut every device down first; an emergency restart and a panic call neither. Each step is traced as
+ * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: user space and its helpers, the
+ * `reboot=` modes, EFI, Ctrl-Alt-Del, hibernation, hw_protection_trigger, and what a panic prints beyond its message.
  */
 import { type Coroutine, Mutex, never } from "../../sim/index.ts";
 import { device_shutdown } from "../base/shutdown.ts";

@@ -7,12 +7,15 @@
  * that a booting kernel takes first. Where RAM ends elsewhere it means something else or nothing; the layout experiment
  * (matrix/layout.ts) measures what depends on that.
  */
+import type { SmmuLine } from "../../hw/index.ts";
+import type { DtNode, DtRange } from "../../kernel/index.ts";
 import type { ClientKind } from "../run/types.ts";
 
 export const BOARD = {
   ramBase: 0x8000_0000,
   ramSize: 0x8000_0000,
   smmuBase: 0x2b40_0000,
+  gicBase: 0x2c00_0000,
   msiFrameBase: 0x2c1c_0000,
   ecamBase: 0x4000_0000,
   ecamSize: 0x0010_0000,
@@ -37,3 +40,30 @@ export const LINES = {
 
 /** The usual StreamID of each kind of client. */
 export const STREAM_IDS: Record<ClientKind, number> = { e1000e: 0x10, hdlcd: 0x20, "tmc-etr": 0x21 };
+
+/** Where a platform device is. */
+export interface Place {
+  readonly window: DtRange;
+  /** Its interrupt number, if it has one. */
+  readonly interrupt?: number;
+  /** The kernel's name of it. */
+  readonly deviceName: string;
+}
+
+/** A map of addresses and interrupts: the lab's own, or that of a device tree. */
+export interface Board {
+  readonly tree: DtNode;
+  /** RAM. */
+  readonly memory: readonly DtRange[];
+  /** RAM less what the tree reserves. */
+  readonly usable: readonly DtRange[];
+  /** Shared peripheral interrupts of the controller. */
+  readonly lines: number;
+  readonly smmuLines: Partial<Record<SmmuLine, number>>;
+  /** The kernel's name of the SMMU. */
+  readonly smmuName: string;
+  readonly msiFrame: { readonly base: number; readonly first: number; readonly count: number };
+  readonly pci?: { readonly ecam: DtRange; readonly busCount: number; readonly window: DtRange; readonly deviceName: string };
+  /** Platform devices, by their names in the machine's description. */
+  readonly places: ReadonlyMap<string, Place>;
+}

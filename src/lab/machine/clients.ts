@@ -30,8 +30,8 @@ export interface ClientContext {
   readonly busMasterOff: BusMasterOff;
   /** A way to memory behind the SMMU, for a platform device. */
   port(): DmaPort;
-  /** An interrupt line as a level. */
-  line(intid: number): (level: boolean) => void;
+  /** The device's interrupt line as a level. */
+  line(level: boolean): void;
 }
 
 /** A built client. */
@@ -46,6 +46,19 @@ export interface Client {
   start(): void;
 }
 
+/** A device that the lab does not know: it stands in the place of one that the scenario names, on the same bus. */
+export interface CustomClient {
+  /** Called once, before any kernel boots. */
+  build(context: ClientContext): Partial<Omit<Client, "spec">>;
+  /** What the node of a platform device says besides its registers and its StreamID; its first interrupt is the device's line. */
+  readonly node?: Partial<DtNode>;
+  /** The driver; each kernel of a run has one of its own. */
+  driver(hook: ClientHook, initcall: "device" | "module", active: boolean): DriverModule;
+}
+
+/** Custom clients by the name of the device whose place they take. */
+export type CustomClients = Readonly<Record<string, CustomClient>>;
+
 /** The window of a platform device's registers; undefined for a PCI function. */
 export function deviceWindow(
   device: Pick<DeviceSpec, "bus" | "kind" | "base">,
@@ -54,10 +67,16 @@ export function deviceWindow(
   return { base: device.base ?? (device.kind === "hdlcd" ? BOARD.hdlcdBase : BOARD.etrBase), size: 0x1000 };
 }
 
+/** The interrupt line of a platform device, as its node has it. */
+export function clientInterrupt(device: Pick<DeviceSpec, "kind">, custom?: CustomClient): number | undefined {
+  if (custom) return custom.node?.interrupts?.[0];
+  return device.kind === "hdlcd" ? LINES.hdlcd : undefined;
+}
+
 /** A small display: 640 x 480 at 32 bits would scan 1.2 MiB at 60 Hz. */
 function buildHdlcd(spec: DeviceSpec, context: ClientContext): Client {
   const { simulation } = context;
-  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: context.line(LINES.hdlcd) });
+  const hdlcd = new Hdlcd({ simulation, name: spec.name, dma: context.port(), irq: (level) => context.line(level) });
   return { spec, registers: hdlcd, reset: () => hdlcd.reset(), start: () => {} };
 }
 
@@ -81,23 +100,26 @@ const BUILD: Record<ClientKind, (spec: DeviceSpec, context: ClientContext) => Cl
   "tmc-etr": buildEtr,
 };
 
-export function buildClient(spec: DeviceSpec, context: ClientContext): Client {
+export function buildClient(spec: DeviceSpec, context: ClientContext, custom?: CustomClient): Client {
+  if (custom) return { reset: () => {}, start: () => {}, ...custom.build(context), spec };
   return BUILD[spec.kind](spec, context);
 }
 
 /** The node of a platform device. */
-export function clientNode(spec: DeviceSpec): DtNode | undefined {
+export function clientNode(spec: DeviceSpec, custom?: CustomClient): DtNode | undefined {
   const window = deviceWindow(spec);
   if (window === undefined) return undefined;
   const display = spec.kind === "hdlcd";
+  const interrupt = clientInterrupt(spec, custom);
   return dtNode({
     name: `${spec.name}@${window.base.toString(16)}`,
     label: spec.name,
-    compatible: display ? ["arm,hdlcd"] : ["arm,coresight-tmc"],
+    ...(custom ? {} : { compatible: display ? ["arm,hdlcd"] : ["arm,coresight-tmc"] }),
     reg: [window],
     iommus: [{ label: "smmu", args: [spec.streamId] }],
     dmaCoherent: true,
-    ...(display ? { interrupts: [LINES.hdlcd] } : {}),
+    ...(interrupt === undefined ? {} : { interrupts: [interrupt] }),
+    ...custom?.node,
   });
 }
 

@@ -2,8 +2,8 @@
 /** The board's device tree, and the names that Linux gives to the devices made from it. */
 import { type DtNode, dtNode } from "../../kernel/index.ts";
 import type { MachineSpec } from "../scenario/types.ts";
-import { BOARD, LINES } from "./board.ts";
-import { clientNode, deviceWindow } from "./clients.ts";
+import { type Board, BOARD, LINES, type Place } from "./board.ts";
+import { clientInterrupt, clientNode, type CustomClients, deviceWindow } from "./clients.ts";
 
 const MIB = 0x10_0000;
 
@@ -50,6 +50,21 @@ function hostBridgeNode(machine: MachineSpec): DtNode {
   });
 }
 
+/** Its registers are not modelled: the kernel reaches it by a port of its own. */
+function gicNode(): DtNode {
+  return dtNode({
+    name: `interrupt-controller@${BOARD.gicBase.toString(16)}`,
+    label: "gic",
+    compatible: ["arm,gic-v3"],
+    reg: [{ base: BOARD.gicBase, size: 0x1_0000 }],
+    properties: { "interrupt-controller": true, "#interrupt-cells": 3 },
+  });
+}
+
+function memoryNode({ base, size }: MachineSpec["memory"]): DtNode {
+  return dtNode({ name: `memory@${base.toString(16)}`, reg: [{ base, size }], properties: { device_type: "memory" } });
+}
+
 function msiFrameNode(): DtNode {
   return dtNode({
     name: `v2m@${BOARD.msiFrameBase.toString(16)}`,
@@ -61,11 +76,11 @@ function msiFrameNode(): DtNode {
 }
 
 /** The tree: the SMMU's node stands among those of its clients where the description puts it. */
-export function deviceTree(machine: MachineSpec): DtNode {
+function deviceTree(machine: MachineSpec, custom: CustomClients): DtNode {
   const nodes: DtNode[] = [];
   let host = false;
   for (const device of machine.devices) {
-    const node = clientNode(device);
+    const node = clientNode(device, custom[device.name]);
     if (node) nodes.push(node);
     else if (!host) {
       nodes.push(hostBridgeNode(machine));
@@ -73,36 +88,62 @@ export function deviceTree(machine: MachineSpec): DtNode {
     }
   }
   nodes.splice(Math.min(machine.smmuNode, nodes.length), 0, smmuNode(machine));
-  return dtNode({ name: "", children: [msiFrameNode(), ...nodes] });
+  return dtNode({ name: "", children: [memoryNode(machine.memory), gicNode(), msiFrameNode(), ...nodes] });
 }
 
 /** Linux's name of a device made from a node `name@address`. */
-function platformName(name: string, base: number): string {
-  return `${base.toString(16)}.${name}`;
+export function platformName(name: string, base: number): string {
+  return `${base.toString(16)}.${name.split("@")[0]!}`;
+}
+
+/** The lab's own board, with the devices that the description names. */
+export function usualBoard(machine: MachineSpec, custom: CustomClients = {}): Board {
+  const buses = pciPlaces(machine).length + 1;
+  const places = machine.devices.flatMap((device): [string, Place][] => {
+    const window = deviceWindow(device);
+    if (!window) return [];
+    const interrupt = clientInterrupt(device, custom[device.name]);
+    const line = interrupt === undefined ? {} : { interrupt };
+    return [[device.name, { window, deviceName: platformName(device.name, window.base), ...line }]];
+  });
+  return {
+    tree: deviceTree(machine, custom),
+    memory: [machine.memory],
+    usable: [machine.memory],
+    lines: LINES.total,
+    smmuLines: { eventq: LINES.smmuEventq, priq: LINES.smmuPriq, "cmdq-sync": LINES.smmuSync, gerror: LINES.smmuGerror },
+    smmuName: platformName("iommu", machine.smmu.base),
+    msiFrame: { base: BOARD.msiFrameBase, first: LINES.msiFirst, count: LINES.msiCount },
+    ...(machine.pci
+      ? {
+          pci: {
+            ecam: { base: BOARD.ecamBase, size: BOARD.ecamSize * buses },
+            busCount: buses,
+            window: { base: BOARD.pciWindowBase, size: BOARD.pciWindowSize },
+            deviceName: platformName("pcie", BOARD.ecamBase),
+          },
+        }
+      : {}),
+    places: new Map(places),
+  };
 }
 
 /** The kernel's names of what the description names. */
 export interface DeviceNames {
   readonly smmu: string;
-  readonly hostBridge: string;
   /** By the name in the description. */
   readonly clients: ReadonlyMap<string, string>;
   /** Consumers and their suppliers: everything behind the SMMU. */
   readonly suppliers: ReadonlyMap<string, readonly string[]>;
 }
 
-export function deviceNames(machine: MachineSpec): DeviceNames {
-  const smmu = platformName("iommu", machine.smmu.base);
+export function deviceNames(machine: MachineSpec, board: Board): DeviceNames {
   const clients = new Map<string, string>();
-  for (const device of machine.devices) {
-    const window = deviceWindow(device);
-    if (window) clients.set(device.name, platformName(device.name, window.base));
-  }
+  for (const [name, { deviceName }] of board.places) clients.set(name, deviceName);
   for (const { name, device } of pciPlaces(machine)) clients.set(name, device);
   return {
-    smmu,
-    hostBridge: platformName("pcie", BOARD.ecamBase),
+    smmu: board.smmuName,
     clients,
-    suppliers: new Map([...clients.values()].map((client) => [client, [smmu]])),
+    suppliers: new Map([...clients.values()].map((client) => [client, [board.smmuName]])),
   };
 }

@@ -23,35 +23,31 @@ import type { LabTrace } from "../events.ts";
 import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
 import { watchLandings } from "../shadow/landings.ts";
-import { BOARD, LINES } from "./board.ts";
-import { type Client, buildClient, deviceWindow } from "./clients.ts";
+import type { Board } from "./board.ts";
+import { type Client, buildClient, type CustomClients } from "./clients.ts";
 import { SystemCpuBus } from "./cpu-bus.ts";
-import { type DeviceNames, deviceNames, deviceTree, pciPlaces } from "./device-tree.ts";
+import { type DeviceNames, deviceNames, pciPlaces, usualBoard } from "./device-tree.ts";
 
 /** What one MMIO access of the CPU costs. */
 const MMIO_NS = 100;
-
-const SMMU_LINES: Record<SmmuLine, number> = {
-  eventq: LINES.smmuEventq,
-  priq: LINES.smmuPriq,
-  "cmdq-sync": LINES.smmuSync,
-  gerror: LINES.smmuGerror,
-};
 
 export interface MachineOptions {
   readonly seed: number;
   readonly trace: LabTrace;
   readonly workload: WorkloadSpec;
+  readonly clients?: CustomClients;
 }
 
 export class Machine {
   readonly spec: MachineSpec;
+  readonly board: Board;
   readonly simulation: Simulation;
   readonly bus: SystemBus;
   readonly smmu: Smmu;
   readonly interrupts: InterruptController;
   readonly shadow: OwnershipShadow;
   readonly clients: readonly Client[];
+  readonly custom: CustomClients;
   readonly names: DeviceNames;
   readonly notModelled: NotModelledLog = new NotModelledLog();
   readonly #rootComplex: RootComplex | undefined;
@@ -61,12 +57,15 @@ export class Machine {
   constructor(spec: MachineSpec, options: MachineOptions) {
     const { trace, workload } = options;
     this.spec = spec;
+    this.custom = options.clients ?? {};
+    this.board = spec.board ?? usualBoard(spec, this.custom);
+    const { board } = this;
     this.#trace = trace;
     this.simulation = new Simulation({ seed: options.seed, trace });
     const { simulation } = this;
     this.bus = new SystemBus();
-    this.bus.addRam({ name: "RAM", ...spec.memory });
-    this.interrupts = new InterruptController(LINES.total);
+    for (const range of board.memory) this.bus.addRam({ name: "RAM", ...range });
+    this.interrupts = new InterruptController(board.lines);
     this.smmu = this.#buildSmmu(profiles[spec.smmu.profile]!);
     this.bus.addWindow({
       name: "SMMU",
@@ -76,31 +75,40 @@ export class Machine {
       widths: this.smmu.widths,
       badWidth: this.smmu.badWidth,
     });
-    const frame = new MsiFrame({ interrupts: this.interrupts, first: LINES.msiFirst, count: LINES.msiCount });
-    this.bus.addWindow({ name: "MSI frame", base: BOARD.msiFrameBase, size: 0x1000, device: frame });
-    this.names = deviceNames(spec);
+    const { base, first, count } = board.msiFrame;
+    const frame = new MsiFrame({ interrupts: this.interrupts, first, count });
+    this.bus.addWindow({ name: "MSI frame", base, size: frame.size, device: frame });
+    this.names = deviceNames(spec, board);
     this.shadow = new OwnershipShadow(() => simulation.now);
     this.clients = spec.devices.map((device) =>
-      buildClient(device, {
-        simulation,
-        trace,
-        workload,
-        bus: this.bus,
-        notModelled: this.notModelled,
-        busMasterOff: spec.pci?.busMasterOff ?? "drop",
-        port: () => this.#port(device.streamId, device.name),
-        line: (intid) => (level) => this.interrupts.setLevel(intid, level),
-      }),
+      buildClient(
+        device,
+        {
+          simulation,
+          trace,
+          workload,
+          bus: this.bus,
+          notModelled: this.notModelled,
+          busMasterOff: spec.pci?.busMasterOff ?? "drop",
+          port: () => this.#port(device.streamId, device.name),
+          line: (level) => this.#setLine(board.places.get(device.name)?.interrupt, level),
+        },
+        this.custom[device.name],
+      ),
     );
     this.#placeClients();
-    this.#rootComplex = spec.pci ? this.#buildPci() : undefined;
+    this.#rootComplex = spec.pci && board.pci ? this.#buildPci(board.pci) : undefined;
     watchLandings({ trace, shadow: this.shadow, bus: this.bus, deviceOf: this.names.clients, smmu: this.names.smmu });
   }
 
   #buildSmmu(config: SmmuConfig): Smmu {
     const { simulation, bus } = this;
     const trace = this.#trace;
-    const host = createSmmuHost({ simulation, bus, trace, pulse: (line) => this.interrupts.raise(SMMU_LINES[line]) });
+    const pulse = (line: SmmuLine): void => {
+      const intid = this.board.smmuLines[line];
+      if (intid !== undefined) this.interrupts.raise(intid);
+    };
+    const host = createSmmuHost({ simulation, bus, trace, pulse });
     // Linux tells no SMMU that a level-1 descriptor got its first table, and works everywhere: no part it runs on keeps those.
     const choices = { cacheInvalidLevel1: false };
     return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true, cacheMode: this.spec.smmu.caches, choices });
@@ -110,23 +118,27 @@ export class Machine {
     return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace });
   }
 
+  #setLine(intid: number | undefined, level: boolean): void {
+    if (intid !== undefined) this.interrupts.setLevel(intid, level);
+  }
+
   #placeClients(): void {
     for (const { spec, registers } of this.clients) {
-      const window = deviceWindow(spec);
-      if (window && registers) this.bus.addWindow({ name: spec.name, ...window, device: registers });
+      const place = this.board.places.get(spec.name);
+      if (place && registers) this.bus.addWindow({ name: spec.name, ...place.window, device: registers });
     }
   }
 
-  #buildPci(): RootComplex {
+  #buildPci({ ecam, busCount, window }: NonNullable<Board["pci"]>): RootComplex {
     const trace = this.#trace;
     const places = pciPlaces(this.spec);
     const rootComplex = new RootComplex({
       name: "pcie",
       bus: this.bus,
-      ecamBase: BOARD.ecamBase,
-      ecamSize: BOARD.ecamSize * (places.length + 1),
-      busCount: places.length + 1,
-      memoryWindow: { base: BOARD.pciWindowBase, size: BOARD.pciWindowSize },
+      ecamBase: ecam.base,
+      ecamSize: ecam.size,
+      busCount,
+      memoryWindow: window,
       // The SMMU sees what the device tree's iommu-map says; an id that it leaves out comes as itself.
       portFor: (requesterId) => {
         const place = places.find(({ busNo }) => busNo === requesterId >> 8);
@@ -155,8 +167,8 @@ export class Machine {
       },
       firmware,
       pages: this.shadow.watcher(kernel),
-      deviceTree: deviceTree(this.spec),
-      memory: [this.spec.memory],
+      deviceTree: this.board.tree,
+      memory: this.board.usable,
       mmioNs: MMIO_NS,
     };
   }

@@ -6,7 +6,7 @@ import { CLIENT_HOOKS, CLIENT_KINDS, type ClientKind, SMMU_POLICIES, WAYS_DOWN }
 import { PROBE_MS } from "../scenario/schema.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import { BOARD, STREAM_IDS } from "../machine/board.ts";
-import type { CellKey, LayoutRow, Matrix, MatrixCell, OrderRow } from "./types.ts";
+import type { AnyCellKey, CellKey, CellResult, LayoutRow, Matrix, MatrixCell, OrderRow } from "./types.ts";
 
 /** Names of the clients on the lab's board. */
 export const CLIENT_NAMES: Record<ClientKind, string> = { e1000e: "nic", hdlcd: "hdlcd", "tmc-etr": "etr" };
@@ -20,13 +20,15 @@ export function matrixCellKeys(): CellKey[] {
   );
 }
 
-/** Reads `bypass/hdlcd/no-hook/kexec`; undefined if that is no cell. */
+/** Reads `bypass/hdlcd/no-hook/kexec`; undefined if that is no cell of the matrix. */
 export function parseCell(text: string): CellKey | undefined {
   return matrixCellKeys().find((key) => cellWords(key) === text);
 }
 
-export function cellWords({ smmuShutdown, client, clientShutdown, wayDown }: CellKey): string {
-  return `${smmuShutdown}/${client}/${clientShutdown}/${wayDown}`;
+/** The name of a cell; a crash kernel that does other than Linux's stands behind the way down, as in `…/kdump/adopt`. */
+export function cellWords({ smmuShutdown, client, clientShutdown, wayDown, kdumpPolicy }: AnyCellKey): string {
+  const policy = kdumpPolicy === undefined || kdumpPolicy === "reset-abort" ? "" : `/${kdumpPolicy}`;
+  return `${smmuShutdown}/${client}/${clientShutdown}/${wayDown}${policy}`;
 }
 
 export function boardDevice(kind: ClientKind, options: Partial<DeviceSpec> = {}): DeviceSpec {
@@ -55,15 +57,15 @@ export const BASE_SCENARIO: Omit<Scenario, "title" | "wayDown"> = {
     smmuNode: 0,
     resetDelayMs: 10,
   },
-  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, crashReserve: {} },
+  kernel: { fwDevlink: "rpm", fwDevlinkStrict: false, passthrough: false, lazy: false, crashReserve: {}, kdumpPolicy: "reset-abort" },
   boot: { probeMs: PROBE_MS },
   workload: { beforeMs: 20, afterMs: 20, frames: { periodUs: 200, bytes: 128, jitterPercent: 20 } },
   next: { clientDrivers: true, handoverMs: 5 },
   expect: { holds: [], broken: [] },
 };
 
-export function cellScenario(key: CellKey): Scenario {
-  const { machine } = BASE_SCENARIO;
+export function cellScenario(key: AnyCellKey): Scenario {
+  const { machine, kernel } = BASE_SCENARIO;
   return {
     ...BASE_SCENARIO,
     title: cellWords(key),
@@ -72,6 +74,7 @@ export function cellScenario(key: CellKey): Scenario {
       smmu: { ...machine.smmu, shutdown: key.smmuShutdown },
       devices: [boardDevice(key.client, { hook: key.clientShutdown })],
     },
+    kernel: { ...kernel, kdumpPolicy: key.kdumpPolicy ?? kernel.kdumpPolicy },
     wayDown: key.wayDown,
   };
 }
@@ -81,13 +84,12 @@ export function seedWords(seed: number): string {
 }
 
 /** Runs one cell: a pure function of the key and the seed. */
-export function runCell(key: CellKey, seed: number): RunResult {
+export function runCell(key: AnyCellKey, seed: number): RunResult {
   return runScenario(cellScenario(key), { seed, replay: `node bin/quiesce.js run --cell ${cellWords(key)} --seed ${seedWords(seed)}` });
 }
 
-export function cellOf(key: CellKey, run: RunResult): MatrixCell {
+export function cellResult(run: RunResult): CellResult {
   return {
-    ...key,
     dma: run.dma,
     foreignWriteBytes: run.foreignWriteBytes,
     nextKernelBytesCorrupted: run.nextKernelBytesCorrupted,
@@ -116,7 +118,7 @@ export function assembleMatrix(
   const runsByCell = new Map<MatrixCell, RunResult>();
   for (const [index, key] of keys.entries()) {
     const run = runs[index];
-    if (run) runsByCell.set(cellOf(key, run), run);
+    if (run) runsByCell.set({ ...key, ...cellResult(run) }, run);
   }
   const order = rows.filter((row) => row !== undefined);
   const layout = layoutRows.filter((row) => row !== undefined);

@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: MIT
-/** The shape of `quiesce/matrix@1`, for readers of saved matrices and for the published JSON Schema. */
+/** The shapes of `quiesce/matrix@1` and `quiesce/variants@1`, for readers of saved documents and for the published JSON Schemas. */
 import * as v from "valibot";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, VERDICTS, WAYS_DOWN } from "../run/types.ts";
-import { LAYOUTS, type Matrix } from "./types.ts";
+import {
+  CLAIMS,
+  CLIENT_HOOKS,
+  CLIENT_KINDS,
+  KDUMP_POLICIES,
+  SECOND_KERNELS,
+  SMMU_POLICIES,
+  SMMU_VARIANTS,
+  VERDICTS,
+  WAYS_DOWN,
+} from "../run/types.ts";
+import { LAYOUTS, type Matrix, type Variants } from "./types.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const words = v.picklist(["holds", "broken"]);
@@ -16,21 +26,34 @@ const dma = v.strictObject({
   undecoded: count,
 });
 
-const cell = v.strictObject({
-  smmuShutdown: v.picklist(SMMU_POLICIES),
-  client: v.picklist(CLIENT_KINDS),
-  clientShutdown: v.picklist(CLIENT_HOOKS),
-  wayDown: v.picklist(WAYS_DOWN),
+const result = {
   dma,
   foreignWriteBytes: count,
   nextKernelBytesCorrupted: count,
   staleWalks: count,
   events: count,
   eventsLost: count,
-  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  secondKernel: v.picklist(SECOND_KERNELS),
   claims: v.strictObject(v.entriesFromList(CLAIMS, words)),
   verdict: v.picklist(VERDICTS),
   replay: v.string(),
+};
+
+const cell = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_POLICIES),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  ...result,
+});
+
+const variant = v.strictObject({
+  smmuShutdown: v.picklist(SMMU_VARIANTS),
+  client: v.picklist(CLIENT_KINDS),
+  clientShutdown: v.picklist(CLIENT_HOOKS),
+  wayDown: v.picklist(WAYS_DOWN),
+  kdumpPolicy: v.picklist(KDUMP_POLICIES),
+  ...result,
 });
 
 const row = v.strictObject({
@@ -59,7 +82,7 @@ const layout = v.strictObject({
   foreignWriteBytes: count,
   nextKernelBytesCorrupted: count,
   staleWalks: count,
-  secondKernel: v.picklist(["up", "oops", "hung", "none"]),
+  secondKernel: v.picklist(SECOND_KERNELS),
   verdict: v.picklist(VERDICTS),
   replay: v.string(),
 });
@@ -72,4 +95,12 @@ export const matrixSchema: v.GenericSchema<unknown, Matrix> = v.strictObject({
   cells: v.array(cell),
   order: v.array(row),
   layout: v.array(layout),
+});
+
+export const variantsSchema: v.GenericSchema<unknown, Variants> = v.strictObject({
+  schema: v.literal("quiesce/variants@1"),
+  seed: v.pipe(v.string(), v.regex(/^0x[0-9a-f]+$/)),
+  complete: v.boolean(),
+  only: v.optional(v.string()),
+  cells: v.array(variant),
 });

@@ -10,8 +10,8 @@ import type { LayoutRow, Matrix, MatrixCell, OrderRow } from "./types.ts";
 
 const WIDTH = 80;
 const ROW_LABEL = 19;
-const CODES: Record<Verdict, string> = { clean: "ok", contained: "con", stray: "str", corrupt: "COR" };
-const WAY_CODES: Record<WayDown, string> = { reboot: "reb", kexec: "kex", kdump: "kdu", "power-off": "off", emergency: "eme" };
+export const CODES: Record<Verdict, string> = { clean: "ok", contained: "con", stray: "str", corrupt: "COR" };
+export const WAY_CODES: Record<WayDown, string> = { reboot: "reb", kexec: "kex", kdump: "kdu", "power-off": "off", emergency: "eme" };
 
 function headings(paint: Paint): string[] {
   const groups = SMMU_POLICIES.map((policy) => ` ${policy.padEnd(4 * WAYS_DOWN.length - 1)}`).join("");
@@ -42,7 +42,8 @@ function matrixLines(cells: readonly MatrixCell[], paint: Paint): string[] {
   return lines;
 }
 
-function legend(paint: Paint): string[] {
+/** @param waysDown those that stand in the table */
+export function legend(paint: Paint, waysDown: readonly WayDown[] = WAYS_DOWN): string[] {
   const meaning: Record<Verdict, string> = {
     clean: "no claim broken",
     contained: "a claim broken, nothing harmed",
@@ -52,7 +53,7 @@ function legend(paint: Paint): string[] {
   const verdicts = (Object.keys(meaning) as Verdict[]).map(
     (verdict) => `${paint(verdict, CODES[verdict])} ${verdict}: ${meaning[verdict]}`,
   );
-  const ways = WAYS_DOWN.map((way) => `${WAY_CODES[way]} ${way}`).join("  ");
+  const ways = waysDown.map((way) => `${WAY_CODES[way]} ${way}`).join("  ");
   return [`${verdicts[0]}    ${verdicts[1]}`, `${verdicts[2]}`, `${verdicts[3]}`, paint("dim", ways)];
 }
 

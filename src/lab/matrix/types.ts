@@ -1,17 +1,41 @@
 // SPDX-License-Identifier: MIT
-/** The matrix as data: `quiesce/matrix@1`. */
+/** The matrix as data: `quiesce/matrix@1`, and the table of variants: `quiesce/variants@1`. */
 import type { DmaCounts } from "../run/result.ts";
-import type { ClaimName, ClientHook, ClientKind, SecondKernel, SmmuPolicy, Verdict, WayDown } from "../run/types.ts";
+import type {
+  ClaimName,
+  ClientHook,
+  ClientKind,
+  KdumpPolicy,
+  SecondKernel,
+  SmmuPolicy,
+  SmmuVariant,
+  Verdict,
+  WayDown,
+} from "../run/types.ts";
 
-/** Which cell of the matrix. */
-export interface CellKey {
-  readonly smmuShutdown: SmmuPolicy;
+/** A cell of either table: what makes its scenario. */
+export interface AnyCellKey {
+  readonly smmuShutdown: SmmuVariant;
   readonly client: ClientKind;
   readonly clientShutdown: ClientHook;
   readonly wayDown: WayDown;
+  /** Absent: `reset-abort`. */
+  readonly kdumpPolicy?: KdumpPolicy;
 }
 
-export interface MatrixCell extends CellKey {
+/** Which cell of the matrix. */
+export interface CellKey extends AnyCellKey {
+  readonly smmuShutdown: SmmuPolicy;
+  readonly kdumpPolicy?: never;
+}
+
+/** Which cell of the table of variants. */
+export interface VariantKey extends AnyCellKey {
+  readonly kdumpPolicy: KdumpPolicy;
+}
+
+/** What was measured in a cell. */
+export interface CellResult {
   readonly dma: DmaCounts;
   readonly foreignWriteBytes: number;
   readonly nextKernelBytesCorrupted: number;
@@ -41,6 +65,9 @@ export interface OrderRow {
   /** Clients that were shut down after their SMMU. */
   readonly smmuBeforeClients: readonly string[];
 }
+
+export interface MatrixCell extends CellKey, CellResult {}
+export interface VariantCell extends VariantKey, CellResult {}
 
 export const LAYOUTS = ["2-4G", "2-3G", "2-8G"] as const;
 /** Where RAM lies in the layout experiment. */
@@ -77,4 +104,15 @@ export interface Matrix {
   readonly cells: readonly MatrixCell[];
   readonly order: readonly OrderRow[];
   readonly layout: readonly LayoutRow[];
+}
+
+/** Ways of an SMMU driver beside those of the matrix. */
+export interface Variants {
+  readonly schema: "quiesce/variants@1";
+  readonly seed: string;
+  /** False: cells are missing, because the run was interrupted or only some were asked for. */
+  readonly complete: boolean;
+  /** Only cells with this in their names were asked for. */
+  readonly only?: string | undefined;
+  readonly cells: readonly VariantCell[];
 }

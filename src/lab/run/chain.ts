@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The kernels of a run in a row: how they are called, how each goes down, and what comes of each. */
 import type { NextKernelSpec, Scenario } from "../scenario/types.ts";
-import type { ClientHook, ScenarioWayDown, SmmuPolicy } from "./types.ts";
+import type { ClientHook, ScenarioWayDown, SmmuVariant } from "./types.ts";
 
 /** Names of the kernels of a run, in the order in which they boot: one more than a scenario can have ways down. */
 export const KERNEL_NAMES = ["first", "second", "third", "fourth", "fifth", "sixth"] as const;
@@ -17,7 +17,7 @@ export interface Leg {
   /** Hooks of this kernel's client drivers; undefined: what each device's description says. */
   readonly hook: ClientHook | undefined;
   /** What this kernel's SMMU driver does at shutdown. */
-  readonly smmuShutdown: Scenario["machine"]["smmu"]["shutdown"] | SmmuPolicy;
+  readonly smmuShutdown: SmmuVariant;
   /** Of the kernel that comes after. */
   readonly next: NextKernelSpec;
 }

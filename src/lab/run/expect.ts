@@ -19,13 +19,17 @@ function ownHang({ secondKernel, kernels = [], stuck, nextKernelBytesCorrupted }
 
 /** True if the scenario leaves it to the claims: every one of them must hold. */
 export function expectsNothing({ expect }: Scenario): boolean {
-  return expect.verdict === undefined && expect.holds.length === 0 && expect.broken.length === 0;
+  return expect.verdict === undefined && expect.secondKernel === undefined && expect.holds.length === 0 && expect.broken.length === 0;
 }
 
 /** Sentences for everything that is not as expected; none if all is. */
 export function brokenExpectations(scenario: Scenario, run: RunResult): string[] {
   const { expect } = scenario;
-  const broken = [...ownOops(run), ...ownHang(run)];
+  // A scenario may be about a kernel that fails.
+  const foreseen = expect.secondKernel === run.secondKernel;
+  const broken = foreseen ? [] : [...ownOops(run), ...ownHang(run)];
+  if (expect.secondKernel !== undefined && !foreseen)
+    broken.push(`the second kernel is ${run.secondKernel}, ${expect.secondKernel} was expected`);
   if (expect.verdict !== undefined && expect.verdict !== run.verdict)
     broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);
   for (const { claim, holds } of run.claims) {

@@ -9,6 +9,8 @@ import {
   build_kernel_image,
   device_link_add,
   DL_FLAG,
+  fdt_write,
+  flatten_device_tree,
   type DriverModule,
   firmware_load,
   type FirmwarePort,
@@ -32,7 +34,8 @@ import { KERNEL_NAMES, type Leg, legsOf, STARTS } from "./chain.ts";
 
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
-const DTB_BYTES = 8 * 1024;
+/** A blob has free space behind it, for what a boot loader adds. */
+const DTB_ALIGN = 8 * 1024;
 
 /** Every driver's initcall takes its time before it probes: meanwhile devices run on, and the next driver is not there yet. */
 function atPace(modules: readonly DriverModule[], ns: number): DriverModule[] {
@@ -137,15 +140,23 @@ export class Kernels {
     return {
       kernel: build_kernel_image(kernel),
       initrd: patternBytes(`${kernel} initrd`, INITRD_BYTES),
-      dtb: patternBytes(`${kernel} dtb`, DTB_BYTES),
+      dtb: this.#blob(),
     };
+  }
+
+  /** The board's tree as a boot loader hands it over. */
+  #blob(): Uint8Array {
+    const blob = fdt_write(flatten_device_tree(this.#machine.board.tree));
+    const padded = new Uint8Array(Math.ceil(blob.length / DTB_ALIGN) * DTB_ALIGN);
+    padded.set(blob);
+    return padded;
   }
 
   /** @param index the first kernel drives what the description says; later ones drive it as mainline does, unless told otherwise */
   #drivers(index: number): DriverModule[] {
-    const { machine } = this.#scenario;
+    const { machine, kernel } = this.#scenario;
     const leg = this.#legs[index];
-    const smmu = armSmmuV3Module({ shutdown: leg?.smmuShutdown ?? machine.smmu.shutdown });
+    const smmu = armSmmuV3Module({ shutdown: leg?.smmuShutdown ?? machine.smmu.shutdown, kdumpPolicy: kernel.kdumpPolicy });
     const driven = index === 0 || this.#legs[index - 1]!.next.clientDrivers;
     const clients = driven ? machine.devices.filter(({ driver }) => driver !== "absent") : [];
     const linked = machine.devices.filter(({ linkToSmmu }) => linkToSmmu);
@@ -154,15 +165,15 @@ export class Kernels {
       { ...smmu, initcall: machine.smmu.driver === "module" ? "module" : smmu.initcall },
       ...(linked.length > 0 ? [boardLinks(linked)] : []),
       ...(index === 0 ? [otherAllocations(this.#chance.pagesBefore), ...this.#extra] : []),
-      ...clients.map(({ kind, hook, driver, active }) =>
-        clientDriver(
-          kind,
-          index === 0 ? hook : (leg?.hook ?? "mainline"),
-          driver === "module" ? "module" : "device",
-          // A trace session is something a user starts, in a kernel that is there to work; network and display come up by themselves.
-          active && (kind !== "tmc-etr" || leg !== undefined),
-        ),
-      ),
+      ...clients.map(({ name, kind, hook, driver, active }) => {
+        const custom = this.#machine.custom[name];
+        const initcall = driver === "module" ? "module" : "device";
+        const variant = index === 0 ? hook : (leg?.hook ?? "mainline");
+        // Network and display come up by themselves; what a user starts is started in a kernel that is there to work.
+        const works = active && leg !== undefined;
+        if (custom) return custom.driver(variant, initcall, works);
+        return clientDriver(kind, variant, initcall, kind === "tmc-etr" ? works : active);
+      }),
     ];
     return atPace(modules, this.#scenario.boot.probeMs * MS);
   }
@@ -173,6 +184,7 @@ export class Kernels {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
       iommuPassthrough: kernel.passthrough,
+      iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
       ...(this.#legs[index]?.wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };

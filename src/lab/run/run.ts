@@ -8,6 +8,7 @@
 import type { DriverModule, Kernel } from "../../kernel/index.ts";
 import { type Coroutine, type RunOutcome, Trace } from "../../sim/index.ts";
 import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
+import type { CustomClients } from "../machine/clients.ts";
 import { Machine } from "../machine/machine.ts";
 import { Monitors } from "../monitors/all.ts";
 import type { Scenario } from "../scenario/types.ts";
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly saveAtMs?: number;
   /** Further code of the first kernel: a driver under trial, for a device whose own driver is absent. */
   readonly drivers?: readonly DriverModule[];
+  /** Devices that the lab does not know, each with its driver, by the name of the scenario's device whose place they take. */
+  readonly clients?: CustomClients;
 }
 
 const MS = 1_000_000;
@@ -77,7 +80,12 @@ class Run {
   constructor(scenario: Scenario, options: RunOptions) {
     this.#scenario = scenario;
     this.#options = options;
-    this.#machine = new Machine(scenario.machine, { seed: options.seed, trace: this.#trace, workload: scenario.workload });
+    this.#machine = new Machine(scenario.machine, {
+      seed: options.seed,
+      trace: this.#trace,
+      workload: scenario.workload,
+      ...(options.clients ? { clients: options.clients } : {}),
+    });
     this.#chance = chanceOf(options.seed, scenario);
     this.#legs = legsOf(scenario);
     this.#images = new Images(this.#machine);

@@ -5,7 +5,7 @@ export const SMMU_POLICIES = ["none", "bypass", "abort"] as const;
 /** What the SMMU driver does at shutdown: no hook at all, CR0 to zero as Linux does, or CR0 to zero with GBPA aborting. */
 export type SmmuPolicy = (typeof SMMU_POLICIES)[number];
 
-/** What it does besides in experiments: ways that other times and drivers had, or that were proposed. See docs. */
+/** What it does besides in experiments: ways that other times and drivers had, or that were proposed (`quiesce matrix --variants`). */
 export const SMMU_VARIANTS = ["none", "bypass", "abort", "remove", "gbpa-bypass", "audit", "blocked", "leave-on"] as const;
 export type SmmuVariant = (typeof SMMU_VARIANTS)[number];
 
@@ -42,8 +42,9 @@ export const CLAIMS = [
 ] as const;
 export type ClaimName = (typeof CLAIMS)[number];
 
+export const SECOND_KERNELS = ["up", "oops", "hung", "none"] as const;
 /**
  * How the second kernel ended. none: this way down starts none. oops and hung stand too for a first kernel that failed and
  * never came to where the second starts.
  */
-export type SecondKernel = "up" | "oops" | "hung" | "none";
+export type SecondKernel = (typeof SECOND_KERNELS)[number];

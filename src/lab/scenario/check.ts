@@ -2,8 +2,7 @@
 /** Which scenarios no machine could be built from: StreamIDs out of range, windows that overlap, devices without a bus. */
 import { HostMisuseError, hex, profiles } from "../../hw/index.ts";
 import { Trace } from "../../sim/index.ts";
-import { BOARD } from "../machine/board.ts";
-import { deviceWindow } from "../machine/clients.ts";
+import { usualBoard } from "../machine/device-tree.ts";
 import { Machine } from "../machine/machine.ts";
 import { crashReserve } from "./crash-reserve.ts";
 import type { Scenario } from "./types.ts";
@@ -27,21 +26,20 @@ const BUS_BITS = 48;
 /** What the first kernel's image, initrd and device tree need at the start of RAM, at most. */
 const FIRST_KERNEL = 0x40_0000;
 
-function windowsOf(scenario: Scenario): Window[] {
-  const { machine } = scenario;
+function windowsOf({ machine }: Scenario): Window[] {
+  const board = machine.board ?? usualBoard(machine);
   const windows: Window[] = [
-    { name: "RAM", ...machine.memory, path: ["machine", "memory", "base"] },
+    ...board.memory.map((range) => ({ name: "RAM", ...range, path: ["machine", "memory", "base"] })),
     { name: "the SMMU", base: machine.smmu.base, size: 0x2_0000, path: ["machine", "smmu", "base"] },
-    { name: "the MSI frame", base: BOARD.msiFrameBase, size: PAGE, path: ["machine"] },
+    { name: "the MSI frame", base: board.msiFrame.base, size: PAGE, path: ["machine"] },
   ];
-  if (machine.pci) {
-    windows.push({ name: "ECAM", base: BOARD.ecamBase, size: BOARD.ecamSize, path: ["machine", "pci"] });
-    windows.push({ name: "the PCI window", base: BOARD.pciWindowBase, size: BOARD.pciWindowSize, path: ["machine", "pci"] });
+  if (machine.pci && board.pci) {
+    windows.push({ name: "ECAM", ...board.pci.ecam, path: ["machine", "pci"] });
+    windows.push({ name: "the PCI window", ...board.pci.window, path: ["machine", "pci"] });
   }
-  machine.devices.forEach((device, index) => {
-    const window = deviceWindow(device);
-    if (window)
-      windows.push({ name: device.name, ...window, path: ["machine", "devices", index, device.base === undefined ? "name" : "base"] });
+  machine.devices.forEach(({ name, base }, index) => {
+    const place = board.places.get(name);
+    if (place) windows.push({ name, ...place.window, path: ["machine", "devices", index, base === undefined ? "name" : "base"] });
   });
   return windows;
 }
@@ -52,12 +50,13 @@ function* checkReach({ machine }: Scenario, windows: readonly Window[]): Generat
     if (base + size > 2 ** BUS_BITS) yield { path, message: `${name} at ${hex(base)} does not end within ${BUS_BITS} address bits` };
   }
   const oas = profiles[machine.smmu.profile]?.oas ?? BUS_BITS;
-  const { base, size } = machine.memory;
-  if (base + size > 2 ** oas && base + size <= 2 ** BUS_BITS)
-    yield {
-      path: ["machine", "memory"],
-      message: `RAM ends at ${hex(base + size)}: profile ${machine.smmu.profile} reaches ${oas} address bits`,
-    };
+  for (const { name, base, size, path } of windows) {
+    if (name === "RAM" && base + size > 2 ** oas && base + size <= 2 ** BUS_BITS)
+      yield {
+        path: path.slice(0, -1),
+        message: `RAM ends at ${hex(base + size)}: profile ${machine.smmu.profile} reaches ${oas} address bits`,
+      };
+  }
 }
 
 function* checkWindows(scenario: Scenario): Generator<Problem> {
@@ -90,7 +89,7 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
     const twin = streams.get(device.streamId);
     if (twin !== undefined) yield { path: path("streamId"), message: `${device.name} and ${twin} share StreamID ${hex(device.streamId)}` };
     streams.set(device.streamId, device.name);
-    if (device.kind === "hdlcd" && machine.devices.findIndex(({ kind }) => kind === "hdlcd") < index)
+    if (device.kind === "hdlcd" && !machine.board && machine.devices.findIndex(({ kind }) => kind === "hdlcd") < index)
       yield { path: path("kind"), message: "a second hdlcd: the board has one interrupt line for a display" };
     const needs = device.kind === "e1000e" ? "pci" : "platform";
     if (device.bus !== needs) yield { path: path("bus"), message: `${device.kind} is a ${needs} device` };

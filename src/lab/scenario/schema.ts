@@ -2,8 +2,17 @@
 /** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
 import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, SMMU_POLICIES, SCENARIO_WAYS_DOWN, VERDICTS } from "../run/types.ts";
 import { MOST_FURTHER_WAYS } from "../run/chain.ts";
+import {
+  CLAIMS,
+  CLIENT_HOOKS,
+  CLIENT_KINDS,
+  KDUMP_POLICIES,
+  SCENARIO_WAYS_DOWN,
+  SECOND_KERNELS,
+  SMMU_VARIANTS,
+  VERDICTS,
+} from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
 import type { FurtherWayDown, Scenario } from "./types.ts";
@@ -43,7 +52,7 @@ const machineSchema = v.strictObject({
     v.strictObject({
       profile: v.optional(v.picklist(Object.keys(profiles)), "linux-typical"),
       base: v.optional(address, BOARD.smmuBase),
-      shutdown: v.optional(v.picklist(SMMU_POLICIES), "bypass"),
+      shutdown: v.optional(v.picklist(SMMU_VARIANTS), "bypass"),
       driver: v.optional(v.picklist(["built-in", "module"]), "built-in"),
       caches: v.optional(v.picklist(CACHE_MODES), "configured"),
     }),
@@ -62,7 +71,7 @@ const nextKernel = v.optional(v.strictObject({ clientDrivers: flag(true), handov
 const furtherWay = v.strictObject({
   wayDown: v.picklist(SCENARIO_WAYS_DOWN),
   hook: v.optional(v.picklist(CLIENT_HOOKS)),
-  smmuShutdown: v.optional(v.picklist(SMMU_POLICIES)),
+  smmuShutdown: v.optional(v.picklist(SMMU_VARIANTS)),
   beforeMs: v.optional(whole(0, 10_000)),
   next: nextKernel,
 });
@@ -77,7 +86,9 @@ const fileSchema = v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
       passthrough: flag(false),
+      lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
+      kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
     }),
     {},
   ),
@@ -108,7 +119,15 @@ const fileSchema = v.strictObject({
       v.maxLength(MOST_FURTHER_WAYS, `has more than ${MOST_FURTHER_WAYS} ways down`),
     ),
   ),
-  expect: v.optional(v.strictObject({ verdict: v.optional(v.picklist(VERDICTS)), holds: claims, broken: claims }), {}),
+  expect: v.optional(
+    v.strictObject({
+      verdict: v.optional(v.picklist(VERDICTS)),
+      secondKernel: v.optional(v.picklist(SECOND_KERNELS)),
+      holds: claims,
+      broken: claims,
+    }),
+    {},
+  ),
 });
 
 function furtherWayOf({ hook, smmuShutdown, beforeMs, ...others }: v.InferOutput<typeof furtherWay>): FurtherWayDown {
@@ -128,7 +147,7 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
     const devices = placeDevices(
       machine.devices.map((device) => ({ ...device, bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform") })),
     );
-    const { verdict, ...claimsExpected } = rest.expect;
+    const { verdict, secondKernel, ...claimsExpected } = rest.expect;
     const { crashReserve, ...kernel } = rest.kernel;
     const { base: reserveBase, mib } = crashReserve;
     const { pagesBefore, probeMs } = rest.boot;
@@ -145,7 +164,11 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       boot: { probeMs, ...(pagesBefore === undefined ? {} : { pagesBefore }) },
       workload: { ...workload, ...(phaseUs === undefined ? {} : { phaseUs }) },
       machine: { ...others, devices, ...(pci === undefined ? {} : { pci }) },
-      expect: { ...claimsExpected, ...(verdict === undefined ? {} : { verdict }) },
+      expect: {
+        ...claimsExpected,
+        ...(verdict === undefined ? {} : { verdict }),
+        ...(secondKernel === undefined ? {} : { secondKernel }),
+      },
     };
   }),
 );

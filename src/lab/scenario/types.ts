@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
-import type { ClaimName, ClientHook, ClientKind, SmmuPolicy, ScenarioWayDown, Verdict } from "../run/types.ts";
+import type { Board } from "../machine/board.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, SecondKernel, SmmuVariant, Verdict } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -28,7 +29,7 @@ export interface MachineSpec {
   readonly smmu: {
     readonly profile: string;
     readonly base: number;
-    readonly shutdown: SmmuPolicy;
+    readonly shutdown: SmmuVariant;
     readonly driver: "built-in" | "module";
     /** How much the SMMU keeps. */
     readonly caches: CacheMode;
@@ -41,6 +42,8 @@ export interface MachineSpec {
   readonly smmuNode: number;
   /** From the reset request to the reset, while devices run on. Virtual milliseconds. */
   readonly resetDelayMs: number;
+  /** Absent: the lab's own. No scenario file says it; a device tree does. */
+  readonly board?: Board;
 }
 
 export interface WorkloadSpec {
@@ -76,7 +79,11 @@ export interface KernelSpec {
   readonly fwDevlink: "off" | "on" | "rpm";
   readonly fwDevlinkStrict: boolean;
   readonly passthrough: boolean;
+  /** Unmapped addresses are invalidated later, by the flush queue (`iommu.strict=0`). */
+  readonly lazy: boolean;
   readonly crashReserve: CrashReserveSpec;
+  /** What the SMMU driver of a crash kernel does with what it finds. */
+  readonly kdumpPolicy: KdumpPolicy;
 }
 
 export interface NextKernelSpec {
@@ -92,7 +99,7 @@ export interface FurtherWayDown {
   /** Hooks of its client drivers. Absent: mainline's. */
   readonly hook?: ClientHook;
   /** What its SMMU driver does at shutdown. Absent: as the machine's description says. */
-  readonly smmuShutdown?: SmmuPolicy;
+  readonly smmuShutdown?: SmmuVariant;
   /** How long it works before. Absent: as long as the first. Virtual milliseconds. */
   readonly beforeMs?: number;
   /** Of the kernel after it. */
@@ -111,5 +118,11 @@ export interface Scenario {
   readonly next: NextKernelSpec;
   /** Ways down of the kernels that come next, one after the other. Absent: the run ends with the second kernel. */
   readonly then?: readonly FurtherWayDown[];
-  readonly expect: { readonly verdict?: Verdict; readonly holds: readonly ClaimName[]; readonly broken: readonly ClaimName[] };
+  readonly expect: {
+    readonly verdict?: Verdict;
+    /** Absent: any end but a failure that overwritten memory does not explain. */
+    readonly secondKernel?: SecondKernel;
+    readonly holds: readonly ClaimName[];
+    readonly broken: readonly ClaimName[];
+  };
 }

@@ -143,7 +143,7 @@ describe("table geometry", () => {
     expect(table.arm_lpae_s1_cfg()).toEqual({
       ttbr: BigInt(table.pgd),
       tcr: { ips: 4, tg: 0, sh: 3, orgn: 1, irgn: 1, tsz: 16 },
-      mair: 0xf404ff44n,
+      mair: 0xffff_ffff_f404_ff44n,
     });
   });
 

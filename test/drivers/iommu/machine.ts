@@ -95,6 +95,8 @@ export interface MachineOptions {
   readonly params?: Partial<KernelParameters>;
   /** The kernel was started by another one's panic. */
   readonly crashKernel?: boolean;
+  /** The only memory that this kernel may use: a crash kernel's. */
+  readonly limits?: { readonly base: number; readonly size: number };
   /** Changes to the SMMU's node. */
   readonly node?: Partial<DtNode>;
   /** More StreamIDs of the client, or none at all without a client. */
@@ -148,8 +150,16 @@ export class Machine {
       cmdline: options.params ?? {},
       drivers: [armSmmuV3Module(options.driver ?? {}), clientModule, ...(options.modules ?? [])],
       ...(options.crashKernel
-        ? { boot: { ...firmware_load(platform.bus, platform.memory, { kernel: build_kernel_image("test", 4) }), kind: "crash" } }
+        ? {
+            boot: {
+              ...firmware_load(platform.bus, options.limits ? [options.limits] : platform.memory, {
+                kernel: build_kernel_image("test", 4),
+              }),
+              kind: "crash",
+            },
+          }
         : {}),
+      ...(options.limits ? { memoryLimits: options.limits } : {}),
     });
   }
 
@@ -219,6 +229,7 @@ function deviceTree(options: MachineOptions): DtNode {
 function clientNode(base: number, sids: readonly number[], properties: DtNode["properties"] = {}): DtNode {
   return dtNode({
     name: `client@${base.toString(16)}`,
+    label: `client-${base.toString(16)}`,
     compatible: ["test,client"],
     reg: [{ base, size: 0x1000 }],
     iommus: sids.map((sid) => ({ label: "smmu", args: [sid] })),

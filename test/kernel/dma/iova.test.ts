@@ -29,10 +29,42 @@ describe("alloc_iova_fast", () => {
     expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(LIMIT - 4);
   });
 
-  test("does not round sizes above 32 pages", () => {
-    const iovad = space();
+  test("does not round sizes above 32 pages: what is left of the alignment can be had", () => {
+    const iovad = space(LIMIT + 1 - 64);
     expect(iovad.alloc_iova_fast(33, LIMIT, true)).toBe(LIMIT + 1 - 64);
     expect(iovad.alloc_iova_fast(16, LIMIT, true)).toBe(LIMIT + 1 - 16);
+  });
+
+  test("goes on below the range given out last, whatever gaps alignment left above it", () => {
+    const iovad = space();
+    iovad.alloc_iova_fast(1, LIMIT, true);
+    expect(iovad.alloc_iova_fast(4, LIMIT, true)).toBe(0xf_fff8);
+    expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(0xf_fff7);
+  });
+
+  test("comes back to such gaps when nothing is left below", () => {
+    const iovad = space(0xf_fff8);
+    iovad.alloc_iova_fast(1, LIMIT, true);
+    iovad.alloc_iova_fast(4, LIMIT, true);
+    expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(0xf_fffe);
+  });
+
+  test("searches above and below 4 GiB begin in places of their own", () => {
+    const iovad = space();
+    const high = 0xff_ffff;
+    expect(iovad.alloc_iova_fast(1, high, true)).toBe(high);
+    expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(LIMIT);
+    expect(iovad.alloc_iova_fast(1, high, true)).toBe(high - 1);
+    expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(LIMIT - 1);
+  });
+
+  test("a size that failed below 4 GiB fails until something there is free again", () => {
+    const iovad = space(LIMIT - 127);
+    const first = iovad.alloc_iova_fast(64, LIMIT, true);
+    iovad.alloc_iova_fast(33, LIMIT, true);
+    expect(iovad.alloc_iova_fast(64, LIMIT, true)).toBe(0);
+    iovad.free_iova_fast(first, 64);
+    expect(iovad.alloc_iova_fast(64, LIMIT, true)).toBe(first);
   });
 
   test("fills a gap that a freed large range left", () => {
@@ -52,6 +84,16 @@ describe("alloc_iova_fast", () => {
     const iovad = space();
     iovad.reserve_iova(LIMIT - 15, LIMIT);
     expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(LIMIT - 16);
+  });
+
+  test("reserved ranges may overlap", () => {
+    const iovad = space(LIMIT - 127);
+    iovad.reserve_iova(LIMIT - 15, LIMIT - 8);
+    iovad.reserve_iova(LIMIT - 31, LIMIT);
+    iovad.reserve_iova(LIMIT - 20, LIMIT - 18);
+    expect(iovad.alloc_iova_fast(64, LIMIT, true)).toBe(LIMIT - 127);
+    expect(iovad.alloc_iova_fast(32, LIMIT, true)).toBe(LIMIT - 63);
+    expect(iovad.alloc_iova_fast(1, LIMIT, true)).toBe(0);
   });
 });
 

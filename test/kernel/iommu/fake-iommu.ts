@@ -46,7 +46,7 @@ export class FakeDomain implements IommuDomain {
   }
 
   *attach_dev(dev: Device, old: IommuDomain | null): Coroutine<number> {
-    yield* sleepNs(10);
+    if (!dev.iommu!.attach_deferred) yield* sleepNs(10);
     this.log.push(`attach ${dev.name} to ${this.name}${old instanceof FakeDomain ? ` from ${old.name}` : ""}`);
     return 0;
   }
@@ -64,6 +64,7 @@ export class FakeDomain implements IommuDomain {
     this.log.push(`unmap ${hex(iova)} ${hex(pgsize)}x${count}`);
     for (let i = 0; i < count; i++) {
       if (!this.table.delete(iova + i * pgsize)) return i * pgsize;
+      if (gather.queued) continue;
       yield* iommu_iotlb_gather_add_page(this, gather, iova + i * pgsize, pgsize);
     }
     return count * pgsize;
@@ -71,6 +72,10 @@ export class FakeDomain implements IommuDomain {
 
   *iotlb_sync(gather: IommuIotlbGather): Coroutine<void> {
     this.log.push(`sync ${hex(gather.start)}-${hex(gather.end)}`);
+  }
+
+  *flush_iotlb_all(): Coroutine<void> {
+    this.log.push(`flush ${this.name}`);
   }
 
   iova_to_phys(iova: number): number {
@@ -91,6 +96,8 @@ export class FakeIommu implements IommuOps {
   readonly domains: FakeDomain[] = [];
   defaultType: "dma" | "identity" | undefined = undefined;
   regions: ResvRegion[] = [];
+  /** Devices that wait with attaching until they map. */
+  deferred: boolean = false;
   /** One group for all devices instead of one each. */
   alias: IommuGroup | "share" | null = null;
 
@@ -124,6 +131,9 @@ export class FakeIommu implements IommuOps {
   }
   get_resv_regions(): ResvRegion[] {
     return this.regions;
+  }
+  is_attach_deferred(): boolean {
+    return this.deferred;
   }
 }
 

@@ -187,6 +187,8 @@ export interface MachineOptions {
   readonly nodes?: readonly DtNode[];
   readonly functions?: (machine: Machine) => readonly Placement[];
   readonly bmeGatesMmio?: boolean;
+  /** TLP prefixes pass the root port. */
+  readonly tlpPrefixes?: boolean;
   /** What sits behind the root port is behind an SMMU, whose driver the test brings along. */
   readonly smmu?: boolean;
   readonly cmdline?: Partial<KernelParameters>;
@@ -236,7 +238,13 @@ export class Machine {
       },
       trace: this.trace,
     });
-    this.port = new RootPort({ name: "port", trace: this.trace, downstream: 1, bmeGatesMmio: options.bmeGatesMmio ?? false });
+    this.port = new RootPort({
+      name: "port",
+      trace: this.trace,
+      downstream: 1,
+      bmeGatesMmio: options.bmeGatesMmio ?? false,
+      tlpPrefixes: options.tlpPrefixes ?? false,
+    });
     this.root.addFunction(0, 1, 0, this.port);
     for (const { bus, device, fn, pciFunction } of options.functions?.(this) ?? [])
       this.root.addFunction(bus, device, fn ?? 0, pciFunction);

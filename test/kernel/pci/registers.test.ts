@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The kernel's PCI header and the hardware's tables were written apart; here they check each other. */
 import { expect, test } from "vitest";
-import { BRIDGE, CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, STATUS_CAPABILITIES } from "../../../src/hw/pci/spec.ts";
+import {
+  ATS,
+  BRIDGE,
+  CAPABILITY,
+  COMMAND,
+  CONFIG,
+  EXPRESS,
+  EXTENDED,
+  EXTENDED_CAPABILITY,
+  MSIX,
+  PASID,
+  PM,
+  PRI,
+  STATUS_CAPABILITIES,
+} from "../../../src/hw/pci/spec.ts";
 import * as regs from "../../../src/kernel/pci/pci-regs.ts";
 
 test.each([
@@ -21,6 +35,15 @@ test.each([
   ["MSIX_FLAGS", regs.PCI_MSIX_FLAGS, MSIX.CONTROL],
   ["MSIX_TABLE", regs.PCI_MSIX_TABLE, MSIX.TABLE],
   ["EXP_FLAGS", regs.PCI_EXP_FLAGS, EXPRESS.FLAGS],
+  ["EXP_DEVCAP2", regs.PCI_EXP_DEVCAP2, EXPRESS.DEVCAP2],
+  ["the list of extended capabilities", regs.PCI_CFG_SPACE_SIZE, EXTENDED.FIRST],
+  ["ATS_CTRL", regs.PCI_ATS_CTRL, ATS.CONTROL],
+  ["PRI_CTRL", regs.PCI_PRI_CTRL, PRI.CONTROL],
+  ["PRI_STATUS", regs.PCI_PRI_STATUS, PRI.STATUS],
+  ["PRI_MAX_REQ", regs.PCI_PRI_MAX_REQ, PRI.CAPACITY],
+  ["PRI_ALLOC_REQ", regs.PCI_PRI_ALLOC_REQ, PRI.ALLOCATION],
+  ["PASID_CAP", regs.PCI_PASID_CAP, PASID.CAPABILITY],
+  ["PASID_CTRL", regs.PCI_PASID_CTRL, PASID.CONTROL],
 ])("%s has one offset", (_name, own, modelled) => {
   expect(own).toBe(modelled);
 });
@@ -36,6 +59,17 @@ test.each([
   ["PMCSR.PowerState", regs.PCI_PM_CTRL_STATE_MASK, PM.STATE],
   ["MSI-X enable", regs.PCI_MSIX_FLAGS_ENABLE, MSIX.ENABLE],
   ["MSI-X function mask", regs.PCI_MSIX_FLAGS_MASKALL, MSIX.FUNCTION_MASK],
+  ["extended capability ATS", regs.PCI_EXT_CAP_ID_ATS, EXTENDED_CAPABILITY.ATS],
+  ["extended capability PRI", regs.PCI_EXT_CAP_ID_PRI, EXTENDED_CAPABILITY.PRI],
+  ["extended capability PASID", regs.PCI_EXT_CAP_ID_PASID, EXTENDED_CAPABILITY.PASID],
+  ["ATS enable", regs.PCI_ATS_CTRL_ENABLE, ATS.ENABLE],
+  ["ATS unit", regs.PCI_ATS_CTRL_STU, ATS.STU],
+  ["PRI enable", regs.PCI_PRI_CTRL_ENABLE, PRI.ENABLE],
+  ["PRI stopped", regs.PCI_PRI_STATUS_STOPPED, PRI.STOPPED],
+  ["PRI response PASID", regs.PCI_PRI_STATUS_PASID, PRI.RESPONSE_PASID],
+  ["PASID enable", regs.PCI_PASID_CTRL_ENABLE, PASID.ENABLE],
+  ["PASID execute", regs.PCI_PASID_CAP_EXEC, PASID.EXECUTE],
+  ["PASID privileged", regs.PCI_PASID_CAP_PRIV, PASID.PRIVILEGED],
   ["port type root port", regs.PCI_EXP_TYPE_ROOT_PORT, EXPRESS.TYPE_ROOT_PORT],
 ])("%s has one value", (_name, own, modelled) => {
   expect(own).toBe(modelled);

@@ -3,6 +3,7 @@
  * Registers of the Arm HDLCD display controller.
  *
  * Names are those of Linux 7.1 `drivers/gpu/drm/arm/hdlcd_regs.h`; values are the HDLCD technical reference manual's.
+ * Only what the driver uses.
  */
 
 export const HDLCD_REG_VERSION = 0x0000;

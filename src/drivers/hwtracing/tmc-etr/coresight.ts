@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * What all CoreSight components have: the lock register, claim tags, bits to wait for. After Linux 7.1
- * `drivers/hwtracing/coresight/coresight-{priv.h,core.c}`.
+ * `drivers/hwtracing/coresight/coresight-{priv.h,core.c}`. Left out: paths, sources and links, the claim protocol's tag of a debugger.
  */
 import { dev_err, type Device, EBUSY, type IoMem, readl, writel } from "../../../kernel/index.ts";
 import { type Coroutine, pollUntil } from "../../../sim/index.ts";

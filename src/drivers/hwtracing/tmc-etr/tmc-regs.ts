@@ -3,7 +3,7 @@
  * Registers of the CoreSight Trace Memory Controller in its ETR configuration.
  *
  * Names are those of Linux 7.1 `drivers/hwtracing/coresight/coresight-tmc.h` and `coresight-priv.h`; values are the TMC
- * technical reference manual's.
+ * technical reference manual's. Only what the driver uses.
  */
 
 export const TMC_RSZ = 0x004;

@@ -1,47 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The arm-smmu-v3 platform driver, after Linux 7.1's, and its ways to shut down.
+ * The arm-smmu-v3 platform driver. After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_driver.
  *
  * Modelled: one Non-secure SMMU per device, command, event and PRI queue, linear and two-level tables, stage 1 or stage 2 with
  * the DMA API's domains, identity and blocked domains, domains for PASIDs, ATS, wired and message-signalled interrupts, kdump. Not modelled: nested
  * translation, page faults answered by software (a stalled one is aborted, a page request denied), SVA, runtime power
  * management, ACPI, implementation-specific queues.
  */
-import {
-  type DriverModule,
-  type Kernel,
-  type PlatformDevice,
-  type PlatformDriver,
-  platform_driver_register,
-} from "../../../kernel/index.ts";
-import type { Coroutine } from "../../../sim/index.ts";
-import { GBPA_ABORT } from "./arm-smmu-v3-regs.ts";
-import { ArmSmmuDevice, ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";
-import { arm_smmu_device_probe, arm_smmu_device_remove } from "./probe.ts";
-import { arm_smmu_device_disable, arm_smmu_update_gbpa } from "./reg-sync.ts";
+import { type DriverModule, type Kernel, type PlatformDriver, platform_driver_register } from "../../../kernel/index.ts";
+import { ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";
+import { arm_smmu_device_probe } from "./probe.ts";
+import { arm_smmu_shutdown_hook } from "./shutdown.ts";
+import { arm_smmu_device_remove } from "./teardown.ts";
 
 /** Line of `iommu/` in drivers/Makefile. */
 const LINK_ORDER = 65;
 
-/**
- * `arm_smmu_device_shutdown`. Linux disables and leaves GBPA as it is, which after a hardware reset is bypass on most
- * SMMUs; with `abort`, GBPA is set to abort before translation ends, so that there is no moment of bypass.
- */
-function* arm_smmu_device_shutdown(pdev: PlatformDevice, how: "bypass" | "abort"): Coroutine<void> {
-  const smmu = pdev.drvdata;
-  if (!(smmu instanceof ArmSmmuDevice)) return;
-  if (how === "abort") yield* arm_smmu_update_gbpa(smmu, GBPA_ABORT, 0);
-  yield* arm_smmu_device_disable(smmu);
-}
-
 function arm_smmu_driver(driver: ArmSmmuDriverData): PlatformDriver {
-  const { shutdown } = driver;
+  const shutdown = arm_smmu_shutdown_hook(driver.shutdown);
   return {
     name: "arm-smmu-v3",
     of_match_table: ["arm,smmu-v3"],
     probe: (pdev) => arm_smmu_device_probe(driver, pdev),
     remove: arm_smmu_device_remove,
-    ...(shutdown === "none" ? {} : { shutdown: (pdev: PlatformDevice) => arm_smmu_device_shutdown(pdev, shutdown) }),
+    ...(shutdown === undefined ? {} : { shutdown }),
   };
 }
 

@@ -8,17 +8,28 @@
 import type { IoMem, Kernel, KernelBuffer, PlatformDevice } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
 import { ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ } from "./arm-smmu-v3-regs.ts";
+import type { ArmSmmuAudit } from "./audit.ts";
 import { has_feature } from "./features.ts";
 import { IdAllocator } from "./ids.ts";
 import type { ArmSmmuMaster } from "./master.ts";
 import type { ArmSmmuQueue } from "./queue.ts";
 
-/** What the driver's `->shutdown` does: nothing because there is none; disable; or disable with GBPA aborting. */
-export type ArmSmmuShutdown = "none" | "bypass" | "abort";
+/** What the driver's `->shutdown` does: see shutdown.ts. */
+export type ArmSmmuShutdown = "none" | "bypass" | "abort" | "remove" | "gbpa-bypass" | "audit" | "blocked" | "leave-on";
+
+/** What the driver does in a crash kernel with an SMMU that it finds running: see kdump.ts. */
+export type ArmSmmuKdumpPolicy = "reset-abort" | "adopt";
+
+/** In which order the driver lets go of an SMMU, by the kernel that did so: see teardown.ts. */
+export type ArmSmmuTeardown = "6.1" | "7.1" | "7.3";
 
 export interface ArmSmmuV3Options {
   /** `bypass` is Linux 7.1: CR0 <- 0, and GBPA decides, which nobody wrote. Default: `bypass`. */
   readonly shutdown?: ArmSmmuShutdown;
+  /** Default: `reset-abort`, Linux 7.1. */
+  readonly kdumpPolicy?: ArmSmmuKdumpPolicy;
+  /** Default: `7.1`. */
+  readonly teardown?: ArmSmmuTeardown;
   /** The kernel runs at EL2 with VHE: stage 1 then uses the EL2-E2H StreamWorld of SMMUs with IDR0.HYP. Default: false. */
   readonly vhe?: boolean;
   /** What its CPUs' own tables are like, which SVA compares. Default: 48-bit physical addresses, 16-bit ASIDs, no BBML2. */
@@ -37,6 +48,8 @@ export interface ArmCpuFeatures {
 export class ArmSmmuDriverData {
   readonly kernel: Kernel;
   readonly shutdown: ArmSmmuShutdown;
+  readonly kdumpPolicy: ArmSmmuKdumpPolicy;
+  readonly teardown: ArmSmmuTeardown;
   readonly vhe: boolean;
   readonly cpu: ArmCpuFeatures;
   /** `arm_smmu_asid_xa`: ASIDs are unique over all SMMUs; 0 is not used. */
@@ -50,6 +63,8 @@ export class ArmSmmuDriverData {
   constructor(kernel: Kernel, options: ArmSmmuV3Options) {
     this.kernel = kernel;
     this.shutdown = options.shutdown ?? "bypass";
+    this.kdumpPolicy = options.kdumpPolicy ?? "reset-abort";
+    this.teardown = options.teardown ?? "7.1";
     this.vhe = options.vhe ?? false;
     this.cpu = { pa_bits: 48, asid_bits: 16, bbml2_noabort: false, ...options.cpu };
   }
@@ -104,10 +119,14 @@ export class ArmSmmuDevice {
   /** Only with ARM_SMMU_FEAT_PRI. */
   priq: ArmSmmuQueue | null = null;
   strtab!: ArmSmmuStrtab;
+  /** The stream table is the crashed kernel's: see kdump.ts. */
+  adopted = false;
   /** VMID 0 belongs to stage-1 domains. */
   readonly vmids: IdAllocator = new IdAllocator(1);
   /** Which master a StreamID belongs to (Linux keeps a red-black tree). */
   readonly streams: Map<number, ArmSmmuMaster> = new Map();
+  /** Counts who still comes, once the shutdown variant `audit` has begun. */
+  audit: ArmSmmuAudit | null = null;
 
   constructor(driver: ArmSmmuDriverData, dev: PlatformDevice, registers: IoMem) {
     this.driver = driver;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Changing a 64-byte entry that the SMMU may read at any moment, although only 64 bits can be stored at once
- * (`arm_smmu_write_entry`).
+ * Changing a 64-byte entry that the SMMU may read at any moment, although only 64 bits can be stored at once. After Linux 7.1
+ * drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_write_entry, entry_set, arm_smmu_entry_qword_diff. Left out: nothing.
  *
  * The SMMU ignores some bits in the present state and others in the target state. If all words but one can be brought to
  * their target through ignored bits, the change hinges on a single store and no transaction sees a mixture. Otherwise

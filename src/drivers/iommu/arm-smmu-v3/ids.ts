@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** ASIDs and VMIDs: the lowest number that nobody uses, as Linux's xarray and IDA give them. */
+/**
+ * ASIDs and VMIDs: the lowest number that nobody uses. After Linux 7.1 lib/xarray.c and lib/idr.c, as
+ * drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c uses them. Left out: what else those can do.
+ */
 
 export class IdAllocator {
   readonly #first: number;
@@ -17,6 +20,11 @@ export class IdAllocator {
       return id;
     }
     return null;
+  }
+
+  /** Takes a number out of use; it may be in use already. */
+  reserve(id: number): void {
+    this.#used.add(id);
   }
 
   free(id: number): void {

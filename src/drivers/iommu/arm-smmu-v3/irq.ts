@@ -64,6 +64,7 @@ function* arm_smmu_evtq_thread(smmu: ArmSmmuDevice, ratelimit: Ratelimit): Corou
   do {
     for (let raw = queue_remove_raw(q); raw !== null; raw = queue_remove_raw(q)) {
       const event = arm_smmu_decode_event(smmu, raw);
+      smmu.audit?.heard(event);
       yield* arm_smmu_handle_event(smmu, event);
       if (ratelimit.allow(smmu)) arm_smmu_dump_event(smmu, raw, event);
     }
@@ -144,9 +145,8 @@ function arm_smmu_setup_msis(smmu: ArmSmmuDevice): void {
   devm_add_action(dev, "arm_smmu_free_msis", () => kernel.irq.msi.free(irqs));
 }
 
-function arm_smmu_setup_unique_irqs(smmu: ArmSmmuDevice): void {
+function request_evtq_irq(smmu: ArmSmmuDevice): void {
   const { dev } = smmu;
-  arm_smmu_setup_msis(smmu);
   if (smmu.evtq_irq > 0) {
     const ratelimit = new Ratelimit();
     const thread = (): Coroutine<IrqReturn> => arm_smmu_evtq_thread(smmu, ratelimit);
@@ -155,13 +155,19 @@ function arm_smmu_setup_unique_irqs(smmu: ArmSmmuDevice): void {
   } else {
     dev_warn(dev, "no evtq irq - events will not be reported!");
   }
+}
+
+function arm_smmu_setup_unique_irqs(smmu: ArmSmmuDevice): void {
+  const { dev } = smmu;
+  arm_smmu_setup_msis(smmu);
+  if (!smmu.adopted) request_evtq_irq(smmu);
   if (smmu.gerr_irq > 0) {
     const ret = devm_request_irq(dev, smmu.gerr_irq, () => arm_smmu_gerror_handler(smmu), { name: "arm-smmu-v3-gerror" });
     if (ret < 0) dev_warn(dev, "failed to enable the global error interrupt");
   } else {
     dev_warn(dev, "no gerr irq - errors will not be reported!");
   }
-  if (smmu.has(ARM_SMMU_FEAT_PRI)) setup_priq_irq(smmu);
+  if (smmu.has(ARM_SMMU_FEAT_PRI) && !smmu.adopted) setup_priq_irq(smmu);
 }
 
 function setup_priq_irq(smmu: ArmSmmuDevice): void {
@@ -179,8 +185,8 @@ function arm_smmu_setup_combined_irq(smmu: ArmSmmuDevice): void {
     smmu.dev,
     smmu.combined_irq,
     function* () {
-      yield* arm_smmu_gerror_handler(smmu);
-      return IRQ_WAKE_THREAD;
+      const handled = yield* arm_smmu_gerror_handler(smmu);
+      return smmu.adopted ? handled : IRQ_WAKE_THREAD;
     },
     {
       *thread() {
@@ -204,7 +210,9 @@ export function* arm_smmu_setup_irqs(smmu: ArmSmmuDevice): Coroutine<number> {
   if (smmu.combined_irq > 0) arm_smmu_setup_combined_irq(smmu);
   else arm_smmu_setup_unique_irqs(smmu);
 
-  const enables = R.IRQ_CTRL_EVTQ_IRQEN | R.IRQ_CTRL_GERROR_IRQEN | (smmu.has(ARM_SMMU_FEAT_PRI) ? R.IRQ_CTRL_PRIQ_IRQEN : 0);
+  // With an adopted stream table there is no event queue and no PRI queue.
+  const queues = R.IRQ_CTRL_EVTQ_IRQEN | (smmu.has(ARM_SMMU_FEAT_PRI) ? R.IRQ_CTRL_PRIQ_IRQEN : 0);
+  const enables = R.IRQ_CTRL_GERROR_IRQEN | (smmu.adopted ? 0 : queues);
   if ((yield* arm_smmu_write_reg_sync(smmu, enables, R.ARM_SMMU_IRQ_CTRL, R.ARM_SMMU_IRQ_CTRLACK)) !== 0) {
     dev_warn(smmu.dev, "failed to enable irqs");
   }

@@ -20,6 +20,7 @@ import {
   dt_number,
   generic_device_group,
   iommu_fwspec_add_ids,
+  of_iommu_get_resv_regions,
   pci_device_group,
   pci_prepare_ats,
 } from "../../../kernel/index.ts";
@@ -142,7 +143,8 @@ export function arm_smmu_of_xlate(dev: Device, args: readonly number[]): number 
   return sid === undefined ? -EINVAL : iommu_fwspec_add_ids(dev, [sid]);
 }
 
-/** Where MSI doorbells may be mapped. */
-export function arm_smmu_get_resv_regions(): ResvRegion[] {
-  return [{ start: R.MSI_IOVA_BASE, length: R.MSI_IOVA_LENGTH, prot: IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO, type: "sw-msi" }];
+/** Where MSI doorbells may be mapped, and what the firmware wants. */
+export function arm_smmu_get_resv_regions(dev: Device): ResvRegion[] {
+  const prot = IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO;
+  return [{ start: R.MSI_IOVA_BASE, length: R.MSI_IOVA_LENGTH, prot, type: "sw-msi" }, ...of_iommu_get_resv_regions(dev)];
 }

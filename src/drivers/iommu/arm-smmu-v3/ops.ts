@@ -8,6 +8,7 @@ import type { IommuOps } from "../../../kernel/index.ts";
 import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach-dev.ts";
 import type { ArmSmmuDriverData } from "./device.ts";
 import { arm_smmu_domain_alloc_paging } from "./domain.ts";
+import { arm_smmu_is_attach_deferred } from "./kdump.ts";
 import {
   arm_smmu_def_domain_type,
   arm_smmu_device_group,
@@ -30,5 +31,6 @@ export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
     of_xlate: arm_smmu_of_xlate,
     def_domain_type: arm_smmu_def_domain_type,
     get_resv_regions: arm_smmu_get_resv_regions,
+    is_attach_deferred: arm_smmu_is_attach_deferred,
   };
 }

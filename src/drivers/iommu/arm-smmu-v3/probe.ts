@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * From a platform device to an SMMU that translates, and back.
+ * From a platform device to an SMMU that translates.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_probe, arm_smmu_device_dt_probe,
- * arm_smmu_init_structures, arm_smmu_init_one_queue, arm_smmu_device_remove. Left out: ACPI, implementations with queues of
- * their own (arm_smmu_impl_probe), sysfs, StreamIDs that the firmware reserves memory for (RMR).
+ * arm_smmu_init_structures, arm_smmu_init_queues, arm_smmu_init_one_queue. Left out: ACPI, implementation-specific parts
+ * (tegra241-cmdqv), sysfs.
  */
 import {
   EINVAL,
@@ -19,7 +19,6 @@ import {
   iommu_device_register,
   iommu_device_sysfs_add,
   iommu_device_sysfs_remove,
-  iommu_device_unregister,
   platform_get_irq,
 } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
@@ -30,9 +29,11 @@ import * as F from "./features.ts";
 import { arm_smmu_device_hw_probe } from "./hw-probe.ts";
 import { arm_smmu_ops } from "./ops.ts";
 import type { ArmSmmuQueue, ArmSmmuRegister } from "./queue.ts";
-import { arm_smmu_device_disable } from "./reg-sync.ts";
+import { arm_smmu_kdump_adopt, arm_smmu_kdump_reset } from "./kdump.ts";
 import { arm_smmu_device_reset } from "./reset.ts";
+import { arm_smmu_rmr_install_bypass_ste } from "./rmr.ts";
 import { arm_smmu_init_strtab } from "./strtab.ts";
+import { arm_smmu_manage_disable, arm_smmu_probe_failed } from "./teardown.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -120,7 +121,9 @@ function arm_smmu_init_queues(smmu: ArmSmmuDevice): number {
 }
 
 function arm_smmu_init_structures(smmu: ArmSmmuDevice): number {
-  return arm_smmu_init_queues(smmu) || arm_smmu_init_strtab(smmu);
+  const ret = arm_smmu_init_queues(smmu);
+  if (ret !== 0 || arm_smmu_kdump_adopt(smmu)) return ret;
+  return arm_smmu_init_strtab(smmu);
 }
 
 /** Wired interrupts: one for all, or one for each. */
@@ -149,30 +152,17 @@ export function* arm_smmu_device_probe(driver: ArmSmmuDriverData, pdev: Platform
   ret = arm_smmu_device_hw_probe(smmu) || arm_smmu_init_structures(smmu);
   if (ret !== 0) return ret;
   pdev.drvdata = smmu;
-  ret = yield* arm_smmu_device_reset(smmu);
+  // What an adopted table says stays as it is.
+  if (!smmu.adopted) arm_smmu_rmr_install_bypass_ste(smmu);
+  ret = yield* smmu.adopted ? arm_smmu_kdump_reset(smmu) : arm_smmu_device_reset(smmu);
   if (ret === 0) {
+    arm_smmu_manage_disable(smmu);
     driver.smmus.push(smmu);
     yield* iommu_device_sysfs_add(pdev, `smmu3.0x${registers.base.toString(16).padStart(16, "0")}`);
     ret = yield* iommu_device_register(smmu.kernel, arm_smmu_ops(driver), pdev, 2 ** smmu.ssid_bits);
     if (ret === 0) return 0;
     yield* iommu_device_sysfs_remove(pdev);
-    forget(smmu);
   }
-  yield* arm_smmu_device_disable(smmu);
+  yield* arm_smmu_probe_failed(smmu);
   return ret;
-}
-
-function forget(smmu: ArmSmmuDevice): void {
-  const { smmus } = smmu.driver;
-  smmus.splice(smmus.indexOf(smmu), 1);
-}
-
-/** `arm_smmu_device_remove`: the devices behind it are released first, and the SMMU is off before its memory is freed. */
-export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
-  const smmu = pdev.drvdata;
-  if (!(smmu instanceof ArmSmmuDevice)) return;
-  yield* iommu_device_unregister(smmu.kernel, pdev);
-  yield* iommu_device_sysfs_remove(pdev);
-  forget(smmu);
-  yield* arm_smmu_device_disable(smmu);
 }

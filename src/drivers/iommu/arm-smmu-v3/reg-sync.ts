@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Registers whose writes take effect later: CR0 and IRQ_CTRL with their ACK registers, GBPA with its Update bit. */
+/**
+ * Registers whose writes take effect later: CR0 and IRQ_CTRL with their ACK registers, GBPA with its Update bit.
+ *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_write_reg_sync, arm_smmu_update_gbpa,
+ * arm_smmu_device_disable. Left out: the poll that may run without sleeping (7.3).
+ */
 import { dev_err, readl, readl_poll, writel } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import * as R from "./arm-smmu-v3-regs.ts";

@@ -32,6 +32,21 @@ function* enable(smmu: ArmSmmuDevice, cr0: number, what: string): Coroutine<numb
   return ret;
 }
 
+/** Gives the SMMU this driver's command queue. @param enables what stays on beside it @returns 0 or -ETIMEDOUT */
+export function* arm_smmu_start_cmdq(smmu: ArmSmmuDevice, enables: number): Coroutine<number> {
+  writeq(smmu.base, R.ARM_SMMU_CMDQ_BASE, smmu.cmdq.q_base);
+  writel(smmu.base, R.ARM_SMMU_CMDQ_PROD, smmu.cmdq.llq.prod);
+  writel(smmu.base, R.ARM_SMMU_CMDQ_CONS, smmu.cmdq.llq.cons);
+  return yield* enable(smmu, enables | R.CR0_CMDQEN, "command queue");
+}
+
+/** Forgets what was cached before. What a failed wait means was said by the queue. */
+export function* arm_smmu_invalidate_all(smmu: ArmSmmuDevice): Coroutine<void> {
+  yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_CFGI_ALL });
+  if (smmu.has(ARM_SMMU_FEAT_HYP)) yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_TLBI_EL2_ALL });
+  yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_TLBI_NSNH_ALL });
+}
+
 /** @returns 0, or -ETIMEDOUT when a step is not acknowledged */
 export function* arm_smmu_device_reset(smmu: ArmSmmuDevice): Coroutine<number> {
   // An SMMU found running (kexec, kdump) serves tables that are gone: let nothing through while it is off.
@@ -46,18 +61,10 @@ export function* arm_smmu_device_reset(smmu: ArmSmmuDevice): Coroutine<number> {
   writel(smmu.base, R.ARM_SMMU_CR2, R.CR2_PTM | R.CR2_RECINVSID | (smmu.has(ARM_SMMU_FEAT_E2H) ? R.CR2_E2H : 0));
   arm_smmu_write_strtab(smmu);
 
-  // Command queue.
-  writeq(smmu.base, R.ARM_SMMU_CMDQ_BASE, smmu.cmdq.q_base);
-  writel(smmu.base, R.ARM_SMMU_CMDQ_PROD, smmu.cmdq.llq.prod);
-  writel(smmu.base, R.ARM_SMMU_CMDQ_CONS, smmu.cmdq.llq.cons);
-  let enables = R.CR0_CMDQEN;
-  ret = yield* enable(smmu, enables, "command queue");
+  ret = yield* arm_smmu_start_cmdq(smmu, 0);
   if (ret !== 0) return ret;
-
-  // Forget what was cached before. What a failed wait means was said by the queue.
-  yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_CFGI_ALL });
-  if (smmu.has(ARM_SMMU_FEAT_HYP)) yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_TLBI_EL2_ALL });
-  yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_TLBI_NSNH_ALL });
+  let enables = R.CR0_CMDQEN;
+  yield* arm_smmu_invalidate_all(smmu);
 
   // Event queue.
   writeq(smmu.base, R.ARM_SMMU_EVTQ_BASE, smmu.evtq.q_base);

@@ -2,6 +2,9 @@
 /**
  * The stream table, linear or with two levels, and writing its entries.
  *
+ * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_init_strtab, arm_smmu_init_l2_strtab,
+ * arm_smmu_write_strtab, arm_smmu_get_step_for_sid, arm_smmu_write_ste. Left out: tables of more than 2^17 level-1 descriptors.
+ *
  * Every StreamID that nobody owns is an abort: by its STE, or by an invalid level-1 descriptor.
  */
 import { ENOMEM, ERANGE, type KernelBuffer, dev_err, dev_warn, dmam_alloc_coherent, writel, writeq } from "../../../kernel/index.ts";
@@ -13,6 +16,7 @@ import type { ArmSmmuDevice, ArmSmmuStrtab } from "./device.ts";
 import { arm_smmu_write_entry } from "./entry-writer.ts";
 import { ARM_SMMU_FEAT_2_LVL_STRTAB, ARM_SMMU_OPT_SKIP_PREFETCH } from "./features.ts";
 import { hex } from "./hex.ts";
+import { arm_smmu_kdump_l2 } from "./kdump-strtab.ts";
 import { type ArmSmmuEntry, arm_smmu_get_ste_update_safe, arm_smmu_get_ste_used, arm_smmu_make_abort_ste } from "./ste.ts";
 
 export function arm_smmu_strtab_l1_idx(sid: number): number {
@@ -82,6 +86,11 @@ export function arm_smmu_sid_in_range(smmu: ArmSmmuDevice, sid: number): boolean
 function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<number, KernelBuffer>): number {
   const index = arm_smmu_strtab_l1_idx(sid);
   if (l2.has(index)) return 0;
+  const old = smmu.adopted ? arm_smmu_kdump_l2(smmu, smmu.strtab.table, index) : null;
+  if (old !== null) {
+    l2.set(index, old);
+    return 0;
+  }
   const memory = dmam_alloc_coherent(smmu.dev, R.STRTAB_NUM_L2_STES * R.ARM_SMMU_ENTRY_SIZE, { kind: "smmu-table" });
   if (memory === null) {
     dev_err(smmu.dev, `failed to allocate the level-2 stream table of StreamID ${hex(sid)}`);

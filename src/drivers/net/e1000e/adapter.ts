@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** What the parts of the driver share: the adapter, its rings, the network device. After Linux 7.1 `e1000e/e1000.h`. */
+/**
+ * What the parts of the driver share: the adapter, its rings, the network device. After Linux 7.1
+ * drivers/net/ethernet/intel/e1000e/e1000.h. Left out: other chips, statistics, PTP.
+ */
 import type { DriverModule, IoMem, Kernel, KernelBuffer, PciDev, Timer, Work } from "../../../kernel/index.ts";
 import { Mutex } from "../../../sim/index.ts";
 import type { E1000Hw } from "./hw.ts";

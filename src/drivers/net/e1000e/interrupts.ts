@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The three MSI-X vectors of the 82574: receive, transmit, other causes. After Linux 7.1 `e1000e/netdev.c`.
+ * The three MSI-X vectors of the 82574: receive, transmit, other causes. After Linux 7.1
+ * drivers/net/ethernet/intel/e1000e/netdev.c.
  *
  * Left out: MSI and legacy interrupts, throttling (each vector's interval is set to the shortest).
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Polling in soft interrupt context, as Linux's NAPI: an interrupt schedules the poll, the poll works off a budget and
- * either has itself called again or lets interrupts back in. Here the soft interrupt is a task of the kernel.
+ * either has itself called again or lets interrupts back in. Here the soft interrupt is a task of the kernel. After Linux 7.1
+ * net/core/dev.c: napi_schedule_prep … napi_disable. Left out: threaded and busy polling, GRO, the time limit of a round.
  */
 import { type Kernel, type KThread, kthread_run, kthread_should_stop, kthread_stop } from "../../../kernel/index.ts";
 import { type Coroutine, sleepNs, waitEvent, yieldNow } from "../../../sim/index.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The interface: up, down, open, close, the poll and the watchdog. After Linux 7.1 `e1000e/netdev.c`.
+ * The interface: up, down, open, close, the poll and the watchdog. After Linux 7.1
+ * drivers/net/ethernet/intel/e1000e/netdev.c.
  *
  * The 82574 has FLAG2_DMA_BURST: descriptors are fetched ahead and written back in groups. So when buffers are unmapped the
  * device may hold dozens of descriptors that still point to them.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/** Descriptor rings in coherent memory: allocation and release. After Linux 7.1 `e1000e/netdev.c`. */
+/**
+ * Descriptor rings in coherent memory: allocation and release. After Linux 7.1 drivers/net/ethernet/intel/e1000e/netdev.c:
+ * e1000e_setup_rx_resources … e1000e_free_tx_resources. Left out: packet split buffers.
+ */
 import { dma_alloc_coherent, dma_free_coherent, ENOMEM } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import type { E1000Adapter, E1000Buffer, E1000Ring } from "./adapter.ts";

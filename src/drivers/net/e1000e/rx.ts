@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Receive: buffers for the device, packets out of the ring, the ring's end. After Linux 7.1 `e1000e/netdev.c`.
+ * Receive: buffers for the device, packets out of the ring, the ring's end. After Linux 7.1
+ * drivers/net/ethernet/intel/e1000e/netdev.c.
  *
  * A packet's buffer is a page of its own; it is unmapped before the packet goes up, and a new one takes its place. The
  * stack counts the packet and frees it. Left out: packet split, jumbo frames, copybreak, checksum and hash offload.

@@ -2,8 +2,8 @@
 /**
  * What the driver does when the machine goes down: Linux's way, and one that proves that the device is idle.
  *
- * Linux 7.1 `e1000e/netdev.c`: e1000_shutdown, e1000e_pm_freeze, __e1000_shutdown. Left out: the LPI timer's printout, PHY
- * power, quad-port cards, S0ix.
+ * After Linux 7.1 drivers/net/ethernet/intel/e1000e/netdev.c: e1000_shutdown, e1000e_pm_freeze,
+ * __e1000_shutdown. Left out: the LPI timer's printout, PHY power, quad-port cards, S0ix.
  */
 import { cancel_work_sync, dev_warn, pci_clear_master, pci_disable_device, type PciDev, timer_delete_sync } from "../../../kernel/index.ts";
 import { type Coroutine, sleepNs } from "../../../sim/index.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Transmit: packets into the ring and out of it. After Linux 7.1 `e1000e/netdev.c`.
+ * Transmit: packets into the ring and out of it. After Linux 7.1
+ * drivers/net/ethernet/intel/e1000e/netdev.c.
  *
  * A packet is one piece of memory and takes one descriptor. Left out: fragments, segmentation, checksum offload, VLANs,
  * the hang detector.

@@ -44,7 +44,8 @@ const NOTHING = 0xffff_ffff;
 
 export interface EduOptions {
   readonly simulation: Simulation;
-  readonly master: Master;
+  /** The way to memory. */
+  readonly master: Pick<Master, "read" | "write">;
   readonly notModelled: NotModelledLog;
   /** Ands every address of memory. Default: 28 bits. */
   readonly dmaMask?: bigint;

@@ -22,11 +22,12 @@ export interface PlainFunctionOptions {
   readonly revision?: number;
   readonly bar?: Omit<BarSpec, "index">;
   readonly interruptPin?: boolean;
-  readonly master: Master;
+  /** The way to memory. */
+  readonly master: Pick<Master, "read" | "write">;
 }
 
 export abstract class PlainFunction extends PciFunction {
-  readonly #master: Master;
+  readonly #master: PlainFunctionOptions["master"];
 
   constructor(options: PlainFunctionOptions) {
     const { name, vendorId, deviceId, classCode, revision = 0, bar, interruptPin = false, master } = options;

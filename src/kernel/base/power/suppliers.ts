@@ -2,7 +2,7 @@
 /**
  * Runtime PM along device links: a consumer that is active keeps its suppliers active; here is how it lets go of them. After
  * Linux 7.1 drivers/base/power/runtime.c: pm_runtime_release_supplier, rpm_put_suppliers, rpm_suspend_suppliers,
- * pm_runtime_drop_link.
+ * pm_runtime_drop_link. Left out: the lock of links' readers.
  */
 import type { Device } from "../device.ts";
 import { DL_FLAG, type DeviceLink } from "../link-flags.ts";

@@ -2,7 +2,8 @@
 /**
  * The usage count of runtime PM, by itself: nothing is suspended or resumed here. After Linux 7.1
  * drivers/base/power/runtime.c: rpm_drop_usage_count; include/linux/pm_runtime.h: pm_runtime_get_noresume, pm_runtime_put_noidle.
- * A reference that nobody took is a warning here, where Linux prints a line.
+ * A reference that nobody took is a warning here, where Linux prints a line. Left out: the
+ * variants that do nothing without CONFIG_PM.
  */
 import { EINVAL } from "../../errno.ts";
 import type { Device } from "../device.ts";
