@@ -54,6 +54,7 @@ export function* boot(kernel: Kernel): Coroutine<void> {
   kernel.irq.init();
   if (kernel.bootInfo) yield* execute_kernel_text(kernel, "start");
   else setup_arch(kernel);
+  kernel.smp.smp_init();
 
   yield* device_add(kernel.of.platformRoot);
   for (const bus of [platform_bus_type, pci_bus_type]) {

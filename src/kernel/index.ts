@@ -76,6 +76,8 @@ export * from "./clk/clk.ts";
 export * from "./clk/clk-gate.ts";
 export * from "./regulator/regulator.ts";
 export * from "./reboot/reboot.ts";
+export * from "./smp/cpuhp.ts";
+export * from "./smp/smp.ts";
 export * from "./kexec/kexec.ts";
 export * from "./boot/image.ts";
 export * from "./pci/pci-regs.ts";

@@ -27,6 +27,7 @@ import type { Platform } from "./ports.ts";
 import { Printk } from "./printk.ts";
 import { RegulatorCore } from "./regulator/regulator.ts";
 import { RebootCore } from "./reboot/reboot.ts";
+import { Smp } from "./smp/smp.ts";
 import { Time } from "./time/time.ts";
 import { Workqueues } from "./time/workqueue.ts";
 
@@ -63,6 +64,7 @@ export class Kernel {
   readonly printk: Printk;
   readonly debug: KernelDebug;
   readonly cpu: CpuState;
+  readonly smp: Smp;
   readonly io: Mmio;
   readonly irq: IrqCore;
   readonly time: Time;
@@ -98,6 +100,7 @@ export class Kernel {
     this.#oopses = new Oopses(this);
     this.debug = new KernelDebug(this);
     this.cpu = new CpuState(this);
+    this.smp = new Smp(this);
     this.io = new Mmio(this);
     this.time = new Time(this);
     this.irq = new IrqCore(this);

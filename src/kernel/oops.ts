@@ -128,8 +128,16 @@ export class Oopses {
     printk.pr_emerg(`---[ end trace ${String(this.records.length).padStart(16, "0")} ]---`);
     kernel.setState("crashed");
     kernel.trace.emit("kernel.oops", { kernel: kernel.name, message, task, device: device?.name ?? null });
-    if (inInterrupt) this.#panic("Fatal exception in interrupt");
-    else if (kernel.params.panicOnOops && first) this.#panic("Fatal exception");
+    if (inInterrupt) this.#die("Fatal exception in interrupt");
+    else if (kernel.params.panicOnOops && first) this.#die("Fatal exception");
+  }
+
+  /** Code that dies in a place where the kernel cannot survive it: a crash kernel takes over before there is a panic. */
+  #die(message: string): void {
+    const { kexec, sim, tasks } = this.#kernel;
+    kexec.crash_kexec();
+    if (this.#kernel.state !== "gone") this.#panic(message);
+    else if (sim.current?.group === tasks) throw new KernelStopped(message);
   }
 
   /** The kernel panics; whatever runs at this moment unwinds. */

@@ -25,6 +25,8 @@ export interface KernelParameters {
   readonly crashkernel?: { readonly base: number; readonly size: number };
   /** `crash_kexec_post_notifiers`: a panic calls its notifiers before it jumps to the crash kernel. */
   readonly crashKexecPostNotifiers: boolean;
+  /** `nr_cpus`, of as many CPUs as there are: the boot CPU runs everything, see smp/smp.ts. */
+  readonly cpus: number;
   /** `panic_on_warn`. */
   readonly panicOnWarn: boolean;
   /** CONFIG_PROVE_LOCKING, CONFIG_DEBUG_ATOMIC_SLEEP and their like: what would be a report of a debug kernel is a warning here. */
@@ -55,6 +57,7 @@ export const defaultParameters: KernelParameters = {
   deferredProbeTimeoutSec: null,
   resetDevices: false,
   crashKexecPostNotifiers: false,
+  cpus: 1,
   panicOnWarn: false,
   debugChecks: true,
   panicOnOops: false,

@@ -31,7 +31,7 @@ export type MachineStep =
   | "halt"
   | "kexec-entry"
   | "crash-entry"
-  | "second-kernel-up";
+  | "next-kernel-up";
 
 export interface LabOwnEvents {
   "lab.landing": Landing;

@@ -4,9 +4,10 @@
  * their destinations only at the jump, when the running kernel no longer needs what lies there. A crash kernel lies ready
  * in its reserve. Devices are not reset: whatever still runs goes on during the copy and under the next kernel.
  *
- * After Linux 7.1 kernel/kexec_core.c: kernel_kexec; kernel/kexec.c: do_kexec_load; kernel/crash_core.c: __crash_kexec;
- * kernel/crash_reserve.c: reserve_crashkernel_generic; arch/arm64/kernel/machine_kexec.c. Left out: signatures and measuring
- * of images, the control page and purgatory, vmcoreinfo, what /proc/vmcore reads.
+ * After Linux 7.1 kernel/kexec_core.c: kernel_kexec; kernel/kexec.c: do_kexec_load; kernel/crash_core.c: __crash_kexec,
+ * crash_kexec; kernel/crash_reserve.c: reserve_crashkernel_generic; arch/arm64/kernel/machine_kexec.c: machine_shutdown,
+ * machine_crash_shutdown, machine_kexec. Left out: preserve_context, live update, signatures and measuring of images, the control
+ * page and purgatory, vmcoreinfo, what /proc/vmcore reads, a reserve's CMA part, masking of interrupts (the next kernel does it).
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { never } from "../../sim/index.ts";
@@ -126,9 +127,11 @@ export class KexecCore {
     yield* reboot.kernel_restart_prepare("kexec reboot");
     reboot.migrate_to_reboot_cpu();
     reboot.syscore_shutdown();
-    kernel.path("cpu_hotplug_enable");
+    // migrate_to_reboot_cpu has ended hotplug, and machine_shutdown needs it once more.
+    kernel.smp.cpu_hotplug_enable();
     kernel.printk.pr_notice("kexec_core: Starting new kernel");
     kernel.path("machine_shutdown");
+    kernel.smp.smp_shutdown_nonboot_cpus();
     reboot.kmsg_dump();
     this.#machine_kexec(image);
     return yield* never("machine_kexec");
@@ -142,8 +145,25 @@ export class KexecCore {
     kernel.path("__crash_kexec");
     kernel.path("crash_setup_regs");
     kernel.path("crash_save_vmcoreinfo");
-    kernel.path("machine_crash_shutdown");
+    this.#machine_crash_shutdown();
     this.#machine_kexec(image);
+  }
+
+  /** For code that dies: the crash kernel takes over before anything else of a panic happens. Returns if there is none. */
+  crash_kexec(): void {
+    if (this.#kernel.params.crashKexecPostNotifiers || this.kexec_crash_image === null) return;
+    this.#kernel.path("crash_kexec");
+    this.__crash_kexec();
+  }
+
+  #machine_crash_shutdown(): void {
+    const kernel = this.#kernel;
+    kernel.path("machine_crash_shutdown");
+    kernel.cpu.irqsDisabled = true;
+    kernel.smp.crash_smp_send_stop();
+    kernel.path("crash_save_cpu");
+    kernel.path("machine_kexec_mask_interrupts");
+    kernel.printk.pr_info("Starting crashdump kernel...");
   }
 
   /** The panic of this kernel, see {@link RebootCore.panic}. */
@@ -158,6 +178,7 @@ export class KexecCore {
   #machine_kexec(image: KexecImage): void {
     const kernel = this.#kernel;
     kernel.path("machine_kexec");
+    kernel.printk.pr_info("Bye!");
     kernel.cpu.irqsDisabled = true;
     for (const segment of image.segments) if (segment.source !== segment.destination) this.#relocate(segment);
     kernel.trace.emit("kernel.jump", { from: kernel.name, to: image.kind });

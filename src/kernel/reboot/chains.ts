@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations. After Linux 7.1
- * kernel/reboot.c: register_reboot_notifier, register_sys_off_handler; kernel/panic.c: panic_notifier_list;
- * drivers/base/syscore.c. Left out: the older restart handlers and pm_power_off, a return value that ends a chain.
+ * Who is called on the way down: reboot and panic notifiers, sys-off handlers, syscore operations, log dumpers. After Linux 7.1
+ * kernel/reboot.c: register_reboot_notifier, register_sys_off_handler; kernel/panic.c: panic_notifier_list; drivers/base/syscore.c;
+ * kernel/printk/printk.c: kmsg_dump_register. Left out: the older restart handlers and pm_power_off, a return value that ends a chain.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
@@ -35,6 +35,18 @@ export interface SysOffHandler extends Prioritized {
   sys_off_call(cmd: string): void | Coroutine<void>;
 }
 
+/** Why the log is dumped, from the gravest on. */
+export const KMSG_DUMP_REASONS = ["KMSG_DUMP_PANIC", "KMSG_DUMP_OOPS", "KMSG_DUMP_EMERG", "KMSG_DUMP_SHUTDOWN"] as const;
+export type KmsgDumpReason = (typeof KMSG_DUMP_REASONS)[number];
+
+/** Saves the kernel log where it survives. Must not sleep. */
+export interface KmsgDumper {
+  readonly name: string;
+  /** Called for this reason and graver ones; KMSG_DUMP_OOPS if absent. */
+  readonly max_reason?: KmsgDumpReason;
+  dump(reason: KmsgDumpReason): void;
+}
+
 /** Called with one CPU left, the last registered first. */
 export interface SyscoreOps {
   readonly name: string;
@@ -46,6 +58,7 @@ export class RebootChains {
   readonly panic: PanicNotifier[] = [];
   readonly sysOff: SysOffHandler[] = [];
   readonly syscore: SyscoreOps[] = [];
+  readonly dumpers: KmsgDumper[] = [];
 
   /** The handlers of one mode in the order of their calls. */
   sysOffOf(mode: SysOffMode): SysOffHandler[] {
@@ -88,4 +101,11 @@ export function register_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
 }
 export function unregister_syscore_ops(kernel: Kernel, ops: SyscoreOps): void {
   remove(kernel.reboot.chains.syscore, ops);
+}
+
+export function kmsg_dump_register(kernel: Kernel, dumper: KmsgDumper): void {
+  kernel.reboot.chains.dumpers.push(dumper);
+}
+export function kmsg_dump_unregister(kernel: Kernel, dumper: KmsgDumper): void {
+  remove(kernel.reboot.chains.dumpers, dumper);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The ways down, after Linux 7.1 kernel/reboot.c and kernel/panic.c. The orderly ones (restart, halt, power-off) call the
- * notifiers and shut every device down first; an emergency restart and a panic call neither. Each step is traced as
- * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: the `reboot=` modes,
- * Ctrl-Alt-Del, hibernation, emergency shutdown of hw_protection_trigger.
+ * The ways down. After Linux 7.1 kernel/reboot.c: kernel_restart, kernel_halt, kernel_power_off, emergency_restart; kernel/panic.c:
+ * panic; arch/arm64/kernel/process.c: machine_restart, machine_halt, machine_power_off. The orderly ones (restart, halt, power-off)
+ * call the notifiers and shut every device down first; an emergency restart and a panic call neither. Each step is traced as
+ * "kernel.path". None of them comes back: the CPU goes to the firmware, or stands still. Left out: user space and its helpers, the
+ * `reboot=` modes, EFI, Ctrl-Alt-Del, hibernation, hw_protection_trigger, and what a panic prints beyond its message.
  */
 import { type Coroutine, never } from "../../sim/index.ts";
 import { device_shutdown } from "../base/shutdown.ts";
@@ -11,7 +12,7 @@ import type { KernelState } from "../events.ts";
 import type { Kernel } from "../kernel.ts";
 import { Mutex } from "../locking/mutex.ts";
 import { KernelStopped } from "../oops.ts";
-import { RebootChains, type RebootAction, type SysOffMode } from "./chains.ts";
+import { KMSG_DUMP_REASONS, type KmsgDumpReason, RebootChains, type RebootAction, type SysOffMode } from "./chains.ts";
 
 export * from "./chains.ts";
 
@@ -88,8 +89,9 @@ export class RebootCore {
   emergency_restart(): void {
     if (this.#isGone()) return;
     this.#kernel.path("emergency_restart");
-    this.kmsg_dump();
+    this.kmsg_dump("KMSG_DUMP_EMERG");
     this.#kernel.setState("restart");
+    this.#kernel.path("machine_emergency_restart");
     this.#machine_restart("");
     this.#unwind("emergency_restart");
   }
@@ -112,13 +114,19 @@ export class RebootCore {
     this.#localIrqDisable();
     kernel.setState("crashed");
     kernel.printk.pr_emerg(`Kernel panic - not syncing: ${message}`);
-    kernel.kexec.__crash_kexec();
+    // With crash_kexec_post_notifiers the crash kernel comes last, and depends on what the notifiers have left of the machine.
+    const crashLast = kernel.params.crashKexecPostNotifiers;
+    if (!crashLast) kernel.kexec.__crash_kexec();
     if (this.#isGone()) return;
     kernel.path("panic_other_cpus_shutdown");
+    if (crashLast) kernel.smp.crash_smp_send_stop();
+    else kernel.smp.smp_send_stop();
     this.#killOtherTasks();
     kernel.path("panic_notifier_list");
     for (const notifier of this.chains.panic) notifier.notifier_call(message);
-    this.kmsg_dump();
+    this.kmsg_dump("KMSG_DUMP_PANIC");
+    if (crashLast) kernel.kexec.__crash_kexec();
+    if (this.#isGone()) return;
     if (this.panic_timeout > 0) {
       kernel.printk.pr_emerg(`Rebooting in ${this.panic_timeout} seconds..`);
       kernel.sim.advance(this.panic_timeout * 1e9);
@@ -147,6 +155,7 @@ export class RebootCore {
 
   migrate_to_reboot_cpu(): void {
     this.#kernel.path("migrate_to_reboot_cpu");
+    this.#kernel.smp.cpu_hotplug_disable();
   }
 
   /** The last registered goes first. */
@@ -155,8 +164,13 @@ export class RebootCore {
     for (const ops of this.chains.syscore.toReversed()) ops.shutdown?.();
   }
 
-  kmsg_dump(): void {
+  /** Calls the dumpers that want to hear of this reason, in order of registration. */
+  kmsg_dump(reason: KmsgDumpReason = "KMSG_DUMP_SHUTDOWN"): void {
     this.#kernel.path("kmsg_dump");
+    const gravity = KMSG_DUMP_REASONS.indexOf(reason);
+    for (const dumper of this.chains.dumpers) {
+      if (gravity <= KMSG_DUMP_REASONS.indexOf(dumper.max_reason ?? "KMSG_DUMP_OOPS")) dumper.dump(reason);
+    }
   }
 
   *#kernel_shutdown_prepare(action: RebootAction, cmd: string): Coroutine<void> {
@@ -195,7 +209,7 @@ export class RebootCore {
   #enterMachine(step: string): void {
     this.#kernel.path(step);
     this.#localIrqDisable();
-    this.#kernel.path("smp_send_stop");
+    this.#kernel.smp.smp_send_stop();
   }
 
   /** Handlers that wait spin: interrupts are off. */

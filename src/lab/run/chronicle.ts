@@ -3,7 +3,7 @@
 import type { LabTrace, MachineStep } from "../events.ts";
 import type { Milestone, RunResult, ShutdownStep } from "./result.ts";
 
-const MACHINE_WORDS: Record<MachineStep, string> = {
+const MACHINE_WORDS: Record<Exclude<MachineStep, "next-kernel-up">, string> = {
   "cold-boot": "firmware starts a kernel",
   "way-down": "the way down begins",
   "hardware-reset": "hardware reset: all DMA stops",
@@ -11,7 +11,6 @@ const MACHINE_WORDS: Record<MachineStep, string> = {
   halt: "the CPU halts, power stays on",
   "kexec-entry": "the next kernel is entered",
   "crash-entry": "the crash kernel is entered",
-  "second-kernel-up": "the second kernel is up",
 };
 
 /** Lines of log kept. */
@@ -42,7 +41,14 @@ export class Chronicle {
   attach(trace: LabTrace): void {
     trace.on("lab.machine", ({ seq, time, data }) => {
       if (data.step === "way-down") this.#recording = true;
-      if (this.#recording) this.#note(seq, time, data.kernel, MACHINE_WORDS[data.step], "machine");
+      if (this.#recording)
+        this.#note(
+          seq,
+          time,
+          data.kernel,
+          data.step === "next-kernel-up" ? `the ${data.kernel} kernel is up` : MACHINE_WORDS[data.step],
+          "machine",
+        );
     });
     trace.on("kernel.path", ({ seq, time, data }) => this.#note(seq, time, data.kernel, data.step, "path"));
     trace.on("kernel.jump", ({ seq, time, data }) =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Counts what clients and the SMMU do from the first step of the way down on. */
+/** Counts what clients and the SMMU do from the first step of the first way down on. */
 import type { LabTrace } from "../events.ts";
 import type { DmaCounts } from "./result.ts";
 
@@ -13,14 +13,18 @@ export class WayDownCounters {
   lost = 0;
   readonly kinds: Map<string, number> = new Map<string, number>();
 
-  attach(trace: LabTrace, firstKernel: string): void {
+  attach(trace: LabTrace): void {
     let counting = false;
+    let goingDown = "";
     const taken = new Set<string>();
     trace.on("lab.machine", ({ data }) => {
-      if (data.step === "way-down") counting = true;
+      if (data.step !== "way-down") return;
+      counting = true;
+      goingDown = data.kernel;
+      taken.clear();
     });
     trace.on("kernel.probe", ({ data }) => {
-      if (data.result === "bound" && data.kernel !== firstKernel) taken.add(data.device);
+      if (data.result === "bound" && data.kernel !== goingDown) taken.add(data.device);
     });
     trace.on("lab.landing", ({ data }) => {
       if (!counting || taken.has(data.device)) return;

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 /** Compares a run with what its scenario expects of it. */
 import type { Scenario } from "../scenario/types.ts";
-import { SECOND } from "./kernels.ts";
+import { FIRST } from "./chain.ts";
 import type { RunResult } from "./result.ts";
 
-/** An oops that the next kernel's overwritten memory does not explain: kernel or driver code failed. */
+/** An oops that a next kernel's overwritten memory does not explain: kernel or driver code failed. */
 function ownOops({ oops, nextKernelBytesCorrupted }: RunResult): string[] {
-  if (oops === null || (oops.kernel === SECOND && nextKernelBytesCorrupted > 0)) return [];
+  if (oops === null || (oops.kernel !== FIRST && nextKernelBytesCorrupted > 0)) return [];
   return [`the ${oops.kernel} kernel oopsed in task ${oops.task}${oops.device === null ? "" : `, device ${oops.device}`}: ${oops.message}`];
 }
 
 /** Reports of a kernel's checks that the next kernel's overwritten memory does not explain: kernel or driver code is wrong. */
 function ownReports({ kernelChecks, nextKernelBytesCorrupted }: RunResult): string[] {
   return kernelChecks.warnings
-    .filter(({ kernel, check }) => check !== null && !(kernel === SECOND && nextKernelBytesCorrupted > 0))
+    .filter(({ kernel, check }) => check !== null && !(kernel !== FIRST && nextKernelBytesCorrupted > 0))
     .map(({ kernel, check, message, task }) => `the ${kernel} kernel reports (${check}) in task ${task}: ${message}`);
 }
 
 /** A kernel that hung although nothing overwrote its memory. */
-function ownHang({ secondKernel, stuck, nextKernelBytesCorrupted }: RunResult): string[] {
-  if (secondKernel !== "hung" || nextKernelBytesCorrupted > 0) return [];
+function ownHang({ secondKernel, kernels = [], stuck, nextKernelBytesCorrupted }: RunResult): string[] {
+  if (!(secondKernel === "hung" || kernels.some(({ state }) => state === "hung")) || nextKernelBytesCorrupted > 0) return [];
   const [at] = stuck;
   return [at ? `the ${at.kernel} kernel hung: ${at.task} waits: ${at.reason}` : "a kernel hung"];
 }

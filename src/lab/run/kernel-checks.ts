@@ -43,8 +43,8 @@ export class KernelChecks {
     });
   }
 
-  result(kernels: readonly (Kernel | null)[]): KernelChecksResult {
-    const leftAtEnd = kernels.flatMap((kernel) => (kernel?.debug.leftAtEnd ?? []).map((left) => ({ kernel: kernel!.name, ...left })));
+  result(kernels: readonly Kernel[]): KernelChecksResult {
+    const leftAtEnd = kernels.flatMap(({ name, debug }) => (debug.leftAtEnd ?? []).map((left) => ({ kernel: name, ...left })));
     return { warnings: this.#warnings, count: this.#count, leftAtEnd };
   }
 }

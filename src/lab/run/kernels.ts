@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * The kernels of a run, one after the other: how the first is booted, what it loads for the next, and what the machine
+ * The kernels of a run, one after the other: how the first is booted, what each loads for the next, and what the machine
  * does when a kernel resets it, turns it off, or jumps away.
  */
-import { bytesToHexString, unsafeCompareUint8Arrays } from "typed-array-utils";
-import { hex } from "../../hw/index.ts";
 import {
-  boot_regions,
   type BootFiles,
   type BootInfo,
   build_kernel_image,
@@ -30,21 +27,15 @@ import { type Coroutine, sleepNs } from "../../sim/index.ts";
 import type { LabTrace, MachineStep } from "../events.ts";
 import { clientDriver } from "../machine/clients.ts";
 import type { Machine } from "../machine/machine.ts";
-import type { ImageDamage } from "../monitors/next-kernel.ts";
 import { crashReserve } from "../scenario/crash-reserve.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import type { Chance } from "./chance.ts";
-
-/** Names of the kernels of a run. */
-export const FIRST = "first";
-export const SECOND = "second";
+import { KERNEL_NAMES, type Leg, legsOf, STARTS } from "./chain.ts";
 
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
 /** A blob has free space behind it, for what a boot loader adds. */
 const DTB_ALIGN = 8 * 1024;
-/** Bytes of overwritten memory that are shown. */
-const SHOWN_BYTES = 8;
 
 /** Every driver's initcall takes its time before it probes: meanwhile devices run on, and the next driver is not there yet. */
 function atPace(modules: readonly DriverModule[], ns: number): DriverModule[] {
@@ -89,24 +80,60 @@ function boardLinks(devices: readonly DeviceSpec[]): DriverModule {
   };
 }
 
+/** What becomes of the machine as kernels come and go, for whoever wants to look at it just then. */
+export interface KernelWatcher {
+  /** A kernel is about to execute its first instruction. */
+  entered(kernel: Kernel): void;
+  /** A kernel was left, or is about to be overwritten by the next: its memory is still its own. */
+  leaving(kernel: Kernel): void;
+}
+
 export class Kernels {
-  first: Kernel | null = null;
-  second: Kernel | null = null;
-  /** True once the first kernel runs no more and the machine has acted on that. */
-  ended = false;
+  /** In the order in which they booted. */
+  readonly all: Kernel[] = [];
   readonly #scenario: Scenario;
+  readonly #legs: readonly Leg[];
   readonly #machine: Machine;
   readonly #trace: LabTrace;
   readonly #chance: Chance;
   readonly #extra: readonly DriverModule[];
+  readonly #watcher: KernelWatcher;
+  /** Kernels that run no more, once the machine has acted on that. */
+  readonly #ended = new Set<string>();
 
   /** @param chance what the seed picked @param extra further code of the first kernel */
-  constructor(scenario: Scenario, machine: Machine, trace: LabTrace, chance: Chance, extra: readonly DriverModule[]) {
+  constructor(
+    scenario: Scenario,
+    machine: Machine,
+    trace: LabTrace,
+    chance: Chance,
+    extra: readonly DriverModule[],
+    watcher: KernelWatcher,
+  ) {
     this.#scenario = scenario;
+    this.#legs = legsOf(scenario);
     this.#machine = machine;
     this.#trace = trace;
     this.#chance = chance;
     this.#extra = extra;
+    this.#watcher = watcher;
+    // From here on the pages of the next image go where this kernel's memory is.
+    trace.on("kernel.path", ({ data }) => {
+      if (data.step === "machine_kexec") this.#leaving(data.kernel);
+    });
+  }
+
+  get first(): Kernel | null {
+    return this.all[0] ?? null;
+  }
+
+  get second(): Kernel | null {
+    return this.all[1] ?? null;
+  }
+
+  /** True once the kernel runs no more and the machine has acted on that. */
+  hasEnded(name: string): boolean {
+    return this.#ended.has(name);
   }
 
   #files(kernel: string): BootFiles {
@@ -125,78 +152,88 @@ export class Kernels {
     return padded;
   }
 
-  /** @param role the first kernel drives what the description says; the second drives it as mainline does */
-  #drivers(role: typeof FIRST | typeof SECOND): DriverModule[] {
-    const { machine, next } = this.#scenario;
-    const smmu = armSmmuV3Module({ shutdown: machine.smmu.shutdown, kdumpPolicy: this.#scenario.kernel.kdumpPolicy });
-    const clients = role === FIRST || next.clientDrivers ? machine.devices.filter(({ driver }) => driver !== "absent") : [];
+  /** @param index the first kernel drives what the description says; later ones drive it as mainline does, unless told otherwise */
+  #drivers(index: number): DriverModule[] {
+    const { machine, kernel } = this.#scenario;
+    const leg = this.#legs[index];
+    const smmu = armSmmuV3Module({ shutdown: leg?.smmuShutdown ?? machine.smmu.shutdown, kdumpPolicy: kernel.kdumpPolicy });
+    const driven = index === 0 || this.#legs[index - 1]!.next.clientDrivers;
+    const clients = driven ? machine.devices.filter(({ driver }) => driver !== "absent") : [];
     const linked = machine.devices.filter(({ linkToSmmu }) => linkToSmmu);
     const modules = [
       ...(machine.pci ? [pciHostGenericModule(), pcieportModule()] : []),
       { ...smmu, initcall: machine.smmu.driver === "module" ? "module" : smmu.initcall },
       ...(linked.length > 0 ? [boardLinks(linked)] : []),
-      ...(role === FIRST ? [otherAllocations(this.#chance.pagesBefore), ...this.#extra] : []),
+      ...(index === 0 ? [otherAllocations(this.#chance.pagesBefore), ...this.#extra] : []),
       ...clients.map(({ name, kind, hook, driver, active }) => {
         const custom = this.#machine.custom[name];
         const initcall = driver === "module" ? "module" : "device";
-        if (custom) return custom.driver(role === FIRST ? hook : "mainline", initcall, role === FIRST && active);
-        if (role === FIRST) return clientDriver(kind, hook, initcall, active);
-        // A trace session is something a user starts; network and display come up by themselves.
-        return clientDriver(kind, "mainline", initcall, active && kind !== "tmc-etr");
+        const variant = index === 0 ? hook : (leg?.hook ?? "mainline");
+        // Network and display come up by themselves; what a user starts is started in a kernel that is there to work.
+        const works = active && leg !== undefined;
+        if (custom) return custom.driver(variant, initcall, works);
+        return clientDriver(kind, variant, initcall, kind === "tmc-etr" ? works : active);
       }),
     ];
     return atPace(modules, this.#scenario.boot.probeMs * MS);
   }
 
-  #parameters(role: typeof FIRST | typeof SECOND, kind: BootInfo["kind"]): Partial<KernelParameters> {
-    const { kernel, wayDown } = this.#scenario;
+  #parameters(index: number, kind: BootInfo["kind"]): Partial<KernelParameters> {
+    const { kernel } = this.#scenario;
     return {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
       iommuPassthrough: kernel.passthrough,
       iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
-      ...(role === FIRST && wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
+      ...(this.#legs[index]?.wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };
   }
 
-  #make(name: typeof FIRST | typeof SECOND, boot: BootInfo): Kernel {
+  /** The next kernel of the run. */
+  #make(boot: BootInfo): Kernel {
     const { simulation } = this.#machine;
+    const name = this.#nextName();
     const kernel = new Kernel({
       name,
       simulation,
       platform: this.#machine.platform(name, this.#firmware(name)),
-      cmdline: this.#parameters(name, boot.kind),
+      cmdline: this.#parameters(this.all.length, boot.kind),
       trace: this.#trace,
-      drivers: this.#drivers(name),
+      drivers: this.#drivers(this.all.length),
       boot,
       ...(boot.kind === "crash" ? { memoryLimits: crashReserve(this.#scenario) } : {}),
     });
     kernel.reboot.resetDelayNs = this.#scenario.machine.resetDelayMs * MS;
     kernel.onJump = (jump) => this.#jumped(name, jump);
     kernel.spawn("swapper/0", kernel.boot());
+    this.all.push(kernel);
+    this.#watcher.entered(kernel);
     return kernel;
   }
 
-  #load(name: typeof FIRST | typeof SECOND): BootInfo {
+  #nextName(): string {
+    return KERNEL_NAMES[this.all.length]!;
+  }
+
+  #load(): BootInfo {
+    const name = this.#nextName();
     return firmware_load(this.#machine.platform(name, this.#firmware(name)).bus, [this.#machine.spec.memory], this.#files(name));
   }
 
   bootFirst(): Kernel {
-    this.first = this.#make(FIRST, this.#load(FIRST));
-    return this.first;
+    return this.#make(this.#load());
   }
 
   /**
-   * Loads the kernel that the way down jumps to, if it does.
+   * The running kernel loads the one that its way down jumps to, if it does.
    * @throws Error if there is no place for it, which the least RAM of a scenario rules out
    */
   loadNext(): void {
-    const kind = { kexec: "kexec", kdump: "crash", reboot: null, "power-off": null, emergency: null } as const;
-    const jump = kind[this.#scenario.wayDown];
-    if (jump === null) return;
-    const error = this.first?.kexec.kexec_load(this.#files(SECOND), jump);
-    if (error !== 0) throw new Error(`kexec_load of the ${jump} kernel: ${error}`);
+    const kind = STARTS[this.#legs[this.all.length - 1]!.wayDown];
+    if (kind === null || kind === "firmware") return;
+    const error = this.all.at(-1)?.kexec.kexec_load(this.#files(this.#nextName()), kind);
+    if (error !== 0) throw new Error(`kexec_load of the ${kind} kernel: ${error}`);
   }
 
   #step(step: MachineStep, kernel: string): void {
@@ -208,56 +245,53 @@ export class Kernels {
       systemReset: () => this.#reset(kernel, "hardware-reset"),
       systemOff: () => this.#reset(kernel, "power-cut"),
       halt: () => {
-        this.ended = true;
+        this.#leaving(kernel);
+        this.#ended.add(kernel);
         this.#step("halt", kernel);
       },
     };
   }
 
-  /** All DMA stops, memory is nobody's; after a reset firmware starts the second kernel, once. */
+  #leaving(name: string): void {
+    const kernel = this.all.find((other) => other.name === name);
+    if (kernel) this.#watcher.leaving(kernel);
+  }
+
+  /** All DMA stops, memory is nobody's; after a reset firmware starts the next kernel, as often as the scenario goes down. */
   #reset(kernel: string, step: "hardware-reset" | "power-cut"): void {
+    this.#leaving(kernel);
     this.#machine.reset();
-    this.#machine.shadow.giveAway(kernel, step === "power-cut" ? "the power cut" : "the hardware reset");
-    this.ended = true;
+    // A crashed kernel's memory was still its own under the crash kernel.
+    for (const { name } of this.all) this.#machine.shadow.giveAway(name, step === "power-cut" ? "the power cut" : "the hardware reset");
+    this.#ended.add(kernel);
     this.#step(step, kernel);
-    if (step === "power-cut" || this.second) return;
+    if (step === "power-cut" || !this.#goesOn) return;
     this.#after(() => {
-      this.second = this.#make(SECOND, this.#load(SECOND));
-      this.#step("cold-boot", SECOND);
+      const next = this.#make(this.#load());
+      this.#step("cold-boot", next.name);
     });
   }
 
   /** Devices and SMMU go on as they are. After a crash the old kernel's memory stays what it was. */
   #jumped(kernel: string, { kind, image }: KernelJump): void {
     const { shadow } = this.#machine;
-    this.ended = true;
-    if (kernel !== FIRST) return;
+    this.#ended.add(kernel);
+    if (!this.#goesOn) return;
     if (kind === "kexec") shadow.giveAway(kernel, "the kexec jump");
-    for (const { name, destination, contents } of image.segments) shadow.own(SECOND, destination, contents.length, name, "image");
+    const next = this.#nextName();
+    for (const { name, destination, contents } of image.segments) shadow.own(next, destination, contents.length, name, "image");
     this.#after(() => {
-      this.second = this.#make(SECOND, image.boot);
-      this.#step(kind === "crash" ? "crash-entry" : "kexec-entry", SECOND);
+      this.#make(image.boot);
+      this.#step(kind === "crash" ? "crash-entry" : "kexec-entry", next);
     });
   }
 
-  #after(start: () => void): void {
-    this.#machine.simulation.after(this.#scenario.next.handoverMs * MS, start);
+  get #goesOn(): boolean {
+    return this.all.length <= this.#legs.length;
   }
 
-  /** What of the second kernel's image and standing early memory is not what was put there. */
-  damageOfSecond(): ImageDamage {
-    let bytes = 0;
-    let first = "";
-    for (const { name, base, size, contents } of this.second === null ? [] : boot_regions(this.second)) {
-      const found = new Uint8Array(size);
-      this.#machine.bus.memory.readBytes(base, found);
-      if (unsafeCompareUint8Arrays(found, contents)) continue;
-      const differs = (byte: number, index: number): boolean => byte !== contents[index];
-      const at = found.findIndex(differs);
-      if (first === "")
-        first = `${name} at ${hex(base + at)} hold ${bytesToHexString(found.subarray(at, at + SHOWN_BYTES))}, ${bytesToHexString(contents.subarray(at, at + SHOWN_BYTES))} belongs there`;
-      bytes += found.filter(differs).length;
-    }
-    return { bytes, first };
+  #after(start: () => void): void {
+    const leg = this.#legs[this.all.length - 1]!;
+    this.#machine.simulation.after(leg.next.handoverMs * MS, start);
   }
 }

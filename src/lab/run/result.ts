@@ -2,7 +2,7 @@
 /** What comes out of a run: everything a report, a matrix or a test wants to know, as plain data. Times are virtual ns. */
 import type { ClaimResult } from "../monitors/monitor.ts";
 import type { KernelChecksResult } from "./kernel-checks.ts";
-import type { ClaimName, SecondKernel, Verdict, WayDown } from "./types.ts";
+import type { ClaimName, ScenarioWayDown, SecondKernel, Verdict } from "./types.ts";
 
 /** Accesses of clients from the first step of the way down until a later kernel's driver owned the device or the run ended. */
 export interface DmaCounts {
@@ -64,9 +64,31 @@ export interface LandingSite {
   readonly first: number;
 }
 
+/** What started a kernel: the machine's firmware, the kernel before it on purpose, or its panic. */
+export type StartedBy = "firmware" | "kexec" | "crash";
+
+/** What came of one kernel of a chain. */
+export interface KernelResult {
+  readonly kernel: string;
+  readonly startedBy: StartedBy;
+  readonly startedAt: number;
+  /** up: it ran until it went down, or until the end of the run. oops and hung: it failed, while it booted, worked or went down. */
+  readonly state: "up" | "oops" | "hung";
+  /** The SMMU when the kernel was entered: translating (CR0.SMMUEN), and refusing what it does not translate (GBPA.ABORT). */
+  readonly smmuFound: { readonly enabled: boolean; readonly aborting: boolean };
+  /** Bytes of its image and early memory that somebody else changed, until it was left or the run ended. */
+  readonly imageBytesChanged: number;
+  /** null: it did not go down. */
+  readonly wayDown: ScenarioWayDown | null;
+  readonly wayDownAt: number | null;
+  /** From its way down to that of the next kernel, or to the end. */
+  readonly dma: DmaCounts | null;
+}
+
 export interface RunResult {
   readonly title: string;
-  readonly wayDown: WayDown;
+  /** Of the first kernel. */
+  readonly wayDown: ScenarioWayDown;
   readonly seed: number;
   readonly verdict: Verdict;
   readonly claims: readonly ClaimResult[];
@@ -77,7 +99,9 @@ export interface RunResult {
   /** Event records the SMMU made from the way down on, written to a queue or lost. */
   readonly events: { readonly recorded: number; readonly lost: number; readonly kinds: Readonly<Record<string, number>> };
   readonly secondKernel: SecondKernel;
-  /** The first oops, of either kernel; null without one. */
+  /** Every kernel that there was, in order; only of a scenario with further ways down. */
+  readonly kernels?: readonly KernelResult[];
+  /** The first oops, of any kernel; null without one. */
   readonly oops: {
     readonly kernel: string;
     readonly time: number;

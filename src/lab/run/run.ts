@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * One run: a machine, its first kernel at work, the way down, and the kernel that comes next, all of it watched.
+ * One run: a machine, its first kernel at work, the way down, and the kernel that comes next, all of it watched. The next
+ * kernel may go down as well, and the one after it.
  *
  * A run is a pure function of the scenario and the seed.
  */
@@ -9,24 +10,20 @@ import { type Coroutine, type RunOutcome, Trace } from "../../sim/index.ts";
 import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
 import type { CustomClients } from "../machine/clients.ts";
 import { Machine } from "../machine/machine.ts";
-import { QuietAfterShutdown } from "../monitors/quiet.ts";
-import { TranslatedAfterSmmu } from "../monitors/untranslated.ts";
-import { NoForeignWrite } from "../monitors/foreign-write.ts";
-import { type ImageDamage, NextKernelIntact } from "../monitors/next-kernel.ts";
-import { NoMissedMaintenance } from "../monitors/maintenance.ts";
-import { NoStaleWalk } from "../monitors/stale-walk.ts";
-import { SuppliersLast } from "../monitors/suppliers-last.ts";
-import type { Monitor } from "../monitors/monitor.ts";
+import { Monitors } from "../monitors/all.ts";
 import type { Scenario } from "../scenario/types.ts";
+import { KERNEL_NAMES, legsOf, STARTS, type Leg } from "./chain.ts";
 import { type Chance, chanceOf } from "./chance.ts";
 import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
-import { FIRST, Kernels, SECOND } from "./kernels.ts";
+import { Images } from "./images.ts";
 import { KernelChecks } from "./kernel-checks.ts";
+import { Kernels } from "./kernels.ts";
+import { KernelLedger } from "./ledger.ts";
 import type { RunResult } from "./result.ts";
 import { type MachineState, stateOf } from "./state.ts";
 import { TimelineRecorder } from "./timeline.ts";
-import type { SecondKernel, WayDown } from "./types.ts";
+import type { SecondKernel } from "./types.ts";
 import { verdictOf } from "./verdict.ts";
 
 export interface RunOptions {
@@ -58,28 +55,6 @@ const LEAD_NS = 2 * MS;
 /** How much of the time after its beginning the timeline shows, at most. */
 const SHOWN_NS = 150 * MS;
 
-const STARTS_ANOTHER: Record<WayDown, boolean> = { reboot: true, kexec: true, kdump: true, "power-off": false, emergency: true };
-
-/** The monitors of the seven claims, over one machine. */
-class Monitors {
-  readonly quiet: QuietAfterShutdown = new QuietAfterShutdown();
-  readonly untranslated: TranslatedAfterSmmu;
-  readonly foreign: NoForeignWrite = new NoForeignWrite();
-  readonly walks: NoStaleWalk = new NoStaleWalk();
-  readonly suppliers: SuppliersLast;
-  readonly next: NextKernelIntact;
-  readonly maintenance: NoMissedMaintenance = new NoMissedMaintenance();
-  /** In the order of the claims. */
-  readonly all: readonly Monitor[];
-
-  constructor(machine: Machine, damage: () => ImageDamage) {
-    this.untranslated = new TranslatedAfterSmmu(machine.names.smmu);
-    this.suppliers = new SuppliersLast(machine.names.suppliers);
-    this.next = new NextKernelIntact(SECOND, damage);
-    this.all = [this.quiet, this.untranslated, this.foreign, this.walks, this.suppliers, this.next, this.maintenance];
-  }
-}
-
 function* emergency(kernel: Kernel): Coroutine<void> {
   kernel.reboot.emergency_restart();
 }
@@ -90,7 +65,10 @@ class Run {
   readonly #trace: LabTrace = new Trace<LabEvents>();
   readonly #machine: Machine;
   readonly #chance: Chance;
+  readonly #legs: readonly Leg[];
   readonly #kernels: Kernels;
+  readonly #images: Images;
+  readonly #ledger: KernelLedger;
   readonly #monitors: Monitors;
   readonly #chronicle: Chronicle;
   readonly #counters = new WayDownCounters();
@@ -111,12 +89,20 @@ class Run {
       ...(options.clients ? { clients: options.clients } : {}),
     });
     this.#chance = chanceOf(options.seed, scenario);
-    this.#kernels = new Kernels(scenario, this.#machine, this.#trace, this.#chance, options.drivers ?? []);
-    this.#monitors = new Monitors(this.#machine, () => this.#kernels.damageOfSecond());
+    this.#legs = legsOf(scenario);
+    this.#images = new Images(this.#machine);
+    const images = this.#images;
+    this.#kernels = new Kernels(scenario, this.#machine, this.#trace, this.#chance, options.drivers ?? [], {
+      entered: (kernel) => this.#ledger.entered(kernel),
+      leaving: (kernel) => images.leaving(kernel),
+    });
+    const kernels = this.#kernels;
+    this.#monitors = new Monitors(this.#machine, KERNEL_NAMES, () => kernels.all.slice(1).map((kernel) => images.damageOf(kernel)));
+    this.#ledger = new KernelLedger(this.#machine, this.#counters, this.#monitors);
     this.#chronicle = new Chronicle(new Set([...this.#machine.names.clients.values(), this.#machine.names.smmu]));
     for (const monitor of this.#monitors.all) monitor.attach(this.#trace);
     this.#chronicle.attach(this.#trace);
-    this.#counters.attach(this.#trace, FIRST);
+    this.#counters.attach(this.#trace);
     this.#recorder.attach(this.#trace);
     this.#checks.attach(this.#trace);
     this.#trace.on("smmu.lint", ({ data }) => this.#lint.set(data.rule, (this.#lint.get(data.rule) ?? 0) + 1));
@@ -131,7 +117,7 @@ class Run {
     const { simulation } = this.#machine;
     const outcome = simulation.run({ until, limitNs: simulation.now + limitNs, limitSteps: simulation.steps + STEP_LIMIT });
     if (outcome.kind === "limit" && outcome.limit === "steps") this.#inconclusive = true;
-    if (outcome.kind === "deadlock") for (const kernel of [this.#kernels.first, this.#kernels.second]) kernel?.debug.hung.standstill();
+    if (outcome.kind === "deadlock") for (const kernel of this.#kernels.all) kernel.debug.hung.standstill();
     return outcome;
   }
 
@@ -140,20 +126,22 @@ class Run {
   }
 
   /** Boots the first kernel and lets it work; false if it does not come up. */
-  #work(): boolean {
+  #boot(): boolean {
     const first = this.#kernels.bootFirst();
-    this.#step("cold-boot", FIRST);
+    this.#step("cold-boot", first.name);
     this.#until(BOOT_LIMIT_NS, () => first.state !== "booting");
-    if (first.state !== "running") {
-      this.#inconclusive ||= first.state === "booting";
-      return false;
-    }
+    if (first.state === "running") return true;
+    this.#inconclusive ||= first.state === "booting";
+    return false;
+  }
+
+  /** A kernel that is up loads the next one and works for a while. The clients' world begins with the first. */
+  #work(index: number): void {
     this.#kernels.loadNext();
-    for (const client of this.#machine.clients) client.start();
+    if (index === 0) for (const client of this.#machine.clients) client.start();
     const idle = this.#idleClients();
     this.#until(START_LIMIT_NS, () => idle.size === 0);
-    this.#for(this.#scenario.workload.beforeMs + this.#chance.phaseUs / 1000);
-    return true;
+    this.#for(this.#legs[index]!.beforeMs + this.#chance.phaseUs / 1000);
   }
 
   /** Active clients that have not reached memory yet; the set empties as they do. */
@@ -166,43 +154,56 @@ class Run {
     return idle;
   }
 
-  #wayDown(first: Kernel): Coroutine<unknown> {
-    switch (this.#scenario.wayDown) {
+  #wayDown(kernel: Kernel, { wayDown }: Leg): Coroutine<unknown> {
+    switch (wayDown) {
       case "reboot":
-        return first.reboot.kernel_restart("quiesce");
+        return kernel.reboot.kernel_restart("quiesce");
       case "kexec":
-        return first.kexec.kernel_kexec();
+        return kernel.kexec.kernel_kexec();
       case "kdump":
-        return first.kexec.panic("sysrq triggered crash");
+        return kernel.kexec.panic("sysrq triggered crash");
       case "power-off":
-        return first.reboot.kernel_power_off();
+        return kernel.reboot.kernel_power_off();
+      case "halt":
+        return kernel.reboot.kernel_halt();
       case "emergency":
-        return emergency(first);
+        return emergency(kernel);
     }
   }
 
   run(): RunResult {
     const { simulation } = this.#machine;
-    const wayDown = this.#scenario.wayDown;
-    let second: SecondKernel = "none";
-    if (this.#work()) {
-      this.#wayDownAt = simulation.now;
-      this.#step("way-down", FIRST);
-      this.#saveLater();
-      const first = this.#kernels.first!;
-      const task = first.spawn(`${wayDown}:1`, this.#wayDown(first));
-      // Nobody goes on with a way down whose task has died.
-      this.#until(DOWN_LIMIT_NS, () => this.#kernels.ended || task.state === "done" || task.state === "killed");
-      if (!this.#kernels.ended) second = this.#firstFailure();
-      else if (STARTS_ANOTHER[wayDown]) second = this.#secondKernel();
+    let outcome: SecondKernel = "up";
+    if (this.#boot()) {
+      for (const [index, leg] of this.#legs.entries()) {
+        this.#work(index);
+        outcome = this.#goDown(index, leg);
+        if (outcome !== "up") break;
+      }
       this.#for(this.#scenario.workload.afterMs);
     } else {
-      second = this.#firstFailure();
+      outcome = this.#failure(this.#kernels.first);
     }
+    this.#ledger.outcome(outcome);
     this.#machine.smmu.audit();
     for (const monitor of this.#monitors.all) monitor.finish(simulation.now);
     if (this.#options.saveAtMs === undefined) this.#save("the end of the run");
-    return this.#result(second);
+    return this.#result(outcome);
+  }
+
+  /** One kernel's way down. @returns what became of the next kernel, or of this one if it did not get there */
+  #goDown(index: number, leg: Leg): SecondKernel {
+    const kernel = this.#kernels.all[index]!;
+    if (index === 0) this.#wayDownAt = this.#machine.simulation.now;
+    this.#ledger.goesDown(kernel, leg);
+    this.#step("way-down", kernel.name);
+    if (index === 0) this.#saveLater();
+    const task = kernel.spawn(`${leg.wayDown}:1`, this.#wayDown(kernel, leg));
+    const ended = (): boolean => this.#kernels.hasEnded(kernel.name);
+    // Nobody goes on with a way down whose task has died.
+    this.#until(DOWN_LIMIT_NS, () => ended() || task.state === "done" || task.state === "killed");
+    if (!ended()) return this.#failure(kernel);
+    return STARTS[leg.wayDown] === null ? "none" : this.#nextKernel(index + 1);
   }
 
   #saveLater(): void {
@@ -214,59 +215,58 @@ class Run {
     this.#options.save?.(stateOf(this.#machine, this.#scenario.title, moment, this.#options.replay));
   }
 
-  /** What became of a first kernel that did not come to its end. */
-  #firstFailure(): SecondKernel {
-    const { first } = this.#kernels;
-    return first !== null && (first.oopses.length > 0 || first.state === "crashed") ? "oops" : "hung";
+  /** What became of a kernel that did not come to its end. */
+  #failure(kernel: Kernel | null): SecondKernel {
+    return kernel !== null && (kernel.oopses.length > 0 || kernel.state === "crashed") ? "oops" : "hung";
   }
 
-  /** Waits for the second kernel to be up, or to fail. */
-  #secondKernel(): SecondKernel {
-    const kernels = this.#kernels;
-    this.#until(DOWN_LIMIT_NS, () => kernels.second !== null && kernels.second.state !== "booting");
-    const state = kernels.second?.state;
-    if (state === "running") {
-      this.#step("second-kernel-up", SECOND);
+  /** Waits for the next kernel to be up, or to fail. */
+  #nextKernel(index: number): SecondKernel {
+    const { all } = this.#kernels;
+    this.#until(DOWN_LIMIT_NS, () => all[index] !== undefined && all[index].state !== "booting");
+    const next = all[index];
+    if (next?.state === "running") {
+      this.#step("next-kernel-up", next.name);
       return "up";
     }
-    return state === undefined || state === "booting" ? "hung" : "oops";
+    return next === undefined || next.state === "booting" ? "hung" : "oops";
   }
 
-  #result(second: SecondKernel): RunResult {
-    const { quiet, untranslated, foreign, walks, next, all } = this.#monitors;
+  #result(outcome: SecondKernel): RunResult {
+    const { foreign, walks, next, all } = this.#monitors;
     const { names, simulation, notModelled } = this.#machine;
     const claims = all.map((monitor) => monitor.result());
     const start = Math.max(0, this.#wayDownAt - LEAD_NS);
     const clientDevices = [...names.clients.values()];
-    // A second kernel that came up and oopsed later is not up.
-    const secondKernel = second === "up" && this.#kernels.second?.oopses.length !== 0 ? "oops" : second;
+    const secondKernel = this.#ledger.secondKernel();
     return {
       title: this.#scenario.title,
       wayDown: this.#scenario.wayDown,
       seed: this.#options.seed,
       verdict: verdictOf({
         anyClaimBroken: claims.some(({ holds }) => !holds),
-        kernelFailed: this.#chronicle.oops !== null || secondKernel === "oops" || secondKernel === "hung",
+        kernelFailed: this.#chronicle.oops !== null || this.#ledger.failed,
         strayAccesses: foreign.strayAccesses,
         nextKernelBytes: next.bytes,
         ownedBytes: foreign.ownedBytes,
       }),
       claims,
-      dma: this.#counters.counts(quiet.accesses, untranslated.accesses),
+      dma: this.#ledger.counts(),
       foreignWriteBytes: foreign.bytes,
       nextKernelBytesCorrupted: next.bytes,
       staleWalks: walks.walks,
       events: { recorded: this.#counters.recorded, lost: this.#counters.lost, kinds: Object.fromEntries(this.#counters.kinds) },
       secondKernel,
       oops: this.#chronicle.oops,
-      kernelChecks: this.#checks.result([this.#kernels.first, this.#kernels.second]),
-      stuck: this.#stuck(secondKernel),
+      kernelChecks: this.#checks.result(this.#kernels.all),
+      ...(this.#scenario.then === undefined ? {} : { kernels: this.#ledger.results(this.#images) }),
+      stuck: this.#stuck(outcome),
       inconclusive: this.#inconclusive,
       wayDownAt: this.#wayDownAt,
       endedAt: simulation.now,
       shutdownOrder: this.#chronicle.shutdownOrder,
       milestones: this.#chronicle.milestones,
-      timeline: this.#recorder.timeline(start, Math.min(simulation.now, this.#wayDownAt + SHOWN_NS)),
+      timeline: this.#recorder.timeline(start, Math.min(simulation.now, this.#ledger.lastWayDownAt + SHOWN_NS)),
       sites: this.#recorder.sites,
       lint: Object.fromEntries(this.#lint),
       notModelled: Object.fromEntries(notModelled.counts),
@@ -278,8 +278,9 @@ class Run {
     };
   }
 
-  #stuck(second: SecondKernel): RunResult["stuck"] {
-    if (this.#kernels.ended && second !== "hung") return [];
+  #stuck(outcome: SecondKernel): RunResult["stuck"] {
+    const down = this.#ledger.goingDown;
+    if (down !== undefined && this.#kernels.hasEnded(down.name) && outcome !== "hung") return [];
     return this.#machine.simulation.waitingTasks().map(({ group, task, reason }) => ({ kernel: group, task, reason }));
   }
 }

@@ -24,7 +24,7 @@ function hanging(prefix: string, text: string): string[] {
 
 function chronicle(run: RunResult, paint: Paint): string[] {
   const lines = narrative(run).flatMap(({ time, kernel, text }) => hanging(`${at(time, run.wayDownAt)}  `, `${kernel}: ${text}`));
-  const heading = "what happened (first: the kernel that goes down, second: the next)";
+  const heading = `what happened (${run.kernels ? "first, second, …: the kernels in order" : "first: the kernel that goes down, second: the next"})`;
   return [paint("dim", `${"ms".padStart(10)}  ${heading}`), ...lines];
 }
 
@@ -45,6 +45,25 @@ function dma(run: RunResult): string[] {
     `SMMU          ${run.staleWalks} walks of given-away tables, ${events.recorded} events recorded, ${events.lost} lost`,
     `second kernel ${run.secondKernel}`,
   ];
+}
+
+/** A chain kernel by kernel. */
+function kernels(run: RunResult): string[] {
+  return (run.kernels ?? []).flatMap(({ kernel, startedBy, state, smmuFound, imageBytesChanged, wayDown, dma: counts }) =>
+    hanging(
+      `${kernel.padEnd(12)}  `,
+      [
+        `${state}, started by ${{ firmware: "firmware", kexec: "kexec", crash: "a crash" }[startedBy]}`,
+        `found the SMMU ${smmuFound.enabled ? "on" : smmuFound.aborting ? "off and aborting" : "off and bypassing"}${smmuFound.enabled && smmuFound.aborting ? ", GBPA aborting" : ""}`,
+        `${imageBytesChanged} bytes of it changed`,
+        ...(counts === null
+          ? []
+          : [
+              `${wayDown ?? ""}: ${counts.translated} translated, ${counts.bypassed} bypassed, ${counts.aborted} aborted, ${counts.undecoded} undecoded`,
+            ]),
+      ].join("; "),
+    ),
+  );
 }
 
 /** What the model says of the SMMU's driver, where it says something. */
@@ -110,6 +129,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     ],
     chronicle(run, paint),
     [...dma(run), ...stuck, ...lint(run)],
+    kernels(run),
     oops,
     kernelChecks(run, paint),
     run.claims.flatMap((result) => claim(result, run.wayDownAt, paint)),

@@ -39,11 +39,12 @@ export const VERDICT_MEANING: Readonly<Record<Verdict, string>> = {
 };
 
 /** The verdict's meaning for this run. */
-export function verdictReason(run: Pick<RunResult, "verdict" | "claims" | "dma" | "secondKernel" | "oops">): string {
+export function verdictReason(run: Pick<RunResult, "verdict" | "claims" | "dma" | "secondKernel" | "kernels" | "oops">): string {
   if (run.verdict !== "contained") return VERDICT_MEANING[run.verdict];
   if (run.dma.afterOwnShutdown + run.dma.afterSmmuShutdown > 0) return "DMA went on, nothing was harmed";
   const broken = run.claims.filter(({ holds }) => !holds).map(({ claim }) => claim);
-  const failed = run.oops !== null ? "a kernel oopsed" : run.secondKernel === "hung" ? "a kernel hung" : "";
+  const hung = run.secondKernel === "hung" || run.kernels?.some(({ state }) => state === "hung") === true;
+  const failed = run.oops !== null ? "a kernel oopsed" : hung ? "a kernel hung" : "";
   const what = [...(broken.length > 0 ? [`broken: ${broken.join(", ")}`] : []), ...(failed === "" ? [] : [failed])].join("; ");
   return `${what}; no DMA went on after a shutdown, nothing was harmed`;
 }

@@ -101,6 +101,21 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
   }
 }
 
+/** A way down needs a kernel that goes it, and one that jumps needs memory for the kernel it jumps to. */
+function* checkChain({ wayDown, then = [] }: Scenario): Generator<Problem> {
+  let before = wayDown;
+  for (const [index, { wayDown: way }] of then.entries()) {
+    const path = ["then", index, "wayDown"];
+    if (before === "power-off" || before === "halt") {
+      yield { path, message: `no kernel comes after the ${before} before it` };
+      return;
+    }
+    if (before === "kdump" && (way === "kexec" || way === "kdump"))
+      yield { path, message: `a crash kernel has its reserve only: there is no memory for the kernel that a ${way} would start` };
+    before = way;
+  }
+}
+
 /** What the parts themselves refuse although each check above let it pass. */
 function* checkBuild({ machine, workload }: Scenario): Generator<Problem> {
   try {
@@ -121,10 +136,12 @@ export function checkScenario(scenario: Scenario): Problem[] {
       message: `the SMMU's node cannot come after ${machine.smmuNode} devices: there ${machine.devices.length === 1 ? "is 1 device" : `are ${machine.devices.length} devices`}`,
     });
   }
+  problems.push(...checkChain(scenario));
+  const waysDown = [scenario.wayDown, ...(scenario.then ?? []).map(({ wayDown }) => wayDown)];
   const reserve = crashReserve(scenario);
   const { memory } = machine;
   if (
-    scenario.wayDown === "kdump" &&
+    waysDown.includes("kdump") &&
     (reserve.base < memory.base + FIRST_KERNEL || reserve.base + reserve.size > memory.base + memory.size)
   ) {
     problems.push({

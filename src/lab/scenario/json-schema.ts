@@ -27,6 +27,8 @@ function constraint({ type, requirement }: Part): JsonSchema {
       return { maximum: requirement };
     case "min_length":
       return { minItems: requirement };
+    case "max_length":
+      return { maxItems: requirement };
     case "non_empty":
       return { minLength: 1 };
     case "regex":

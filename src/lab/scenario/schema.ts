@@ -2,10 +2,20 @@
 /** The shape of a scenario file: keys, types, ranges and defaults. What fits together is checked elsewhere (check.ts). */
 import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
-import { CLAIMS, CLIENT_HOOKS, CLIENT_KINDS, KDUMP_POLICIES, SECOND_KERNELS, SMMU_VARIANTS, VERDICTS, WAYS_DOWN } from "../run/types.ts";
+import { MOST_FURTHER_WAYS } from "../run/chain.ts";
+import {
+  CLAIMS,
+  CLIENT_HOOKS,
+  CLIENT_KINDS,
+  KDUMP_POLICIES,
+  SCENARIO_WAYS_DOWN,
+  SECOND_KERNELS,
+  SMMU_VARIANTS,
+  VERDICTS,
+} from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
-import type { Scenario } from "./types.ts";
+import type { FurtherWayDown, Scenario } from "./types.ts";
 
 /** What a driver's initcall takes, unless a scenario says otherwise: a few milliseconds are usual on a server that boots. */
 export const PROBE_MS = 5;
@@ -56,6 +66,16 @@ const machineSchema = v.strictObject({
 
 const claims = v.optional(v.array(v.picklist(CLAIMS)), []);
 
+const nextKernel = v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {});
+
+const furtherWay = v.strictObject({
+  wayDown: v.picklist(SCENARIO_WAYS_DOWN),
+  hook: v.optional(v.picklist(CLIENT_HOOKS)),
+  smmuShutdown: v.optional(v.picklist(SMMU_VARIANTS)),
+  beforeMs: v.optional(whole(0, 10_000)),
+  next: nextKernel,
+});
+
 const fileSchema = v.strictObject({
   title: text,
   story: text,
@@ -89,8 +109,16 @@ const fileSchema = v.strictObject({
     }),
     {},
   ),
-  wayDown: v.picklist(WAYS_DOWN),
-  next: v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {}),
+  wayDown: v.picklist(SCENARIO_WAYS_DOWN),
+  next: nextKernel,
+  // oxlint-disable-next-line unicorn/no-thenable -- the scenario's own key: a list, never a function
+  then: v.optional(
+    v.pipe(
+      v.array(furtherWay),
+      v.minLength(1, "has no way down"),
+      v.maxLength(MOST_FURTHER_WAYS, `has more than ${MOST_FURTHER_WAYS} ways down`),
+    ),
+  ),
   expect: v.optional(
     v.strictObject({
       verdict: v.optional(v.picklist(VERDICTS)),
@@ -101,6 +129,15 @@ const fileSchema = v.strictObject({
     {},
   ),
 });
+
+function furtherWayOf({ hook, smmuShutdown, beforeMs, ...others }: v.InferOutput<typeof furtherWay>): FurtherWayDown {
+  return {
+    ...others,
+    ...(hook === undefined ? {} : { hook }),
+    ...(smmuShutdown === undefined ? {} : { smmuShutdown }),
+    ...(beforeMs === undefined ? {} : { beforeMs }),
+  };
+}
 
 /** Fills in what depends on another key: a device's bus and StreamID follow from its kind. */
 export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
@@ -115,8 +152,11 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
     const { base: reserveBase, mib } = crashReserve;
     const { pagesBefore, probeMs } = rest.boot;
     const { phaseUs, ...workload } = rest.workload;
+    const { then, ...plain } = rest;
     return {
-      ...rest,
+      ...plain,
+      // oxlint-disable-next-line unicorn/no-thenable -- the scenario's own key: a list, never a function
+      ...(then === undefined ? {} : { then: then.map(furtherWayOf) }),
       kernel: {
         ...kernel,
         crashReserve: { ...(mib === undefined ? {} : { mib }), ...(reserveBase === undefined ? {} : { base: reserveBase }) },

@@ -2,7 +2,7 @@
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { CacheMode } from "../../hw/index.ts";
 import type { Board } from "../machine/board.ts";
-import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, SecondKernel, SmmuVariant, Verdict, WayDown } from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, SecondKernel, SmmuVariant, Verdict } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -93,6 +93,19 @@ export interface NextKernelSpec {
   readonly handoverMs: number;
 }
 
+/** How a kernel that came next goes down itself. It is a full kernel: it works, and loads the image that it jumps to. */
+export interface FurtherWayDown {
+  readonly wayDown: ScenarioWayDown;
+  /** Hooks of its client drivers. Absent: mainline's. */
+  readonly hook?: ClientHook;
+  /** What its SMMU driver does at shutdown. Absent: as the machine's description says. */
+  readonly smmuShutdown?: SmmuVariant;
+  /** How long it works before. Absent: as long as the first. Virtual milliseconds. */
+  readonly beforeMs?: number;
+  /** Of the kernel after it. */
+  readonly next: NextKernelSpec;
+}
+
 export interface Scenario {
   readonly title: string;
   readonly story: string;
@@ -101,8 +114,10 @@ export interface Scenario {
   readonly kernel: KernelSpec;
   readonly boot: BootSpec;
   readonly workload: WorkloadSpec;
-  readonly wayDown: WayDown;
+  readonly wayDown: ScenarioWayDown;
   readonly next: NextKernelSpec;
+  /** Ways down of the kernels that come next, one after the other. Absent: the run ends with the second kernel. */
+  readonly then?: readonly FurtherWayDown[];
   readonly expect: {
     readonly verdict?: Verdict;
     /** Absent: any end but a failure that overwritten memory does not explain. */

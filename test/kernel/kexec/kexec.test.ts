@@ -129,9 +129,11 @@ describe("kernel_kexec", () => {
       "usermodehelper_disable",
       "device_shutdown",
       "migrate_to_reboot_cpu",
+      "cpu_hotplug_disable",
       "syscore_shutdown",
       "cpu_hotplug_enable",
       "machine_shutdown",
+      "smp_shutdown_nonboot_cpus",
       "kmsg_dump",
       "machine_kexec",
     ]);

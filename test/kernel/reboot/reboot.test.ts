@@ -60,6 +60,7 @@ describe("kernel_restart", () => {
       "device_shutdown",
       "do_kernel_restart_prepare",
       "migrate_to_reboot_cpu",
+      "cpu_hotplug_disable",
       "syscore_shutdown",
       "kmsg_dump",
       "machine_restart",
@@ -241,6 +242,9 @@ describe("panic", () => {
       "crash_setup_regs",
       "crash_save_vmcoreinfo",
       "machine_crash_shutdown",
+      "crash_smp_send_stop",
+      "crash_save_cpu",
+      "machine_kexec_mask_interrupts",
       "machine_kexec",
     ]);
     expect(kernel.kexec.kexec_in_progress).toBe(false);

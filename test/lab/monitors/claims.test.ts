@@ -217,7 +217,7 @@ describe("suppliers-last", () => {
 
 describe("next-kernel-intact", () => {
   const story = (changed: number = 0): Story<NextKernelIntact> =>
-    new Story(new NextKernelIntact("second", () => ({ bytes: changed, first: "text at 0x80200000" })));
+    new Story(new NextKernelIntact(["first", "second"], () => [{ kernel: "second", bytes: changed, first: "text at 0x80200000" }]));
 
   test("a device write into the next kernel's memory breaks the claim", () => {
     const told = story().dma("etr", { trespasses: [trespass(page({ kernel: "second", kind: "early" }))] });

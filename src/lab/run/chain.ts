@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/** The kernels of a run in a row: how they are called, how each goes down, and what comes of each. */
+import type { NextKernelSpec, Scenario } from "../scenario/types.ts";
+import type { ClientHook, ScenarioWayDown, SmmuVariant } from "./types.ts";
+
+/** Names of the kernels of a run, in the order in which they boot: one more than a scenario can have ways down. */
+export const KERNEL_NAMES = ["first", "second", "third", "fourth", "fifth", "sixth"] as const;
+export const FIRST: string = KERNEL_NAMES[0];
+/** Further ways down that a scenario can have after its first. */
+export const MOST_FURTHER_WAYS: number = KERNEL_NAMES.length - 2;
+
+/** One kernel's way down. */
+export interface Leg {
+  readonly wayDown: ScenarioWayDown;
+  /** From the kernel being up to the way down. Virtual milliseconds. */
+  readonly beforeMs: number;
+  /** Hooks of this kernel's client drivers; undefined: what each device's description says. */
+  readonly hook: ClientHook | undefined;
+  /** What this kernel's SMMU driver does at shutdown. */
+  readonly smmuShutdown: SmmuVariant;
+  /** Of the kernel that comes after. */
+  readonly next: NextKernelSpec;
+}
+
+/** The ways down of a scenario, one for each kernel that goes down. */
+export function legsOf(scenario: Scenario): readonly Leg[] {
+  const { wayDown, next, workload, machine } = scenario;
+  const first: Leg = { wayDown, beforeMs: workload.beforeMs, hook: undefined, smmuShutdown: machine.smmu.shutdown, next };
+  const further = (scenario.then ?? []).map((spec): Leg => ({
+    wayDown: spec.wayDown,
+    beforeMs: spec.beforeMs ?? workload.beforeMs,
+    hook: spec.hook,
+    smmuShutdown: spec.smmuShutdown ?? machine.smmu.shutdown,
+    next: spec.next,
+  }));
+  return [first, ...further];
+}
+
+/** What a way down leads to: nothing, or how the next kernel is started. */
+export const STARTS: Readonly<Record<ScenarioWayDown, "firmware" | "kexec" | "crash" | null>> = {
+  reboot: "firmware",
+  kexec: "kexec",
+  kdump: "crash",
+  "power-off": null,
+  emergency: "firmware",
+  halt: null,
+};
