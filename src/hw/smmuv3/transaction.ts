@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /** Transactions of client devices: what comes to the SMMU's door, and how it leaves. */
-import { checkInteger } from "../checks.ts";
 import { HostMisuseError } from "../errors.ts";
 import { TransactionKind } from "./spec/transactions.ts";
 
@@ -180,14 +179,10 @@ export class Transaction {
     return this.kind === TransactionKind.ordinary ? TransactionKind.ordinary : this.leaving;
   }
 
-  /** Sets the input address from a number below 2^53. @throws HostMisuseError for what is no such number */
+  /** Sets the input address from a number below 2^53; of a negative one, the address that wraps around to it. */
   setAddress(address: number): void {
-    const hi = Math.floor(address / 0x1_0000_0000);
-    const lo = address >>> 0;
-    if (!(hi >= 0 && hi < 0x20_0000 && hi * 0x1_0000_0000 + lo === address))
-      checkInteger("TRANSACTION", "address of a transaction", address, 0, Number.MAX_SAFE_INTEGER);
-    this.addressHi = hi;
-    this.addressLo = lo;
+    this.addressHi = Math.floor(address / 0x1_0000_0000) >>> 0;
+    this.addressLo = address >>> 0;
   }
 }
 
