@@ -19,7 +19,7 @@ export interface LockdepMap {
   readonly lockClass: LockClass;
   /** `lockdep_set_novalidate_class`. */
   readonly novalidate?: boolean;
-  /** No lock: the run of a work, an interrupt's thread, a kernel thread. */
+  /** No lock: the run of a work, a timer, an interrupt's thread, a kernel thread. */
   readonly pseudo?: boolean;
 }
 

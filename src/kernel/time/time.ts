@@ -6,6 +6,7 @@
  * out: jiffies, the timer wheel and its rounding, timer bases of CPUs, high-resolution timers.
  */
 import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
+import type { LockdepMap } from "../debug/lockdep.ts";
 import type { Kernel } from "../kernel.ts";
 
 export const NSEC_PER_USEC: number = 1000;
@@ -26,11 +27,14 @@ export class Timer {
   event: ScheduledEvent | null = null;
   /** It has expired and its function waits for the CPU to take interrupts. */
   expired: boolean = false;
+  /** The run of its function, for lockdep. */
+  readonly map: LockdepMap;
 
   constructor(kernel: Kernel, name: string, fn: TimerFunction) {
     this.kernel = kernel;
     this.name = name;
     this.fn = fn;
+    this.map = kernel.debug.lockdep.pseudo(`(timer)${name}`);
   }
 }
 
@@ -68,8 +72,14 @@ export class Time {
     timer.expired = false;
     this.#armed.delete(timer);
     this.#kernel.debug.objects.used(timer, "expiry");
-    const waiting = timer.fn();
-    if (waiting) this.#kernel.sim.runAtomic(waiting);
+    const { lockdep } = this.#kernel.debug;
+    lockdep.acquire(timer.map);
+    try {
+      const waiting = timer.fn();
+      if (waiting) this.#kernel.sim.runAtomic(waiting);
+    } finally {
+      lockdep.release(timer.map);
+    }
   }
 
   disarm(timer: Timer): boolean {
@@ -102,8 +112,12 @@ export function timer_pending(timer: Timer): boolean {
   return timer.event !== null || timer.expired;
 }
 
-/** Linux's `timer_delete_sync`: on one CPU the function cannot be running elsewhere. @returns whether it was pending */
+/**
+ * Linux's `timer_delete_sync`: on one CPU the function cannot be running elsewhere; with more it could, and would be waited
+ * for. @returns whether it was pending
+ */
 export function timer_delete_sync(timer: Timer): boolean {
+  timer.kernel.debug.lockdep.waitFor(timer.map);
   return timer.kernel.time.disarm(timer);
 }
 

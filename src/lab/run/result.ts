@@ -120,9 +120,9 @@ export interface RunResult {
   readonly milestones: readonly Milestone[];
   readonly timeline: Timeline;
   readonly sites: readonly LandingSite[];
-  /** What was met and is not modelled, with counts. */
   /** Mistakes of the SMMU's drivers that the architecture does not fault, and what they have left undone at the end, by rule. */
   readonly lint: Readonly<Record<string, number>>;
+  /** What was met and is not modelled, with counts. */
   readonly notModelled: Readonly<Record<string, number>>;
   /** Lines of the kernels' logs from the way down on, the first few hundred. */
   readonly log: readonly { readonly time: number; readonly kernel: string; readonly text: string }[];

@@ -100,6 +100,17 @@ describe("the order of an attach", () => {
     expect(r.dev instanceof PciDev && r.dev.ats_enabled).toBe(false);
   });
 
+  test("the shutdown variant blocked switches it off in the order of an attach", () => {
+    const r = atsRig({ driver: { shutdown: "blocked" } });
+    r.fake.forget();
+    r.machine.run(r.machine.smmuDevice.driver!.shutdown!(r.machine.smmuDevice));
+    const { journal } = r.fake;
+    expect(journal[0]).toBe("ATS=0");
+    expect(journal.indexOf("ATC_INV")).toBeGreaterThan(journal.lastIndexOf("CFGI_STE"));
+    expect(ste(r.smmu, ENDPOINT_SID)).toBe(1n);
+    expect(r.smmu.streams.get(ENDPOINT_SID)).toMatchObject({ ats_enabled: false, ste_ats_enabled: false });
+  });
+
   test("a released device has neither ATS nor PASIDs", () => {
     const r = atsRig();
     r.machine.run(r.machine.smmuDevice.driver!.remove!(r.machine.smmuDevice));

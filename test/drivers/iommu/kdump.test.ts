@@ -160,6 +160,13 @@ describe("adoption", () => {
     expect(smmu.vmids.alloc(100)).toBe(OLD_VMID + 1);
   });
 
+  test("an audit at the crash kernel's own shutdown invalidates the STEs of the whole table, those of devices that it has not as well", () => {
+    const { machine } = boot({ driver: { kdumpPolicy: "adopt", shutdown: "audit" } });
+    expect(load(machine.bus, L2 + 64 * CLIENT_SID) & 1n).toBe(1n);
+    machine.run(machine.smmuDevice.driver!.shutdown!(machine.smmuDevice));
+    for (let sid = 0; sid < R.STRTAB_NUM_L2_STES; sid++) expect(load(machine.bus, L2 + 64 * sid) & 1n).toBe(0n);
+  });
+
   test("ASIDs of a two-level table of context descriptors count too", () => {
     const leaf = CDS + 0x2_0000;
     const { smmu } = boot({

@@ -14,11 +14,15 @@ import {
   kthread_stop,
   local_irq_restore,
   local_irq_save,
+  mod_timer,
   Mutex,
   queue_work,
   request_irq,
   request_threaded_irq,
   SpinLock,
+  type Timer,
+  timer_delete_sync,
+  timer_setup,
   wait_for_completion,
 } from "../../../src/kernel/index.ts";
 import { type Coroutine, sleepNs, waitEvent } from "../../../src/sim/index.ts";
@@ -247,6 +251,33 @@ describe("what is waited for as if it were a lock", () => {
       a.unlock();
     })();
     expect(reportsOf(machine, nest(), free)).toEqual([`${CIRCLE}: task1 takes (irq)40-eth0 while it holds a`]);
+  });
+
+  test("timer_delete_sync under a lock that the timer's function takes", () => {
+    const machine = makeTestKernel();
+    const lock = new SpinLock(machine.kernel, "lock");
+    const timer = timer_setup(machine.kernel, "watchdog", () => {
+      lock.lock();
+      lock.unlock();
+    });
+    const stop = function* (): Coroutine<void> {
+      mod_timer(timer, 1);
+      yield* sleepNs(2_000_000);
+      const flags = lock.lockIrqsave();
+      timer_delete_sync(timer);
+      lock.unlockIrqrestore(flags);
+    };
+    machine.kernel.spawn("stop", stop());
+    machine.idle(10_000_000);
+    expect(machine.kernel.warnings.map(({ message }) => message)).toEqual([`${CIRCLE}: stop takes (timer)watchdog while it holds lock`]);
+  });
+
+  test("a timer whose function waits for its own end", () => {
+    const machine = makeTestKernel();
+    const timer: Timer = timer_setup(machine.kernel, "watchdog", () => void timer_delete_sync(timer));
+    mod_timer(timer, 1);
+    machine.idle(10_000_000);
+    expect(machine.kernel.warnings.map(({ message }) => message)).toEqual([expect.stringContaining("possible recursive locking detected")]);
   });
 
   test("wait_for_completion under a mutex that is held where it is completed", () => {

@@ -16,6 +16,7 @@ import { arm_smmu_cmdq_issue_cmd_with_sync } from "./cmdq.ts";
 import type { ArmSmmuDevice } from "./device.ts";
 import type { ArmSmmuEvent } from "./events.ts";
 import { hex } from "./hex.ts";
+import { arm_smmu_adopt_l2 } from "./strtab.ts";
 
 /** How long the hook listens: three frames of a display at 60 Hz. */
 const LISTEN_MS = 50;
@@ -58,12 +59,19 @@ function invalidate_stes(table: KernelBuffer): void {
   for (let at = 0; at < table.size; at += R.ARM_SMMU_ENTRY_SIZE) table.set64(at, table.get64(at) & ~R.STRTAB_STE_0_V);
 }
 
+/** Of an adopted table this driver knows the level-2 tables of its own devices only; the crashed kernel's others are in force as well. */
+function every_ste(smmu: ArmSmmuDevice): KernelBuffer[] {
+  const { l2, num_ents, table } = smmu.strtab;
+  if (l2 === null) return [table];
+  if (smmu.adopted) for (let index = 0; index < num_ents; index++) arm_smmu_adopt_l2(smmu, index, l2);
+  return [...l2.values()];
+}
+
 /** The hook. It returns with everything but the STEs as it was. */
 export function* arm_smmu_device_audit(smmu: ArmSmmuDevice): Coroutine<void> {
   const audit = new ArmSmmuAudit(smmu);
   smmu.audit = audit;
-  const { l2, table } = smmu.strtab;
-  for (const stes of l2?.values() ?? [table]) invalidate_stes(stes);
+  for (const stes of every_ste(smmu)) invalidate_stes(stes);
   yield* arm_smmu_cmdq_issue_cmd_with_sync(smmu, { opcode: R.CMDQ_OP_CFGI_ALL });
   dev_info(smmu.dev, `audit: nothing passes any more; listening for ${LISTEN_MS} ms`);
   yield* msleep(LISTEN_MS);

@@ -12,22 +12,23 @@
  *   released no device; modelled is 6.1, where it does, under drivers that are still bound.
  * - gbpa-bypass: what arm-smmu (SMMUv2) does by sCR0.CLIENTPD: all clients bypass, whatever was set before.
  * - audit: Tyler Hicks, March 2024, on how a missing hook is found: abort, sleep, and look who still comes. See audit.ts.
- * - blocked: each master's STE becomes an abort, as if it were attached to the blocked domain; CR0 stays.
+ * - blocked: each master's STE becomes an abort, PASIDs included, and its endpoint's ATS goes off before; CR0 stays.
  * - leave-on: only what would write memory or interrupt the next kernel ends (event and PRI queue, interrupts). For a next
  *   kernel that adopts the tables, as the live-update work intends.
  *
- * Left out: `remove` frees no page-fault queue and removes no sysfs node, since there are none. Handing the tables over to
- * a kernel started by plain kexec (KHO) is not modelled: a kernel after `leave-on` resets what it finds.
+ * Left out: handing the tables over to a kernel started by plain kexec (KHO): a kernel after `leave-on` resets what it finds.
  */
-import { type Device, type PlatformDevice, dev_err, dev_warn, readl } from "../../../kernel/index.ts";
+import { type Device, PciDev, type PlatformDevice, dev_err, dev_warn, pci_disable_ats, readl } from "../../../kernel/index.ts";
 import type { Coroutine } from "../../../sim/index.ts";
 import * as R from "./arm-smmu-v3-regs.ts";
+import { arm_smmu_atc_inv_master } from "./ats.ts";
+import { arm_smmu_install_ste_for_dev } from "./attach.ts";
 import { arm_smmu_device_audit } from "./audit.ts";
+import { IOMMU_NO_PASID } from "./cd-table.ts";
 import { ArmSmmuDevice, type ArmSmmuShutdown } from "./device.ts";
 import type { ArmSmmuMaster } from "./master.ts";
 import { arm_smmu_device_disable, arm_smmu_update_gbpa, arm_smmu_write_reg_sync } from "./reg-sync.ts";
 import { arm_smmu_make_abort_ste } from "./ste.ts";
-import { arm_smmu_write_ste } from "./strtab.ts";
 import { arm_smmu_device_remove } from "./teardown.ts";
 
 type Hook = (smmu: ArmSmmuDevice) => Coroutine<unknown>;
@@ -61,12 +62,17 @@ function* remove(smmu: ArmSmmuDevice): Coroutine<void> {
 /** Devices with a 1:1 mapping of the firmware refuse the blocked domain, and so this: they stay as they are. */
 function* blocked(smmu: ArmSmmuDevice): Coroutine<void> {
   yield* smmu.driver.asid_lock.with("arm_smmu_device_shutdown", function* () {
-    for (const { dev, streams } of masters(smmu)) {
+    for (const master of masters(smmu)) {
+      const { dev } = master;
       if (dev.iommu?.require_direct === true) {
         dev_warn(dev, "not blocked: the firmware requires a 1:1 mapping");
         continue;
       }
-      for (const sid of streams) yield* arm_smmu_write_ste(smmu, sid, arm_smmu_make_abort_ste());
+      // As an attach does it: under an STE that aborts, the endpoint's requests for translations are errors.
+      if (master.ats_enabled && dev instanceof PciDev) pci_disable_ats(dev);
+      yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_abort_ste());
+      if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
+      master.ats_enabled = false;
     }
   });
 }

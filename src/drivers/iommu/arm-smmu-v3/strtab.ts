@@ -82,15 +82,19 @@ export function arm_smmu_sid_in_range(smmu: ArmSmmuDevice, sid: number): boolean
   return smmu.strtab.l2 !== null ? arm_smmu_strtab_l1_idx(sid) < smmu.strtab.num_ents : sid < smmu.strtab.num_ents;
 }
 
+/** Takes a level-2 table of the crashed kernel as this driver's. @returns false: there is none */
+export function arm_smmu_adopt_l2(smmu: ArmSmmuDevice, index: number, l2: Map<number, KernelBuffer>): boolean {
+  if (l2.has(index)) return true;
+  const old = arm_smmu_kdump_l2(smmu, smmu.strtab.table, index);
+  if (old !== null) l2.set(index, old);
+  return old !== null;
+}
+
 /** Allocates the level-2 table of a StreamID, full of aborts, then links it by one store. @returns 0 or -ENOMEM */
 function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<number, KernelBuffer>): number {
   const index = arm_smmu_strtab_l1_idx(sid);
   if (l2.has(index)) return 0;
-  const old = smmu.adopted ? arm_smmu_kdump_l2(smmu, smmu.strtab.table, index) : null;
-  if (old !== null) {
-    l2.set(index, old);
-    return 0;
-  }
+  if (smmu.adopted && arm_smmu_adopt_l2(smmu, index, l2)) return 0;
   const memory = dmam_alloc_coherent(smmu.dev, R.STRTAB_NUM_L2_STES * R.ARM_SMMU_ENTRY_SIZE, { kind: "smmu-table" });
   if (memory === null) {
     dev_err(smmu.dev, `failed to allocate the level-2 stream table of StreamID ${hex(sid)}`);
