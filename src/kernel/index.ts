@@ -79,6 +79,7 @@ export * from "./reboot/reboot.ts";
 export * from "./smp/cpuhp.ts";
 export * from "./smp/smp.ts";
 export * from "./kexec/kexec.ts";
+export * from "./power/dpm.ts";
 export * from "./boot/image.ts";
 export * from "./pci/pci-regs.ts";
 export * from "./pci/pci-dev.ts";

@@ -6,7 +6,7 @@
  *
  * After Linux 7.1 kernel/kexec_core.c: kernel_kexec; kernel/kexec.c: do_kexec_load; kernel/crash_core.c: __crash_kexec,
  * crash_kexec; kernel/crash_reserve.c: reserve_crashkernel_generic; arch/arm64/kernel/machine_kexec.c: machine_shutdown,
- * machine_crash_shutdown, machine_kexec. Left out: preserve_context, live update, signatures and measuring of images, the control
+ * machine_crash_shutdown, machine_kexec. A kexec jump is in jump.ts. Left out: live update, signatures and measuring of images, the control
  * page and purgatory, vmcoreinfo, what /proc/vmcore reads, a reserve's CMA part, masking of interrupts (the next kernel does it).
  */
 import type { Coroutine } from "../../sim/index.ts";
@@ -17,6 +17,7 @@ import { EADDRNOTAVAIL, EBUSY, EINVAL, ENOMEM } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import type { MemoryRange } from "../mm/ranges.ts";
+import { kexec_jump } from "./jump.ts";
 import { bootInfoOf, type PlacedSegment, placeSegments } from "./placement.ts";
 
 /** A segment of a loaded image. */
@@ -31,6 +32,8 @@ export interface KexecImage {
   readonly segments: readonly KexecSegment[];
   /** What the next kernel is told. */
   readonly boot: BootInfo;
+  /** KEXEC_PRESERVE_CONTEXT: this kernel means to come back. */
+  readonly preserve_context?: true;
 }
 
 export class KexecCore {
@@ -40,6 +43,10 @@ export class KexecCore {
   kexec_in_progress: boolean = false;
   /** Virtual nanoseconds in which one page is copied at the jump. */
   copyPageNs: number = 500;
+  /** CONFIG_KEXEC_JUMP. Off: x86 and SuperH have it, arm64 has not. */
+  config_kexec_jump: boolean = false;
+  /** What the CPU runs at the entry of an image that preserves the context, until it comes back. */
+  enterPreserved: ((image: KexecImage) => Coroutine<void>) | null = null;
   #locked = false;
   #crashReserve: MemoryRange | null = null;
   readonly #kernel: Kernel;
@@ -58,10 +65,13 @@ export class KexecCore {
 
   /**
    * Loads an image; it replaces the one loaded before. A crash image goes to its place in the crashkernel reserve now.
-   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM
+   * @param flags preserve_context: KEXEC_PRESERVE_CONTEXT, this kernel means to come back
+   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not
    */
-  kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec"): number {
-    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
+  kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec", flags: { readonly preserve_context?: boolean } = {}): number {
+    const preserve = flags.preserve_context ?? false;
+    if (preserve && (!this.config_kexec_jump || kind === "crash")) return -EINVAL;
+    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files, preserve);
   }
 
   /** Frees the loaded image (not the crash image). */
@@ -72,7 +82,7 @@ export class KexecCore {
     this.kexec_image = null;
   }
 
-  #loadNormal(files: BootFiles): number {
+  #loadNormal(files: BootFiles, preserve: boolean): number {
     const { mm } = this.#kernel;
     this.kexec_unload();
     const taken = [...mm.blocks()].filter((block) => block.reserved || block.kind === "early");
@@ -89,7 +99,12 @@ export class KexecCore {
       this.#kernel.platform.bus.writeBytes(source, segment.contents);
       segments.push({ ...segment, source });
     }
-    this.kexec_image = { kind: "kexec", segments, boot: bootInfoOf("kexec", files, placed) };
+    this.kexec_image = {
+      kind: "kexec",
+      segments,
+      boot: bootInfoOf("kexec", files, placed),
+      ...(preserve ? { preserve_context: true } : {}),
+    };
     return 0;
   }
 
@@ -104,8 +119,8 @@ export class KexecCore {
   }
 
   /**
-   * Jumps to the loaded image, all devices told first. Does not return if it succeeds.
-   * @returns -EBUSY while another jump is under way, -EINVAL without an image
+   * Jumps to the loaded image, all devices told first. Does not return if it succeeds, unless the image preserves the context.
+   * @returns -EBUSY while another jump is under way, -EINVAL without an image; of a kexec jump, see {@link kexec_jump}
    */
   *kernel_kexec(): Coroutine<number> {
     const kernel = this.#kernel;
@@ -121,6 +136,12 @@ export class KexecCore {
       this.#locked = false;
       reboot.system_transition_mutex.unlock();
       return -EINVAL;
+    }
+    if (image.preserve_context) {
+      const error = yield* kexec_jump(kernel, image);
+      this.#locked = false;
+      reboot.system_transition_mutex.unlock();
+      return error;
     }
     kernel.path("kexec_in_progress");
     this.kexec_in_progress = true;
@@ -197,7 +218,7 @@ export class KexecCore {
     }
   }
 
-  /** `kexec_trylock`: one jump at a time; a jump that started is never undone. */
+  /** `kexec_trylock`: one jump at a time; it is given back only by a jump that came back. */
   #trylock(): boolean {
     if (this.#locked) return false;
     this.#locked = true;

@@ -47,10 +47,13 @@ export interface KmsgDumper {
   dump(reason: KmsgDumpReason): void;
 }
 
-/** Called with one CPU left, the last registered first. */
+/** Called with one CPU left, the last registered first; `resume` the other way round. */
 export interface SyscoreOps {
   readonly name: string;
   shutdown?(): void;
+  /** Interrupts are off. @returns 0 or -errno */
+  suspend?(): number;
+  resume?(): void;
 }
 
 export class RebootChains {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * CPUs beside the boot CPU: which are online, and how each way down gets rid of them. After Linux 7.1 kernel/smp.c: smp_init;
- * kernel/cpu.c: cpu_down, smp_shutdown_nonboot_cpus, cpu_hotplug_disable; arch/arm64/kernel/smp.c: smp_send_stop,
+ * kernel/cpu.c: cpu_down, smp_shutdown_nonboot_cpus, cpu_hotplug_disable, freeze_secondary_cpus, thaw_secondary_cpus; arch/arm64/kernel/smp.c: smp_send_stop,
  * crash_smp_send_stop. Left out: everything that runs on them. All tasks and interrupts are CPU 0's, so secondary CPUs are
  * states and callbacks, and none ever refuses to stop.
  */
@@ -21,6 +21,8 @@ export class Smp {
   /** By number; CPU 0 is the one that runs everything. */
   readonly #cpus: CpuPlace[];
   #hotplugDisabled = 0;
+  /** Those that {@link freeze_secondary_cpus} took down. */
+  #frozen: number[] = [];
   #crashStopped = false;
 
   constructor(kernel: Kernel) {
@@ -119,6 +121,40 @@ export class Smp {
     }
     if (this.num_online_cpus > 1) this.#kernel.bug("kernel BUG in smp_shutdown_nonboot_cpus: other CPUs are online");
     this.#hotplugDisabled++;
+  }
+
+  /**
+   * A kexec jump's way: the secondary CPUs are taken down until {@link thaw_secondary_cpus}, and nobody else brings one up
+   * meanwhile; so even if one refuses. @returns 0, or the error of the one that refused
+   */
+  freeze_secondary_cpus(): number {
+    this.#frozen = [];
+    let error = 0;
+    if (this.num_online_cpus > 1) this.#kernel.printk.pr_info("Disabling non-boot CPUs ...");
+    for (const cpu of this.#online()) {
+      if (cpu === 0) continue;
+      error = this.#down(cpu);
+      if (error !== 0) {
+        this.#kernel.printk.pr_err(`Error taking CPU${cpu} down: ${error}`);
+        break;
+      }
+      this.#frozen.push(cpu);
+    }
+    if (error !== 0) this.#kernel.printk.pr_err("Non-boot CPUs are not disabled");
+    this.#hotplugDisabled++;
+    return error;
+  }
+
+  /** Undoes {@link freeze_secondary_cpus}. */
+  thaw_secondary_cpus(): void {
+    this.#hotplugDisabled = Math.max(0, this.#hotplugDisabled - 1);
+    if (this.#frozen.length > 0) this.#kernel.printk.pr_info("Enabling non-boot CPUs ...");
+    for (const cpu of this.#frozen) {
+      const error = this.cpu_up(cpu);
+      if (error === 0) this.#kernel.printk.pr_info(`CPU${cpu} is up`);
+      else this.#kernel.printk.pr_warn(`Error taking CPU${cpu} up: ${error}`);
+    }
+    this.#frozen = [];
   }
 
   /** A reset's, halt's or panic's way: the other CPUs spin where they are. No callback runs. */

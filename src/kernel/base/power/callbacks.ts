@@ -8,7 +8,7 @@ import type { Device } from "../device.ts";
 import type { DevPmOps } from "./types.ts";
 
 /** The power domain's, else the class's, else the bus's; where that has none, the driver's. */
-export function callbackOf(dev: Device, name: keyof DevPmOps): ((dev: Device) => Coroutine<number>) | null {
+export function callbackOf(dev: Device, name: Exclude<keyof DevPmOps, "complete">): ((dev: Device) => Coroutine<number>) | null {
   const ops = dev.pm_domain?.ops ?? dev.dev_class?.pm ?? dev.bus?.pm;
   return ops?.[name] ?? dev.driver?.pm?.[name] ?? null;
 }

@@ -60,7 +60,7 @@ export function* rpm_get_suppliers(dev: Device): Coroutine<number> {
 }
 
 /** Linux's `rpm_callback`. */
-function* rpm_callback(dev: Device, name: keyof DevPmOps): Coroutine<number> {
+function* rpm_callback(dev: Device, name: Exclude<keyof DevPmOps, "complete">): Coroutine<number> {
   const { power } = dev;
   const callback = callbackOf(dev, name);
   const links = power.links_count > 0;

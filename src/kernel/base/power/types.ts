@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * What runtime power management knows of a device, after Linux 7.1 include/linux/pm.h: struct dev_pm_info, dev_pm_ops,
- * dev_pm_domain. Left out: system sleep, wake-up sources, PM QoS, irq_safe, accounting.
+ * dev_pm_domain. Left out: suspend and poweroff as system states, wake-up sources, PM QoS, irq_safe, accounting.
  */
 import { type Coroutine, WaitQueue } from "../../../sim/index.ts";
 import type { Timer } from "../../time/time.ts";
@@ -14,12 +14,24 @@ export type RpmStatus = "active" | "resuming" | "suspended" | "suspending";
 /** What the work of a device is to do. */
 export type RpmRequest = "none" | "idle" | "suspend" | "autosuspend" | "resume";
 
-/** Linux's `struct dev_pm_ops`, the runtime part. Each returns 0 or -errno; -EBUSY and -EAGAIN mean "not now". */
+/** Linux's `struct dev_pm_ops`, for runtime PM and for the freeze of a kexec jump. Each returns 0 or -errno; -EBUSY and -EAGAIN mean "not now". */
 export interface DevPmOps {
   runtime_suspend?(dev: Device): Coroutine<number>;
   runtime_resume?(dev: Device): Coroutine<number>;
   /** @returns 0 to have the device suspended now */
   runtime_idle?(dev: Device): Coroutine<number>;
+  // System-wide transitions, as far as a kexec jump makes them: see power/dpm.ts.
+  prepare?(dev: Device): Coroutine<number>;
+  freeze?(dev: Device): Coroutine<number>;
+  freeze_late?(dev: Device): Coroutine<number>;
+  freeze_noirq?(dev: Device): Coroutine<number>;
+  thaw_noirq?(dev: Device): Coroutine<number>;
+  thaw_early?(dev: Device): Coroutine<number>;
+  thaw?(dev: Device): Coroutine<number>;
+  restore_noirq?(dev: Device): Coroutine<number>;
+  restore_early?(dev: Device): Coroutine<number>;
+  restore?(dev: Device): Coroutine<number>;
+  complete?(dev: Device): Coroutine<void>;
 }
 
 /** Linux's `struct dev_pm_domain`: devices that are powered together; its callbacks come instead of the bus's. */
