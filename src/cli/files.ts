@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: MIT
 /** Files that appear whole or not at all. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { OutputError, UsageError } from "./exit.ts";
 
@@ -35,6 +48,11 @@ export function reason(error: unknown): string {
   return (code === undefined ? undefined : WORDS[code]) ?? (error instanceof Error ? error.message : String(error));
 }
 
+const PIECE = 0x1_0000;
+const MIB = 0x10_0000;
+/** No device tree blob is larger: an FDT has its own sizes in 32 bits, and boot loaders take 2 MiB. */
+export const MOST_DTB: number = 64 * MIB;
+
 /** Reads a file that the user named. @throws UsageError if it cannot be read */
 export function readInput(path: string): string {
   try {
@@ -44,12 +62,24 @@ export function readInput(path: string): string {
   }
 }
 
-/** The same as bytes. @throws UsageError if it cannot be read */
-export function readBytes(path: string): Uint8Array {
+/** The same as bytes. @param most bytes that such a file may have @throws UsageError if it cannot be read, or has more */
+export function readBytes(path: string, most: number): Uint8Array {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, "r");
+    const pieces: Uint8Array[] = [];
+    for (let total = 0; ;) {
+      const piece = new Uint8Array(PIECE);
+      const length = readSync(file, piece);
+      if (length === 0) return Buffer.concat(pieces);
+      pieces.push(piece.subarray(0, length));
+      total += length;
+      if (total > most) throw new UsageError(`${path}: more than ${most / MIB} MiB, which is too much for what it should be`);
+    }
   } catch (error) {
-    throw new UsageError(`${path}: ${reason(error)}`);
+    throw error instanceof UsageError ? error : new UsageError(`${path}: ${reason(error)}`);
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

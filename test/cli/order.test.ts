@@ -48,6 +48,12 @@ describe("the board of the fixtures", () => {
     expect(result.atRisk).toEqual(["7ff00000.dma"]);
   });
 
+  test("a compatible string names a driver, comma and all", async () => {
+    const byString = await quiesce(["order", BOARD, "--built-in", "arm,hdlcd"]);
+    expect(byString).toEqual(await quiesce(["order", BOARD, "--built-in", "hdlcd"]));
+    expect(byString.code).toBeLessThan(2);
+  });
+
   test("--module and --built-in may be repeated, or hold several names", async () => {
     const once = await document(BOARD, "--module", "dma-pl330,e1000e");
     expect((await document(BOARD, "--module", "dma-pl330", "--module", "e1000e")).result).toEqual(once.result);
@@ -77,6 +83,7 @@ describe("bad input ends 2 with one line", () => {
     ["a file that is not there", ["order", "nowhere.dtb"], "nowhere.dtb: no such file"],
     ["a file that is no blob", ["order", "package.json"], "package.json: at byte 0x0: no device tree blob"],
     ["an empty file", ["order", "/dev/null"], "/dev/null: at byte 0x0: the blob ends inside its header"],
+    ["a file without an end", ["order", "/dev/zero"], "/dev/zero: more than 64 MiB, which is too much"],
     ["an unknown mode", ["order", BOARD, "--fw-devlink", "maybe"], '--fw-devlink is "maybe"; possible: off, permissive, on, rpm'],
     ["a driver the board has not", ["order", BOARD, "--module", "nouveau"], "--module nouveau: no such driver for this board"],
     [

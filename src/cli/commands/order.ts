@@ -2,9 +2,9 @@
 /** `quiesce order`: in which order a board's devices are shut down, and which SMMU clients that leaves at risk. */
 import type { Argv, CommandModule } from "yargs";
 import { fdt_read, FdtError, unflatten_device_tree } from "../../kernel/index.ts";
-import { orderDocument, OrderError, type OrderOptions, orderText, shutdownOrder } from "../../lab/index.ts";
+import { isCompatible, orderDocument, OrderError, type OrderOptions, orderText, shutdownOrder } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { readBytes } from "../files.ts";
+import { MOST_DTB, readBytes } from "../files.ts";
 import { painter, print, printJson } from "../terminal.ts";
 import { examples } from "../usage.ts";
 
@@ -20,11 +20,11 @@ interface OrderArguments {
   readonly json: boolean;
 }
 
-/** Names given by several options, or by one with commas. */
+/** Names given by several options, or by one with commas, which compatible strings have, too. */
 function names(given: string | readonly string[] | undefined): string[] {
   return [given ?? []]
     .flat()
-    .flatMap((words) => words.split(",").map((word) => word.trim()))
+    .flatMap((words) => (isCompatible(words) ? [words] : words.split(",").map((word) => word.trim())))
     .filter((word) => word !== "");
 }
 
@@ -33,7 +33,7 @@ function order(argv: OrderArguments): void {
   const options: OrderOptions = { fwDevlink: argv["fw-devlink"], strict, modules: names(argv.module), builtIn: names(argv["built-in"]) };
   const both = options.modules.find((name) => options.builtIn.includes(name));
   if (both !== undefined) throw new UsageError(`${both} is given with --module and with --built-in`);
-  const blob = readBytes(board);
+  const blob = readBytes(board, MOST_DTB);
   try {
     const result = shutdownOrder(unflatten_device_tree(fdt_read(blob)), options);
     if (json) printJson(orderDocument(board, options, result));

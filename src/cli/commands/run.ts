@@ -26,7 +26,7 @@ import {
   stateText,
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { prepareFolder, readBytes, readInput, writeFiles } from "../files.ts";
+import { MOST_DTB, prepareFolder, readBytes, readInput, writeFiles } from "../files.ts";
 import { inputName, readText } from "../input.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
@@ -48,7 +48,7 @@ interface RunArguments {
 
 /** The scenario with its machine where a device tree blob says. @throws UsageError with a line for each thing in the way */
 function onBoard(scenario: Scenario, dtb: string): Scenario {
-  const blob = readBytes(dtb);
+  const blob = readBytes(dtb, MOST_DTB);
   const refuse = (lines: readonly string[]): never => {
     throw new UsageError(lines.map((line) => `${dtb}: ${line}`).join("\n"));
   };

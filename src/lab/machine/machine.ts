@@ -4,6 +4,7 @@
  * kernel sees of it. Hardware reset stops all DMA and resets SMMU and devices; RAM keeps its contents.
  */
 import {
+  HostMisuseError,
   createSmmuHost,
   InterruptController,
   MsiFrame,
@@ -58,6 +59,8 @@ export class Machine {
     const { trace, workload } = options;
     this.spec = spec;
     this.custom = options.clients ?? {};
+    const unknown = Object.keys(this.custom).find((name) => !spec.devices.some((device) => device.name === name));
+    if (unknown !== undefined) throw new HostMisuseError("LAB_CLIENTS", `clients: the scenario has no device ${unknown}`);
     this.board = spec.board ?? usualBoard(spec, this.custom);
     const { board } = this;
     this.#trace = trace;

@@ -38,6 +38,11 @@ function driversFor(root: DtNode): { readonly known: readonly DriverFacts[]; rea
   return { known, assumed: [...assumed.values()] };
 }
 
+/** Whether a driver of the table says this of a device that it takes. */
+export function isCompatible(word: string): boolean {
+  return DRIVER_TABLE.some(({ compatible }) => compatible.includes(word));
+}
+
 /** A driver that an option names. @throws OrderError if the tree has no work for one of that name */
 function named(option: string, name: string, drivers: readonly DriverFacts[]): string {
   const found = drivers.find((facts) => facts.name === name || facts.compatible.includes(name));

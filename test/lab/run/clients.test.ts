@@ -70,6 +70,12 @@ describe("RunOptions.clients", () => {
     expect(seen.drivers).toEqual(["quiescing device true", "mainline device false"]);
   });
 
+  test("one in the place of a device that the scenario has not is refused", () => {
+    expect(() => runScenario(scenario, { seed: 1, replay: "", clients: { mien: client(seen) } })).toThrow(
+      "the scenario has no device mien",
+    );
+  });
+
   test("it is reset with the machine", () => {
     expect(seen.reset).toBe(1);
   });
