@@ -238,7 +238,7 @@ describe("arm_smmu_enable_iopf", () => {
     expect(master.iopf_refcount).toBe(2);
     expect(client.iommu!.fault_param!.queue).toBe(r.smmu.iopf);
     r.machine.run(iommu_sva_unbind_device(first));
-    expect(client.iommu!.fault_param).toBeDefined();
+    expect(client.iommu!.fault_param!.queue).toBe(r.smmu.iopf);
     r.machine.run(iommu_sva_unbind_device(second));
     expect(client.iommu!.fault_param).toBeUndefined();
     expect(master.iopf_refcount).toBe(0);

@@ -19,9 +19,12 @@ import { makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 import { FakeIommu, iommuModule, iommuNode } from "./fake-iommu.ts";
 
 /** A function 00:02.0 below a host bridge with this `iommu-map`; the memory window ends at 4 GiB. */
-function functionBehind(iommuMap: DtIdMap[]): { machine: TestKernel; pdev: PciDev; iommu: FakeIommu } {
+function functionBehind(
+  iommuMap: DtIdMap[],
+  mask: { readonly iommuMapMask?: number } = {},
+): { machine: TestKernel; pdev: PciDev; iommu: FakeIommu } {
   const iommu = new FakeIommu();
-  const node = dtNode({ name: "pcie@40000000", iommuMap });
+  const node = dtNode({ name: "pcie@40000000", iommuMap, ...mask });
   const machine = makeTestKernel({ nodes: [iommuNode, node], drivers: [iommuModule(iommu)] });
   const { kernel } = machine;
   machine.run(kernel.boot());
@@ -41,6 +44,13 @@ describe("iommu-map", () => {
     ]);
     expect(machine.run(of_iommu_configure(pdev))).toBe(0);
     expect(iommu.log).toContain("probe_device 0000:00:02.0 [1024]");
+  });
+
+  test("of_map_id: iommu-map-mask is applied to the requester id before the rows are looked at", () => {
+    const row = { ridBase: 0, label: "iommu", outBase: 0x500, length: 8 };
+    const { machine, pdev, iommu } = functionBehind([row], { iommuMapMask: 0x7 });
+    expect(machine.run(of_iommu_configure(pdev))).toBe(0);
+    expect(iommu.log).toContain("probe_device 0000:00:02.0 [1280]");
   });
 
   test("a requester id in no row has no IOMMU", () => {
