@@ -28,7 +28,7 @@ const NO_COUNTERPART: readonly string[] = [
   "kernel/of/fdt-write.ts",
   "kernel/of/fdt-tree.ts",
   "kernel/of/fdt-flatten.ts",
-  "drivers/iommu/arm-smmu-v3/audit.ts", // what people patch in by hand
+  "drivers/iommu/arm-smmu-v3/shutdown/audit.ts", // what people patch in by hand
   "drivers/iommu/arm-smmu-v3/hex.ts",
 ];
 

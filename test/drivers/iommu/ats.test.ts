@@ -2,9 +2,9 @@
 /** ATS: who may use it, and the order in which STE, ATC and the endpoint's enable bit change. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_atc_inv_to_cmd } from "../../../src/drivers/iommu/arm-smmu-v3/ats.ts";
-import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { INV_TYPE_ATS, INV_TYPE_ATS_FULL } from "../../../src/drivers/iommu/arm-smmu-v3/invs.ts";
+import { arm_smmu_atc_inv_to_cmd } from "../../../src/drivers/iommu/arm-smmu-v3/masters/ats.ts";
+import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
+import { INV_TYPE_ATS, INV_TYPE_ATS_FULL } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation/invs.ts";
 import { type Device, iommu_attach_device, iommu_map, iommu_unmap, PciDev } from "../../../src/kernel/index.ts";
 import { ATS, ENDPOINT, ENDPOINT_SID, FakeEndpoint, PASID, pciHost } from "../../kernel/pci/fake-endpoint.ts";
 import { ID_REGISTERS } from "./fake-smmu.ts";

@@ -3,14 +3,14 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { type ArmSmmuCmdqEnt, arm_smmu_cmdq_build_cmd } from "../../../src/drivers/iommu/arm-smmu-v3/cmdq-build.ts";
+import { type ArmSmmuCmdqEnt, arm_smmu_cmdq_build_cmd } from "../../../src/drivers/iommu/arm-smmu-v3/queues/cmdq-build.ts";
 import {
   type ArmSmmuCmdqBatch,
   arm_smmu_cmdq_batch_add,
   arm_smmu_cmdq_batch_submit,
   arm_smmu_cmdq_issue_cmd,
   arm_smmu_cmdq_issue_cmd_with_sync,
-} from "../../../src/drivers/iommu/arm-smmu-v3/cmdq.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/queues/cmdq.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
 import {
   queue_consumed,
@@ -18,7 +18,7 @@ import {
   queue_has_space,
   queue_inc_cons,
   queue_inc_prod_n,
-} from "../../../src/drivers/iommu/arm-smmu-v3/queue.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/queues/queue.ts";
 import { ETIMEDOUT, local_irq_restore, local_irq_save } from "../../../src/kernel/index.ts";
 import type { Coroutine } from "../../../src/sim/index.ts";
 import { FakeSmmu, fakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";

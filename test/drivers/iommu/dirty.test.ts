@@ -8,7 +8,7 @@ import {
   IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
   IOMMU_HWPT_ALLOC_NEST_PARENT,
   IOMMU_HWPT_ALLOC_PASID,
-} from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
 import {
   createSmmuHost,

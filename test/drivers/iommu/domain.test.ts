@@ -2,8 +2,8 @@
 /** Domains and TLB maintenance: which entries are written and which commands follow, as a recording SMMU sees them. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { ArmSmmuPagingDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation.ts";
+import { ArmSmmuPagingDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
+import { arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation/invalidation.ts";
 import {
   DMA_FROM_DEVICE,
   dma_map_single,

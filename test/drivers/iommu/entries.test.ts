@@ -2,7 +2,7 @@
 /** What the driver's STEs and CDs say, read back field by field with the hardware model's own tables. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_make_s1_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
+import { arm_smmu_make_s1_cd } from "../../../src/drivers/iommu/arm-smmu-v3/tables/cd.ts";
 import * as F from "../../../src/drivers/iommu/arm-smmu-v3/features.ts";
 import {
   type ArmSmmuEntry,
@@ -11,7 +11,7 @@ import {
   arm_smmu_make_bypass_ste,
   arm_smmu_make_cdtable_ste,
   arm_smmu_make_s2_domain_ste,
-} from "../../../src/drivers/iommu/arm-smmu-v3/ste.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/tables/ste.ts";
 import type { Field } from "../../../src/hw/index.ts";
 import { CD } from "../../../src/hw/smmuv3/spec/cd.ts";
 import { STE } from "../../../src/hw/smmuv3/spec/ste.ts";

@@ -2,7 +2,7 @@
 /** The driver on the hardware model: each profile comes up, translates, faults and shuts down as stated. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_cmdq_issue_cmd, arm_smmu_cmdq_issue_cmd_with_sync } from "../../../src/drivers/iommu/arm-smmu-v3/cmdq.ts";
+import { arm_smmu_cmdq_issue_cmd, arm_smmu_cmdq_issue_cmd_with_sync } from "../../../src/drivers/iommu/arm-smmu-v3/queues/cmdq.ts";
 import { ArmSmmuDevice, type ArmSmmuV3Options } from "../../../src/drivers/index.ts";
 import {
   createSmmuHost,

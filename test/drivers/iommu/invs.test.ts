@@ -3,8 +3,8 @@
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
-import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation.ts";
+import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
+import { arm_smmu_domain_inv_range } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation/invalidation.ts";
 import {
   type ArmSmmuInv,
   type ArmSmmuInvType,
@@ -18,7 +18,7 @@ import {
   arm_smmu_invs_merge,
   arm_smmu_invs_purge,
   arm_smmu_invs_unref,
-} from "../../../src/drivers/iommu/arm-smmu-v3/invs.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/invalidation/invs.ts";
 import { devm_platform_ioremap_resource, iommu_attach_device, iommu_detach_device, PlatformDevice } from "../../../src/kernel/index.ts";
 import { CLIENT_SID } from "./machine.ts";
 import { domainOf, newDomain, type Rig, rig } from "./support.ts";

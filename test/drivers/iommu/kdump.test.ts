@@ -2,10 +2,10 @@
 /** A crash kernel that finds the SMMU running: what it takes over, what it refuses, and that it resets where it refuses. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_is_attach_deferred } from "../../../src/drivers/iommu/arm-smmu-v3/kdump.ts";
-import { ArmSmmuMaster } from "../../../src/drivers/iommu/arm-smmu-v3/master.ts";
-import { arm_smmu_make_cdtable_ste } from "../../../src/drivers/iommu/arm-smmu-v3/ste.ts";
-import { arm_smmu_init_sid_strtab } from "../../../src/drivers/iommu/arm-smmu-v3/strtab.ts";
+import { arm_smmu_is_attach_deferred } from "../../../src/drivers/iommu/arm-smmu-v3/probe/kdump.ts";
+import { ArmSmmuMaster } from "../../../src/drivers/iommu/arm-smmu-v3/masters/master.ts";
+import { arm_smmu_make_cdtable_ste } from "../../../src/drivers/iommu/arm-smmu-v3/tables/ste.ts";
+import { arm_smmu_init_sid_strtab } from "../../../src/drivers/iommu/arm-smmu-v3/tables/strtab.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
 import type { SystemBus } from "../../../src/hw/index.ts";
 import { type Device, dtNode } from "../../../src/kernel/index.ts";

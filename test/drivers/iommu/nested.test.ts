@@ -2,16 +2,20 @@
 /** Nested domains: what a guest may say, what becomes of its commands and events, and both stages on the hardware model. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_make_s1_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
-import type { ArmSmmuCmd } from "../../../src/drivers/iommu/arm-smmu-v3/cmdq-build.ts";
-import { type ArmSmmuPagingDomain, IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
+import { arm_smmu_make_s1_cd } from "../../../src/drivers/iommu/arm-smmu-v3/tables/cd.ts";
+import type { ArmSmmuCmd } from "../../../src/drivers/iommu/arm-smmu-v3/queues/cmdq-build.ts";
+import { type ArmSmmuPagingDomain, IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
 import {
   type ArmSmmuNestedDomain,
   type ArmSmmuVste,
   arm_vsmmu_alloc_domain_nested,
-} from "../../../src/drivers/iommu/arm-smmu-v3/nested.ts";
-import type { ArmVsmmu } from "../../../src/drivers/iommu/arm-smmu-v3/smmu-domain.ts";
-import { arm_vsmmu_cache_invalidate, arm_vsmmu_convert_user_cmd, arm_vsmmu_init } from "../../../src/drivers/iommu/arm-smmu-v3/vsmmu.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/domains/nested.ts";
+import type { ArmVsmmu } from "../../../src/drivers/iommu/arm-smmu-v3/domains/smmu-domain.ts";
+import {
+  arm_vsmmu_cache_invalidate,
+  arm_vsmmu_convert_user_cmd,
+  arm_vsmmu_init,
+} from "../../../src/drivers/iommu/arm-smmu-v3/domains/vsmmu.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
 import {
   createSmmuHost,

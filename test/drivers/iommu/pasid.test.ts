@@ -2,8 +2,8 @@
 /** Domains of PASIDs: the context descriptor of each, and what becomes of the STE and of plain DMA beside them. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { INV_TYPE_ATS } from "../../../src/drivers/iommu/arm-smmu-v3/invs.ts";
+import { IOMMU_HWPT_ALLOC_NEST_PARENT } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
+import { INV_TYPE_ATS } from "../../../src/drivers/iommu/arm-smmu-v3/invalidation/invs.ts";
 import {
   type Device,
   EBUSY,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What tests of domains share: a booted machine with a recording SMMU, and looks at its tables. */
 import { ArmSmmuDevice } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
-import { ArmSmmuPagingDomain, arm_smmu_domain_alloc_paging_flags } from "../../../src/drivers/iommu/arm-smmu-v3/domain.ts";
-import { arm_smmu_get_step_for_sid } from "../../../src/drivers/iommu/arm-smmu-v3/strtab.ts";
+import { ArmSmmuPagingDomain, arm_smmu_domain_alloc_paging_flags } from "../../../src/drivers/iommu/arm-smmu-v3/domains/domain.ts";
+import { arm_smmu_get_step_for_sid } from "../../../src/drivers/iommu/arm-smmu-v3/tables/strtab.ts";
 import type { Device } from "../../../src/kernel/index.ts";
 import { type FakeSmmu, fakeSmmu } from "./fake-smmu.ts";
 import { Machine, type MachineOptions } from "./machine.ts";

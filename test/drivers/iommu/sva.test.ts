@@ -2,9 +2,9 @@
 /** SVA at a recording SMMU: the descriptor, and the commands that follow from what the process does. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_make_sva_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
+import { arm_smmu_make_sva_cd } from "../../../src/drivers/iommu/arm-smmu-v3/tables/cd.ts";
 import { ARM_SMMU_FEAT_STALL_FORCE } from "../../../src/drivers/iommu/arm-smmu-v3/features.ts";
-import { ArmSmmuSvaDomain } from "../../../src/drivers/iommu/arm-smmu-v3/sva.ts";
+import { ArmSmmuSvaDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domains/sva.ts";
 import {
   copy_to_user,
   type Device,

@@ -5,10 +5,15 @@
  */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import { arm_smmu_get_cd_used, arm_smmu_make_s1_cd, arm_smmu_make_sva_cd, new_cd } from "../../../src/drivers/iommu/arm-smmu-v3/cd.ts";
-import { arm_smmu_write_entry } from "../../../src/drivers/iommu/arm-smmu-v3/entry-writer.ts";
+import {
+  arm_smmu_get_cd_used,
+  arm_smmu_make_s1_cd,
+  arm_smmu_make_sva_cd,
+  new_cd,
+} from "../../../src/drivers/iommu/arm-smmu-v3/tables/cd.ts";
+import { arm_smmu_write_entry } from "../../../src/drivers/iommu/arm-smmu-v3/tables/entry-writer.ts";
 import { ARM_SMMU_FEAT_ATTR_TYPES_OVR, ARM_SMMU_FEAT_STALLS } from "../../../src/drivers/iommu/arm-smmu-v3/features.ts";
-import { arm_smmu_make_nested_domain_ste } from "../../../src/drivers/iommu/arm-smmu-v3/nested.ts";
+import { arm_smmu_make_nested_domain_ste } from "../../../src/drivers/iommu/arm-smmu-v3/domains/nested.ts";
 import {
   type ArmSmmuEntry,
   arm_smmu_get_ste_update_safe,
@@ -17,7 +22,7 @@ import {
   arm_smmu_make_bypass_ste,
   arm_smmu_make_cdtable_ste,
   arm_smmu_make_s2_domain_ste,
-} from "../../../src/drivers/iommu/arm-smmu-v3/ste.ts";
+} from "../../../src/drivers/iommu/arm-smmu-v3/tables/ste.ts";
 
 const FEATURES = ARM_SMMU_FEAT_STALLS | ARM_SMMU_FEAT_ATTR_TYPES_OVR;
 const CDTAB = 0xf0f0_f0f0_f0f0;

@@ -9,9 +9,9 @@
  */
 import { type DriverModule, type Kernel, type PlatformDriver, platform_driver_register } from "../../../kernel/index.ts";
 import { ArmSmmuDriverData, type ArmSmmuV3Options } from "./device.ts";
-import { arm_smmu_device_probe } from "./probe.ts";
-import { arm_smmu_shutdown_hook } from "./shutdown.ts";
-import { arm_smmu_device_remove } from "./teardown.ts";
+import { arm_smmu_device_probe } from "./probe/probe.ts";
+import { arm_smmu_shutdown_hook } from "./shutdown/shutdown.ts";
+import { arm_smmu_device_remove } from "./shutdown/teardown.ts";
 
 /** Line of `iommu/` in drivers/Makefile. */
 const LINK_ORDER = 65;

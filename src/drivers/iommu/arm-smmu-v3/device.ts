@@ -7,11 +7,11 @@
  */
 import { type IoMem, type IopfQueue, type Kernel, type KernelBuffer, Mutex, type PlatformDevice } from "../../../kernel/index.ts";
 import { ARM_SMMU_PAGE1_OFFSET, ARM_SMMU_REG_SZ } from "./arm-smmu-v3-regs.ts";
-import type { ArmSmmuAudit } from "./audit.ts";
+import type { ArmSmmuAudit } from "./shutdown/audit.ts";
 import { has_feature } from "./features.ts";
 import { IdAllocator } from "./ids.ts";
-import type { ArmSmmuMaster } from "./master.ts";
-import type { ArmSmmuQueue } from "./queue.ts";
+import type { ArmSmmuMaster } from "./masters/master.ts";
+import type { ArmSmmuQueue } from "./queues/queue.ts";
 
 /** What the driver's `->shutdown` does: see shutdown.ts. */
 export type ArmSmmuShutdown = "none" | "bypass" | "abort" | "remove" | "gbpa-bypass" | "audit" | "blocked" | "leave-on";

@@ -5,12 +5,12 @@
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_ops. Left out: other capabilities, hw_info, iommufd.
  */
 import type { IommuOps } from "../../../kernel/index.ts";
-import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./attach-dev.ts";
+import { arm_smmu_blocked_domain, arm_smmu_identity_domain } from "./domains/attach-dev.ts";
 import type { ArmSmmuDriverData } from "./device.ts";
-import { arm_smmu_dbm_capable } from "./dirty.ts";
-import { arm_smmu_domain_alloc_paging } from "./domain.ts";
-import { arm_smmu_page_response } from "./iopf.ts";
-import { arm_smmu_is_attach_deferred } from "./kdump.ts";
+import { arm_smmu_dbm_capable } from "./domains/dirty.ts";
+import { arm_smmu_domain_alloc_paging } from "./domains/domain.ts";
+import { arm_smmu_page_response } from "./masters/iopf.ts";
+import { arm_smmu_is_attach_deferred } from "./probe/kdump.ts";
 import {
   arm_smmu_def_domain_type,
   arm_smmu_device_group,
@@ -19,8 +19,8 @@ import {
   arm_smmu_probe_device,
   arm_smmu_release_device,
   dev_iommu_priv_get,
-} from "./master.ts";
-import { arm_smmu_sva_domain_alloc } from "./sva.ts";
+} from "./masters/master.ts";
+import { arm_smmu_sva_domain_alloc } from "./domains/sva.ts";
 
 export function arm_smmu_ops(driver: ArmSmmuDriverData): IommuOps {
   return {
