@@ -8,7 +8,7 @@ import { arm_smmu_make_cdtable_ste } from "../../../src/drivers/iommu/arm-smmu-v
 import { arm_smmu_init_sid_strtab } from "../../../src/drivers/iommu/arm-smmu-v3/tables/strtab.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
 import type { SystemBus } from "../../../src/hw/index.ts";
-import { type Device, dtNode, EINVAL, ENXIO } from "../../../src/kernel/index.ts";
+import { type Device, device_release_driver, dtNode, EINVAL, ENXIO, iommu_group_claim_dma_owner } from "../../../src/kernel/index.ts";
 import { FakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";
 import { CLIENT_SID, Machine, type MachineOptions, RAM_BASE, RAM_SIZE } from "./machine.ts";
 
@@ -327,5 +327,29 @@ describe("the first attach", () => {
     expect(attach(setup, dev)).toBe(0);
     const descriptor = load(setup.machine.bus, L1 + 8 * 0x12);
     expect(Number(descriptor & R.STRTAB_L1_DESC_L2PTR_MASK)).toBeGreaterThanOrEqual(LIMITS.base);
+  });
+});
+
+describe("a deferred device that is claimed before it mapped anything", () => {
+  /** The client as the crash kernel boots it, without its driver. */
+  function claimed(): Booted {
+    const setup = boot({ sids: [CLIENT_SID] });
+    const { machine } = setup;
+    expect(machine.client.iommu!.attach_deferred).toBe(true);
+    machine.run(device_release_driver(machine.client));
+    expect(machine.run(iommu_group_claim_dma_owner(machine.client.iommu_group!, "vfio"))).toBe(0);
+    return setup;
+  }
+
+  test("its stream aborts", () => {
+    const { machine } = claimed();
+    expect(load(machine.bus, L2 + 64 * CLIENT_SID)).toBe(1n);
+    expect(machine.client.iommu!.attach_deferred).toBe(false);
+  });
+
+  test("the core names the group's domain as the old one, which the device never was in: a warning (arm_smmu_invs_unref)", () => {
+    const { machine } = claimed();
+    const warnings = machine.kernel.warnings.map(({ message }) => message);
+    expect(warnings).toEqual([expect.stringMatching(/^invalidation of type 0 for \d+ dropped, which the domain does not have$/)]);
   });
 });

@@ -37,7 +37,7 @@ import {
   arm_smmu_remove_master_domain,
   to_smmu_domain_devices,
 } from "./smmu-domain.ts";
-import type { ArmSmmuEntry } from "../tables/ste.ts";
+import { type ArmSmmuEntry, arm_smmu_make_abort_ste } from "../tables/ste.ts";
 import { arm_smmu_write_ste } from "../tables/strtab.ts";
 
 /** `struct arm_smmu_attach_state`. */
@@ -118,6 +118,15 @@ export function* arm_smmu_install_ste_for_dev(master: ArmSmmuMaster, target: Arm
   if (cd_table !== null) cd_table.in_ste = FIELD_GET_ULL(R.STRTAB_STE_0_CFG, target[0]!) === R.STRTAB_STE_0_CFG_S1_TRANS;
   master.ste_ats_enabled = FIELD_GET_ULL(R.STRTAB_STE_1_EATS, target[1]!) === R.STRTAB_STE_1_EATS_TRANS;
   for (const sid of master.streams) yield* arm_smmu_write_ste(master.smmu, sid, target);
+}
+
+/** Nothing of the master passes any more, with PASID or without, and its endpoint's ATS goes off. Under arm_smmu_asid_lock. */
+export function* arm_smmu_block_master(master: ArmSmmuMaster): Coroutine<void> {
+  // As an attach does it: under an STE that aborts, the endpoint's requests for translations are errors.
+  if (master.ats_enabled && master.dev instanceof PciDev) pci_disable_ats(master.dev);
+  yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_abort_ste());
+  if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
+  master.ats_enabled = false;
 }
 
 /**
