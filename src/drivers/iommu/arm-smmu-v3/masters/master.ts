@@ -29,7 +29,7 @@ import { __ffs } from "../../bitfield.ts";
 import * as R from "../arm-smmu-v3-regs.ts";
 import { arm_smmu_disable_pasid, arm_smmu_enable_pasid } from "./ats.ts";
 import { type ArmSmmuCdTable, arm_smmu_free_cd_tables, arm_smmu_ssids_in_use } from "../tables/cd-table.ts";
-import { arm_smmu_block_master } from "../domains/attach.ts";
+import { arm_smmu_block_master } from "./install.ts";
 import type { ArmSmmuDevice, ArmSmmuDriverData } from "../device.ts";
 import { ARM_SMMU_FEAT_2_LVL_CDTAB, ARM_SMMU_FEAT_STALLS, ARM_SMMU_FEAT_STALL_FORCE } from "../features.ts";
 import { hex } from "../hex.ts";

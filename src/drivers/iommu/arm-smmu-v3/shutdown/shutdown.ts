@@ -21,7 +21,7 @@
 import { type Device, type PlatformDevice, dev_err, dev_warn, readl } from "../../../../kernel/index.ts";
 import type { Coroutine } from "../../../../sim/index.ts";
 import * as R from "../arm-smmu-v3-regs.ts";
-import { arm_smmu_block_master } from "../domains/attach.ts";
+import { arm_smmu_block_master } from "../masters/install.ts";
 import { arm_smmu_device_audit } from "./audit.ts";
 import { ArmSmmuDevice, type ArmSmmuShutdown } from "../device.ts";
 import type { ArmSmmuMaster } from "../masters/master.ts";
