@@ -189,7 +189,6 @@ export class Kernels {
       iommuPassthrough: kernel.passthrough,
       iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
-      ...(kernel.asyncShutdown === undefined ? {} : { asyncShutdown: kernel.asyncShutdown }),
       ...(this.#legs[index]?.wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };
   }

@@ -13,10 +13,6 @@ export const KDUMP_POLICIES = ["reset-abort", "adopt"] as const;
 /** What an SMMU driver in a crash kernel does with what it finds: resets it aborting, as Linux does, or adopts its stream table, as proposed. */
 export type KdumpPolicy = (typeof KDUMP_POLICIES)[number];
 
-/** Versions of the series that shuts devices down in parallel. */
-export const ASYNC_SHUTDOWNS = ["v16"] as const;
-export type AsyncShutdown = (typeof ASYNC_SHUTDOWNS)[number];
-
 export const CLIENT_HOOKS = ["no-hook", "mainline", "quiescing"] as const;
 /** What a client's driver does at shutdown: nothing, what Linux does, or stop DMA and prove it idle. */
 export type ClientHook = (typeof CLIENT_HOOKS)[number];

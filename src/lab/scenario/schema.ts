@@ -4,7 +4,6 @@ import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
 import { MOST_FURTHER_WAYS } from "../run/chain.ts";
 import {
-  ASYNC_SHUTDOWNS,
   CLAIMS,
   CLIENT_HOOKS,
   CLIENT_KINDS,
@@ -97,7 +96,6 @@ const fileSchema = v.strictObject({
       lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
       kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
-      asyncShutdown: v.optional(v.picklist(ASYNC_SHUTDOWNS)),
     }),
     {},
   ),
@@ -157,7 +155,7 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       machine.devices.map((device) => ({ ...device, bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform") })),
     );
     const { verdict, secondKernel, ...claimsExpected } = rest.expect;
-    const { crashReserve, asyncShutdown, ...kernel } = rest.kernel;
+    const { crashReserve, ...kernel } = rest.kernel;
     const { base: reserveBase, mib } = crashReserve;
     const { pagesBefore, probeMs } = rest.boot;
     const { phaseUs, ...workload } = rest.workload;
@@ -168,7 +166,6 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       ...(then === undefined ? {} : { then: then.map(furtherWayOf) }),
       kernel: {
         ...kernel,
-        ...(asyncShutdown === undefined ? {} : { asyncShutdown }),
         crashReserve: { ...(mib === undefined ? {} : { mib }), ...(reserveBase === undefined ? {} : { base: reserveBase }) },
       },
       boot: { probeMs, ...(pagesBefore === undefined ? {} : { pagesBefore }) },

@@ -2,17 +2,7 @@
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
 import type { BusMasterOff, CacheMode } from "../../hw/index.ts";
 import type { Board } from "../machine/board.ts";
-import type {
-  ClaimName,
-  ClientHook,
-  ClientKind,
-  AsyncShutdown,
-  KdumpPolicy,
-  ScenarioWayDown,
-  SecondKernel,
-  SmmuVariant,
-  Verdict,
-} from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, SecondKernel, SmmuVariant, Verdict } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -104,8 +94,6 @@ export interface KernelSpec {
   readonly crashReserve: CrashReserveSpec;
   /** What the SMMU driver of a crash kernel does with what it finds. */
   readonly kdumpPolicy: KdumpPolicy;
-  /** Every kernel shuts its devices down in parallel, as that version of a proposed series does. Absent: one by one. */
-  readonly asyncShutdown?: AsyncShutdown;
 }
 
 export interface NextKernelSpec {
