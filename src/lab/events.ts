@@ -31,6 +31,8 @@ export type MachineStep =
   | "halt"
   | "kexec-entry"
   | "crash-entry"
+  | "jump-entry"
+  | "jump-back"
   | "next-kernel-up";
 
 export interface LabOwnEvents {

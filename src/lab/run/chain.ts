@@ -37,11 +37,37 @@ export function legsOf(scenario: Scenario): readonly Leg[] {
 }
 
 /** What a way down leads to: nothing, or how the next kernel is started. */
-export const STARTS: Readonly<Record<ScenarioWayDown, "firmware" | "kexec" | "crash" | null>> = {
+export const STARTS: Readonly<Record<ScenarioWayDown, "firmware" | "kexec" | "crash" | "jump" | null>> = {
   reboot: "firmware",
   kexec: "kexec",
   kdump: "crash",
   "power-off": null,
   emergency: "firmware",
   halt: null,
+  "kexec-jump": "jump",
 };
+
+/** A time in which one kernel has the machine: the first begins with the first boot, and each way down leads to the next. */
+export interface Stint {
+  /** Index of the kernel in the order in which they boot. */
+  readonly kernel: number;
+  /** It does not boot: it had the machine before, jumped away, and goes on. */
+  readonly back: boolean;
+  /** Index of the kernel that jumped to this one, or away from it, and waits; null: none does. */
+  readonly waits: number | null;
+}
+
+/** Who has the machine when, one stint more than there are ways down that lead somewhere. */
+export function stintsOf(waysDown: readonly ScenarioWayDown[]): readonly Stint[] {
+  let current: Stint = { kernel: 0, back: false, waits: null };
+  const stints = [current];
+  let kernels = 1;
+  for (const way of waysDown) {
+    if (STARTS[way] === null) break;
+    if (way !== "kexec-jump") current = { kernel: kernels++, back: false, waits: null };
+    else if (current.waits === null) current = { kernel: kernels++, back: false, waits: current.kernel };
+    else current = { kernel: current.waits, back: true, waits: current.kernel };
+    stints.push(current);
+  }
+  return stints;
+}
