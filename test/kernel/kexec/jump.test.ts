@@ -2,6 +2,7 @@
 /** Kexec jump: to another kernel, which boots and works, and back, with devices frozen and nothing shut down. */
 import { describe, expect, test } from "vitest";
 import {
+  boot_regions,
   type BootFiles,
   build_kernel_image,
   device_add,
@@ -367,6 +368,28 @@ describe("a kexec jump", () => {
 });
 
 describe("the other kernel", () => {
+  test.each([
+    ["keeps to its region and leaves the first one whole", true],
+    ["that is told of no limit (no mem=) overwrites the first one's early memory, which nobody put by", false],
+  ])("%s", (_, limited) => {
+    const machine = loaded();
+    machine.kernel.kexec.bootPreserved = (image) => {
+      const limits = limited ? { memoryLimits: image.region! } : {};
+      const other = makeTestKernel({ on: machine, name: "other", kernel: { boot: image.boot!, ...limits }, attach: false });
+      other.kernel.kexec.config_kexec_jump = true;
+      other.kernel.spawn("init", life(other, idle));
+      return other.kernel;
+    };
+    expect(jump(machine)).toBe(0);
+    const changed = boot_regions(machine.kernel).filter(({ base, contents }) => {
+      const found = new Uint8Array(contents.length);
+      machine.platform.bus.readBytes(base, found);
+      return found.some((byte, index) => byte !== contents[index]);
+    });
+    expect(changed.map(({ name }) => name).includes("page tables")).toBe(!limited);
+    if (limited) expect(changed).toEqual([]);
+  });
+
   test("is a booted kernel of its own in the region, with the first one's entry on its command line", () => {
     const machine = loaded(
       doing(({ kernel }) => {
