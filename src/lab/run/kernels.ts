@@ -32,7 +32,7 @@ import { crashReserve } from "../scenario/crash-reserve.ts";
 import type { PageRecord } from "../shadow/ownership.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import type { Chance } from "./chance.ts";
-import { KERNEL_NAMES, type Leg, legsOf, STARTS, type Stint, stintsOf } from "./chain.ts";
+import { KERNEL_NAMES, type Leg, legsOf, type Stint, stintsOf } from "./chain.ts";
 import type { StartedBy } from "./result.ts";
 
 const MS = 1_000_000;
@@ -126,7 +126,7 @@ export class Kernels {
   ) {
     this.#scenario = scenario;
     this.#legs = legsOf(scenario);
-    this.#stints = stintsOf(this.#legs.map(({ wayDown }) => wayDown));
+    this.#stints = stintsOf(this.#legs.map(({ leadsTo }) => leadsTo));
     this.#machine = machine;
     this.#trace = trace;
     this.#chance = chance;
@@ -205,6 +205,9 @@ export class Kernels {
     return {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
+      ksetPolicy: kernel.devicesKset,
+      asyncShutdown: kernel.asyncShutdown,
+      cpus: kernel.cpus,
       iommuPassthrough: kernel.passthrough,
       iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
@@ -228,6 +231,7 @@ export class Kernels {
       ...(boot.kind === "crash" ? { memoryLimits: crashReserve(this.#scenario) } : {}),
       ...(jump ? { memoryLimits: jump.region } : {}),
     });
+    kernel.reboot.panic_timeout = this.#scenario.kernel.panicTimeoutSec;
     kernel.reboot.resetDelayNs = this.#scenario.machine.resetDelayMs * MS;
     kernel.onJump = (to) => this.#jumped(name, to);
     kernel.kexec.config_kexec_jump = this.#legs.some(({ wayDown }) => wayDown === "kexec-jump");
@@ -256,7 +260,7 @@ export class Kernels {
    * @throws Error if there is no place for it, which the least RAM of a scenario rules out
    */
   loadNext(): void {
-    const kind = STARTS[this.#legs[this.#stint]!.wayDown];
+    const kind = this.#legs[this.#stint]!.leadsTo;
     if (kind === null || kind === "firmware") return;
     const { kexec } = this.at(this.#stint)!;
     const error = kind === "jump" ? this.#loadJump(kexec) : kexec.kexec_load(this.#files(this.#nextName()), kind);
@@ -285,6 +289,13 @@ export class Kernels {
         this.#step("halt", kernel);
       },
     };
+  }
+
+  /** The kernel has panicked and goes round in its last loop; power stays on. */
+  spins({ name }: Kernel): void {
+    this.#leaving(name);
+    this.#over.add(this.#stint);
+    this.#step("panic-loop", name);
   }
 
   #leaving(name: string): void {

@@ -34,6 +34,8 @@ function whole(least: number, most: number) {
 const address = whole(0, 2 ** 52);
 const milliseconds = (otherwise: number) => v.optional(whole(0, 10_000), otherwise);
 
+const busMasterOff = v.picklist(["drop", "hold", "reset"]);
+
 const deviceSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a node name: a small letter, then small letters, digits, hyphens")),
   kind: v.picklist(CLIENT_KINDS),
@@ -44,6 +46,7 @@ const deviceSchema = v.strictObject({
   active: flag(true),
   linkToSmmu: flag(false),
   base: v.optional(address),
+  busMasterOff: v.optional(busMasterOff),
 });
 
 const machineSchema = v.strictObject({
@@ -58,7 +61,7 @@ const machineSchema = v.strictObject({
     }),
     {},
   ),
-  pci: v.optional(v.strictObject({ busMasterOff: v.optional(v.picklist(["drop", "hold", "reset"]), "drop") })),
+  pci: v.optional(v.strictObject({ busMasterOff: v.optional(busMasterOff, "drop") })),
   devices: v.pipe(v.array(deviceSchema), v.minLength(1, "has no device")),
   smmuNode: v.optional(whole(0, 16), 0),
   resetDelayMs: milliseconds(10),
@@ -85,6 +88,10 @@ const fileSchema = v.strictObject({
     v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
+      devicesKset: v.optional(v.picklist(["register", "probe-4.3"]), "register"),
+      asyncShutdown: v.optional(v.picklist(["off", "v16"]), "off"),
+      cpus: v.optional(whole(1, 512), 1),
+      panicTimeoutSec: v.optional(whole(-1, 60), 0),
       passthrough: flag(false),
       lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
