@@ -95,4 +95,5 @@ export * from "./pci/msi.ts";
 export * from "./pci/probe.ts";
 export * from "./pci/pci.ts";
 export * from "./pci/host-generic.ts";
-export * from "./pci/portdrv.ts";
+export * from "./pci/pcie/ers.ts";
+export * from "./pci/pcie/portdrv.ts";
