@@ -10,6 +10,7 @@ import type { DevPmOps } from "../base/power/types.ts";
 import type { IoMem } from "../io/io.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DtRange } from "../of/dt.ts";
+import type { PciSavedState } from "./save-state.ts";
 import type { PciChannelState, PciErrorHandlers } from "./pcie/ers.ts";
 
 /** Power states of a PCI function, in Linux's order: a smaller number is more awake. */
@@ -130,8 +131,10 @@ export class PciDev extends Device {
   pci_driver: PciDriver | null = null;
   /** Whether requests reach the function, as the recovery from errors sees it. */
   error_state: PciChannelState = "normal";
-  /** The header as it was saved before a suspend, or null. */
-  saved_config_space: readonly number[] | null = null;
+  /** The configuration as it was saved last, or null. */
+  saved_config_space: PciSavedState | null = null;
+  /** It was saved and not put back yet. */
+  state_saved: boolean = false;
   /** How often runtime PM resumed the function. */
   runtime_resumes: number = 0;
   msix_enabled: boolean = false;

@@ -16,10 +16,11 @@ import {
   pci_write_config_dword,
   pci_write_config_word,
 } from "../access.ts";
+import { pci_walk_bus } from "../bus.ts";
 import type { PciDev } from "../pci-dev.ts";
 import * as regs from "../pci-regs.ts";
-import { pci_walk_bus } from "../probe.ts";
 import { type AerInfo, aer_print_error, aer_print_source, AerRateLimit, type AerSeverity } from "./aer-print.ts";
+import { aer_clear, pci_aer_clear_nonfatal_status, pci_aer_clear_status, pcie_clear_device_status } from "./aer-status.ts";
 import { pci_bus_error_reset, pcie_do_recovery } from "./err.ts";
 import { PCI_ERS_RESULT, type PciErsResult } from "./ers.ts";
 import { type PcieDevice, PCIE_PORT_SERVICE_AER, type PciePortServiceDriver } from "./port-bus.ts";
@@ -33,33 +34,8 @@ const AER_ERR_STATUS_MASK =
 const ROOT_PORT_INTR_ON_MESG_MASK = 0x7;
 const SYSTEM_ERROR_INTR_ON_MESG_MASK = 0x7;
 
-/** Writes back what a status register says, which clears it. */
-function clear(pdev: PciDev, offset: number): number {
-  const status = pci_read_config_dword(pdev, pdev.aer_cap + offset);
-  pci_write_config_dword(pdev, pdev.aer_cap + offset, status);
-  return status;
-}
-
 function change(pdev: PciDev, where: number, off: number, on: number): void {
   pci_write_config_word(pdev, where, (pci_read_config_word(pdev, where) & ~off) | on);
-}
-
-function pci_aer_clear_status(pdev: PciDev): void {
-  if (pdev.aer_cap === 0) return;
-  if (pdev.pcie_type === regs.PCI_EXP_TYPE_ROOT_PORT) clear(pdev, regs.PCI_ERR_ROOT_STATUS);
-  clear(pdev, regs.PCI_ERR_COR_STATUS);
-  clear(pdev, regs.PCI_ERR_UNCOR_STATUS);
-}
-
-function pci_aer_clear_nonfatal_status(pdev: PciDev): void {
-  if (pdev.aer_cap === 0) return;
-  const status = pci_read_config_dword(pdev, pdev.aer_cap + regs.PCI_ERR_UNCOR_STATUS);
-  const nonfatal = (status & ~pci_read_config_dword(pdev, pdev.aer_cap + regs.PCI_ERR_UNCOR_SEVER)) >>> 0;
-  if (nonfatal !== 0) pci_write_config_dword(pdev, pdev.aer_cap + regs.PCI_ERR_UNCOR_STATUS, nonfatal);
-}
-
-function pcie_clear_device_status(pdev: PciDev): void {
-  pci_write_config_word(pdev, pdev.pcie_cap + regs.PCI_EXP_DEVSTA, regs.PCI_EXP_DEVSTA_ERRORS);
 }
 
 /** Of every function that is found: its errors are cleared, and from now on reported. */
@@ -242,7 +218,7 @@ function* aer_root_reset(bridge: PciDev): Coroutine<PciErsResult> {
   yield* pci_bus_error_reset(bridge);
   bridge.kernel.printk.dev_info(bridge, `AER: ${bridge.pciBus.self === null ? "Root" : "Downstream"} Port link has been reset (0)`);
   if (reporting) {
-    clear(reporting, regs.PCI_ERR_ROOT_STATUS);
+    aer_clear(reporting, regs.PCI_ERR_ROOT_STATUS);
     aer_enable_irq(reporting);
   }
   return PCI_ERS_RESULT.RECOVERED;
@@ -252,7 +228,7 @@ function aer_enable_rootport(root: PciDev): void {
   const devsta = root.pcie_cap + regs.PCI_EXP_DEVSTA;
   pci_write_config_word(root, devsta, pci_read_config_word(root, devsta));
   change(root, root.pcie_cap + regs.PCI_EXP_RTCTL, SYSTEM_ERROR_INTR_ON_MESG_MASK, 0);
-  const status = clear(root, regs.PCI_ERR_ROOT_STATUS);
+  const status = aer_clear(root, regs.PCI_ERR_ROOT_STATUS);
   if ((status & AER_ERR_STATUS_MASK) !== 0 && root.subordinate) {
     for (const below of pci_walk_bus(root.subordinate)) {
       if (below.pcie_cap === 0) continue;
@@ -261,8 +237,8 @@ function aer_enable_rootport(root: PciDev): void {
       pcie_clear_device_status(below);
     }
   }
-  clear(root, regs.PCI_ERR_COR_STATUS);
-  clear(root, regs.PCI_ERR_UNCOR_STATUS);
+  aer_clear(root, regs.PCI_ERR_COR_STATUS);
+  aer_clear(root, regs.PCI_ERR_UNCOR_STATUS);
   aer_enable_irq(root);
 }
 
@@ -280,7 +256,7 @@ function* aer_probe(dev: PcieDevice): Coroutine<number> {
 
 function* aer_remove({ port }: PcieDevice): Coroutine<void> {
   aer_disable_irq(port);
-  clear(port, regs.PCI_ERR_ROOT_STATUS);
+  aer_clear(port, regs.PCI_ERR_ROOT_STATUS);
 }
 
 export const aerdriver: PciePortServiceDriver = { name: "aer", service: PCIE_PORT_SERVICE_AER, probe: aer_probe, remove: aer_remove };

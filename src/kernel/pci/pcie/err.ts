@@ -11,9 +11,9 @@
 import { type Coroutine, sleepNs } from "../../../sim/index.ts";
 import { pm_runtime_get_sync, pm_runtime_put } from "../../base/power/pm-runtime.ts";
 import { pci_read_config_word, pci_write_config_word } from "../access.ts";
+import { pci_walk_bus } from "../bus.ts";
 import type { PciDev } from "../pci-dev.ts";
 import * as regs from "../pci-regs.ts";
-import { pci_walk_bus } from "../probe.ts";
 import { pci_dev_set_io_state, type PciChannelState, PCI_ERS_RESULT, type PciErsResult } from "./ers.ts";
 
 const MS = 1_000_000;

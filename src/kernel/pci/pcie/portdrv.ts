@@ -58,7 +58,7 @@ function* pcie_portdrv_probe(pdev: PciDev): Coroutine<number> {
 }
 
 function* pcie_port_device_remove(pdev: PciDev): Coroutine<void> {
-  for (const child of [...pdev.children]) if (child instanceof PcieDevice) yield* device_unregister(child);
+  for (const child of pdev.children) if (child instanceof PcieDevice) yield* device_unregister(child);
   pci_free_irq_vectors(pdev);
 }
 
