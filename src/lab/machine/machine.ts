@@ -6,6 +6,8 @@
 import {
   HostMisuseError,
   createSmmuHost,
+  DirectDmaPort,
+  type DmaEvents,
   InterruptController,
   MsiFrame,
   NotModelledLog,
@@ -19,7 +21,7 @@ import {
   SystemBus,
 } from "../../hw/index.ts";
 import type { FirmwarePort, Platform } from "../../kernel/index.ts";
-import { Simulation } from "../../sim/index.ts";
+import { silentTrace, Simulation } from "../../sim/index.ts";
 import type { LabTrace } from "../events.ts";
 import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
@@ -135,6 +137,7 @@ export class Machine {
   #buildPci({ ecam, busCount, window }: NonNullable<Board["pci"]>): RootComplex {
     const trace = this.#trace;
     const places = pciPlaces(this.spec);
+    const aer = this.spec.pci?.aer ?? false;
     const rootComplex = new RootComplex({
       name: "pcie",
       bus: this.bus,
@@ -142,8 +145,9 @@ export class Machine {
       ecamSize: ecam.size,
       busCount,
       memoryWindow: window,
-      // The SMMU sees what the device tree's iommu-map says; an id that it leaves out comes as itself.
+      // The SMMU sees what the device tree's iommu-map says; an id that it leaves out comes as itself. Root ports send interrupts only.
       portFor: (requesterId) => {
+        if (requesterId >> 8 === 0) return new DirectDmaPort(this.bus, `port-${requesterId.toString(16)}`, silentTrace<DmaEvents>());
         const place = places.find(({ busNo }) => busNo === requesterId >> 8);
         const device = this.spec.devices.find(({ name }) => name === place?.name);
         return this.#port(device?.streamId ?? requesterId, device?.name ?? `rid-${requesterId.toString(16)}`);
@@ -151,7 +155,12 @@ export class Machine {
       trace,
     });
     for (const [index, { name, busNo }] of places.entries()) {
-      rootComplex.addFunction(0, index, 0, new RootPort({ name: `${name}-port`, trace, downstream: busNo }));
+      rootComplex.addFunction(
+        0,
+        index,
+        0,
+        new RootPort({ name: `${name}-port`, trace, downstream: busNo, ...(aer ? { extended: { aer } } : {}) }),
+      );
       const client = this.clients.find(({ spec }) => spec.name === name);
       if (client?.pciFunction) rootComplex.addFunction(busNo, 0, 0, client.pciFunction);
     }

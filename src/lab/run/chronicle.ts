@@ -23,6 +23,9 @@ const JUMP_WORDS: Record<LabEvents["kernel.jump"]["to"], string> = {
   return: "jump back",
 };
 
+/** How aer_print_source begins. */
+const ERROR_REPORT = /: AER: (?:Multiple )?(?:Unc|C)orrectable .*error message received/;
+
 /** Lines of log kept. */
 const LOG_LINES = 400;
 
@@ -83,7 +86,12 @@ export class Chronicle {
       const open = this.#steps.findLast((step) => step.device === data.device && step.kernel === data.kernel && step.hook === data.hook);
       if (open) open.end = time;
     });
-    trace.on("kernel.log", ({ time, data }) => {
+    const reported = new Set<string>();
+    trace.on("kernel.log", ({ seq, time, data }) => {
+      if (this.#recording && !reported.has(data.kernel) && ERROR_REPORT.test(data.text)) {
+        reported.add(data.kernel);
+        this.#note(seq, time, data.kernel, `first of the PCIe errors that it is told of: ${data.text}`, "driver");
+      }
       if (this.#recording && this.#log.length < LOG_LINES) this.#log.push({ time, kernel: data.kernel, text: data.text });
     });
   }

@@ -61,7 +61,7 @@ const machineSchema = v.strictObject({
     }),
     {},
   ),
-  pci: v.optional(v.strictObject({ busMasterOff: v.optional(busMasterOff, "drop") })),
+  pci: v.optional(v.strictObject({ busMasterOff: v.optional(busMasterOff, "drop"), aer: flag(false) })),
   devices: v.pipe(v.array(deviceSchema), v.minLength(1, "has no device")),
   smmuNode: v.optional(whole(0, 16), 0),
   resetDelayMs: milliseconds(10),

@@ -37,7 +37,11 @@ export interface MachineSpec {
     readonly caches: CacheMode;
   };
   /** Absent: no PCI. */
-  readonly pci?: { readonly busMasterOff: BusMasterOff };
+  readonly pci?: {
+    readonly busMasterOff: BusMasterOff;
+    /** Root ports report errors, and kernels take care of them. Absent: no. */
+    readonly aer?: boolean;
+  };
   /** In the order of their nodes in the device tree; the place of the SMMU's node among them is `smmuNode`. */
   readonly devices: readonly DeviceSpec[];
   /** How many device nodes come before the SMMU's. */

@@ -101,6 +101,24 @@ describe("devicesKset", () => {
   });
 });
 
+describe("aer", () => {
+  const nic = "{ name: nic, kind: e1000e, hook: no-hook }";
+  const crash = (pci: string): RunResult => run(plain(nic, "wayDown: kdump").replace("pci: {}", `pci: ${pci}`));
+  const told = ({ log }: RunResult): string[] => log.map(({ text }) => text).filter((text) => text.includes("PCIe Bus Error"));
+
+  test("a crash kernel that resets the SMMU to abort is told of the old kernel's DMA, again and again until a driver resets the NIC", () => {
+    const result = crash("{ aer: true }");
+    expect(told(result)).toHaveLength(10);
+    expect(result.log.filter(({ text }) => text.includes("can't recover (no error_detected callback)")).length).toBeGreaterThan(10);
+    expect(steps(result).filter((text) => text.startsWith("first of the PCIe errors"))).toHaveLength(1);
+    expect(result.secondKernel).toBe("up");
+  });
+
+  test("without the capability nobody is", () => {
+    expect(told(crash("{}"))).toEqual([]);
+  });
+});
+
 describe("cpus", () => {
   test("others are brought up at boot and stopped on the way down", () => {
     const result = run(plain(DISPLAY, "kernel: { cpus: 4 }\nwayDown: reboot"));
