@@ -32,11 +32,26 @@ function lockHash() {
     .digest("hex");
 }
 
+/** True if somebody has run `npm ci` here: npm notes in node_modules what it installed. */
+function isInstalled() {
+  const note = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(note)) return false;
+  const there = JSON.parse(readFileSync(note, "utf8")).packages;
+  const wanted = Object.entries(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages);
+  return wanted.every(
+    ([path, { version, optional }]) => path === "" || (there[path] ? there[path].version === version : optional === true),
+  );
+}
+
 /** Installs from the lock file when node_modules is missing or was made from another lock. */
 function install() {
   const stamp = join(root, "node_modules", ".quiesce-lock");
   const wanted = lockHash();
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  if (isInstalled()) {
+    writeFileSync(stamp, wanted);
+    return;
+  }
   process.stderr.write("quiesce: installing the locked dependencies\n");
   const npm = process.env["npm_execpath"];
   const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];

@@ -29,6 +29,7 @@ export type MachineStep =
   | "hardware-reset"
   | "power-cut"
   | "halt"
+  | "panic-loop"
   | "kexec-entry"
   | "crash-entry"
   | "next-kernel-up";

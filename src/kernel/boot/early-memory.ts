@@ -9,7 +9,7 @@
  */
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
-import type { MemoryRange } from "../mm/ranges.ts";
+import { common_ranges, type MemoryRange } from "../mm/ranges.ts";
 import type { BootInfo, LoadedBlob } from "./boot-info.ts";
 import { early_init_dt_scan } from "./machine-fdt.ts";
 import { patternBytes } from "./image-format.ts";
@@ -72,7 +72,7 @@ export function setup_arch(kernel: Kernel): void {
     fdtFaults.set(kernel, fdt);
     return;
   }
-  if (fdt) kernel.mm.memblock_add(fdt.memory);
+  if (fdt) kernel.mm.memblock_add(limited(fdt.memory, kernel.memoryLimits));
   reserve(kernel, boot.image, "kernel image");
   if (boot.dtb) reserve(kernel, boot.dtb, "dtb");
   const initrd = fdt ? initrdAt(kernel, boot, fdt.initrd) : boot.initrd;
@@ -86,6 +86,11 @@ export function setup_arch(kernel: Kernel): void {
     earlyRegion(kernel, regions, allocation.name, contents, allocation.use);
   }
   if (initrd) relocate_initrd(kernel, regions, initrd);
+}
+
+/** What the blob says, within what the command line says (`mem=`, `memmap=`). */
+function limited(memory: readonly MemoryRange[], limits: MemoryRange | null): readonly MemoryRange[] {
+  return limits === null ? memory : common_ranges(memory, limits);
 }
 
 /** The initrd that the blob names: what was loaded there, or else the bytes that lie there. */

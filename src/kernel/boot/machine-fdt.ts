@@ -8,7 +8,7 @@
  * reserved memory that has only a size. Devices come from the platform's tree, which the blob was written from.
  */
 import type { Kernel } from "../kernel.ts";
-import type { MemoryRange } from "../mm/ranges.ts";
+import { common_ranges, type MemoryRange } from "../mm/ranges.ts";
 import {
   early_init_dt_check_for_usable_mem_range,
   early_init_dt_scan_chosen,
@@ -29,12 +29,7 @@ export interface MachineFdt {
 
 /** What is common to both; a crash kernel's first range caps what the nodes say, and others are added. */
 function cap(memory: readonly MemoryRange[], [first, ...others]: readonly MemoryRange[]): MemoryRange[] {
-  if (first === undefined) return [...memory];
-  const capped = memory.map(({ base, size }) => {
-    const start = Math.max(base, first.base);
-    return { base: start, size: Math.min(base + size, first.base + first.size) - start };
-  });
-  return [...capped.filter(({ size }) => size > 0), ...others];
+  return first === undefined ? [...memory] : [...common_ranges(memory, first), ...others];
 }
 
 /** @returns what the blob in memory says, or why it cannot be used */

@@ -92,7 +92,7 @@ export class Machine {
           workload,
           bus: this.bus,
           notModelled: this.notModelled,
-          busMasterOff: spec.pci?.busMasterOff ?? "drop",
+          busMasterOff: device.busMasterOff ?? spec.pci?.busMasterOff ?? "drop",
           port: () => this.#port(device.streamId, device.name),
           line: (level) => this.#setLine(board.places.get(device.name)?.interrupt, level),
         },

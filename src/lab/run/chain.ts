@@ -9,9 +9,13 @@ export const FIRST: string = KERNEL_NAMES[0];
 /** Further ways down that a scenario can have after its first. */
 export const MOST_FURTHER_WAYS: number = KERNEL_NAMES.length - 2;
 
+/** How the next kernel is started; null: there is none. */
+export type Start = "firmware" | "kexec" | "crash" | null;
+
 /** One kernel's way down. */
 export interface Leg {
   readonly wayDown: ScenarioWayDown;
+  readonly leadsTo: Start;
   /** From the kernel being up to the way down. Virtual milliseconds. */
   readonly beforeMs: number;
   /** Hooks of this kernel's client drivers; undefined: what each device's description says. */
@@ -25,9 +29,17 @@ export interface Leg {
 /** The ways down of a scenario, one for each kernel that goes down. */
 export function legsOf(scenario: Scenario): readonly Leg[] {
   const { wayDown, next, workload, machine } = scenario;
-  const first: Leg = { wayDown, beforeMs: workload.beforeMs, hook: undefined, smmuShutdown: machine.smmu.shutdown, next };
+  const first: Leg = {
+    wayDown,
+    leadsTo: leadsTo(wayDown, scenario),
+    beforeMs: workload.beforeMs,
+    hook: undefined,
+    smmuShutdown: machine.smmu.shutdown,
+    next,
+  };
   const further = (scenario.then ?? []).map((spec): Leg => ({
     wayDown: spec.wayDown,
+    leadsTo: leadsTo(spec.wayDown, scenario),
     beforeMs: spec.beforeMs ?? workload.beforeMs,
     hook: spec.hook,
     smmuShutdown: spec.smmuShutdown ?? machine.smmu.shutdown,
@@ -36,12 +48,17 @@ export function legsOf(scenario: Scenario): readonly Leg[] {
   return [first, ...further];
 }
 
-/** What a way down leads to: nothing, or how the next kernel is started. */
-export const STARTS: Readonly<Record<ScenarioWayDown, "firmware" | "kexec" | "crash" | null>> = {
+const STARTS: Readonly<Record<ScenarioWayDown, Start>> = {
   reboot: "firmware",
   kexec: "kexec",
   kdump: "crash",
   "power-off": null,
   emergency: "firmware",
   halt: null,
+  panic: "firmware",
 };
+
+/** What a way down leads to. A panic without a time-out leads nowhere. */
+export function leadsTo(wayDown: ScenarioWayDown, { kernel }: Pick<Scenario, "kernel">): Start {
+  return wayDown === "panic" && kernel.panicTimeoutSec === 0 ? null : STARTS[wayDown];
+}

@@ -9,6 +9,7 @@ const MACHINE_WORDS: Record<Exclude<MachineStep, "next-kernel-up">, string> = {
   "hardware-reset": "hardware reset: all DMA stops",
   "power-cut": "power is cut",
   halt: "the CPU halts, power stays on",
+  "panic-loop": "the CPU goes round in the loop that ends a panic, power stays on",
   "kexec-entry": "the next kernel is entered",
   "crash-entry": "the crash kernel is entered",
 };

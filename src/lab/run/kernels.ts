@@ -30,7 +30,7 @@ import type { Machine } from "../machine/machine.ts";
 import { crashReserve } from "../scenario/crash-reserve.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import type { Chance } from "./chance.ts";
-import { KERNEL_NAMES, type Leg, legsOf, STARTS } from "./chain.ts";
+import { KERNEL_NAMES, type Leg, legsOf } from "./chain.ts";
 
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
@@ -185,10 +185,12 @@ export class Kernels {
     return {
       fwDevlink: kernel.fwDevlink,
       fwDevlinkStrict: kernel.fwDevlinkStrict,
+      ksetPolicy: kernel.devicesKset,
+      asyncShutdown: kernel.asyncShutdown,
+      cpus: kernel.cpus,
       iommuPassthrough: kernel.passthrough,
       iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
-      ...(kernel.asyncShutdown === undefined ? {} : { asyncShutdown: kernel.asyncShutdown }),
       ...(this.#legs[index]?.wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };
   }
@@ -206,6 +208,7 @@ export class Kernels {
       drivers: this.#drivers(this.all.length),
       boot,
     });
+    kernel.reboot.panic_timeout = this.#scenario.kernel.panicTimeoutSec;
     kernel.reboot.resetDelayNs = this.#scenario.machine.resetDelayMs * MS;
     kernel.onJump = (jump) => this.#jumped(name, jump);
     kernel.spawn("swapper/0", kernel.boot());
@@ -232,7 +235,7 @@ export class Kernels {
    * @throws Error if there is no place for it, which the least RAM of a scenario rules out
    */
   loadNext(): void {
-    const kind = STARTS[this.#legs[this.all.length - 1]!.wayDown];
+    const kind = this.#legs[this.all.length - 1]!.leadsTo;
     if (kind === null || kind === "firmware") return;
     const error = this.all.at(-1)?.kexec.kexec_load(this.#files(this.#nextName()), kind);
     if (error !== 0) throw new Error(`kexec_load of the ${kind} kernel: ${error}`);
@@ -252,6 +255,13 @@ export class Kernels {
         this.#step("halt", kernel);
       },
     };
+  }
+
+  /** The kernel has panicked and goes round in its last loop; power stays on. */
+  spins({ name }: Kernel): void {
+    this.#leaving(name);
+    this.#ended.add(name);
+    this.#step("panic-loop", name);
   }
 
   #leaving(name: string): void {

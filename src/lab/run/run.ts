@@ -12,7 +12,7 @@ import type { CustomClients } from "../machine/clients.ts";
 import { Machine } from "../machine/machine.ts";
 import { Monitors } from "../monitors/all.ts";
 import type { Scenario } from "../scenario/types.ts";
-import { KERNEL_NAMES, legsOf, STARTS, type Leg } from "./chain.ts";
+import { KERNEL_NAMES, legsOf, type Leg } from "./chain.ts";
 import { type Chance, chanceOf } from "./chance.ts";
 import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
@@ -161,6 +161,7 @@ class Run {
       case "kexec":
         return kernel.kexec.kernel_kexec();
       case "kdump":
+      case "panic":
         return kernel.kexec.panic("sysrq triggered crash");
       case "power-off":
         return kernel.reboot.kernel_power_off();
@@ -200,10 +201,12 @@ class Run {
     if (index === 0) this.#saveLater();
     const task = kernel.spawn(`${leg.wayDown}:1`, this.#wayDown(kernel, leg));
     const ended = (): boolean => this.#kernels.hasEnded(kernel.name);
+    const spins = (): boolean => leg.wayDown === "panic" && leg.leadsTo === null && kernel.state === "crashed";
     // Nobody goes on with a way down whose task has died.
-    this.#until(DOWN_LIMIT_NS, () => ended() || task.state === "done" || task.state === "killed");
+    this.#until(DOWN_LIMIT_NS, () => ended() || spins() || task.state === "done" || task.state === "killed");
+    if (spins()) this.#kernels.spins(kernel);
     if (!ended()) return this.#failure(kernel);
-    return STARTS[leg.wayDown] === null ? "none" : this.#nextKernel(index + 1);
+    return leg.leadsTo === null ? "none" : this.#nextKernel(index + 1);
   }
 
   #saveLater(): void {

@@ -13,10 +13,6 @@ export const KDUMP_POLICIES = ["reset-abort", "adopt"] as const;
 /** What an SMMU driver in a crash kernel does with what it finds: resets it aborting, as Linux does, or adopts its stream table, as proposed. */
 export type KdumpPolicy = (typeof KDUMP_POLICIES)[number];
 
-/** Versions of the series that shuts devices down in parallel. */
-export const ASYNC_SHUTDOWNS = ["v16"] as const;
-export type AsyncShutdown = (typeof ASYNC_SHUTDOWNS)[number];
-
 export const CLIENT_HOOKS = ["no-hook", "mainline", "quiescing"] as const;
 /** What a client's driver does at shutdown: nothing, what Linux does, or stop DMA and prove it idle. */
 export type ClientHook = (typeof CLIENT_HOOKS)[number];
@@ -24,8 +20,11 @@ export type ClientHook = (typeof CLIENT_HOOKS)[number];
 export const WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency"] as const;
 export type WayDown = (typeof WAYS_DOWN)[number];
 
-/** What a scenario can choose beside the ways of the matrix: a halt stops the CPU and nothing else. */
-export const SCENARIO_WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency", "halt"] as const;
+/**
+ * What a scenario can choose beside the ways of the matrix: a halt stops the CPU and nothing else; a panic has no crash kernel,
+ * shuts no device down, and waits for its time-out or for ever.
+ */
+export const SCENARIO_WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency", "halt", "panic"] as const;
 export type ScenarioWayDown = (typeof SCENARIO_WAYS_DOWN)[number];
 
 export const CLIENT_KINDS = ["e1000e", "hdlcd", "tmc-etr"] as const;

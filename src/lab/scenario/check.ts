@@ -4,6 +4,7 @@ import { HostMisuseError, hex, profiles } from "../../hw/index.ts";
 import { Trace } from "../../sim/index.ts";
 import { usualBoard } from "../machine/device-tree.ts";
 import { Machine } from "../machine/machine.ts";
+import { leadsTo } from "../run/chain.ts";
 import { crashReserve } from "./crash-reserve.ts";
 import type { Scenario } from "./types.ts";
 
@@ -96,18 +97,22 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
     else if (device.bus === "pci" && !machine.pci)
       yield { path: path("kind"), message: `${device.name} has no bus: the machine has no "pci"` };
     if (device.bus === "pci" && device.base !== undefined) yield { path: path("base"), message: "a PCI function has no fixed address" };
+    if (device.bus !== "pci" && device.busMasterOff !== undefined)
+      yield { path: path("busMasterOff"), message: `${device.name} is no PCI function: it has no bus mastering to turn off` };
     if (device.bus === "pci" && device.linkToSmmu)
       yield { path: path("linkToSmmu"), message: "board code cannot link a PCI function: it is found later" };
   }
 }
 
 /** A way down needs a kernel that goes it, and one that jumps needs memory for the kernel it jumps to. */
-function* checkChain({ wayDown, then = [] }: Scenario): Generator<Problem> {
+function* checkChain(scenario: Scenario): Generator<Problem> {
+  const { wayDown, then = [] } = scenario;
   let before = wayDown;
   for (const [index, { wayDown: way }] of then.entries()) {
     const path = ["then", index, "wayDown"];
-    if (before === "power-off" || before === "halt") {
-      yield { path, message: `no kernel comes after the ${before} before it` };
+    if (leadsTo(before, scenario) === null) {
+      const why = before === "panic" ? ", which has no panicTimeoutSec" : "";
+      yield { path, message: `no kernel comes after the ${before} before it${why}` };
       return;
     }
     if (before === "kdump" && (way === "kexec" || way === "kdump"))

@@ -38,41 +38,57 @@ function constraint({ type, requirement }: Part): JsonSchema {
   }
 }
 
-function object(entries: Readonly<Record<string, Part>>): JsonSchema {
+/** What keys mean, by their path; `[]` stands for each item of a list. */
+type Words = Readonly<Record<string, string>>;
+
+function object(entries: Readonly<Record<string, Part>>, words: Words, path: string): JsonSchema {
   const required = Object.entries(entries).filter(([, part]) => part.type !== "optional");
   return {
     type: "object",
     additionalProperties: false,
     ...(required.length > 0 ? { required: required.map(([key]) => key) } : {}),
-    properties: Object.fromEntries(Object.entries(entries).map(([key, part]) => [key, convert(part)])),
+    properties: Object.fromEntries(
+      Object.entries(entries).map(([key, part]) => [key, property(part, words, path === "" ? key : `${path}.${key}`)]),
+    ),
   };
 }
 
-function plain(part: Part): JsonSchema {
+function property(part: Part, words: Words, path: string): JsonSchema {
+  const description = words[path];
+  return { ...(description === undefined ? {} : { description }), ...convert(part, words, path) };
+}
+
+function plain(part: Part, words: Words, path: string): JsonSchema {
   switch (part.type) {
     case "strict_object":
-      return object(part.entries ?? {});
+      return object(part.entries ?? {}, words, path);
     case "array":
-      return { type: "array", items: part.item ? convert(part.item) : {} };
+      return { type: "array", items: part.item ? convert(part.item, words, `${path}[]`) : {} };
     case "picklist":
       return { enum: part.options };
     case "literal":
       return { const: part.literal };
     case "optional":
-      return { ...(part.wrapped ? convert(part.wrapped) : {}), ...(part.default === undefined ? {} : { default: part.default }) };
+      return {
+        ...(part.wrapped ? convert(part.wrapped, words, path) : {}),
+        ...(part.default === undefined ? {} : { default: part.default }),
+      };
     default:
       return { type: part.type };
   }
 }
 
-function convert(part: Part): JsonSchema {
+function convert(part: Part, words: Words, path: string): JsonSchema {
   const [base, ...actions] = part.pipe ?? [part];
-  return Object.assign(plain(base ?? part), ...actions.map(constraint)) as JsonSchema;
+  return Object.assign(plain(base ?? part, words, path), ...actions.map(constraint)) as JsonSchema;
 }
 
-/** @param schema of strict objects, arrays, picklists, literals and scalars, optional or not, with ranges and patterns */
-export function jsonSchema(schema: v.GenericSchema, title: string): JsonSchema {
-  return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...convert(schema as unknown as Part) };
+/**
+ * @param schema of strict objects, arrays, picklists, literals and scalars, optional or not, with ranges and patterns
+ * @param words descriptions of keys, by their path (`machine.devices[].name`)
+ */
+export function jsonSchema(schema: v.GenericSchema, title: string, words: Words = {}): JsonSchema {
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...convert(schema as unknown as Part, words, "") };
 }
 
 /** The keys that may stand in the mapping at a path. */

@@ -4,7 +4,6 @@ import * as v from "valibot";
 import { CACHE_MODES, profiles } from "../../hw/index.ts";
 import { MOST_FURTHER_WAYS } from "../run/chain.ts";
 import {
-  ASYNC_SHUTDOWNS,
   CLAIMS,
   CLIENT_HOOKS,
   CLIENT_KINDS,
@@ -35,6 +34,8 @@ function whole(least: number, most: number) {
 const address = whole(0, 2 ** 52);
 const milliseconds = (otherwise: number) => v.optional(whole(0, 10_000), otherwise);
 
+const busMasterOff = v.picklist(["drop", "hold", "reset"]);
+
 const deviceSchema = v.strictObject({
   name: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a node name: a small letter, then small letters, digits, hyphens")),
   kind: v.picklist(CLIENT_KINDS),
@@ -45,6 +46,7 @@ const deviceSchema = v.strictObject({
   active: flag(true),
   linkToSmmu: flag(false),
   base: v.optional(address),
+  busMasterOff: v.optional(busMasterOff),
 });
 
 const machineSchema = v.strictObject({
@@ -59,7 +61,7 @@ const machineSchema = v.strictObject({
     }),
     {},
   ),
-  pci: v.optional(v.strictObject({ busMasterOff: v.optional(v.picklist(["drop", "hold", "reset"]), "drop") })),
+  pci: v.optional(v.strictObject({ busMasterOff: v.optional(busMasterOff, "drop") })),
   devices: v.pipe(v.array(deviceSchema), v.minLength(1, "has no device")),
   smmuNode: v.optional(whole(0, 16), 0),
   resetDelayMs: milliseconds(10),
@@ -86,11 +88,14 @@ const fileSchema = v.strictObject({
     v.strictObject({
       fwDevlink: v.optional(v.picklist(["off", "on", "rpm"]), "rpm"),
       fwDevlinkStrict: flag(false),
+      devicesKset: v.optional(v.picklist(["register", "probe-4.3"]), "register"),
+      asyncShutdown: v.optional(v.picklist(["off", "v16"]), "off"),
+      cpus: v.optional(whole(1, 512), 1),
+      panicTimeoutSec: v.optional(whole(-1, 60), 0),
       passthrough: flag(false),
       lazy: flag(false),
       crashReserve: v.optional(v.strictObject({ mib: v.optional(whole(8, 4096)), base: v.optional(address) }), {}),
       kdumpPolicy: v.optional(v.picklist(KDUMP_POLICIES), "reset-abort"),
-      asyncShutdown: v.optional(v.picklist(ASYNC_SHUTDOWNS)),
     }),
     {},
   ),
@@ -150,7 +155,7 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       machine.devices.map((device) => ({ ...device, bus: device.bus ?? (device.kind === "e1000e" ? "pci" : "platform") })),
     );
     const { verdict, secondKernel, ...claimsExpected } = rest.expect;
-    const { crashReserve, asyncShutdown, ...kernel } = rest.kernel;
+    const { crashReserve, ...kernel } = rest.kernel;
     const { base: reserveBase, mib } = crashReserve;
     const { pagesBefore, probeMs } = rest.boot;
     const { phaseUs, ...workload } = rest.workload;
@@ -161,7 +166,6 @@ export const scenarioSchema: v.GenericSchema<unknown, Scenario> = v.pipe(
       ...(then === undefined ? {} : { then: then.map(furtherWayOf) }),
       kernel: {
         ...kernel,
-        ...(asyncShutdown === undefined ? {} : { asyncShutdown }),
         crashReserve: { ...(mib === undefined ? {} : { mib }), ...(reserveBase === undefined ? {} : { base: reserveBase }) },
       },
       boot: { probeMs, ...(pagesBefore === undefined ? {} : { pagesBefore }) },

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: a machine, its kernels and drivers, a workload, a way down, and what is expected of it. Plain data. */
-import type { CacheMode } from "../../hw/index.ts";
+import type { BusMasterOff, CacheMode } from "../../hw/index.ts";
 import type { Board } from "../machine/board.ts";
-import type {
-  ClaimName,
-  ClientHook,
-  ClientKind,
-  AsyncShutdown,
-  KdumpPolicy,
-  ScenarioWayDown,
-  SecondKernel,
-  SmmuVariant,
-  Verdict,
-} from "../run/types.ts";
+import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, SecondKernel, SmmuVariant, Verdict } from "../run/types.ts";
 
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
@@ -32,6 +22,8 @@ export interface DeviceSpec {
   readonly linkToSmmu: boolean;
   /** Registers of a platform device; absent: the usual place of its kind. */
   readonly base?: number;
+  /** What a PCI function does with its requests while bus mastering is off. Absent: as `machine.pci` says. */
+  readonly busMasterOff?: BusMasterOff | undefined;
 }
 
 export interface MachineSpec {
@@ -45,7 +37,7 @@ export interface MachineSpec {
     readonly caches: CacheMode;
   };
   /** Absent: no PCI. */
-  readonly pci?: { readonly busMasterOff: "drop" | "hold" | "reset" };
+  readonly pci?: { readonly busMasterOff: BusMasterOff };
   /** In the order of their nodes in the device tree; the place of the SMMU's node among them is `smmuNode`. */
   readonly devices: readonly DeviceSpec[];
   /** How many device nodes come before the SMMU's. */
@@ -88,14 +80,20 @@ export interface CrashReserveSpec {
 export interface KernelSpec {
   readonly fwDevlink: "off" | "on" | "rpm";
   readonly fwDevlinkStrict: boolean;
+  /** The place of a device in devices_kset: where it was registered, or at the tail since its last probe, as until 2018. */
+  readonly devicesKset: "register" | "probe-4.3";
+  /** Whether devices shut down in parallel, as proposed and not merged. */
+  readonly asyncShutdown: "off" | "v16";
+  /** CPUs that the kernel brings up; the boot CPU runs everything. */
+  readonly cpus: number;
+  /** `panic=`, in seconds: how long a panic waits before it restarts the machine. 0: for ever; -1: not at all. */
+  readonly panicTimeoutSec: number;
   readonly passthrough: boolean;
   /** Unmapped addresses are invalidated later, by the flush queue (`iommu.strict=0`). */
   readonly lazy: boolean;
   readonly crashReserve: CrashReserveSpec;
   /** What the SMMU driver of a crash kernel does with what it finds. */
   readonly kdumpPolicy: KdumpPolicy;
-  /** Every kernel shuts its devices down in parallel, as that version of a proposed series does. Absent: one by one. */
-  readonly asyncShutdown?: AsyncShutdown;
 }
 
 export interface NextKernelSpec {

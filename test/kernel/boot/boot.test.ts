@@ -153,6 +153,15 @@ describe("what a kernel takes from its blob", () => {
     ]);
   });
 
+  test("the command line's limit comes on top (memory_limit)", () => {
+    const dtb = memoryBlob(memory);
+    const boot = firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: files.kernel, dtb });
+    const machine = makeTestKernel({ memory, kernel: { boot, memoryLimits: { base: RAM - MIB, size: 5 * MIB } } });
+    firmware_load(machine.platform.bus, memory, { kernel: files.kernel, dtb });
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.mm.memory).toEqual([{ base: RAM, size: 4 * MIB }]);
+  });
+
   test("what /reserved-memory and /memreserve/ name is never handed out (early_init_fdt_scan_reserved_mem)", () => {
     const carveout = dtNode({ name: "fb@0", reg: [{ base: RAM + 4 * MIB, size: MIB }] });
     const reserved = dtNode({ name: "reserved-memory", children: [carveout] });

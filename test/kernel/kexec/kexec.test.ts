@@ -18,6 +18,7 @@ import {
   firmware_load,
   type KernelJump,
   of_kexec_setup_fdt,
+  type KexecImage,
   PAGE_SIZE,
   patternBytes,
   unflatten_device_tree,
@@ -85,7 +86,7 @@ describe("kexec_load", () => {
     const machine = booted();
     machine.kernel.mm.alloc_pages(2 * MIB - 9 * PAGE_SIZE, "filler", "kernel");
     machine.kernel.kexec.kexec_load(files);
-    const { segments } = machine.kernel.kexec.kexec_image!;
+    const { segments } = machine.kernel.kexec.kexec_image as KexecImage;
     const span = (at: number, length: number): [number, number] => [at, at + length];
     for (const a of segments) {
       for (const b of segments) {
@@ -116,7 +117,8 @@ describe("kexec_load", () => {
     ): { readonly fdt: Fdt; readonly chosen: DtNode["properties"]; initrd: number } {
       const machine = booted(RESERVE);
       expect(machine.kernel.kexec.kexec_load({ ...files, dtb }, kind)).toBe(0);
-      const image = kind === "crash" ? machine.kernel.kexec.kexec_crash_image! : machine.kernel.kexec.kexec_image!;
+      const { kexec_crash_image, kexec_image } = machine.kernel.kexec;
+      const image = (kind === "crash" ? kexec_crash_image : kexec_image) as KexecImage;
       const segment = (wanted: string) => image.segments.find(({ name }) => name === wanted)!;
       const { source, contents } = segment("dtb");
       const fdt = fdt_read(read(machine, source, contents.length));
@@ -173,7 +175,7 @@ describe("kexec_load", () => {
       firmware_load(machine.platform.bus, memory, { kernel: build_kernel_image("first", 8), dtb });
       machine.run(machine.kernel.boot());
       machine.kernel.kexec.kexec_load({ kernel: files.kernel, dtb: memoryBlob(memory, { reservations: [other, entry] }) });
-      const [segment] = machine.kernel.kexec.kexec_image!.segments.filter(({ name }) => name === "dtb");
+      const [segment] = (machine.kernel.kexec.kexec_image as KexecImage).segments.filter(({ name }) => name === "dtb");
       expect(fdt_read(segment!.contents).reservations).toEqual([other]);
     });
 
