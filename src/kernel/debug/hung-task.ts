@@ -64,7 +64,9 @@ export class HungTasks {
 
   /** Nothing will ever happen again: whoever waits now waits for ever, and Linux would say so after its time. */
   standstill(): void {
-    if (!this.#kernel.params.debugChecks || this.#kernel.state === "gone") return;
+    const { params, state, tasks } = this.#kernel;
+    // A kernel that has jumped away does not wait: time stands still for it.
+    if (!params.debugChecks || state === "gone" || tasks.heldSince !== null) return;
     for (const task of this.#waiting()) this.#report(task, `task ${task.name} blocked for ever: nothing is left that could wake it`);
   }
 

@@ -3,7 +3,7 @@
  * The three extended capabilities by which a function takes part in address translation: ATS, PRI and PASID.
  *
  * After Linux 7.1 drivers/pci/ats.c: pci_ats_init … pci_max_pasids; drivers/pci/probe.c: pci_configure_eetlp_prefix. Left out:
- * virtual functions, the state after a reset of the function, the check that ACS of every port above keeps requests with PASIDs
+ * virtual functions, the check that ACS of every port above keeps requests with PASIDs
  * from other functions.
  */
 import { EBUSY, EINVAL } from "../errno.ts";
@@ -64,6 +64,13 @@ function set_ats(pdev: PciDev, ps: number, enable: boolean): number {
   return 0;
 }
 
+/** What a reset has taken, if it was enabled. */
+export function pci_restore_ats_state(pdev: PciDev): void {
+  if (!pdev.ats_enabled) return;
+  const stu = (pdev.ats_stu - regs.PCI_ATS_MIN_STU) & regs.PCI_ATS_CTRL_STU;
+  pci_write_config_word(pdev, pdev.ats_cap + regs.PCI_ATS_CTRL, stu | regs.PCI_ATS_CTRL_ENABLE);
+}
+
 /** The function uses no translations of its own any more, and forgets those that it has. */
 export function pci_disable_ats(pdev: PciDev): void {
   if (warn_on(pdev, !pdev.ats_enabled, "ATS is not enabled")) return;
@@ -95,6 +102,13 @@ export function pci_enable_pri(pdev: PciDev, reqs: number): number {
   pci_write_config_word(pdev, pdev.pri_cap + regs.PCI_PRI_CTRL, regs.PCI_PRI_CTRL_ENABLE);
   pdev.pri_enabled = true;
   return 0;
+}
+
+/** What a reset has taken, if it was enabled. */
+export function pci_restore_pri_state(pdev: PciDev): void {
+  if (!pdev.pri_enabled) return;
+  pci_write_config_dword(pdev, pdev.pri_cap + regs.PCI_PRI_ALLOC_REQ, pdev.pri_reqs_alloc);
+  pci_write_config_word(pdev, pdev.pri_cap + regs.PCI_PRI_CTRL, regs.PCI_PRI_CTRL_ENABLE);
 }
 
 export function pci_disable_pri(pdev: PciDev): void {
@@ -141,6 +155,12 @@ export function pci_enable_pasid(pdev: PciDev, features: number): number {
   pci_write_config_word(pdev, pdev.pasid_cap + regs.PCI_PASID_CTRL, regs.PCI_PASID_CTRL_ENABLE | features);
   pdev.pasid_enabled = true;
   return 0;
+}
+
+/** What a reset has taken, if it was enabled. */
+export function pci_restore_pasid_state(pdev: PciDev): void {
+  if (!pdev.pasid_enabled) return;
+  pci_write_config_word(pdev, pdev.pasid_cap + regs.PCI_PASID_CTRL, regs.PCI_PASID_CTRL_ENABLE | pdev.pasid_features);
 }
 
 export function pci_disable_pasid(pdev: PciDev): void {

@@ -5,7 +5,7 @@
  */
 import type { Kernel } from "../kernel.ts";
 import type { PciDev, PciHostBridge } from "./pci-dev.ts";
-import { pci_walk_bus } from "./probe.ts";
+import { pci_walk_bus } from "./bus.ts";
 
 export class PciCore {
   readonly kernel: Kernel;

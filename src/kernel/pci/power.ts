@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * Power states of a PCI function, and runtime power management by them, after Linux 7.1 drivers/pci/pci.c: pci_pm_init,
- * pci_set_power_state, pci_save_state, pci_restore_state; drivers/pci/pci-driver.c: pci_pm_runtime_{suspend,resume,idle}.
+ * pci_set_power_state; drivers/pci/pci-driver.c: pci_pm_runtime_{suspend,resume,idle}.
  *
  * A function may lose its configuration on the way from D3hot to D0; what the core had put there is put back: its BARs
  * always, after a runtime suspend all of its header and its MSI-X messages. Runtime PM is forbidden until user space (or a
  * driver that knows better) allows it, and a function without driver stays in D0.
- * Left out: D1, D2 and D3cold, PME and wake-up, saved state of PCI Express and its extended capabilities.
+ * Left out: D1, D2 and D3cold, PME and wake-up.
  */
 import { type Coroutine, sleepNs } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import { pm_runtime_forbid, pm_runtime_set_active } from "../base/power/enable.ts";
 import type { DevPmOps } from "../base/power/types.ts";
 import { EIO } from "../errno.ts";
-import { pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word } from "./access.ts";
+import { pci_read_config_word, pci_write_config_word } from "./access.ts";
 import { PciDev, PciPower } from "./pci-dev.ts";
-import { pci_restore_msi_state } from "./msi.ts";
 import * as regs from "./pci-regs.ts";
+import { pci_restore_state, pci_save_state } from "./save-state.ts";
 import { pci_update_resource } from "./setup-bus.ts";
 
 /** Recovery time of D3hot, 10 ms (PCI_PM_D3HOT_WAIT). */
 const PCI_PM_D3HOT_WAIT_NS = 10_000_000;
-/** Double words of a header. */
-const HEADER_DWORDS = 16;
-
 /** Reads the power state out of the function (`pci_update_current_state`). */
 export function pci_update_current_state(pdev: PciDev): void {
   if (pdev.pm_cap === 0) {
@@ -58,25 +55,6 @@ function pci_restore_bars(pdev: PciDev): void {
   for (const resource of pdev.resources) if (resource.bar >= 0 && resource.assigned) pci_update_resource(pdev, resource);
 }
 
-/** Linux's `pci_save_state`, as far as the header goes. */
-function pci_save_state(pdev: PciDev): void {
-  const saved: number[] = [];
-  for (let i = 0; i < HEADER_DWORDS; i++) saved.push(pci_read_config_dword(pdev, 4 * i));
-  pdev.saved_config_space = saved;
-}
-
-/** Linux's `pci_restore_state`; the state can be restored once. */
-function pci_restore_state(pdev: PciDev): void {
-  const saved = pdev.saved_config_space;
-  if (saved === null) return;
-  // COMMAND comes after what it enables (pci_restore_config_space).
-  for (let i = HEADER_DWORDS - 1; i >= 0; i--) {
-    if (pci_read_config_dword(pdev, 4 * i) !== saved[i]) pci_write_config_dword(pdev, 4 * i, saved[i]!);
-  }
-  pci_restore_msi_state(pdev);
-  pdev.saved_config_space = null;
-}
-
 /** What the scan does for a new function: it is awake, counts as active, and stays so until somebody allows otherwise. */
 export function* pci_pm_init(pdev: PciDev): Coroutine<void> {
   pci_update_current_state(pdev);
@@ -92,14 +70,14 @@ function* pci_pm_runtime_suspend(dev: Device): Coroutine<number> {
     pci_save_state(dev);
     return 0;
   }
-  dev.saved_config_space = null;
+  dev.state_saved = false;
   const suspend = dev.pci_driver.pm?.runtime_suspend;
   const error = suspend ? yield* suspend(dev) : 0;
   if (error !== 0) {
     dev.kernel.printk.dev_err(dev, `can't suspend (${dev.pci_driver.name} returned ${error})`);
     return error;
   }
-  if (dev.saved_config_space !== null) return 0;
+  if (dev.state_saved) return 0;
   pci_save_state(dev);
   return yield* pci_set_power_state(dev, PciPower.D3hot);
 }

@@ -22,10 +22,12 @@ import {
   pci_write_config_word,
 } from "./access.ts";
 import { pci_ats_init, pci_configure_eetlp_prefix, pci_pasid_init, pci_pri_init } from "./ats.ts";
+import { pci_aer_init } from "./pcie/aer.ts";
 import { PciBus, PciDev, type PciHostBridge } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
 import * as regs from "./pci-regs.ts";
 import { pci_pm_init } from "./power.ts";
+import { pci_save_state } from "./save-state.ts";
 import { pci_assign_unassigned_root_bus_resources, pci_read_bases } from "./setup-bus.ts";
 
 function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
@@ -48,6 +50,7 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
   pci_ats_init(pdev);
   pci_pri_init(pdev);
   pci_pasid_init(pdev);
+  pci_aer_init(pdev);
 }
 
 /** Reads a function's header and makes it a device; null if there is none (`pci_scan_single_device`). */
@@ -126,14 +129,11 @@ export function* pci_scan_child_bus(bus: PciBus): Coroutine<number> {
   return max;
 }
 
-/** All functions of a host bridge, parents before children, in the order of the scan. */
-export function pci_walk_bus(bus: PciBus): PciDev[] {
-  return bus.devices.flatMap((pdev) => [pdev, ...(pdev.subordinate ? pci_walk_bus(pdev.subordinate) : [])]);
-}
-
 /** Opens the functions to drivers, now that they have their resources (`pci_bus_add_devices`). */
 export function* pci_bus_add_devices(bus: PciBus): Coroutine<void> {
   for (const pdev of bus.devices) {
+    // For a recovery from errors, whenever that may be.
+    pci_save_state(pdev);
     pm_runtime_enable(pdev);
     pdev.match_driver = true;
     yield* device_initial_probe(pdev);

@@ -2,6 +2,7 @@
 /** Kexec jump: to another kernel, which boots and works, and back, with devices frozen and nothing shut down. */
 import { describe, expect, test } from "vitest";
 import {
+  boot_regions,
   type BootFiles,
   build_kernel_image,
   device_add,
@@ -27,7 +28,7 @@ import {
   timer_pending,
   timer_setup,
 } from "../../../src/kernel/index.ts";
-import { type Coroutine, waitEvent, WaitQueue } from "../../../src/sim/index.ts";
+import { type Coroutine, type Scheduler, SeededRoundRobinScheduler, waitEvent, WaitQueue, yieldNow } from "../../../src/sim/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
 import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
@@ -49,9 +50,13 @@ interface Jumper extends TestKernel {
  * A booted kernel with CONFIG_KEXEC_JUMP and an image to jump to: a kernel that boots, works, and jumps back, each time.
  * @param work what it does, with its own machine
  */
-function loaded(work: (other: TestKernel) => Coroutine<void> = idle, cmdline: Partial<KernelParameters> = {}): Jumper {
+function loaded(
+  work: (other: TestKernel) => Coroutine<void> = idle,
+  cmdline: Partial<KernelParameters> = {},
+  simulation: { readonly scheduler?: Scheduler } = {},
+): Jumper {
   const boot = firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: build_kernel_image("first", 8) });
-  const machine: Jumper = { ...makeTestKernel({ memory, kernel: { boot }, cmdline }), other: null };
+  const machine: Jumper = { ...makeTestKernel({ memory, kernel: { boot }, cmdline, simulation }), other: null };
   machine.platform.bus.writeBytes(boot.image.base, boot.image.contents);
   machine.run(machine.kernel.boot());
   const { kexec } = machine.kernel;
@@ -363,6 +368,28 @@ describe("a kexec jump", () => {
 });
 
 describe("the other kernel", () => {
+  test.each([
+    ["keeps to its region and leaves the first one whole", true],
+    ["that is told of no limit (no mem=) overwrites the first one's early memory, which nobody put by", false],
+  ])("%s", (_, limited) => {
+    const machine = loaded();
+    machine.kernel.kexec.bootPreserved = (image) => {
+      const limits = limited ? { memoryLimits: image.region! } : {};
+      const other = makeTestKernel({ on: machine, name: "other", kernel: { boot: image.boot!, ...limits }, attach: false });
+      other.kernel.kexec.config_kexec_jump = true;
+      other.kernel.spawn("init", life(other, idle));
+      return other.kernel;
+    };
+    expect(jump(machine)).toBe(0);
+    const changed = boot_regions(machine.kernel).filter(({ base, contents }) => {
+      const found = new Uint8Array(contents.length);
+      machine.platform.bus.readBytes(base, found);
+      return found.some((byte, index) => byte !== contents[index]);
+    });
+    expect(changed.map(({ name }) => name).includes("page tables")).toBe(!limited);
+    if (limited) expect(changed).toEqual([]);
+  });
+
   test("is a booted kernel of its own in the region, with the first one's entry on its command line", () => {
     const machine = loaded(
       doing(({ kernel }) => {
@@ -505,6 +532,38 @@ describe("the other kernel", () => {
     expect(seen[1]! - seen[0]!).toBeLessThan(1e9);
     expect(other.printk.lines.filter(({ text }) => text.startsWith("Booting"))).toHaveLength(1);
     expect(log.filter((line) => line === "restore nic0")).toHaveLength(2);
+  });
+
+  test.each([1, 2, 3, 4, 5])("never runs together with the first one, whatever the scheduler picks (seed %i)", (seed) => {
+    const away = new Set<string>();
+    const log: string[] = [];
+    function* busy(name: string): Coroutine<void> {
+      for (;;) {
+        expect(away).not.toContain(name);
+        log.push(name);
+        yield* yieldNow();
+      }
+    }
+    const machine = loaded(
+      function* ({ kernel }) {
+        if (!log.includes("other")) for (let i = 0; i < 3; i++) kernel.spawn(`busy${i}`, busy("other"), { daemon: true });
+        for (let i = 0; i < 20; i++) yield* yieldNow();
+      },
+      {},
+      { scheduler: new SeededRoundRobinScheduler(seed) },
+    );
+    machine.trace.on("kernel.path", ({ data }) => {
+      const name = data.kernel === "linux" ? "first" : "other";
+      if (data.step === "syscore_suspend") away.add(name);
+      if (data.step === "local_irq_enable") away.delete(name);
+    });
+    for (let i = 0; i < 3; i++) machine.kernel.spawn(`busy${i}`, busy("first"), { daemon: true });
+    expect([jump(machine), jump(machine), jump(machine)]).toEqual([0, 0, 0]);
+    expect(machine.kernel.oopses).toEqual([]);
+    expect(machine.other!.kernel.oopses).toEqual([]);
+    const others = log.filter((name) => name === "other").length;
+    expect(others).toBeGreaterThan(100);
+    expect(log.length - others).toBeGreaterThan(3);
   });
 
   test("is lost with its pages when the first one unloads the image, and may be loaded anew", () => {

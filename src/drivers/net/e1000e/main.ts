@@ -3,7 +3,7 @@
  * The driver of Intel's 82574 network controller: probe, remove, module. After Linux 7.1
  * `drivers/net/ethernet/intel/e1000e/netdev.c`, with its order of events in e1000_probe.
  *
- * Left out: all other chips, NVM checks, ethtool, PTP, flash, ASPM, error recovery, suspend. The network stack is a
+ * Left out: all other chips, NVM checks, ethtool, PTP, flash, ASPM, suspend. The network stack is a
  * counter: see `rx.ts`. The interface comes up by itself after the probe, as if a user had asked for it.
  */
 import {
@@ -20,6 +20,7 @@ import {
   pci_enable_device_mem,
   pci_ioremap_bar,
   pci_register_driver,
+  pci_save_state,
   pci_set_master,
   type PciDev,
   type PciDriver,
@@ -35,6 +36,7 @@ import { e1000_irq_disable, e1000e_reset_interrupt_capability, e1000e_set_interr
 import { Napi } from "./napi.ts";
 import { e1000_watchdog, e1000_watchdog_task, e1000e_close, e1000e_open, e1000e_poll, e1000e_reset } from "./netdev.ts";
 import * as reg from "./regs.ts";
+import { e1000_err_handler } from "./recovery.ts";
 import { newRing } from "./ring.ts";
 import { e1000_shutdown, e1000_shutdown_quiescing } from "./shutdown.ts";
 
@@ -86,6 +88,7 @@ function* setUp(pdev: PciDev, options: E1000eDriverOptions): Coroutine<number> {
     return err;
   }
   pci_set_master(pdev);
+  pci_save_state(pdev);
   const hw_addr = pci_ioremap_bar(pdev, 0);
   if (hw_addr === null) return -EIO;
   const hw: E1000Hw = {
@@ -165,6 +168,7 @@ export function e1000eModule(options: E1000eDriverOptions): DriverModule {
     id_table: [{ vendor: reg.PCI_VENDOR_ID_INTEL, device: reg.E1000_DEV_ID_82574L }],
     probe: (pdev) => e1000_probe(pdev, options),
     remove: e1000_remove,
+    err_handler: e1000_err_handler,
     ...(options.shutdown === "mainline" && { shutdown: e1000_shutdown }),
     ...(options.shutdown === "quiescing" && { shutdown: e1000_shutdown_quiescing }),
   };

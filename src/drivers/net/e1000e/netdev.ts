@@ -22,7 +22,14 @@ import {
   er32,
   ew32,
 } from "./hw.ts";
-import { e1000_free_irq, e1000_irq_disable, e1000_irq_enable, e1000_request_irq, e1000e_trigger_lsc } from "./interrupts.ts";
+import {
+  e1000_configure_msix,
+  e1000_free_irq,
+  e1000_irq_disable,
+  e1000_irq_enable,
+  e1000_request_irq,
+  e1000e_trigger_lsc,
+} from "./interrupts.ts";
 import * as reg from "./regs.ts";
 import { e1000e_free_ring, e1000e_setup_ring } from "./ring.ts";
 import { e1000_alloc_rx_buffers, e1000_clean_rx_irq, e1000_clean_rx_ring } from "./rx.ts";
@@ -208,6 +215,15 @@ export function* e1000e_open(adapter: E1000Adapter): Coroutine<number> {
   netdev.running = true;
   e1000e_trigger_lsc(adapter);
   return 0;
+}
+
+/** The hardware after a {@link e1000e_down}, with the rings that it had. */
+export function* e1000e_up(adapter: E1000Adapter): Coroutine<void> {
+  yield* e1000_configure(adapter);
+  adapter.down = false;
+  e1000_configure_msix(adapter);
+  e1000_irq_enable(adapter);
+  e1000e_trigger_lsc(adapter);
 }
 
 /** The interface is brought down: the hardware is reset before the rings are cleaned and freed. */

@@ -20,7 +20,7 @@ import { e1000_clean_tx_ring } from "./tx.ts";
  * Detaches the interface and stops it without a reset. Only at the very end, after the rings' buffers were unmapped and
  * freed, new requests of the device are blocked; that they do not end in time is only a remark.
  */
-function* e1000e_pm_freeze(adapter: E1000Adapter): Coroutine<void> {
+export function* e1000e_pm_freeze(adapter: E1000Adapter): Coroutine<void> {
   const { netdev, rtnl } = adapter;
   yield* rtnl.with("e1000e_pm_freeze", function* () {
     const present = netdev.present;
