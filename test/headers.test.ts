@@ -9,6 +9,7 @@ const src = join(import.meta.dirname, "..", "src");
 /** Files that follow nothing in Linux: faces to the outside, and what stands for hardware, firmware or other programs. */
 const NO_COUNTERPART: readonly string[] = [
   "drivers/index.ts",
+  "kernel/boot/bad-word.ts", // stands for what is found out by using memory
   "kernel/index.ts",
   "kernel/kernel.ts", // what one kernel consists of
   "kernel/ports.ts", // the hardware that a kernel needs

@@ -48,6 +48,7 @@ export * from "./of/fdt-read.ts";
 export * from "./of/fdt-write.ts";
 export * from "./of/fdt-flatten.ts";
 export * from "./of/fdt-early.ts";
+export * from "./of/kexec-fdt.ts";
 export * from "./of/unflatten.ts";
 export * from "./of/fw-devlink.ts";
 export * from "./of/fw-devlink-bindings.ts";

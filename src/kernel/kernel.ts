@@ -38,7 +38,7 @@ export interface KernelOptions {
   readonly cmdline?: Partial<KernelParameters>;
   readonly trace: TraceSink<KernelEvents>;
   readonly drivers: readonly DriverModule[];
-  /** The only memory this kernel may use: a crash kernel's reserve. Default: all RAM. */
+  /** The only memory this kernel may use, as its command line says (`mem=`). Default: what its blob says, or without one all RAM. */
   readonly memoryLimits?: { readonly base: number; readonly size: number };
   /** How this kernel was started and where it lies. Without it no kernel text is executed. */
   readonly boot?: BootInfo;

@@ -5,11 +5,13 @@
  * They hold known bytes, and the kernel finds out that they were overwritten when it uses them.
  *
  * After Linux 7.1 arch/arm64/kernel/setup.c: setup_arch; arch/arm64/mm/init.c: arm64_memblock_init; init/initramfs.c:
- * free_initrd_mem. Left out: memblock itself, KASLR, page tables that translate: the allocations stand for them in size and place.
+ * reserve_initrd_mem, free_initrd_mem. Left out: memblock itself, KASLR, page tables that translate: the allocations stand for them in size and place.
  */
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
-import type { LoadedBlob } from "./boot-info.ts";
+import { common_ranges, type MemoryRange } from "../mm/ranges.ts";
+import type { BootInfo, LoadedBlob } from "./boot-info.ts";
+import { early_init_dt_scan } from "./machine-fdt.ts";
 import { patternBytes } from "./image-format.ts";
 
 /** Part of the memory that must not change under a kernel, with the bytes that belong there. */
@@ -39,6 +41,14 @@ const EARLY_ALLOCATIONS: readonly EarlyAllocation[] = [
 /** Regions of each kernel that was started by a boot loader. */
 const regionsOf = new WeakMap<Kernel, BootRegion[]>();
 
+/** Of kernels whose blob cannot be used. They do not get far: see setup_machine_fdt. */
+const fdtFaults = new WeakMap<Kernel, string>();
+
+/** Why the kernel's blob cannot be used; undefined: it can, or there is none. */
+export function fdt_fault(kernel: Kernel): string | undefined {
+  return fdtFaults.get(kernel);
+}
+
 /** The kernel's image and early memory as it should be now, for whoever watches that nothing changes it. */
 export function boot_regions(kernel: Kernel): readonly BootRegion[] {
   return regionsOf.get(kernel) ?? [];
@@ -57,9 +67,17 @@ export function setup_arch(kernel: Kernel): void {
   }
   const regions: BootRegion[] = [{ ...boot.image, use: "text" }];
   regionsOf.set(kernel, regions);
+  const fdt = boot.dtb && early_init_dt_scan(kernel, boot.dtb);
+  if (typeof fdt === "string") {
+    fdtFaults.set(kernel, fdt);
+    return;
+  }
+  if (fdt) kernel.mm.memblock_add(limited(fdt.memory, kernel.memoryLimits));
   reserve(kernel, boot.image, "kernel image");
   if (boot.dtb) reserve(kernel, boot.dtb, "dtb");
-  if (boot.initrd) reserve(kernel, boot.initrd, "initrd");
+  const initrd = fdt ? initrdAt(kernel, boot, fdt.initrd) : boot.initrd;
+  if (initrd) reserve(kernel, initrd, "initrd");
+  for (const { name, base, size } of fdt?.reserved ?? []) kernel.mm.memblock_reserve(base, size, `reserved ${name}`);
   kernel.kexec.reserve_crashkernel();
   const ram = kernel.mm.memory.reduce((sum, range) => sum + range.size, 0);
   for (const allocation of EARLY_ALLOCATIONS) {
@@ -67,7 +85,25 @@ export function setup_arch(kernel: Kernel): void {
     const contents = patternBytes(`${kernel.name} ${allocation.name}`, size);
     earlyRegion(kernel, regions, allocation.name, contents, allocation.use);
   }
-  if (boot.initrd) relocate_initrd(kernel, regions, boot.initrd);
+  if (initrd) relocate_initrd(kernel, regions, initrd);
+}
+
+/** What the blob says, within what the command line says (`mem=`, `memmap=`). */
+function limited(memory: readonly MemoryRange[], limits: MemoryRange | null): readonly MemoryRange[] {
+  return limits === null ? memory : common_ranges(memory, limits);
+}
+
+/** The initrd that the blob names: what was loaded there, or else the bytes that lie there. */
+function initrdAt({ platform, mm, printk }: Kernel, { initrd }: BootInfo, place: MemoryRange | undefined): LoadedBlob | null {
+  if (place === undefined) return null;
+  if (!mm.isRam(place.base, place.size)) {
+    printk.pr_err(`INITRD: 0x${place.base.toString(16)}+0x${place.size.toString(16)} is not a memory region - disabling initrd`);
+    return null;
+  }
+  if (initrd?.base === place.base && initrd.size === place.size) return initrd;
+  const contents = new Uint8Array(place.size);
+  platform.bus.readBytes(place.base, contents);
+  return { name: "initrd", ...place, contents };
 }
 
 function reserve(kernel: Kernel, blob: LoadedBlob, owner: string): void {
@@ -97,27 +133,6 @@ export function take_early_region(kernel: Kernel, name: string): { readonly base
   const regions = regionsOf.get(kernel);
   const index = regions?.findIndex((region) => region.name === name && region.use === "idle") ?? -1;
   return regions === undefined || index < 0 ? null : regions.splice(index, 1)[0]!;
-}
-
-/** Where a region's memory first differs from what belongs there; null if nowhere. */
-export interface BadWord {
-  readonly pa: number;
-  readonly found: number;
-  readonly expected: number;
-}
-
-/** Compares memory with what belongs there, word by word. @param length a multiple of 4 */
-export function firstBadWord(kernel: Kernel, blob: LoadedBlob, offset: number = 0, length: number = blob.size - offset): BadWord | null {
-  const bytes = new Uint8Array(PAGE_ALIGN(length));
-  kernel.platform.bus.readBytes(blob.base + offset, bytes.subarray(0, length));
-  const found = new DataView(bytes.buffer);
-  const expected = new DataView(blob.contents.buffer, blob.contents.byteOffset + offset, length);
-  for (let at = 0; at + 4 <= length; at += 4) {
-    if (found.getUint32(at, true) !== expected.getUint32(at, true)) {
-      return { pa: blob.base + offset + at, found: found.getUint32(at, true), expected: expected.getUint32(at, true) };
-    }
-  }
-  return null;
 }
 
 /** The kernel is done with its initrd: the memory is free. */

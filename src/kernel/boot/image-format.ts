@@ -6,6 +6,7 @@
  */
 import { PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import { alignUp, type MemoryRange } from "../mm/ranges.ts";
+import { of_kexec_setup_fdt } from "../of/kexec-fdt.ts";
 import type { CpuBus } from "../ports.ts";
 import type { BootInfo, LoadedBlob, LoadedImage } from "./boot-info.ts";
 
@@ -123,8 +124,10 @@ export function loaded_blob(name: string, contents: Uint8Array, base: number): L
 }
 
 /**
- * What firmware does after a reset: puts a fresh image at the start of the first RAM, initrd and device tree behind it.
+ * What firmware does after a reset: puts a fresh image at the start of the first RAM, initrd and device tree behind it, and says
+ * in the tree where the initrd is.
  * @throws RangeError if the RAM is too small
+ * @throws FdtError if the device tree is none
  */
 export function firmware_load(bus: CpuBus, memory: readonly MemoryRange[], files: BootFiles): BootInfo {
   const ram = memory[0];
@@ -139,6 +142,7 @@ export function firmware_load(bus: CpuBus, memory: readonly MemoryRange[], files
   };
   const image = loaded_image(files.kernel, place(files.kernel.bytes));
   const initrd = files.initrd ? loaded_blob("initrd", files.initrd, place(files.initrd)) : null;
-  const dtb = files.dtb ? loaded_blob("dtb", files.dtb, place(files.dtb)) : null;
+  const blob = files.dtb && of_kexec_setup_fdt(files.dtb, { initrd: initrd ?? undefined, kexec: false });
+  const dtb = blob ? loaded_blob("dtb", blob, place(blob)) : null;
   return { kind: "cold", image, initrd, dtb };
 }

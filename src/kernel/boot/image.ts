@@ -8,8 +8,9 @@ import { type Coroutine, sleepNs } from "../../sim/index.ts";
 import { INITCALL_LEVELS, type InitcallLevel } from "../initcall.ts";
 import type { Kernel } from "../kernel.ts";
 import { PAGE_SIZE } from "../mm/page-allocator.ts";
-import type { LoadedBlob, LoadedImage } from "./boot-info.ts";
-import { boot_regions, firstBadWord, free_initrd_mem, setup_arch } from "./early-memory.ts";
+import type { LoadedImage } from "./boot-info.ts";
+import { firstBadWord } from "./bad-word.ts";
+import { boot_regions, fdt_fault, free_initrd_mem, setup_arch } from "./early-memory.ts";
 import { headerCheck, headerFault, pageCheck, pageWords } from "./image-format.ts";
 
 export * from "./boot-info.ts";
@@ -47,7 +48,7 @@ export function* execute_kernel_text(kernel: Kernel, stage: BootStage | "all"): 
   if (stage === "start") {
     setup_arch(kernel);
     yield* checkHeader(kernel, boot.image);
-    if (boot.dtb) yield* setup_machine_fdt(kernel, boot.dtb);
+    yield* setup_machine_fdt(kernel);
   }
   const [first, end] = pagesOf(boot.image, stage);
   for (let page = first; page < end; page++) {
@@ -82,9 +83,9 @@ function* checkHeader(kernel: Kernel, image: LoadedImage): Coroutine<void> {
   );
 }
 
-function* setup_machine_fdt(kernel: Kernel, dtb: LoadedBlob): Coroutine<void> {
-  const bad = firstBadWord(kernel, dtb);
-  if (bad !== null) yield* die(kernel, `Error: invalid device tree blob: ${hex(bad.found)} at ${hex(bad.pa)}`, "No valid device tree");
+function* setup_machine_fdt(kernel: Kernel): Coroutine<void> {
+  const fault = fdt_fault(kernel);
+  if (fault !== undefined) yield* die(kernel, `Error: invalid device tree blob: ${fault}`, "No valid device tree");
 }
 
 function* executePage(kernel: Kernel, image: LoadedImage, page: number): Coroutine<void> {

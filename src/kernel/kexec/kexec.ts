@@ -17,6 +17,7 @@ import { EADDRNOTAVAIL, EBUSY, EINVAL, ENOMEM } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import type { MemoryRange } from "../mm/ranges.ts";
+import { FDT_HEADER, FdtError } from "../of/fdt-format.ts";
 import { type JumpContext, kexec_jump } from "./jump.ts";
 import { free_segments, jump_back_image, JumpImage, type JumpRegion, load_jump_image } from "./jump-image.ts";
 import { bootInfoOf, type PlacedSegment, placeSegments } from "./placement.ts";
@@ -77,13 +78,19 @@ export class KexecCore {
   /**
    * Loads an image; it replaces the one loaded before. A crash image goes to its place in the crashkernel reserve now.
    * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not,
-   * or a jump's region that is more than half of RAM
+   * a jump's region that is more than half of RAM, or a blob that is no device tree
    */
   kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec", flags: KexecFlags = {}): number {
     const preserve = flags.preserve_context ?? false;
     if (preserve && (!this.config_kexec_jump || kind === "crash")) return -EINVAL;
-    if (preserve) return this.#loadJump(files, flags);
-    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
+    try {
+      if (preserve) return this.#loadJump(files, flags);
+      return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
+    } catch (error) {
+      if (!(error instanceof FdtError)) throw error;
+      this.#kernel.printk.pr_err(`kexec: Preparing for new dtb failed: ${error.message}`);
+      return -EINVAL;
+    }
   }
 
   /** Frees the loaded image (not the crash image). */
@@ -132,7 +139,7 @@ export class KexecCore {
     const { mm } = this.#kernel;
     this.kexec_unload();
     const taken = [...mm.blocks()].filter((block) => block.reserved || block.kind === "early");
-    const placed = placeSegments(files, mm.memory, taken);
+    const placed = placeSegments(files, mm.memory, taken, { running: this.#runningBlob });
     if (placed === null) return -EADDRNOTAVAIL;
     const avoid = placed.map((segment) => ({ base: segment.destination, size: PAGE_ALIGN(segment.contents.length) }));
     const segments: KexecSegment[] = [];
@@ -149,9 +156,16 @@ export class KexecCore {
     return 0;
   }
 
+  /** The blob that this kernel was started with, as long as its header says. */
+  get #runningBlob(): MemoryRange | undefined {
+    const { base, contents } = this.#kernel.bootInfo?.dtb ?? {};
+    if (base === undefined || contents === undefined) return undefined;
+    return { base, size: new DataView(contents.buffer, contents.byteOffset).getUint32(FDT_HEADER.totalsize) };
+  }
+
   #loadCrash(files: BootFiles): number {
     const reserve = this.reserve_crashkernel();
-    const placed = reserve && placeSegments(files, [reserve], []);
+    const placed = reserve && placeSegments(files, [reserve], [], { running: this.#runningBlob, usable: reserve });
     if (!placed) return -EADDRNOTAVAIL;
     for (const segment of placed) this.#kernel.platform.bus.writeBytes(segment.destination, segment.contents);
     const segments = placed.map((segment) => ({ ...segment, source: segment.destination }));

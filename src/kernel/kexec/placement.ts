@@ -8,6 +8,7 @@ import type { BootInfo, LoadedBlob } from "../boot/boot-info.ts";
 import { type BootFiles, loaded_blob, loaded_image, MIN_KIMG_ALIGN } from "../boot/image-format.ts";
 import { PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import { type MemoryRange, RangeSet } from "../mm/ranges.ts";
+import { type FdtHandover, of_kexec_setup_fdt } from "../of/kexec-fdt.ts";
 
 export interface PlacedSegment {
   readonly name: "kernel" | "initrd" | "dtb";
@@ -16,8 +17,19 @@ export interface PlacedSegment {
   readonly contents: Uint8Array;
 }
 
-/** Finds a place for each segment. @param taken memory that must stay @returns null if there is no hole for one of them */
-export function placeSegments(files: BootFiles, memory: readonly MemoryRange[], taken: readonly MemoryRange[]): PlacedSegment[] | null {
+/**
+ * Finds a place for each segment; the blob is told where the initrd went.
+ * @param taken memory that must stay
+ * @param handover what else the blob says
+ * @returns null if there is no hole for one of them
+ * @throws FdtError if the blob is no device tree
+ */
+export function placeSegments(
+  files: BootFiles,
+  memory: readonly MemoryRange[],
+  taken: readonly MemoryRange[],
+  handover: Pick<FdtHandover, "running" | "usable"> = {},
+): PlacedSegment[] | null {
   const holes = new RangeSet();
   for (const { base, size } of memory) holes.add(base, size);
   for (const { base, size } of taken) holes.remove(base, size);
@@ -33,9 +45,10 @@ export function placeSegments(files: BootFiles, memory: readonly MemoryRange[], 
     placed.push({ name, destination, contents });
     return true;
   };
-  const all =
-    place("kernel", files.kernel.bytes, MIN_KIMG_ALIGN) && place("initrd", files.initrd, PAGE_SIZE) && place("dtb", files.dtb, PAGE_SIZE);
-  return all ? placed : null;
+  if (!place("kernel", files.kernel.bytes, MIN_KIMG_ALIGN) || !place("initrd", files.initrd, PAGE_SIZE)) return null;
+  const initrd = files.initrd && { base: placed.at(-1)!.destination, size: files.initrd.length };
+  const dtb = files.dtb && of_kexec_setup_fdt(files.dtb, { ...handover, initrd, kexec: true });
+  return place("dtb", dtb, PAGE_SIZE) ? placed : null;
 }
 
 /** What the next kernel is told about its segments. */

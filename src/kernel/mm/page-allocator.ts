@@ -46,8 +46,7 @@ export function PAGE_ALIGN(size: number): number {
 }
 
 export class PageAllocator {
-  /** The RAM this kernel may use: all of the platform's, or a crash kernel's limits. */
-  readonly memory: readonly MemoryRange[];
+  #memory: readonly MemoryRange[] = [];
   readonly #kernel: Kernel;
   readonly #free = new RangeSet();
   readonly #blocks = new Map<number, PageBlock>();
@@ -56,13 +55,36 @@ export class PageAllocator {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.memory = kernel.memoryLimits === null ? kernel.platform.memory : [kernel.memoryLimits];
-    for (const range of this.memory) {
+    this.memblock_add(kernel.memoryLimits === null ? kernel.platform.memory : [kernel.memoryLimits]);
+  }
+
+  /** The RAM this kernel may use: what its blob says; without a blob all of the platform's, or the limits it was given. */
+  get memory(): readonly MemoryRange[] {
+    return this.#memory;
+  }
+
+  /** This is the RAM, whatever was said before. Nothing of it is in use yet. */
+  memblock_add(memory: readonly MemoryRange[]): void {
+    if (this.#blocks.size > 0) this.#kernel.bug("memory described anew while some of it is in use");
+    for (const { base, size } of this.#free.ranges) this.#free.remove(base, size);
+    this.#memory = memory;
+    for (const range of memory) {
       const base = alignUp(range.base, PAGE_SIZE);
       this.#free.add(base, alignDown(range.base + range.size, PAGE_SIZE) - base);
     }
     // Physical page 0 is never handed out: 0 is no address to programmers.
     this.#free.remove(0, PAGE_SIZE);
+  }
+
+  /** Takes what is free of a range out of service for good; the rest is none of this kernel's or reserved already. */
+  memblock_reserve(base: number, size: number, owner: string): void {
+    const start = alignDown(base, PAGE_SIZE);
+    const end = alignUp(base + size, PAGE_SIZE);
+    for (const range of this.#free.ranges) {
+      const from = Math.max(start, range.base);
+      const length = Math.min(end, range.base + range.size) - from;
+      if (length > 0) this.reserve(from, length, owner, "early");
+    }
   }
 
   get freeBytes(): number {

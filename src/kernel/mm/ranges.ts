@@ -29,6 +29,15 @@ export function overlaps(a: MemoryRange, b: MemoryRange): boolean {
   return a.base < b.base + b.size && b.base < a.base + a.size;
 }
 
+/** What of each range lies within another one. */
+export function common_ranges(ranges: readonly MemoryRange[], within: MemoryRange): MemoryRange[] {
+  const common = ranges.map(({ base, size }) => {
+    const start = Math.max(base, within.base);
+    return { base: start, size: Math.min(base + size, within.base + within.size) - start };
+  });
+  return common.filter(({ size }) => size > 0);
+}
+
 export class RangeSet {
   #ranges: MemoryRange[] = [];
 

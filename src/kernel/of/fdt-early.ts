@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
  * What a kernel takes from its tree before it has devices. After Linux 7.1 drivers/of/fdt.c: early_init_dt_scan_memory,
- * early_init_dt_scan_chosen, and drivers/of/of_reserved_mem.c: fdt_scan_reserved_mem. Left out: `linux,usable-memory-range`,
- * elfcorehdr, hotpluggable memory, the placing of dynamic reservations.
+ * early_init_dt_scan_chosen, early_init_dt_check_for_usable_mem_range, and drivers/of/of_reserved_mem.c: fdt_scan_reserved_mem.
+ * Left out: elfcorehdr, hotpluggable memory, `linux,usable-memory` of memory nodes, the placing of dynamic reservations.
  */
 import { type DtNode, type DtRange, dt_number, of_device_is_available } from "./dt.ts";
+import type { Fdt } from "./fdt-format.ts";
+import { FdtTree, fdt_property, joinCells } from "./fdt-tree.ts";
+import { addressCells, rowsOf, sizeCells } from "./of-address.ts";
 
 /** RAM: the `reg` of the nodes with device_type "memory", in the order of the tree. */
 export function early_init_dt_scan_memory(root: DtNode): DtRange[] {
@@ -39,6 +42,22 @@ export function early_init_dt_scan_chosen(root: DtNode): Chosen {
     ...(typeof stdoutPath === "string" ? { stdoutPath } : {}),
     ...(start !== undefined && end !== undefined && end > start ? { initrd: { base: start, size: end - start } } : {}),
   };
+}
+
+/** Ranges that Linux looks at. */
+const MAX_USABLE_RANGES = 2;
+
+/** `linux,usable-memory-range`: the memory of a crash kernel, in the cells of the root. Empty: all there is. @throws FdtError */
+export function early_init_dt_check_for_usable_mem_range(fdt: Fdt): DtRange[] {
+  const chosen = fdt.root.children.find(({ name }) => name === "chosen" || name === "chosen@0");
+  const property = chosen && fdt_property(chosen, "linux,usable-memory-range");
+  if (property === undefined) return [];
+  const tree = new FdtTree(fdt);
+  const base = addressCells(tree, fdt.root);
+  return rowsOf(property, base + sizeCells(tree, fdt.root))
+    .slice(0, MAX_USABLE_RANGES)
+    .map((row) => ({ base: Number(joinCells(row.slice(0, base))), size: Number(joinCells(row.slice(base))) }))
+    .filter(({ size }) => size > 0);
 }
 
 /** A child of `/reserved-memory`. */

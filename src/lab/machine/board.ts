@@ -57,6 +57,8 @@ export interface Board {
   readonly memory: readonly DtRange[];
   /** RAM less what the tree reserves. */
   readonly usable: readonly DtRange[];
+  /** What the tree's blob reserves besides, in its header. */
+  readonly reservations?: readonly DtRange[];
   /** Shared peripheral interrupts of the controller. */
   readonly lines: number;
   readonly smmuLines: Partial<Record<SmmuLine, number>>;

@@ -98,6 +98,7 @@ class BoardBuilder {
       tree: this.#tree(this.#root),
       memory,
       usable: usable.toSorted((a, b) => a.base - b.base),
+      reservations: reserved,
       lines: this.#lines(),
       smmuLines: this.#smmuLines(smmu),
       smmuName: platformName(smmu.name, smmuReg.base),

@@ -168,7 +168,9 @@ export class Kernels {
 
   /** The board's tree as a boot loader hands it over. */
   #blob(): Uint8Array {
-    const blob = fdt_write(flatten_device_tree(this.#machine.board.tree));
+    const { tree, reservations } = this.#machine.board;
+    const entries = (reservations ?? []).map(({ base, size }) => ({ address: BigInt(base), size: BigInt(size) }));
+    const blob = fdt_write(flatten_device_tree(tree, entries));
     const padded = new Uint8Array(Math.ceil(blob.length / DTB_ALIGN) * DTB_ALIGN);
     padded.set(blob);
     return padded;
@@ -228,7 +230,6 @@ export class Kernels {
       trace: this.#trace,
       drivers: this.#drivers(index),
       boot,
-      ...(boot.kind === "crash" ? { memoryLimits: crashReserve(this.#scenario) } : {}),
       ...(jump ? { memoryLimits: jump.region } : {}),
     });
     kernel.reboot.panic_timeout = this.#scenario.kernel.panicTimeoutSec;

@@ -5,11 +5,16 @@ import {
   boot_regions,
   type BootFiles,
   build_kernel_image,
+  dtNode,
+  type DtNode,
   execute_kernel_text,
+  FdtError,
   firmware_load,
+  loaded_blob,
   PAGE_SIZE,
   patternBytes,
 } from "../../../src/kernel/index.ts";
+import { memoryBlob } from "../support/blob.ts";
 import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
 const RAM = 0xff80_0000;
@@ -17,7 +22,7 @@ const memory = [{ base: RAM, size: 0x80_0000 }];
 const files: BootFiles = {
   kernel: build_kernel_image("linux 7.1", 18),
   initrd: patternBytes("initrd", 8192),
-  dtb: patternBytes("dtb", 512),
+  dtb: memoryBlob(memory),
 };
 
 /** A machine whose firmware has loaded a kernel that did not start yet. */
@@ -106,6 +111,111 @@ describe("a cold boot", () => {
     const machine = makeTestKernel();
     machine.run(execute_kernel_text(machine.kernel, "all"));
     expect(machine.sim.now).toBe(0);
+  });
+});
+
+describe("what a kernel takes from its blob", () => {
+  const MIB = 0x10_0000;
+  /** A kernel that firmware has loaded with this blob on a machine with more RAM than the blob may say. */
+  function booted(dtb: Uint8Array, initrd?: Uint8Array): TestKernel {
+    const all: BootFiles = { kernel: files.kernel, dtb, ...(initrd ? { initrd } : {}) };
+    const ram = [{ base: RAM - 8 * MIB, size: 16 * MIB }];
+    const boot = firmware_load(new FakePlatform({ memory: ram }).bus, memory, all);
+    const machine = makeTestKernel({ memory: ram, kernel: { boot } });
+    firmware_load(machine.platform.bus, memory, all);
+    machine.run(machine.kernel.boot());
+    return machine;
+  }
+  /** Every page that the kernel would hand out. */
+  function given({ kernel }: TestKernel): number[] {
+    const pages: number[] = [];
+    for (;;) {
+      const pa = kernel.mm.alloc_pages(PAGE_SIZE, "all", "kernel");
+      if (pa < 0) return pages;
+      pages.push(pa);
+    }
+  }
+  const chosen = (properties: DtNode["properties"]): DtNode => dtNode({ name: "chosen", properties });
+  const at = (base: number): number[] => [0, base];
+
+  test("its memory: the memory nodes, whatever RAM there is besides (early_init_dt_scan_memory)", () => {
+    const machine = booted(memoryBlob(memory));
+    expect(machine.kernel.mm.memory).toEqual(memory);
+    expect(Math.min(...given(machine))).toBeGreaterThanOrEqual(RAM);
+  });
+
+  test("linux,usable-memory-range caps it, and a second range is added (early_init_dt_check_for_usable_mem_range)", () => {
+    const ranges = [...at(RAM), ...at(6 * MIB), ...at(RAM - 4 * MIB), ...at(MIB)];
+    const machine = booted(memoryBlob(memory, { nodes: [chosen({ "linux,usable-memory-range": ranges })] }));
+    expect(machine.kernel.mm.memory).toEqual([
+      { base: RAM, size: 6 * MIB },
+      { base: RAM - 4 * MIB, size: MIB },
+    ]);
+  });
+
+  test("the command line's limit comes on top (memory_limit)", () => {
+    const dtb = memoryBlob(memory);
+    const boot = firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: files.kernel, dtb });
+    const machine = makeTestKernel({ memory, kernel: { boot, memoryLimits: { base: RAM - MIB, size: 5 * MIB } } });
+    firmware_load(machine.platform.bus, memory, { kernel: files.kernel, dtb });
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.mm.memory).toEqual([{ base: RAM, size: 4 * MIB }]);
+  });
+
+  test("what /reserved-memory and /memreserve/ name is never handed out (early_init_fdt_scan_reserved_mem)", () => {
+    const carveout = dtNode({ name: "fb@0", reg: [{ base: RAM + 4 * MIB, size: MIB }] });
+    const reserved = dtNode({ name: "reserved-memory", children: [carveout] });
+    const reservations = [{ address: BigInt(RAM + 6 * MIB), size: 0x1800n }];
+    const pages = given(booted(memoryBlob(memory, { nodes: [reserved], reservations })));
+    const inside = (base: number, size: number): number[] => pages.filter((pa) => pa >= base && pa < base + size);
+    expect(inside(RAM + 4 * MIB, MIB)).toEqual([]);
+    expect(inside(RAM + 6 * MIB, 0x2000)).toEqual([]);
+    expect(inside(RAM + 6 * MIB + 0x2000, PAGE_SIZE)).toHaveLength(1);
+  });
+
+  test("a region that is reserved twice, or lies partly outside, is no mistake", () => {
+    const carveout = (base: number): DtNode => dtNode({ name: `fb@${base}`, reg: [{ base, size: MIB }] });
+    const reserved = dtNode({
+      name: "reserved-memory",
+      children: [carveout(RAM + 4 * MIB), carveout(RAM + 4.5 * MIB), carveout(RAM - MIB / 2)],
+    });
+    const { kernel } = booted(memoryBlob(memory, { nodes: [reserved] }));
+    expect([kernel.state, kernel.oopses]).toEqual(["running", []]);
+  });
+
+  test("its initrd is where the boot loader said, in /chosen", () => {
+    const machine = booted(memoryBlob(memory), files.initrd);
+    expect(machine.kernel.printk.lines.some(({ text }) => text === "Freeing initrd memory: 8K")).toBe(true);
+  });
+
+  test("without linux,initrd-start there is no initrd, whatever lies in memory", () => {
+    const blob = memoryBlob(memory);
+    const boot = firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: files.kernel, initrd: files.initrd! });
+    const dtb = loaded_blob("dtb", blob, RAM + 4 * MIB);
+    const machine = makeTestKernel({ memory, kernel: { boot: { ...boot, dtb } } });
+    firmware_load(machine.platform.bus, memory, { kernel: files.kernel, initrd: files.initrd! });
+    machine.platform.bus.writeBytes(dtb.base, blob);
+    machine.run(machine.kernel.boot());
+    expect(machine.kernel.printk.lines.some(({ text }) => text.startsWith("Freeing initrd memory"))).toBe(false);
+  });
+
+  test("an initrd that the tree says lies outside of its memory is given up (reserve_initrd_mem)", () => {
+    const machine = booted(memoryBlob(memory, { nodes: [chosen({ "linux,initrd-start": at(0x1000), "linux,initrd-end": at(0x3000) })] }));
+    expect(machine.kernel.printk.lines.some(({ text }) => text.includes("INITRD: 0x1000+0x2000 is not a memory region"))).toBe(true);
+    expect(machine.kernel.state).toBe("running");
+  });
+
+  test("firmware refuses a blob that is none", () => {
+    const load = (): unknown => firmware_load(new FakePlatform({ memory }).bus, memory, { ...files, dtb: patternBytes("dtb", 512) });
+    expect(load).toThrow(FdtError);
+  });
+
+  test("a blob without memory is invalid", () => {
+    const blob = memoryBlob([]);
+    const boot = firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: files.kernel, dtb: blob });
+    const machine = makeTestKernel({ memory, kernel: { boot } });
+    firmware_load(machine.platform.bus, memory, { kernel: files.kernel, dtb: blob });
+    expect(machine.runToOops(machine.kernel.boot())).toContain("invalid device tree blob: it names no memory");
   });
 });
 

@@ -3,26 +3,36 @@
 import { describe, expect, test } from "vitest";
 import {
   type BootFiles,
+  type BootInfo,
   build_kernel_image,
   device_add,
   driver_register,
+  dtNode,
+  type DtNode,
   EADDRNOTAVAIL,
   EINVAL,
+  type Fdt,
+  FDT_HEADER,
+  fdt_read,
+  fdt_write,
   firmware_load,
   type KernelJump,
+  of_kexec_setup_fdt,
   type KexecImage,
   PAGE_SIZE,
   patternBytes,
+  unflatten_device_tree,
 } from "../../../src/kernel/index.ts";
 import { pollUntil } from "../../../src/sim/index.ts";
 import { loggingDriver, testBus, testDevice } from "../support/devices.ts";
+import { memoryBlob } from "../support/blob.ts";
 import { FakePlatform, makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
 
 const RAM = 0x8000_0000;
 const MIB = 0x10_0000;
 const memory = [{ base: RAM, size: 12 * MIB }];
 
-const files: BootFiles = { kernel: build_kernel_image("next", 8), initrd: patternBytes("initrd", 8192), dtb: patternBytes("dtb", 512) };
+const files: BootFiles = { kernel: build_kernel_image("next", 8), initrd: patternBytes("initrd", 8192), dtb: memoryBlob(memory) };
 
 /** A booted kernel at the start of RAM. */
 function booted(crashkernel?: { base: number; size: number }): TestKernel {
@@ -95,6 +105,105 @@ describe("kexec_load", () => {
     machine.kernel.kexec.kexec_unload();
     expect(machine.kernel.mm.freeBytes).toBe(free);
     expect(machine.kernel.oopses).toEqual([]);
+  });
+
+  describe("the blob of the next kernel (of_kexec_alloc_and_setup_fdt)", () => {
+    const RESERVE = { base: RAM + 6 * MIB, size: 4 * MIB };
+    const wide = (value: number): number[] => [0, value];
+    /** What was loaded, as its kernel will find it. */
+    function loadedBlob(
+      kind: "kexec" | "crash",
+      dtb: Uint8Array,
+    ): { readonly fdt: Fdt; readonly chosen: DtNode["properties"]; initrd: number } {
+      const machine = booted(RESERVE);
+      expect(machine.kernel.kexec.kexec_load({ ...files, dtb }, kind)).toBe(0);
+      const { kexec_crash_image, kexec_image } = machine.kernel.kexec;
+      const image = (kind === "crash" ? kexec_crash_image : kexec_image) as KexecImage;
+      const segment = (wanted: string) => image.segments.find(({ name }) => name === wanted)!;
+      const { source, contents } = segment("dtb");
+      const fdt = fdt_read(read(machine, source, contents.length));
+      const node = unflatten_device_tree(fdt).children.find(({ name }) => name === "chosen")!;
+      return { fdt, chosen: node.properties, initrd: segment("initrd").destination };
+    }
+
+    test("says where the initrd went, reserves it, and that kexec started it", () => {
+      const { fdt, chosen, initrd } = loadedBlob("kexec", memoryBlob(memory));
+      expect(chosen).toEqual({
+        "linux,initrd-start": wide(initrd),
+        "linux,initrd-end": wide(initrd + 8192),
+        "linux,booted-from-kexec": true,
+      });
+      expect(fdt.reservations).toEqual([{ address: BigInt(initrd), size: 8192n }]);
+    });
+
+    test("tells a crash kernel its memory", () => {
+      const { chosen } = loadedBlob("crash", memoryBlob(memory));
+      expect(chosen["linux,usable-memory-range"]).toEqual([...wide(RESERVE.base), ...wide(RESERVE.size)]);
+    });
+
+    test("forgets what earlier boots said: their initrd, its reservation of whole pages, limits and seeds; the rest stays", () => {
+      const old = {
+        "linux,initrd-start": wide(RAM + 0x1000),
+        "linux,initrd-end": wide(RAM + 0x1800),
+        "linux,usable-memory-range": [...wide(RAM), ...wide(MIB)],
+        "linux,elfcorehdr": [...wide(RAM), ...wide(MIB)],
+        "kaslr-seed": wide(1234),
+        bootargs: "console=ttyAMA0",
+      };
+      const blob = memoryBlob(memory, {
+        nodes: [dtNode({ name: "chosen", properties: old })],
+        reservations: [
+          { address: BigInt(RAM + 0x1000), size: 0x1000n },
+          { address: 0x1_0000n, size: 0x2000n },
+        ],
+      });
+      const { fdt, chosen, initrd } = loadedBlob("kexec", blob);
+      expect(Object.keys(chosen).toSorted()).toEqual(["bootargs", "linux,booted-from-kexec", "linux,initrd-end", "linux,initrd-start"]);
+      expect(fdt.reservations.map(({ address }) => Number(address))).toEqual([0x1_0000, initrd]);
+    });
+
+    test("no longer reserves the running kernel's blob, which firmware had reserved as long as its header says", () => {
+      const place = { address: 1n, size: 1n };
+      const load = (dtb: Uint8Array): BootInfo =>
+        firmware_load(new FakePlatform({ memory }).bus, memory, { kernel: build_kernel_image("first", 8), dtb });
+      // Where it lies and how long it is does not depend on what the entry says.
+      const { base, contents } = load(memoryBlob(memory, { reservations: [place] })).dtb!;
+      const entry = { address: BigInt(base), size: BigInt(new DataView(contents.buffer).getUint32(FDT_HEADER.totalsize)) };
+      const other = { address: 0x1_0000n, size: 0x2000n };
+      const dtb = memoryBlob(memory, { reservations: [entry] });
+      const machine = makeTestKernel({ memory, kernel: { boot: load(dtb) } });
+      firmware_load(machine.platform.bus, memory, { kernel: build_kernel_image("first", 8), dtb });
+      machine.run(machine.kernel.boot());
+      machine.kernel.kexec.kexec_load({ kernel: files.kernel, dtb: memoryBlob(memory, { reservations: [other, entry] }) });
+      const [segment] = (machine.kernel.kexec.kexec_image as KexecImage).segments.filter(({ name }) => name === "dtb");
+      expect(fdt_read(segment!.contents).reservations).toEqual([other]);
+    });
+
+    test("is no longer than the file that was given, while its free space lasts", () => {
+      expect(of_kexec_setup_fdt(memoryBlob(memory), { kexec: true })).toHaveLength(1024);
+      const full = fdt_write(fdt_read(memoryBlob(memory)));
+      expect(of_kexec_setup_fdt(full, { kexec: true }).length).toBeGreaterThan(full.length);
+    });
+
+    test("a file that is no blob is refused: -EINVAL", () => {
+      const machine = booted();
+      expect(machine.kernel.kexec.kexec_load({ ...files, dtb: patternBytes("dtb", 512) })).toBe(-EINVAL);
+      expect(machine.kernel.printk.lines.at(-1)?.text).toContain("Preparing for new dtb failed");
+      expect(machine.kernel.kexec.kexec_image).toBeNull();
+    });
+
+    test("a crash kernel that boots by it has its reserve and nothing else", () => {
+      const machine = booted(RESERVE);
+      machine.kernel.kexec.kexec_load(files, "crash");
+      const { boot } = machine.kernel.kexec.kexec_crash_image!;
+      machine.kernel.stop();
+      const crash = makeTestKernel({ on: machine, kernel: { boot }, name: "crash" });
+      crash.run(crash.kernel.boot());
+      expect(crash.kernel.mm.memory).toEqual([RESERVE]);
+      expect(
+        [...crash.kernel.mm.blocks()].every(({ base, size }) => base >= RESERVE.base && base + size <= RESERVE.base + RESERVE.size),
+      ).toBe(true);
+    });
   });
 
   test("a crash image needs a reserve", () => {

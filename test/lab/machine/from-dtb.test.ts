@@ -102,56 +102,56 @@ test("a scenario runs on QEMU's virt machine: its NIC is shut down before its SM
   expect(result.oops).toBeNull();
 });
 
-describe("a device of a program's own on the board of a tree", () => {
-  /** In the place of the display: a register, and a DMA write for each write of it. */
-  function ownDisplay(): { readonly client: CustomClient; readonly seen: string[] } {
-    const seen: string[] = [];
-    const client: CustomClient = {
-      build: (context) => {
-        const port = context.port();
-        let value = 0;
-        return {
-          registers: {
-            // A read ends the interrupt.
-            read: () => {
-              context.line(false);
-              return value;
-            },
-            write: (_offset, _width, written) => {
-              value = written;
-              seen.push(`DMA ${port.write(written, Uint8Array.of(1)) === DmaStatus.ok ? "passes" : "is refused"}`);
-              context.line(true);
-            },
+/** In the place of the display: a register, and a DMA write for each write of it. */
+function ownDisplay(): { readonly client: CustomClient; readonly seen: string[] } {
+  const seen: string[] = [];
+  const client: CustomClient = {
+    build: (context) => {
+      const port = context.port();
+      let value = 0;
+      return {
+        registers: {
+          // A read ends the interrupt.
+          read: () => {
+            context.line(false);
+            return value;
           },
-          reset: () => {},
-        };
-      },
-      driver: (hook, initcall) => ({
-        name: "own",
-        initcall,
-        linkOrder: 1,
-        *init(kernel) {
-          yield* platform_driver_register(kernel, {
-            name: "own",
-            of_match_table: ["arm,hdlcd"],
-            *probe(pdev) {
-              const base = devm_platform_ioremap_resource(pdev, 0);
-              const buffer = dma_alloc_coherent(pdev, 4096)!;
-              seen.push(`${kernel.name} ${hook} ${pdev.name} irq ${pdev.irqs[0]}`);
-              request_irq(pdev, pdev.irqs[0]!, () => {
-                seen.push(`interrupt ${readl(base, 0) === buffer.dma}`);
-                return IRQ_HANDLED;
-              });
-              writel(base, 0, buffer.dma);
-              return 0;
-            },
-          });
+          write: (_offset, _width, written) => {
+            value = written;
+            seen.push(`DMA ${port.write(written, Uint8Array.of(1)) === DmaStatus.ok ? "passes" : "is refused"}`);
+            context.line(true);
+          },
         },
-      }),
-    };
-    return { client, seen };
-  }
+        reset: () => {},
+      };
+    },
+    driver: (hook, initcall) => ({
+      name: "own",
+      initcall,
+      linkOrder: 1,
+      *init(kernel) {
+        yield* platform_driver_register(kernel, {
+          name: "own",
+          of_match_table: ["arm,hdlcd"],
+          *probe(pdev) {
+            const base = devm_platform_ioremap_resource(pdev, 0);
+            const buffer = dma_alloc_coherent(pdev, 4096)!;
+            seen.push(`${kernel.name} ${hook} ${pdev.name} irq ${pdev.irqs[0]}`);
+            request_irq(pdev, pdev.irqs[0]!, () => {
+              seen.push(`interrupt ${readl(base, 0) === buffer.dma}`);
+              return IRQ_HANDLED;
+            });
+            writel(base, 0, buffer.dma);
+            return 0;
+          },
+        });
+      },
+    }),
+  };
+  return { client, seen };
+}
 
+describe("a device of a program's own on the board of a tree", () => {
   const scenario = { ...BASE_SCENARIO, title: "own", machine: machineOnBoard(board, machine(display)), wayDown: "kexec" as const };
 
   test("its driver finds the tree's node, address, interrupt and StreamID, in each kernel", () => {
@@ -168,6 +168,34 @@ describe("a device of a program's own on the board of a tree", () => {
     expect(result.clientDevices).toEqual(["7ff60000.display"]);
     expect(result.secondKernel).toBe("up");
   });
+});
+
+test("what the tree and its blob's header reserve is nobody's page, in the first kernel and in the next", () => {
+  const { client, seen } = ownDisplay();
+  const header = { base: 0x9000_0000, size: 0x1000 };
+  const framebuffer = { base: 0x9e00_0000, size: 0x80_0000 };
+  const looking: CustomClient = {
+    ...client,
+    driver: (...how) => ({
+      ...client.driver(...how),
+      init(kernel) {
+        for (const { base, size } of [header, framebuffer])
+          seen.push(...kernel.mm.blocksIn(base, size).map((block) => `${kernel.name}: ${block.owner}`));
+        seen.push(`${kernel.name}: ${kernel.mm.memory.map(({ base }) => base.toString(16)).join(" ")}`);
+      },
+    }),
+  };
+  const machineSpec = machineOnBoard(board, machine(display), [header]);
+  runScenario(
+    { ...BASE_SCENARIO, title: "own", machine: machineSpec, wayDown: "kexec" },
+    { seed: 1, replay: "", clients: { hdlcd: looking } },
+  );
+  const of = (kernel: string): string[] => [
+    `${kernel}: reserved memreserve`,
+    `${kernel}: reserved framebuffer@9e000000`,
+    `${kernel}: 80000000 880000000`,
+  ];
+  expect(seen).toEqual([...of("first"), ...of("second")]);
 });
 
 describe("what cannot be built", () => {
