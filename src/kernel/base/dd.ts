@@ -131,7 +131,8 @@ export function* driver_probe_device(drv: DeviceDriver, dev: Device): Coroutine<
     kernel.printk.pr_debug(`probe of ${dev.name} returned ${ret} after ${Math.round((kernel.sim.now - start) / 1000)} usecs`);
   }
   const result = ret === 0 ? "bound" : ret === -EPROBE_DEFER ? "deferred" : "failed";
-  kernel.trace.emit("kernel.probe", { kernel: kernel.name, device: dev.name, driver: drv.name, result, error: ret });
+  const reason = result === "deferred" ? dev.deferred_probe_reason : null;
+  kernel.trace.emit("kernel.probe", { kernel: kernel.name, device: dev.name, driver: drv.name, result, error: ret, reason });
   if (ret === -EPROBE_DEFER) {
     driver_deferred_probe_add(dev);
     // Something was bound while this probe ran: what it missed may be there now.

@@ -23,7 +23,7 @@ function hookOf(dev: Device): { readonly name: string; run(): Coroutine<void> } 
 export function* shutdownOne(dev: Device): Coroutine<void> {
   const { kernel } = dev;
   const trace = (hook: string, phase: "begin" | "end"): void =>
-    kernel.trace.emit("kernel.shutdown", { kernel: kernel.name, device: dev.name, hook, phase });
+    kernel.trace.emit("kernel.shutdown", { kernel: kernel.name, device: dev.name, hook, driver: dev.driver?.name ?? null, phase });
 
   // No new suspend starts, and nothing is resumed either.
   pm_runtime_get_noresume(dev);

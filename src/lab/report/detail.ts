@@ -14,6 +14,14 @@ export function badge(verdict: Verdict): string {
   return `<span class="badge ${verdict}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</span>`;
 }
 
+/** How the kernels ended: of a run that never came to a second one, the first. */
+function endOf({ kernelStates, secondKernel }: RunResult): [string, string] {
+  const [first, second] = kernelStates;
+  return first && !second && first.state !== "up"
+    ? ["first kernel", `${first.state}, no second one came`]
+    : ["second kernel", secondKernel];
+}
+
 function facts(run: RunResult): string {
   const { dma, events } = run;
   const rows: [string, string][] = [
@@ -27,7 +35,7 @@ function facts(run: RunResult): string {
     ["next kernel corrupted", plural(run.nextKernelBytesCorrupted, "byte", "bytes")],
     ["stale walks", group(run.staleWalks)],
     ["SMMU events", `${group(events.recorded)} recorded, ${group(events.lost)} lost`],
-    ["second kernel", run.secondKernel],
+    endOf(run),
   ];
   return `<dl class="facts">${rows.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join("")}</dl>`;
 }

@@ -22,6 +22,7 @@ interface OpenStep {
   readonly kernel: string;
   readonly device: string;
   readonly hook: string;
+  readonly driver: string | null;
   readonly begin: number;
   end: number | undefined;
 }
@@ -51,6 +52,9 @@ export class Chronicle {
           "machine",
         );
     });
+    trace.on("lab.waits", ({ seq, time, data }) => {
+      if (this.#recording) this.#note(seq, time, data.kernel, data.text, "machine");
+    });
     trace.on("kernel.path", ({ seq, time, data }) => this.#note(seq, time, data.kernel, data.step, "path"));
     trace.on("kernel.jump", ({ seq, time, data }) =>
       this.#note(seq, time, data.from, data.to === "crash" ? "jump to the crash kernel" : "jump to the next kernel", "machine"),
@@ -70,7 +74,15 @@ export class Chronicle {
     });
     trace.on("kernel.shutdown", ({ seq, time, data }) => {
       if (data.phase === "begin") {
-        this.#steps.push({ seq, kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });
+        this.#steps.push({
+          seq,
+          kernel: data.kernel,
+          device: data.device,
+          hook: data.hook,
+          driver: data.driver,
+          begin: time,
+          end: undefined,
+        });
         return;
       }
       const open = this.#steps.findLast((step) => step.device === data.device && step.kernel === data.kernel && step.hook === data.hook);

@@ -4,6 +4,7 @@ import { hex, lintRules } from "../../hw/index.ts";
 import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
+import type { DeferredProbe } from "./deferred.ts";
 import { narrative } from "./narrative.ts";
 import { LANDING_CLASSES, type RunResult } from "./result.ts";
 import { verdictReason } from "./verdict.ts";
@@ -43,8 +44,54 @@ function dma(run: RunResult): string[] {
     ...hanging("landings      ", `${kinds} (in the time shown)`),
     `harm          ${run.foreignWriteBytes} bytes written without a grant, ${run.nextKernelBytesCorrupted} of the next kernel`,
     `SMMU          ${run.staleWalks} walks of given-away tables, ${events.recorded} events recorded, ${events.lost} lost`,
-    `second kernel ${run.secondKernel}`,
+    ...hanging(...kernelStates(run)),
   ];
+}
+
+/** How the kernels are at the end. A run that never came to a next kernel has the first one's end to tell. */
+function kernelStates({ kernels: chain, kernelStates: states, secondKernel }: RunResult): [label: string, text: string] {
+  if (chain) return ["kernels       ", states.map(({ kernel, state }) => `${kernel} ${state}`).join(", ")];
+  const [first, second] = states;
+  if (first && !second && first.state !== "up") return ["first kernel  ", `${first.state}: no second one came`];
+  return ["second kernel ", secondKernel];
+}
+
+const SUPPLIER_STATES: Record<NonNullable<DeferredProbe["supplierState"]>, string> = {
+  "no-device": "is no device in this run",
+  "no-driver": "has no driver in this run",
+  "not-bound": "has a driver that is not bound",
+  bound: "came too late",
+};
+
+/** Kernels in which the same is true, together. */
+function byKernel<T extends { readonly kernel: string }>(items: readonly T[], says: (item: T) => string): string[] {
+  const kernelsOf = new Map<string, string[]>();
+  for (const item of items) kernelsOf.set(says(item), [...(kernelsOf.get(says(item)) ?? []), item.kernel]);
+  return [...kernelsOf].flatMap(([text, kernels]) => hanging("  ", `${kernels.join(", ")}: ${text}`));
+}
+
+/** Devices that waited in vain, as Linux's devices_deferred lists them, and clients that never worked. */
+function waiting({ deferredProbes, idleClients }: RunResult, paint: Paint): string[] {
+  const lines: string[] = [];
+  if (deferredProbes.length > 0) {
+    lines.push(paint("bold", "deferred probes"));
+    lines.push(
+      ...byKernel(deferredProbes, ({ device, reason, supplier, supplierState, outcome }) => {
+        const state = supplierState === null ? "" : `; ${supplier} ${SUPPLIER_STATES[supplierState]}`;
+        const end = outcome === "pending" ? "deferred probe pending" : "probed when booting was over";
+        return `${device}: ${reason ?? "reason unknown"}${state}; ${end}`;
+      }),
+    );
+    const undriven = deferredProbes.some(({ supplierState }) => supplierState === "no-device" || supplierState === "no-driver");
+    const moved = "Waiting moves a device to the tail of the device list: it is shut down earlier.";
+    const other = undriven ? " quiesce order takes every supplier for driven, so its order can differ." : "";
+    lines.push(...hanging("  ", `${moved}${other}`));
+  }
+  if (idleClients.length > 0) {
+    lines.push(paint("corrupt", "clients that are active and did no DMA: nothing is shown of them"));
+    lines.push(...byKernel(idleClients, ({ device, why }) => `${device}: ${why}`));
+  }
+  return lines;
 }
 
 /** A chain kernel by kernel. */
@@ -129,6 +176,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     ],
     chronicle(run, paint),
     [...dma(run), ...stuck, ...lint(run)],
+    waiting(run, paint),
     kernels(run),
     oops,
     kernelChecks(run, paint),
