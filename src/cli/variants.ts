@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** `quiesce matrix --variants`: the table of variants, on the terminal and, where a folder is named, as a file. */
-import { assembleVariants, cellWords, variantKeys, variantsText } from "../lab/index.ts";
+import { VARIANT_NAMES, assembleVariants, cellWords, variantKeys, variantsText } from "../lab/index.ts";
 import { ExitCode, UsageError } from "./exit.ts";
 import { prepareFolder, writeFiles } from "./files.ts";
 import { runInterruptibly, runOf } from "./interruptible.ts";
@@ -21,7 +21,7 @@ interface VariantsArguments {
 export async function showVariants(argv: VariantsArguments, seed: number, log: ReturnType<typeof makeLogger>): Promise<void> {
   const { out, only } = argv;
   const keys = variantKeys().filter((key) => only === undefined || cellWords(key).includes(only));
-  if (keys.length === 0) throw new UsageError(`--only ${only}: no variant has that in its name, as in audit/hdlcd/no-hook/kexec`);
+  if (keys.length === 0) throw new UsageError(`--only ${only}: no variant has that in its name; there are ${VARIANT_NAMES.join(", ")}`);
   if (out !== undefined) prepareFolder(out, [FILE]);
   const jobs = keys.map((key): Job => ({ kind: "cell", key }));
   const { results, interrupted } = await runInterruptibly(jobs, seed, argv.jobs, () => log.info({ cells: keys.length }, "running"));

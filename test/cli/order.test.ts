@@ -77,6 +77,15 @@ test("QEMU's virt machine has nobody at risk, and ends 0", async () => {
   expect(stdout).toContain("No client is at risk");
 });
 
+test("-: the blob comes from standard input", async () => {
+  const { code, stdout, stderr } = await quiesce(["order", "-"], { input: readFileSync(BOARD) });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+  const named = await quiesce(["order", BOARD]);
+  expect(stdout).toBe(named.stdout.replace(BOARD, "standard input"));
+  const empty = await quiesce(["order", "-"]);
+  expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining("standard input: at byte 0x0: the blob ends inside its header") });
+});
+
 describe("bad input ends 2 with one line", () => {
   test.each<[string, readonly string[], string]>([
     ["no blob", ["order"], "order needs a device tree blob"],
@@ -85,12 +94,22 @@ describe("bad input ends 2 with one line", () => {
     ["an empty file", ["order", "/dev/null"], "/dev/null: at byte 0x0: the blob ends inside its header"],
     ["a file without an end", ["order", "/dev/zero"], "/dev/zero: more than 64 MiB, which is too much"],
     ["an unknown mode", ["order", BOARD, "--fw-devlink", "maybe"], '--fw-devlink is "maybe"; possible: off, permissive, on, rpm'],
-    ["a driver the board has not", ["order", BOARD, "--module", "nouveau"], "--module nouveau: no such driver for this board"],
+    [
+      "a driver the board has not",
+      ["order", BOARD, "--module", "nouveau"],
+      "--module nouveau: no such driver for this board; --all shows the 12 that it has",
+    ],
     [
       "a driver in two places",
       ["order", BOARD, "--module", "hdlcd", "--built-in", "hdlcd"],
       "hdlcd is given with --module and with --built-in",
     ],
+    [
+      "a strictness that means nothing",
+      ["order", BOARD, "--fw-devlink", "off", "--strict"],
+      "--strict has no meaning with --fw-devlink off: no device waits for a supplier then",
+    ],
+    ["a strictness without waiting", ["order", BOARD, "--fw-devlink", "permissive", "--strict"], "--strict has no meaning"],
     ["a mode twice", ["order", BOARD, "--fw-devlink", "on", "--fw-devlink", "off"], "--fw-devlink is given 2 times"],
   ])("%s", async (_what, words, says) => {
     const { code, stdout, stderr } = await quiesce(words);

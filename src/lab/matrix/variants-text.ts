@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The table of variants as text for a terminal of 80 columns: verdicts, what was counted, and what each variant does. */
-import { CLIENT_KINDS } from "../run/types.ts";
+import { CLIENT_KINDS, type ClientKind } from "../run/types.ts";
 import { type Paint, wrap } from "../text.ts";
 import { CODES, legend, WAY_CODES } from "./text.ts";
 import type { VariantCell, Variants } from "./types.ts";
@@ -25,15 +25,28 @@ function labelOf({ smmuShutdown, kdumpPolicy }: Pick<VariantRow, "smmuShutdown" 
   return kdumpPolicy === "reset-abort" ? smmuShutdown : `kdump: ${kdumpPolicy}`;
 }
 
-function verdictLines(cells: readonly VariantCell[], paint: Paint): string[] {
-  const groups = CLIENT_KINDS.map((client) => ` ${client}`.padEnd(GROUP)).join("");
-  const ways = CLIENT_KINDS.map(() =>
-    VARIANT_WAYS.map((way) => ` ${WAY_CODES[way]}`)
-      .join("")
-      .padEnd(GROUP),
-  ).join("");
-  const rows = VARIANT_ROWS.map((row) => {
-    const columns = CLIENT_KINDS.map((client) => {
+/** The rows and clients of a table; of a part that was asked for, those that have a cell in it. */
+function shown({ only, cells }: Variants): { rows: readonly VariantRow[]; clients: readonly ClientKind[] } {
+  if (only === undefined) return { rows: VARIANT_ROWS, clients: CLIENT_KINDS };
+  return {
+    rows: VARIANT_ROWS.filter((row) => cells.some((cell) => labelOf(cell) === labelOf(row))),
+    clients: CLIENT_KINDS.filter((client) => cells.some((cell) => cell.client === client)),
+  };
+}
+
+function verdictLines(variants: Variants, paint: Paint): string[] {
+  const { cells } = variants;
+  const { rows: variantRows, clients } = shown(variants);
+  const groups = clients.map((client) => ` ${client}`.padEnd(GROUP)).join("");
+  const ways = clients
+    .map(() =>
+      VARIANT_WAYS.map((way) => ` ${WAY_CODES[way]}`)
+        .join("")
+        .padEnd(GROUP),
+    )
+    .join("");
+  const rows = variantRows.map((row) => {
+    const columns = clients.map((client) => {
       const group = VARIANT_WAYS.map((way) => {
         const cell = cells.find((one) => labelOf(one) === labelOf(row) && one.client === client && one.wayDown === way);
         return cell === undefined ? "   -" : paint(cell.verdict, CODES[cell.verdict].padStart(4));
@@ -73,8 +86,8 @@ function countLines(cells: readonly VariantCell[], paint: Paint): string[] {
   ];
 }
 
-function meaningLines(): string[] {
-  return VARIANT_ROWS.flatMap((row) => {
+function meaningLines(variants: Variants): string[] {
+  return shown(variants).rows.flatMap((row) => {
     const [first = "", ...rest] = wrap(WORDS[labelOf(row)] ?? "", WIDTH - LABEL);
     return [`${labelOf(row).padEnd(LABEL)}${first}`, ...rest.map((line) => `${" ".repeat(LABEL)}${line}`)];
   });
@@ -93,10 +106,10 @@ export function variantsText(variants: Variants, paint: Paint): string {
   const parts = [
     ...(note === undefined ? [] : [wrap(note, WIDTH).map((line) => paint("stray", line))]),
     [paint("dim", `seed ${variants.seed}, one client active in each cell, without a hook; -: not run`)],
-    verdictLines(variants.cells, paint),
+    verdictLines(variants, paint),
     legend(paint, VARIANT_WAYS),
     countLines(variants.cells, paint),
-    meaningLines(),
+    meaningLines(variants),
   ];
   return `${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }

@@ -50,7 +50,7 @@ function named(option: string, name: string, drivers: readonly DriverFacts[]): s
   const names = drivers.map((facts) => facts.name);
   const meant = nearest(name, names);
   throw new OrderError(
-    `${option} ${name}: no such driver for this board${meant === undefined ? `; it has ${names.join(", ")}` : `, did you mean ${meant}?`}`,
+    `${option} ${name}: no such driver for this board${meant === undefined ? `; --all shows the ${names.length} that it has` : `, did you mean ${meant}?`}`,
   );
 }
 

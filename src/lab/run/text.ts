@@ -158,6 +158,20 @@ function claim(result: ClaimResult, origin: number, paint: Paint): string[] {
   ];
 }
 
+/** A shell command on lines that go on behind a backslash, so that it can be copied as it stands. */
+function foldCommand(command: string): string[] {
+  const words = command.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
+  if (command.length <= WIDTH || words.join(" ") !== command) return [command];
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    // Room for the backslash.
+    if (last !== undefined && last.length + word.length + 3 <= WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(last === undefined ? word : `  ${word}`);
+  }
+  return lines.map((line, index) => (index < lines.length - 1 ? `${line} \\` : line));
+}
+
 /** What `quiesce run` prints. @param broken what is not as the scenario expects */
 export function runText(scenario: Scenario, run: RunResult, broken: readonly string[], paint: Paint): string {
   const oops = run.oops
@@ -185,8 +199,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
       `verdict: ${paint(run.verdict, run.verdict)} (${verdictReason(run)})`,
       ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)),
     ],
-    // A command stands on a line of its own, however long, so that it can be copied whole.
-    ["replay:", run.replay],
+    ["replay:", ...foldCommand(run.replay)],
   ];
   return `${parts
     .filter((lines) => lines.length > 0)

@@ -68,6 +68,13 @@ describe("the order", () => {
     expect(names(ordered([host, smmu]))).toEqual(["0000:01:00.0", "0000:00:02.0", "0000:00:01.0", "smmu", "pcie"]);
   });
 
+  test("a function behind a bridge is one device, with fw_devlink.strict=1 as without: no platform device is made of its node", () => {
+    const iommuMap = [{ ridBase: 0, label: "smmu", outBase: 0, length: 0x1_0000 }];
+    const host = device("pcie", 0x4000_0000, "pci-host-ecam-generic", { iommuMap, children: [port, disk] });
+    for (const strict of [false, true])
+      expect(names(ordered([host, smmu], { strict })).toSorted()).toEqual(["0000:00:01.0", "0000:00:02.0", "0000:01:00.0", "pcie", "smmu"]);
+  });
+
   test("a bridge whose driver met no SMMU yet moves to the tail, with all below it", () => {
     const iommuMap = [{ ridBase: 0, label: "smmu", outBase: 0, length: 0x1_0000 }];
     const host = device("pcie", 0x4000_0000, "pci-host-ecam-generic", { iommuMap, children: [port, disk] });

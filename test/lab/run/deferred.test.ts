@@ -98,7 +98,7 @@ test("a client whose supplier never becomes a device stays deferred, and the run
 });
 
 test("where every supplier has a driver, nothing is listed", () => {
-  const result = run({ ...BASE_SCENARIO, machine: { ...BASE_SCENARIO.machine, devices: [display] }, wayDown: "reboot" });
+  const result = run({ ...BASE_SCENARIO, title: "", machine: { ...BASE_SCENARIO.machine, devices: [display] }, wayDown: "reboot" });
   expect([result.deferredProbes, result.idleClients]).toEqual([[], []]);
 });
 
