@@ -6,6 +6,7 @@ export * from "./events.ts";
 export type { Client, ClientContext, CustomClient, CustomClients } from "./machine/clients.ts";
 export * from "./run/types.ts";
 export * from "./run/result.ts";
+export type { DeferredProbe, IdleClient } from "./run/deferred.ts";
 export * from "./run/verdict.ts";
 export * from "./run/expect.ts";
 export * from "./run/text.ts";

@@ -2,7 +2,10 @@
 /** quiesce order: what it prints, how it ends, what it refuses. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { describe, expect, test } from "vitest";
+import { type DtNode, fdt_read, fdt_write, flatten_device_tree, unflatten_device_tree } from "../../src/kernel/index.ts";
+import { orderSchema } from "../../src/lab/order/schema.ts";
 import { inFolder, quiesce } from "./program.ts";
 
 const BOARD = "test/fixtures/dtb/board.dtb";
@@ -15,6 +18,7 @@ interface Document {
   readonly shutdownOrder: readonly { readonly name: string }[];
   readonly clients: readonly { readonly name: string; readonly smmu: string; readonly risks: readonly string[] }[];
   readonly atRisk: readonly string[];
+  readonly unknown: readonly string[];
 }
 
 async function document(...words: readonly string[]): Promise<{ code: number | null; result: Document }> {
@@ -74,7 +78,25 @@ describe("the board of the fixtures", () => {
 test("QEMU's virt machine has nobody at risk, and ends 0", async () => {
   const { code, stdout } = await quiesce(["order", VIRT]);
   expect(code).toBe(0);
-  expect(stdout).toContain("No client is at risk");
+  expect(stdout).toContain("No client is at risk by its place\n");
+  expect(stdout.replace(/\s+/g, " ")).toContain("stands for any. Whether its driver has a shutdown hook is not known.");
+});
+
+test("a client whose driver nobody knows ends it with 4, not with 0", async () => {
+  await inFolder(async (folder) => {
+    const file = join(folder, "strange.dtb");
+    const rename = (node: DtNode): DtNode => ({
+      ...node,
+      ...(node.name.startsWith("dma@") ? { compatible: ["test,strange"] } : {}),
+      children: node.children.map(rename),
+    });
+    const tree = rename(unflatten_device_tree(fdt_read(readFileSync(BOARD))));
+    writeFileSync(file, fdt_write(flatten_device_tree(tree)));
+    const { code, result } = await document(file, "--strict");
+    expect(result.atRisk).toEqual([]);
+    expect(result.unknown).toEqual(["7ff00000.dma"]);
+    expect(code).toBe(4);
+  });
 });
 
 test("-: the blob comes from standard input", async () => {
@@ -85,6 +107,14 @@ test("-: the blob comes from standard input", async () => {
   const empty = await quiesce(["order", "-"]);
   expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining("standard input: at byte 0x0: the blob ends inside its header") });
 });
+
+test.each([[BOARD], [BOARD, "--strict", "--all"], [VIRT], [VIRT, "--fw-devlink", "off"]])(
+  "--json of %s %s is a document of schema/order.schema.json",
+  async (...words) => {
+    const { result } = await document(...words.filter((word) => word !== undefined));
+    expect(v.parse(orderSchema, result)).toEqual(result);
+  },
+);
 
 describe("bad input ends 2 with one line", () => {
   test.each<[string, readonly string[], string]>([

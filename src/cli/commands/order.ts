@@ -42,7 +42,9 @@ async function order(argv: OrderArguments): Promise<void> {
     const result = shutdownOrder(unflatten_device_tree(fdt_read(blob)), options);
     if (json) printJson(orderDocument(board, options, result));
     else print(orderText(board, options, result, all, painter()));
-    process.exitCode = result.atRisk.length > 0 ? ExitCode.broken : ExitCode.ok;
+    // What nobody knows is not safe either.
+    const quiet = result.unknown.length > 0 ? ExitCode.inconclusive : ExitCode.ok;
+    process.exitCode = result.atRisk.length > 0 ? ExitCode.broken : quiet;
   } catch (error) {
     if (error instanceof FdtError) throw new UsageError(`${board}: ${error.message}`);
     if (error instanceof OrderError) throw new UsageError(error.message.startsWith("--") ? error.message : `${board}: ${error.message}`);
@@ -69,7 +71,8 @@ export const orderCommand: CommandModule<object, OrderArguments> = {
       .epilogue(
         [
           "Drivers are those of Linux's arm64 defconfig. Exit: 0 if no client is at risk,",
-          "1 if one is shut down after its SMMU or has no shutdown hook.\n",
+          "1 if one is shut down after its SMMU or has no shutdown hook, 4 if none is",
+          "known to be and the driver of one is unknown.\n",
         ].join("\n"),
       )
       .epilogue(
