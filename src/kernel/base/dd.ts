@@ -6,6 +6,7 @@
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { debug_driver_gone } from "../debug/leaks.ts";
+import { answeredNumber } from "../debug/missing-yield.ts";
 import { EBUSY, ENODEV, ENXIO, EPROBE_DEFER } from "../errno.ts";
 import type { DeviceDriver } from "./bus.ts";
 import { driver_deferred_probe_add, driver_deferred_probe_del, driver_deferred_probe_trigger, wait_for_device_probe } from "./deferred.ts";
@@ -40,6 +41,7 @@ function* callDriverProbe(dev: Device, drv: DeviceDriver): Coroutine<number> {
   let ret = 0;
   if (dev.bus?.probe) ret = yield* dev.bus.probe(dev);
   else if (drv.probe) ret = yield* drv.probe(dev);
+  answeredNumber(dev.kernel, `probe of driver ${drv.name}`, ret, dev);
   if (ret === -EPROBE_DEFER) printk.dev_dbg(dev, `Driver ${drv.name} requests probe deferral`);
   else if (ret === -ENODEV || ret === -ENXIO) printk.dev_dbg(dev, `probe with driver ${drv.name} rejects match ${ret}`);
   else if (ret !== 0) printk.dev_err(dev, `probe with driver ${drv.name} failed with error ${ret}`);

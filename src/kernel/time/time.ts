@@ -5,6 +5,7 @@
  * After Linux 7.1 kernel/time/timer.c and kernel/time/sleep_timeout.c: timer_setup, mod_timer, timer_delete_sync, msleep, usleep_range. Left
  * out: jiffies, the timer wheel and its rounding, timer bases of CPUs, high-resolution timers.
  */
+import { answered } from "../debug/missing-yield.ts";
 import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
 import type { Kernel } from "../kernel.ts";
@@ -76,7 +77,7 @@ export class Time {
     lockdep.acquire(timer.map);
     try {
       const waiting = timer.fn();
-      if (waiting) this.#kernel.sim.runAtomic(waiting);
+      if (waiting) answered(this.#kernel, `timer ${timer.name}`, this.#kernel.sim.runAtomic(waiting));
     } finally {
       lockdep.release(timer.map);
     }

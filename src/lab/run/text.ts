@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A run as text for a terminal of 80 columns, and as a document `quiesce/run@1`. */
-import { hex, lintRules } from "../../hw/index.ts";
+import { hex, lintText } from "../../hw/index.ts";
 import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
@@ -116,7 +116,7 @@ function kernels(run: RunResult): string[] {
 /** What the model says of the SMMU's driver, where it says something. */
 function lint(run: RunResult): string[] {
   return Object.entries(run.lint).flatMap(([rule, count], index) => {
-    const text = lintRules.find(({ id }) => id === rule)?.text ?? rule;
+    const text = lintText(rule) ?? rule;
     return hanging(index === 0 ? "driver lint   " : "              ", `${count} × ${rule}: ${text}`);
   });
 }
