@@ -26,6 +26,7 @@ export * from "./matrix/text.ts";
 export * from "./matrix/variants.ts";
 export * from "./matrix/variants-text.ts";
 export * from "./report/page.ts";
+export * from "./report/variants-page.ts";
 export * from "./order/types.ts";
 export * from "./order/order.ts";
 export * from "./order/text.ts";

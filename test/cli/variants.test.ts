@@ -35,7 +35,8 @@ test("--json prints one document of quiesce/variants@1, --out writes the same by
   await inFolder(async (folder) => {
     const { stdout } = await quiesce([...FEW, "--json", "--out", folder]);
     expect(readFileSync(join(folder, "variants.json"), "utf8")).toBe(stdout);
-    expect(readdirSync(folder)).toEqual(["variants.json"]);
+    expect(readdirSync(folder).toSorted()).toEqual(["variants.html", "variants.json"]);
+    expect(readFileSync(join(folder, "variants.html"), "utf8")).toContain('href="#cell-blocked-tmc-etr-no-hook-kexec"');
     const document = v.parse(variantsSchema, JSON.parse(stdout));
     expect(document.cells.map(({ wayDown }) => wayDown)).toEqual(["reboot", "kexec", "kdump"]);
   });

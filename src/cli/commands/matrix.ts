@@ -118,7 +118,8 @@ export const matrixCommand: CommandModule<object, MatrixArguments> = {
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("out", {
         type: "string",
-        describe: "folder for matrix.html and matrix.json (default: out; with --only: none); of variants: for variants.json",
+        describe:
+          "folder for matrix.html and matrix.json (default: out; with --only: none); of variants: for variants.html and variants.json",
         requiresArg: true,
       })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })

@@ -86,6 +86,35 @@ function trouble(run: RunResult): string {
   return parts.length === 0 ? "" : `<h4>What went wrong in software</h4>${parts.join("")}`;
 }
 
+const WARNINGS_SHOWN = 10;
+
+/** What the kernels said of themselves: lockdep, KASAN, the DMA API's debug checks and their like. */
+function kernelChecks({ kernelChecks: { warnings, count }, wayDownAt }: RunResult): string {
+  if (count === 0) return "";
+  const items = warnings.slice(0, WARNINGS_SHOWN).map(({ kernel, time, check, message, task, device, details }) => {
+    const more = details.length === 0 ? "" : `<pre>${escape(details.join("\n"))}</pre>`;
+    const where = `task <code>${escape(task)}</code>, device <code>${escape(device ?? "none")}</code>`;
+    return `<li><span class="quiet">${milliseconds(time, wayDownAt)}</span> ${escape(kernel)} kernel, ${escape(check ?? "warning")}: ${escape(message)}<br><span class="quiet">${where}</span>${more}</li>`;
+  });
+  const rest = count - items.length;
+  return `<h4>Kernel checks</h4><ul>${items.join("")}${rest > 0 ? `<li class="quiet">and ${group(rest)} more</li>` : ""}</ul>`;
+}
+
+/** Devices that waited for a supplier in vain, and clients that never worked. */
+function waiting({ deferredProbes, idleClients }: RunResult): string {
+  const items = [
+    ...deferredProbes.map(({ kernel, device, reason, outcome }) => {
+      const end = outcome === "pending" ? "deferred probe pending" : "probed when booting was over";
+      return `<li>${escape(kernel)} kernel: <code>${escape(device)}</code>: ${escape(reason ?? "reason unknown")}; ${end}</li>`;
+    }),
+    ...idleClients.map(
+      ({ kernel, device, why }) =>
+        `<li>${escape(kernel)} kernel: <code>${escape(device)}</code> is active and did no DMA: ${escape(why)}</li>`,
+    ),
+  ];
+  return items.length === 0 ? "" : `<h4>Who waited, or never worked</h4><ul>${items.join("")}</ul>`;
+}
+
 function eventKinds(run: RunResult): string {
   const kinds = Object.entries(run.events.kinds);
   if (kinds.length === 0) return "";
@@ -95,7 +124,7 @@ function eventKinds(run: RunResult): string {
 /** The body of a detail: everything below its heading. */
 export function runDetail(run: RunResult): string {
   return (
-    `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run)}${eventKinds(run)}${sites(run)}${trouble(run)}` +
+    `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run)}${eventKinds(run)}${sites(run)}${trouble(run)}${kernelChecks(run)}${waiting(run)}` +
     `<h4>Claims</h4><table class="claims"><thead><tr><th scope="col">claim</th><th scope="col">result and evidence</th></tr></thead><tbody>${run.claims.map((claim) => claimRow(claim, run.wayDownAt)).join("")}</tbody></table>` +
     `<h4>Replay</h4><pre>${escape(run.replay)}</pre>`
   );
