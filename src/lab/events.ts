@@ -32,6 +32,8 @@ export type MachineStep =
   | "panic-loop"
   | "kexec-entry"
   | "crash-entry"
+  | "jump-entry"
+  | "jump-back"
   | "next-kernel-up";
 
 export interface LabOwnEvents {

@@ -34,6 +34,8 @@ export interface UpstreamPort extends DmaPort {
 export interface Upstream {
   /** True if a port above the function lets no requests through. */
   blocked(): boolean;
+  /** A request was refused, by a port above or by what is behind the root complex. */
+  refused(address: number, length: number, write: boolean): void;
   port(): UpstreamPort;
 }
 
@@ -70,8 +72,6 @@ export class BusMasterPort implements DmaPort {
   /** A write is stalled. */
   #stalled = false;
   #behind: Behind[] = [];
-  /** For writes of which nobody wants to hear. */
-  readonly #unwatched: DmaAttributes = { onCompletion: () => this.#unblock() };
 
   constructor(options: BusMasterPortOptions) {
     this.name = options.name;
@@ -100,13 +100,14 @@ export class BusMasterPort implements DmaPort {
     }
     if (upstream.blocked()) {
       this.#gated(upstream, address, out.length, false, "dropped");
+      upstream.refused(address, out.length, false);
       return DmaStatus.abort;
     }
     if (this.#stalled) {
       this.#behind.push({ address, bytes: out, write: false, attributes });
       return DmaStatus.stalled;
     }
-    return upstream.port().read(address, out, attributes);
+    return this.#get(upstream, address, out, attributes);
   }
 
   /** A posted write: dropped or held without the function noticing more than the status tells. */
@@ -120,28 +121,38 @@ export class BusMasterPort implements DmaPort {
     }
     if (upstream.blocked()) {
       this.#gated(upstream, address, bytes.length, true, "dropped");
+      upstream.refused(address, bytes.length, true);
       return DmaStatus.dropped;
     }
     if (this.#stalled) {
       this.#behind.push({ address, bytes: new Uint8Array(bytes), write: true, attributes });
       return DmaStatus.held;
     }
-    return this.#post(upstream.port(), address, bytes, attributes);
+    return this.#post(upstream, address, bytes, attributes);
   }
 
-  #post(port: UpstreamPort, address: number, bytes: Uint8Array, attributes: DmaAttributes | undefined): DmaStatus {
-    const status = port.write(address, bytes, attributes ? this.#watched(attributes) : this.#unwatched);
+  #get(upstream: Upstream, address: number, out: Uint8Array, attributes: DmaAttributes | undefined): DmaStatus {
+    const onCompletion = (ended: DmaStatus): void => {
+      if (ended === DmaStatus.abort) upstream.refused(address, out.length, false);
+      attributes?.onCompletion?.(ended);
+    };
+    const status = upstream.port().read(address, out, { ...attributes, onCompletion });
+    if (status === DmaStatus.abort) upstream.refused(address, out.length, false);
+    return status;
+  }
+
+  #post(upstream: Upstream, address: number, bytes: Uint8Array, attributes: DmaAttributes | undefined): DmaStatus {
+    const { length } = bytes;
+    const onCompletion = (ended: DmaStatus): void => {
+      if (ended === DmaStatus.abort) upstream.refused(address, length, true);
+      attributes?.onCompletion?.(ended);
+      this.#unblock();
+    };
+    const status = upstream.port().write(address, bytes, { ...attributes, onCompletion });
+    if (status === DmaStatus.abort) upstream.refused(address, length, true);
     if (status !== DmaStatus.stalled) return status;
     this.#stalled = true;
     return DmaStatus.held;
-  }
-
-  #watched(attributes: DmaAttributes): DmaAttributes {
-    const onCompletion = (status: DmaStatus): void => {
-      attributes.onCompletion?.(status);
-      this.#unblock();
-    };
-    return { ...attributes, onCompletion };
   }
 
   /** The stalled write has ended: what came after it goes on, up to the next write that stalls. */
@@ -151,8 +162,8 @@ export class BusMasterPort implements DmaPort {
       const next = this.#behind.shift();
       if (!next) return;
       const { address, bytes, write, attributes } = next;
-      const port = this.#upstream().port();
-      const status = write ? this.#post(port, address, bytes, attributes) : port.read(address, bytes, attributes);
+      const upstream = this.#upstream();
+      const status = write ? this.#post(upstream, address, bytes, attributes) : this.#get(upstream, address, bytes, attributes);
       if (status !== DmaStatus.stalled && status !== DmaStatus.held) attributes?.onCompletion?.(status);
     }
   }

@@ -12,9 +12,10 @@ import type { MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TraceSink } from "../../sim/index.ts";
 import { BusMasterPort, type BusMasterOff, type Upstream } from "./bus-master-port.ts";
 import { ConfigSpace, type ConfigWidth } from "./config-space.ts";
+import type { Refusal } from "./error-reporting.ts";
 import { defineExtendedCapabilities, type ExtendedCapabilities, type ExtendedOffsets } from "./extended-capabilities.ts";
 import { MsixTable } from "./msix.ts";
-import { CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, STATUS_CAPABILITIES, STATUS_ERRORS } from "./spec.ts";
+import { CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, STATUS, STATUS_CAPABILITIES, STATUS_ERRORS } from "./spec.ts";
 
 export interface PciIdentity {
   readonly vendorId: number;
@@ -64,7 +65,9 @@ export interface PciFunctionOptions {
 }
 
 /** Where a function sits; made by the root complex. */
-export interface PciSlot extends Upstream {
+export interface PciSlot extends Omit<Upstream, "refused"> {
+  /** A request of the function was refused. @returns as what: the status of the completion, if there is one */
+  refuse(address: number, length: number, write: boolean): Refusal;
   /** bus << 8 | device << 3 | function. */
   requesterId(): number;
   /** What the function decodes may have changed. */
@@ -87,6 +90,11 @@ export abstract class PciFunction {
   /** Offsets of the extended capabilities; 0: not there. */
   readonly extended: ExtendedOffsets;
   readonly #msix: MsixTable | undefined;
+  readonly #upstream: Upstream = {
+    blocked: () => this.slot.blocked(),
+    port: () => this.slot.port(),
+    refused: (address, length, write) => this.#refused(this.slot.refuse(address, length, write), write),
+  };
   #slot: PciSlot | undefined;
   #wasBusMaster = false;
 
@@ -97,7 +105,7 @@ export abstract class PciFunction {
       name: options.name,
       busMasterOff: options.busMasterOff ?? "drop",
       allowed: () => this.busMaster,
-      upstream: () => this.slot,
+      upstream: () => this.#upstream,
       trace: options.trace,
     });
     const bars = [...(options.bars ?? [])];
@@ -163,10 +171,11 @@ export abstract class PciFunction {
     const express = add(CAPABILITY.PCI_EXPRESS, EXPRESS.LENGTH);
     const type = options.kind === "root-port" ? EXPRESS.TYPE_ROOT_PORT : EXPRESS.TYPE_ENDPOINT;
     config.define(express + EXPRESS.FLAGS, 2, 2 | (type << 4));
-    config.define(express + EXPRESS.DEVCAP, 4, 1 | (options.functionLevelReset ? EXPRESS.DEVCAP_FLR : 0));
+    config.define(express + EXPRESS.DEVCAP, 4, 1 | EXPRESS.DEVCAP_ROLE_BASED | (options.functionLevelReset ? EXPRESS.DEVCAP_FLR : 0));
     config.define(express + EXPRESS.DEVCTL, 2, 0x2810, 0x7fff | (options.functionLevelReset ? EXPRESS.DEVCTL_INITIATE_FLR : 0));
     config.define(express + EXPRESS.DEVSTA, 2, 0, 0, 0xf);
     config.define(express + EXPRESS.LNKCAP, 4, 0x11);
+    if (type === EXPRESS.TYPE_ROOT_PORT) config.define(express + EXPRESS.RTCTL, 2, 0, 0x1f);
     config.define(express + EXPRESS.LNKCTL, 2, 0, 0x1cb);
     config.define(express + EXPRESS.LNKSTA, 2, 0x11);
     const prefixes = options.tlpPrefixes ?? options.extended?.pasid !== undefined;
@@ -261,6 +270,13 @@ export abstract class PciFunction {
   protected internalReset(): void {
     this.dma.discard();
     this.resetDevice();
+  }
+
+  /** The completion of a read says that it was refused; of a posted write nothing comes back (§7.5.1.1.4). */
+  #refused(as: Refusal, write: boolean): void {
+    if (write) return;
+    const bit = as === "completer-abort" ? STATUS.RECEIVED_TARGET_ABORT : STATUS.RECEIVED_MASTER_ABORT;
+    this.config.set(CONFIG.STATUS, 2, this.config.read(CONFIG.STATUS, 2) | bit);
   }
 
   /** Raises an MSI-X vector: a 4-byte write through {@link dma}, unless it is masked or MSI-X is off. */

@@ -12,6 +12,7 @@ import type { MmioDevice, MmioWindow, SystemBus } from "../memory/system-bus.ts"
 import type { TraceSink } from "../../sim/index.ts";
 import type { UpstreamPort } from "./bus-master-port.ts";
 import type { PciFunction, PciSlot } from "./function.ts";
+import type { RefusedRequest, Refusal } from "./error-reporting.ts";
 import { RootPort } from "./root-port.ts";
 
 const BUS_SIZE = 2 ** 20;
@@ -29,6 +30,11 @@ export interface RootComplexOptions {
   readonly memoryWindow: { readonly base: number; readonly size: number };
   /** The way to memory of a requester id; asked once for each id that issues requests. */
   portFor(requesterId: number): UpstreamPort;
+  /**
+   * As what a request is refused that the SMMU or memory has aborted. The architecture of neither says it, and root complexes
+   * differ. Default: "unsupported-request", as for an address where nothing is.
+   */
+  readonly abortsAs?: Refusal;
   readonly trace: TraceSink<DmaEvents>;
 }
 
@@ -94,6 +100,7 @@ export class RootComplex {
       requesterId,
       blocked: () => placed.ports.some((port) => !port.busMaster),
       port: () => this.#port(requesterId()),
+      refuse: (address, length, write) => this.#refuse(placed.ports, { requesterId: requesterId(), address, length, write }),
       changed: () => this.#decode(),
       resetBelow: () => {
         for (const other of this.#placed) {
@@ -101,6 +108,22 @@ export class RootComplex {
         }
       },
     };
+  }
+
+  /**
+   * A port that lets nothing through refuses by itself; what comes to the root complex is refused by the root port. The error
+   * goes up to the root port. A function on the root bus has nobody who would report it.
+   */
+  #refuse(ports: readonly RootPort[], request: RefusedRequest): Refusal {
+    const closed = ports.findIndex((port) => !port.busMaster);
+    const as = closed < 0 ? (this.#options.abortsAs ?? "unsupported-request") : "unsupported-request";
+    const root = ports.at(-1);
+    if (!root) return as;
+    const finder = closed < 0 ? root : ports[closed]!;
+    const message = finder.errors.refuse(request, as);
+    const above = ports.slice(ports.indexOf(finder) + 1);
+    if (message !== null && above.every((port) => port.errors.forwards)) root.errors.receive(message, finder.requesterId);
+    return as;
   }
 
   #port(requesterId: number): UpstreamPort {

@@ -6,9 +6,10 @@
 import type { DmaEvents } from "../memory/dma-port.ts";
 import type { TraceSink } from "../../sim/index.ts";
 import type { ConfigWidth } from "./config-space.ts";
+import { ErrorReporting } from "./error-reporting.ts";
 import type { ExtendedCapabilities } from "./extended-capabilities.ts";
 import { PciFunction } from "./function.ts";
-import { BRIDGE, BRIDGE_CONTROL_RESET, STATUS_ERRORS } from "./spec.ts";
+import { BRIDGE, BRIDGE_CONTROL_RESET, BRIDGE_CONTROL_SERR, STATUS_ERRORS } from "./spec.ts";
 
 export interface RootPortOptions {
   readonly name: string;
@@ -21,6 +22,7 @@ export interface RootPortOptions {
   readonly window?: { readonly base: number; readonly size: number };
   /** COMMAND.BME = 0 stops CPU accesses downwards too, as the bridges of the Loongson LS7A do. Default: false. */
   readonly bmeGatesMmio?: boolean;
+  /** With error reporting, its interrupt is MSI-X vector 0, whose table is in BAR 0. */
   readonly extended?: Pick<ExtendedCapabilities, "aer">;
   /** End-end TLP prefixes pass: what is below can use PASIDs. Default: false. */
   readonly tlpPrefixes?: boolean;
@@ -28,6 +30,8 @@ export interface RootPortOptions {
 
 export class RootPort extends PciFunction {
   readonly downstream: number;
+  /** The errors that it finds, and as the port of the root complex those that are reported to it. */
+  readonly errors: ErrorReporting;
   readonly #bmeGatesMmio: boolean;
 
   constructor(options: RootPortOptions) {
@@ -38,11 +42,19 @@ export class RootPort extends PciFunction {
       identity: { vendorId: 0x13b5, deviceId: 0x0100, classCode: 0x060400 },
       noSoftReset: true,
       ...(options.extended ? { extended: options.extended } : {}),
+      ...(options.extended?.aer ? { msix: { vectors: 1, bar: 0 } } : {}),
       tlpPrefixes: options.tlpPrefixes ?? false,
     });
     this.downstream = options.downstream;
     this.#bmeGatesMmio = options.bmeGatesMmio ?? false;
     const { config } = this;
+    this.errors = new ErrorReporting(
+      config,
+      this.capabilities.express,
+      this.extended.aer,
+      () => this.requesterId,
+      () => this.raiseMsix(0),
+    );
     const window = options.window;
     config.define(BRIDGE.PRIMARY_BUS, 1, 0, 0xff);
     config.define(BRIDGE.SECONDARY_BUS, 1, options.busNumbers?.secondary ?? options.downstream, 0xff);
@@ -55,7 +67,7 @@ export class RootPort extends PciFunction {
     config.define(BRIDGE.PREFETCHABLE_LIMIT, 2, 1, 0xfff0);
     config.define(BRIDGE.PREFETCHABLE_BASE_UPPER, 4, 0, 0xffff_ffff);
     config.define(BRIDGE.PREFETCHABLE_LIMIT_UPPER, 4, 0, 0xffff_ffff);
-    config.define(BRIDGE.BRIDGE_CONTROL, 2, 0, BRIDGE_CONTROL_RESET | 3);
+    config.define(BRIDGE.BRIDGE_CONTROL, 2, 0, BRIDGE_CONTROL_RESET | BRIDGE_CONTROL_SERR | 1);
   }
 
   get secondaryBus(): number {
@@ -93,6 +105,10 @@ export class RootPort extends PciFunction {
     super.configWrite(offset, width, value);
     const after = this.config.read(BRIDGE.BRIDGE_CONTROL, 2);
     if ((after & ~before & BRIDGE_CONTROL_RESET) !== 0) this.slot.resetBelow();
+  }
+
+  protected override configChanged(): void {
+    this.errors.settle();
   }
 
   protected override resetDevice(): void {}

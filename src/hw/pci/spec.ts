@@ -43,6 +43,17 @@ export const STATUS_CAPABILITIES = 0x10;
 /** STATUS: the error bits that a written 1 clears. */
 export const STATUS_ERRORS = 0xf900;
 
+/** STATUS, and SECONDARY_STATUS of what arrives from below, where bit 14 says that a system error was received. */
+export const STATUS = {
+  SIGNALED_TARGET_ABORT: 0x0800,
+  RECEIVED_TARGET_ABORT: 0x1000,
+  RECEIVED_MASTER_ABORT: 0x2000,
+  SIGNALED_SYSTEM_ERROR: 0x4000,
+} as const;
+export const SECONDARY_STATUS_RECEIVED_SYSTEM_ERROR = 0x4000;
+
+/** BRIDGE_CONTROL: error messages from below go on upwards. */
+export const BRIDGE_CONTROL_SERR = 0x2;
 /** BRIDGE_CONTROL: holds the secondary bus in reset. */
 export const BRIDGE_CONTROL_RESET = 0x40;
 
@@ -67,6 +78,13 @@ export const EXPRESS = {
   DEVCAP2: 0x24,
   DEVCTL2: 0x28,
   LENGTH: 0x3c,
+  /** Bits of DEVCTL (what is reported) and of DEVSTA (what was found). */
+  CORRECTABLE: 0x1,
+  NON_FATAL: 0x2,
+  FATAL: 0x4,
+  UNSUPPORTED: 0x8,
+  RTCTL: 0x1c,
+  DEVCAP_ROLE_BASED: 0x8000,
   DEVCAP_FLR: 0x10000000,
   DEVCTL_INITIATE_FLR: 0x8000,
   /** End-end TLP prefixes, and one of them at most. */
@@ -89,6 +107,8 @@ export const AER = {
   CORRECTABLE_STATUS: 0x10,
   CORRECTABLE_MASK: 0x14,
   CONTROL: 0x18,
+  /** In CONTROL. */
+  FIRST_ERROR: 0x1f,
   HEADER_LOG: 0x1c,
   LENGTH: 0x2c,
   ROOT_COMMAND: 0x2c,
@@ -106,6 +126,13 @@ export const AER = {
   CORRECTABLE_MASK_RESET: 0xe000,
   ROOT_COMMAND_ENABLES: 0x7,
   ROOT_STATUS_ERRORS: 0x7f,
+  ROOT_CORRECTABLE: 0x01,
+  ROOT_MULTIPLE_CORRECTABLE: 0x02,
+  ROOT_UNCORRECTABLE: 0x04,
+  ROOT_MULTIPLE_UNCORRECTABLE: 0x08,
+  ROOT_FIRST_FATAL: 0x10,
+  ROOT_NON_FATAL: 0x20,
+  ROOT_FATAL: 0x40,
 } as const;
 
 /** Address Translation Services: offsets and bits. */

@@ -10,6 +10,7 @@ import type { DevPmOps } from "../base/power/types.ts";
 import type { IoMem } from "../io/io.ts";
 import type { Kernel } from "../kernel.ts";
 import type { DtRange } from "../of/dt.ts";
+import type { PciChannelState, PciErrorHandlers } from "./pcie/ers.ts";
 
 /** Power states of a PCI function, in Linux's order: a smaller number is more awake. */
 export const PciPower = { D0: 0, D1: 1, D2: 2, D3hot: 3, D3cold: 4, unknown: 5 } as const;
@@ -96,6 +97,7 @@ export class PciDev extends Device {
   pm_cap: number = 0;
   pcie_cap: number = 0;
   msix_cap: number = 0;
+  aer_cap: number = 0;
   ats_cap: number = 0;
   pri_cap: number = 0;
   pasid_cap: number = 0;
@@ -126,6 +128,8 @@ export class PciDev extends Device {
   /** It lies below a port that leads out of the machine (`external-facing`). */
   untrusted: boolean = false;
   pci_driver: PciDriver | null = null;
+  /** Whether requests reach the function, as the recovery from errors sees it. */
+  error_state: PciChannelState = "normal";
   /** The header as it was saved before a suspend, or null. */
   saved_config_space: readonly number[] | null = null;
   /** How often runtime PM resumed the function. */
@@ -185,6 +189,7 @@ export interface PciDriver {
   remove?(pdev: PciDev): Coroutine<void>;
   shutdown?(pdev: PciDev): Coroutine<void>;
   readonly pm?: DevPmOps;
+  readonly err_handler?: PciErrorHandlers;
   /** The driver does DMA only through other drivers, or not at all (a port). */
   readonly driver_managed_dma?: boolean;
 }

@@ -43,6 +43,10 @@ export const PCI_BASE_ADDRESS_MEM_PREFETCH = 0x8;
 export const PCI_STD_NUM_BARS = 6;
 export const PCI_BRIDGE_NUM_BARS = 2;
 
+/** Type 1 header: holds what is below in reset. */
+export const PCI_BRIDGE_CONTROL = 0x3e;
+export const PCI_BRIDGE_CTL_BUS_RESET = 0x40;
+
 /** Capability ids. */
 export const PCI_CAP_ID_PM = 0x01;
 export const PCI_CAP_ID_EXP = 0x10;
@@ -73,6 +77,12 @@ export const PCI_MSIX_ENTRY_CTRL_MASKBIT = 0x1;
 export const PCI_EXP_FLAGS = 2;
 export const PCI_EXP_FLAGS_VERS = 0x000f;
 export const PCI_EXP_FLAGS_TYPE = 0x00f0;
+export const PCI_EXP_DEVCTL = 0x08;
+/** Correctable, non-fatal and fatal errors and unsupported requests are reported. */
+export const PCI_EXP_AER_FLAGS = 0x000f;
+export const PCI_EXP_DEVSTA = 0x0a;
+export const PCI_EXP_DEVSTA_ERRORS = 0x000f;
+export const PCI_EXP_RTCTL = 0x1c;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
@@ -94,6 +104,30 @@ export const PCI_CFG_SPACE_EXP_SIZE = 0x1000;
 export const PCI_EXT_CAP_ID_ATS = 0x0f;
 export const PCI_EXT_CAP_ID_PRI = 0x13;
 export const PCI_EXT_CAP_ID_PASID = 0x1b;
+
+/** Advanced error reporting. */
+export const PCI_EXT_CAP_ID_ERR = 0x01;
+export const PCI_ERR_UNCOR_STATUS = 0x04;
+export const PCI_ERR_UNCOR_MASK = 0x08;
+export const PCI_ERR_UNCOR_SEVER = 0x0c;
+export const PCI_ERR_COR_STATUS = 0x10;
+export const PCI_ERR_COR_MASK = 0x14;
+export const PCI_ERR_CAP = 0x18;
+export const PCI_ERR_CAP_FEP = 0x1f;
+export const PCI_ERR_HEADER_LOG = 0x1c;
+export const PCI_ERR_ROOT_COMMAND = 0x2c;
+export const PCI_ERR_ROOT_STATUS = 0x30;
+export const PCI_ERR_ROOT_COR_RCV = 0x01;
+export const PCI_ERR_ROOT_MULTI_COR_RCV = 0x02;
+export const PCI_ERR_ROOT_UNCOR_RCV = 0x04;
+export const PCI_ERR_ROOT_MULTI_UNCOR_RCV = 0x08;
+export const PCI_ERR_ROOT_FATAL_RCV = 0x40;
+/** Interrupt message number. */
+export const PCI_ERR_ROOT_AER_IRQ = 0xf800_0000;
+export const PCI_ERR_ROOT_ERR_SRC = 0x34;
+export const PCI_ERR_UNC_COMP_ABORT = 0x0000_8000;
+/** Errors for which a header is always logged: poisoned, ECRC, unsupported, completer abort, unexpected completion, … */
+export const PCI_ERR_UNC_TLP_LOGGED = 0xffbd_9000;
 
 /** Address translation services. */
 export const PCI_ATS_CTRL = 0x06;

@@ -22,6 +22,7 @@ import {
   pci_write_config_word,
 } from "./access.ts";
 import { pci_ats_init, pci_configure_eetlp_prefix, pci_pasid_init, pci_pri_init } from "./ats.ts";
+import { pci_aer_init } from "./pcie/aer.ts";
 import { PciBus, PciDev, type PciHostBridge } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
 import * as regs from "./pci-regs.ts";
@@ -48,6 +49,7 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
   pci_ats_init(pdev);
   pci_pri_init(pdev);
   pci_pasid_init(pdev);
+  pci_aer_init(pdev);
 }
 
 /** Reads a function's header and makes it a device; null if there is none (`pci_scan_single_device`). */

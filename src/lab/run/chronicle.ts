@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Keeps what a reader wants to see of a run in order: steps of the way down, shutdown hooks, probes, ends of kernels, logs. */
-import type { LabTrace, MachineStep } from "../events.ts";
+import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
 import type { Milestone, RunResult, ShutdownStep } from "./result.ts";
 
 const MACHINE_WORDS: Record<Exclude<MachineStep, "next-kernel-up">, string> = {
@@ -12,6 +12,15 @@ const MACHINE_WORDS: Record<Exclude<MachineStep, "next-kernel-up">, string> = {
   "panic-loop": "the CPU goes round in the loop that ends a panic, power stays on",
   "kexec-entry": "the next kernel is entered",
   "crash-entry": "the crash kernel is entered",
+  "jump-entry": "a kernel is entered that can jump back",
+  "jump-back": "the kernel that had jumped away goes on",
+};
+
+const JUMP_WORDS: Record<LabEvents["kernel.jump"]["to"], string> = {
+  kexec: "jump to the next kernel",
+  crash: "jump to the crash kernel",
+  jump: "jump to the next kernel, to come back",
+  return: "jump back",
 };
 
 /** Lines of log kept. */
@@ -56,9 +65,7 @@ export class Chronicle {
       if (this.#recording) this.#note(seq, time, data.kernel, data.text, "machine");
     });
     trace.on("kernel.path", ({ seq, time, data }) => this.#note(seq, time, data.kernel, data.step, "path"));
-    trace.on("kernel.jump", ({ seq, time, data }) =>
-      this.#note(seq, time, data.from, data.to === "crash" ? "jump to the crash kernel" : "jump to the next kernel", "machine"),
-    );
+    trace.on("kernel.jump", ({ seq, time, data }) => this.#note(seq, time, data.from, JUMP_WORDS[data.to], "machine"));
     trace.on("kernel.probe", ({ seq, time, data }) => {
       if (this.#recording && data.result !== "deferred" && this.#probed.has(data.device)) {
         this.#note(seq, time, data.kernel, `${data.driver} ${data.result === "bound" ? "bound to" : "failed on"} ${data.device}`, "driver");

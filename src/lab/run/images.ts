@@ -26,6 +26,11 @@ export class Images {
     if (!this.#left.has(kernel.name)) this.#left.set(kernel.name, this.#compare(kernel));
   }
 
+  /** A kernel that was left goes on: what counts is yet to come. */
+  back(kernel: Kernel): void {
+    this.#left.delete(kernel.name);
+  }
+
   /** What of a kernel's image and standing early memory is not, or was not when it was left, what was put there. */
   damageOf(kernel: Kernel): ImageDamage {
     return this.#left.get(kernel.name) ?? this.#compare(kernel);

@@ -16,6 +16,7 @@ import {
   type FirmwarePort,
   Kernel,
   type KernelJump,
+  type JumpImage,
   type KernelParameters,
   patternBytes,
   PAGE_SIZE,
@@ -28,9 +29,11 @@ import type { LabTrace, MachineStep } from "../events.ts";
 import { clientDriver } from "../machine/clients.ts";
 import type { Machine } from "../machine/machine.ts";
 import { crashReserve } from "../scenario/crash-reserve.ts";
+import type { PageRecord } from "../shadow/ownership.ts";
 import type { DeviceSpec, Scenario } from "../scenario/types.ts";
 import type { Chance } from "./chance.ts";
-import { KERNEL_NAMES, type Leg, legsOf } from "./chain.ts";
+import { KERNEL_NAMES, type Leg, legsOf, type Stint, stintsOf } from "./chain.ts";
+import type { StartedBy } from "./result.ts";
 
 const MS = 1_000_000;
 const INITRD_BYTES = 64 * 1024;
@@ -80,10 +83,16 @@ function boardLinks(devices: readonly DeviceSpec[]): DriverModule {
   };
 }
 
+/** A kernel that is entered without a reset takes its time to its first instruction of interest. */
+function* bootLater(kernel: Kernel, ns: number): Coroutine<void> {
+  yield* sleepNs(ns);
+  yield* kernel.boot();
+}
+
 /** What becomes of the machine as kernels come and go, for whoever wants to look at it just then. */
 export interface KernelWatcher {
-  /** A kernel is about to execute its first instruction. */
-  entered(kernel: Kernel): void;
+  /** A kernel is about to execute its first instruction, or the first after it jumped away. */
+  entered(kernel: Kernel, startedBy: StartedBy): void;
   /** A kernel was left, or is about to be overwritten by the next: its memory is still its own. */
   leaving(kernel: Kernel): void;
 }
@@ -98,8 +107,13 @@ export class Kernels {
   readonly #chance: Chance;
   readonly #extra: readonly DriverModule[];
   readonly #watcher: KernelWatcher;
-  /** Kernels that run no more, once the machine has acted on that. */
-  readonly #ended = new Set<string>();
+  readonly #stints: readonly Stint[];
+  /** Which stint it is; -1 before the first boot. */
+  #stint = -1;
+  /** Stints that are over, once the machine has acted on that. */
+  readonly #over = new Set<number>();
+  /** The shadow's books of the region of a kexec jump, for each kernel that waits. */
+  readonly #aside = new Map<string, readonly PageRecord[]>();
 
   /** @param chance what the seed picked @param extra further code of the first kernel */
   constructor(
@@ -112,6 +126,7 @@ export class Kernels {
   ) {
     this.#scenario = scenario;
     this.#legs = legsOf(scenario);
+    this.#stints = stintsOf(this.#legs.map(({ leadsTo }) => leadsTo));
     this.#machine = machine;
     this.#trace = trace;
     this.#chance = chance;
@@ -120,6 +135,8 @@ export class Kernels {
     // From here on the pages of the next image go where this kernel's memory is.
     trace.on("kernel.path", ({ data }) => {
       if (data.step === "machine_kexec") this.#leaving(data.kernel);
+      // The first step after machine_kexec() has come back.
+      if (data.step === "syscore_resume") this.#returned(data.kernel);
     });
   }
 
@@ -131,9 +148,14 @@ export class Kernels {
     return this.all[1] ?? null;
   }
 
-  /** True once the kernel runs no more and the machine has acted on that. */
-  hasEnded(name: string): boolean {
-    return this.#ended.has(name);
+  /** The kernel of a stint, once it has begun. */
+  at(stint: number): Kernel | undefined {
+    return stint > this.#stint ? undefined : this.all[this.#stints[stint]?.kernel ?? -1];
+  }
+
+  /** True once the kernel of a stint has left the machine and the machine has acted on that. */
+  isOver(stint: number): boolean {
+    return this.#over.has(stint);
   }
 
   #files(kernel: string): BootFiles {
@@ -193,26 +215,30 @@ export class Kernels {
     };
   }
 
-  /** The next kernel of the run. */
-  #make(boot: BootInfo): Kernel {
+  /** The next kernel of the run. @param jump it may use this memory only, and starts after a while */
+  #make(boot: BootInfo, jump?: { readonly region: { readonly base: number; readonly size: number }; readonly delayNs: number }): Kernel {
     const { simulation } = this.#machine;
     const name = this.#nextName();
+    const index = ++this.#stint;
     const kernel = new Kernel({
       name,
       simulation,
       platform: this.#machine.platform(name, this.#firmware(name)),
-      cmdline: this.#parameters(this.all.length, boot.kind),
+      cmdline: this.#parameters(index, boot.kind),
       trace: this.#trace,
-      drivers: this.#drivers(this.all.length),
+      drivers: this.#drivers(index),
       boot,
       ...(boot.kind === "crash" ? { memoryLimits: crashReserve(this.#scenario) } : {}),
+      ...(jump ? { memoryLimits: jump.region } : {}),
     });
     kernel.reboot.panic_timeout = this.#scenario.kernel.panicTimeoutSec;
     kernel.reboot.resetDelayNs = this.#scenario.machine.resetDelayMs * MS;
-    kernel.onJump = (jump) => this.#jumped(name, jump);
-    kernel.spawn("swapper/0", kernel.boot());
+    kernel.onJump = (to) => this.#jumped(name, to);
+    kernel.kexec.config_kexec_jump = this.#legs.some(({ wayDown }) => wayDown === "kexec-jump");
+    kernel.kexec.bootPreserved = (image) => this.#jumpedToComeBack(name, image);
+    kernel.spawn("swapper/0", jump ? bootLater(kernel, jump.delayNs) : kernel.boot());
     this.all.push(kernel);
-    this.#watcher.entered(kernel);
+    this.#watcher.entered(kernel, jump ? "jump" : boot.kind === "cold" ? "firmware" : boot.kind);
     return kernel;
   }
 
@@ -234,10 +260,19 @@ export class Kernels {
    * @throws Error if there is no place for it, which the least RAM of a scenario rules out
    */
   loadNext(): void {
-    const kind = this.#legs[this.all.length - 1]!.leadsTo;
+    const kind = this.#legs[this.#stint]!.leadsTo;
     if (kind === null || kind === "firmware") return;
-    const error = this.all.at(-1)?.kexec.kexec_load(this.#files(this.#nextName()), kind);
+    const { kexec } = this.at(this.#stint)!;
+    const error = kind === "jump" ? this.#loadJump(kexec) : kexec.kexec_load(this.#files(this.#nextName()), kind);
     if (error !== 0) throw new Error(`kexec_load of the ${kind} kernel: ${error}`);
+  }
+
+  /** An image to jump to, or the one that goes back. One that was gone to before is loaded still. */
+  #loadJump(kexec: Kernel["kexec"]): number {
+    if (this.#stints[this.#stint + 1]!.back) return kexec.kexec_image === null ? kexec.kexec_load_jump_back() : 0;
+    const { base, size } = crashReserve(this.#scenario);
+    const flags = { preserve_context: true, mem_min: base, mem_max: base + size - 1 };
+    return kexec.kexec_load(this.#files(this.#nextName()), "kexec", flags);
   }
 
   #step(step: MachineStep, kernel: string): void {
@@ -250,7 +285,7 @@ export class Kernels {
       systemOff: () => this.#reset(kernel, "power-cut"),
       halt: () => {
         this.#leaving(kernel);
-        this.#ended.add(kernel);
+        this.#over.add(this.#stint);
         this.#step("halt", kernel);
       },
     };
@@ -259,7 +294,7 @@ export class Kernels {
   /** The kernel has panicked and goes round in its last loop; power stays on. */
   spins({ name }: Kernel): void {
     this.#leaving(name);
-    this.#ended.add(name);
+    this.#over.add(this.#stint);
     this.#step("panic-loop", name);
   }
 
@@ -274,7 +309,8 @@ export class Kernels {
     this.#machine.reset();
     // A crashed kernel's memory was still its own under the crash kernel.
     for (const { name } of this.all) this.#machine.shadow.giveAway(name, step === "power-cut" ? "the power cut" : "the hardware reset");
-    this.#ended.add(kernel);
+    this.#aside.clear();
+    this.#over.add(this.#stint);
     this.#step(step, kernel);
     if (step === "power-cut" || !this.#goesOn) return;
     this.#after(() => {
@@ -286,7 +322,7 @@ export class Kernels {
   /** Devices and SMMU go on as they are. After a crash the old kernel's memory stays what it was. */
   #jumped(kernel: string, { kind, image }: KernelJump): void {
     const { shadow } = this.#machine;
-    this.#ended.add(kernel);
+    this.#over.add(this.#stint);
     if (!this.#goesOn) return;
     if (kind === "kexec") shadow.giveAway(kernel, "the kexec jump");
     const next = this.#nextName();
@@ -297,12 +333,41 @@ export class Kernels {
     });
   }
 
+  /** A kernel has jumped away and means to come back: its memory stays what it was, but for the region that was exchanged. */
+  #jumpedToComeBack(from: string, { segments, region, boot }: JumpImage): Kernel {
+    const { shadow } = this.#machine;
+    this.#over.add(this.#stint);
+    this.#aside.set(from, shadow.setAside(region!.base, region!.size, "the kexec jump"));
+    const name = this.#nextName();
+    for (const { name: what, destination, size } of segments) {
+      if (what !== "backup") shadow.own(name, destination, size, what, "image");
+    }
+    const kernel = this.#make(boot!, { region: region!, delayNs: this.#legs[this.#stint]!.next.handoverMs * MS });
+    this.#step("jump-entry", name);
+    return kernel;
+  }
+
+  /** A kernel that had jumped away has the machine again, and its memory. */
+  #returned(name: string): void {
+    const { shadow } = this.#machine;
+    const records = this.#aside.get(name);
+    const from = this.at(this.#stint);
+    if (records === undefined || from === undefined) return;
+    const { base, size } = crashReserve(this.#scenario);
+    this.#aside.delete(name);
+    this.#aside.set(from.name, shadow.setAside(base, size, "the jump back"));
+    shadow.putBack(records);
+    this.#over.add(this.#stint++);
+    this.#watcher.entered(this.at(this.#stint)!, "return");
+    this.#step("jump-back", name);
+  }
+
   get #goesOn(): boolean {
-    return this.all.length <= this.#legs.length;
+    return this.#stint < this.#legs.length;
   }
 
   #after(start: () => void): void {
-    const leg = this.#legs[this.all.length - 1]!;
+    const leg = this.#legs[this.#stint]!;
     this.#machine.simulation.after(leg.next.handoverMs * MS, start);
   }
 }

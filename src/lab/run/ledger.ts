@@ -39,11 +39,6 @@ export class KernelLedger {
     this.#monitors = monitors;
   }
 
-  /** The last kernel that began to go down. */
-  get goingDown(): Kernel | undefined {
-    return this.#entries.findLast(({ leg }) => leg !== null)?.kernel;
-  }
-
   /** When the last way down began, virtual ns; 0 if none did. */
   get lastWayDownAt(): number {
     return this.#entries.findLast(({ leg }) => leg !== null)?.leg?.at ?? 0;
@@ -54,12 +49,11 @@ export class KernelLedger {
     return this.#counters.counts(this.#monitors.quiet.accesses, this.#monitors.untranslated.accesses);
   }
 
-  entered(kernel: Kernel): void {
-    const kind = kernel.bootInfo?.kind ?? "cold";
+  entered(kernel: Kernel, startedBy: StartedBy): void {
     const { simulation } = this.#machine;
     this.#entries.push({
       kernel,
-      startedBy: kind === "cold" ? "firmware" : kind,
+      startedBy,
       startedAt: simulation.now,
       smmuFound: this.#smmu(),
       failure: null,
@@ -74,7 +68,7 @@ export class KernelLedger {
   }
 
   goesDown(kernel: Kernel, { wayDown }: Leg): void {
-    const entry = this.#entries.find((other) => other.kernel === kernel);
+    const entry = this.#entries.findLast((other) => other.kernel === kernel);
     if (entry) entry.leg = { wayDown, at: this.#machine.simulation.now, before: this.counts() };
   }
 
@@ -116,7 +110,7 @@ export class KernelLedger {
         startedAt,
         state: this.#state(entry),
         smmuFound,
-        imageBytesChanged: index === 0 ? images.damageOf(kernel).bytes : this.#monitors.next.bytesOf(kernel.name),
+        imageBytesChanged: kernel === this.#entries[0]?.kernel ? images.damageOf(kernel).bytes : this.#monitors.next.bytesOf(kernel.name),
         wayDown: leg?.wayDown ?? null,
         wayDownAt: leg?.at ?? null,
         dma: leg === null ? null : difference(after, leg.before),

@@ -67,10 +67,13 @@ export interface LandingSite {
   readonly first: number;
 }
 
-/** What started a kernel: the machine's firmware, the kernel before it on purpose, or its panic. */
-export type StartedBy = "firmware" | "kexec" | "crash";
+/**
+ * What started a kernel: the machine's firmware, the kernel before it on purpose, its panic, or its kexec jump. return: it did not
+ * start, it went on when the other kernel jumped back.
+ */
+export type StartedBy = "firmware" | "kexec" | "crash" | "jump" | "return";
 
-/** What came of one kernel of a chain. */
+/** What came of one kernel of a chain, or of one of its times at the machine. */
 export interface KernelResult {
   readonly kernel: string;
   readonly startedBy: StartedBy;

@@ -6,7 +6,7 @@
  * A run is a pure function of the scenario and the seed.
  */
 import type { DriverModule, Kernel } from "../../kernel/index.ts";
-import { type Coroutine, type RunOutcome, Trace } from "../../sim/index.ts";
+import { type Coroutine, type RunOutcome, type Task, Trace } from "../../sim/index.ts";
 import type { LabEvents, LabTrace, MachineStep } from "../events.ts";
 import type { CustomClients } from "../machine/clients.ts";
 import { Machine } from "../machine/machine.ts";
@@ -79,6 +79,10 @@ class Run {
   readonly #idle: IdleClient[] = [];
   /** What the lint said of the SMMU's driver, by rule. */
   readonly #lint = new Map<string, number>();
+  /** The way down of each kernel that went down, the last one if there were more. */
+  readonly #tasks = new Map<Kernel, Task>();
+  /** The stint whose kernel went down last; -1: none did. */
+  #goingDown = -1;
   #wayDownAt = 0;
   #inconclusive = false;
 
@@ -96,7 +100,10 @@ class Run {
     this.#images = new Images(this.#machine);
     const images = this.#images;
     this.#kernels = new Kernels(scenario, this.#machine, this.#trace, this.#chance, options.drivers ?? [], {
-      entered: (kernel) => this.#ledger.entered(kernel),
+      entered: (kernel, startedBy) => {
+        if (startedBy === "return") images.back(kernel);
+        this.#ledger.entered(kernel, startedBy);
+      },
       leaving: (kernel) => images.leaving(kernel),
     });
     const kernels = this.#kernels;
@@ -183,6 +190,7 @@ class Run {
       case "reboot":
         return kernel.reboot.kernel_restart("quiesce");
       case "kexec":
+      case "kexec-jump":
         return kernel.kexec.kernel_kexec();
       case "kdump":
       case "panic":
@@ -218,13 +226,15 @@ class Run {
 
   /** One kernel's way down. @returns what became of the next kernel, or of this one if it did not get there */
   #goDown(index: number, leg: Leg): SecondKernel {
-    const kernel = this.#kernels.all[index]!;
+    const kernel = this.#kernels.at(index)!;
+    this.#goingDown = index;
     if (index === 0) this.#wayDownAt = this.#machine.simulation.now;
     this.#ledger.goesDown(kernel, leg);
     this.#step("way-down", kernel.name);
     if (index === 0) this.#saveLater();
     const task = kernel.spawn(`${leg.wayDown}:1`, this.#wayDown(kernel, leg));
-    const ended = (): boolean => this.#kernels.hasEnded(kernel.name);
+    this.#tasks.set(kernel, task);
+    const ended = (): boolean => this.#kernels.isOver(index);
     const spins = (): boolean => leg.wayDown === "panic" && leg.leadsTo === null && kernel.state === "crashed";
     // Nobody goes on with a way down whose task has died.
     this.#until(DOWN_LIMIT_NS, () => ended() || spins() || task.state === "done" || task.state === "killed");
@@ -249,14 +259,23 @@ class Run {
 
   /** Waits for the next kernel to be up, or to fail. */
   #nextKernel(index: number): SecondKernel {
-    const { all } = this.#kernels;
-    this.#until(DOWN_LIMIT_NS, () => all[index] !== undefined && all[index].state !== "booting");
-    const next = all[index];
+    const kernels = this.#kernels;
+    const there = (kernel: Kernel | undefined): boolean =>
+      kernel !== undefined && kernel.state !== "booting" && !this.#isComingBack(kernel);
+    this.#until(DOWN_LIMIT_NS, () => there(kernels.at(index)));
+    const next = kernels.at(index);
+    if (next && this.#isComingBack(next)) return this.#failure(next);
     if (next?.state === "running") {
       this.#step("next-kernel-up", next.name);
       return "up";
     }
     return next === undefined || next.state === "booting" ? "hung" : "oops";
+  }
+
+  /** Its way down was a jump that has come back, and its devices are not all up again. */
+  #isComingBack(kernel: Kernel): boolean {
+    const state = this.#tasks.get(kernel)?.state;
+    return state === "runnable" || state === "waiting";
   }
 
   #result(outcome: SecondKernel): RunResult {
@@ -309,8 +328,7 @@ class Run {
   }
 
   #stuck(outcome: SecondKernel): RunResult["stuck"] {
-    const down = this.#ledger.goingDown;
-    if (down !== undefined && this.#kernels.hasEnded(down.name) && outcome !== "hung") return [];
+    if (this.#kernels.isOver(this.#goingDown) && outcome !== "hung") return [];
     return this.#machine.simulation.waitingTasks().map(({ group, task, reason }) => ({ kernel: group, task, reason }));
   }
 }

@@ -100,7 +100,7 @@ function kernels(run: RunResult): string[] {
     hanging(
       `${kernel.padEnd(12)}  `,
       [
-        `${state}, started by ${{ firmware: "firmware", kexec: "kexec", crash: "a crash" }[startedBy]}`,
+        `${state}, started by ${{ firmware: "firmware", kexec: "kexec", crash: "a crash", jump: "a kexec jump", return: "the jump back" }[startedBy]}`,
         `found the SMMU ${smmuFound.enabled ? "on" : smmuFound.aborting ? "off and aborting" : "off and bypassing"}${smmuFound.enabled && smmuFound.aborting ? ", GBPA aborting" : ""}`,
         `${imageBytesChanged} bytes of it changed`,
         ...(counts === null

@@ -22,9 +22,10 @@ export type WayDown = (typeof WAYS_DOWN)[number];
 
 /**
  * What a scenario can choose beside the ways of the matrix: a halt stops the CPU and nothing else; a panic has no crash kernel,
- * shuts no device down, and waits for its time-out or for ever.
+ * shuts no device down, and waits for its time-out or for ever; a kexec jump, which no arm64 kernel can make today, leaves for a
+ * kernel that can come back.
  */
-export const SCENARIO_WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency", "halt", "panic"] as const;
+export const SCENARIO_WAYS_DOWN = ["reboot", "kexec", "kdump", "power-off", "emergency", "halt", "panic", "kexec-jump"] as const;
 export type ScenarioWayDown = (typeof SCENARIO_WAYS_DOWN)[number];
 
 export const CLIENT_KINDS = ["e1000e", "hdlcd", "tmc-etr"] as const;

@@ -4,7 +4,7 @@ import { HostMisuseError, hex, profiles } from "../../hw/index.ts";
 import { Trace } from "../../sim/index.ts";
 import { usualBoard } from "../machine/device-tree.ts";
 import { Machine } from "../machine/machine.ts";
-import { leadsTo } from "../run/chain.ts";
+import { leadsTo, legsOf, stintsOf } from "../run/chain.ts";
 import { crashReserve } from "./crash-reserve.ts";
 import type { Scenario } from "./types.ts";
 
@@ -26,6 +26,9 @@ const PAGE = 4096;
 const BUS_BITS = 48;
 /** What the first kernel's image, initrd and device tree need at the start of RAM, at most. */
 const FIRST_KERNEL = 0x40_0000;
+const MIB = 0x10_0000;
+/** What the first kernel needs beside the region of a kexec jump and the copy of it: buffers, and pages of other code. */
+const LEFT_BY_JUMP = 32 * MIB;
 
 function windowsOf({ machine }: Scenario): Window[] {
   const board = machine.board ?? usualBoard(machine);
@@ -104,6 +107,51 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
   }
 }
 
+/** A kexec jump needs room for the other kernel and its pages, and devices whose drivers Linux leaves alone on that way. */
+function* checkJump(scenario: Scenario): Generator<Problem> {
+  const { machine, wayDown, then = [] } = scenario;
+  const ways = [wayDown, ...then.map((further) => further.wayDown)];
+  if (!ways.includes("kexec-jump")) return;
+  const { memory } = machine;
+  const { base, size } = crashReserve(scenario);
+  const path = ["kernel", "crashReserve"];
+  if (base < memory.base + FIRST_KERNEL || base + size > memory.base + memory.size)
+    yield { path, message: `the region of a kexec jump's kernel at ${hex(base)} does not lie in RAM behind the first kernel` };
+  else if (2 * size + LEFT_BY_JUMP > memory.size)
+    yield {
+      path,
+      message: `a kexec jump keeps a copy of its region of ${size / MIB} MiB: RAM of ${memory.size / MIB} MiB has no place for it`,
+    };
+  for (const [index, { name, kind }] of machine.devices.entries()) {
+    if (kind === "e1000e")
+      yield {
+        path: ["machine", "devices", index, "kind"],
+        message: `${name} cannot go through a kexec jump: the callbacks for system sleep of the driver of ${kind} are not modelled`,
+      };
+  }
+  for (const [index, { kernel, back, waits }] of stintsOf(legsOf(scenario).map((leg) => leg.leadsTo)).entries()) {
+    const further = then[index - 1];
+    if (further === undefined) continue;
+    const at = (key: string): (string | number)[] => ["then", index - 1, key];
+    const way = further.wayDown;
+    if (back && (further.hook ?? further.smmuShutdown) !== undefined)
+      yield {
+        path: at(further.hook === undefined ? "smmuShutdown" : "hook"),
+        message: "a kernel that has come back has the drivers that it had",
+      };
+    if (waits !== null && kernel > waits && (way === "kexec" || way === "kdump"))
+      yield {
+        path: at("wayDown"),
+        message: `a kexec jump's kernel has its region only: there is no memory for the kernel that a ${way} would start`,
+      };
+    if (way === "kdump" && back)
+      yield {
+        path: at("wayDown"),
+        message: "a kernel that has come back keeps the other kernel where the crash kernel's reserve would be",
+      };
+  }
+}
+
 /** A way down needs a kernel that goes it, and one that jumps needs memory for the kernel it jumps to. */
 function* checkChain(scenario: Scenario): Generator<Problem> {
   const { wayDown, then = [] } = scenario;
@@ -115,7 +163,7 @@ function* checkChain(scenario: Scenario): Generator<Problem> {
       yield { path, message: `no kernel comes after the ${before} before it${why}` };
       return;
     }
-    if (before === "kdump" && (way === "kexec" || way === "kdump"))
+    if (before === "kdump" && (way === "kexec" || way === "kdump" || way === "kexec-jump"))
       yield { path, message: `a crash kernel has its reserve only: there is no memory for the kernel that a ${way} would start` };
     before = way;
   }
@@ -143,7 +191,7 @@ export function checkScenario(scenario: Scenario): Problem[] {
       message: `the SMMU's node cannot come after ${machine.smmuNode} devices: there ${machine.devices.length === 1 ? "is 1 device" : `are ${machine.devices.length} devices`}`,
     });
   }
-  problems.push(...checkChain(scenario));
+  problems.push(...checkChain(scenario), ...checkJump(scenario));
   const waysDown = [scenario.wayDown, ...(scenario.then ?? []).map(({ wayDown }) => wayDown)];
   const reserve = crashReserve(scenario);
   const { memory } = machine;

@@ -35,7 +35,8 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   "kernel.panicTimeoutSec": "`panic=`: seconds from a panic to the restart; 0: it stays in its last loop; -1: restarts at once.",
   "kernel.passthrough": "`iommu.passthrough=1`: default domains are identity.",
   "kernel.lazy": "`iommu.strict=0`: unmapped addresses are invalidated later, by the flush queue.",
-  "kernel.crashReserve.mib": "`crashkernel=`: MiB kept for a crash kernel. Absent: 64, or a quarter of a smaller RAM.",
+  "kernel.crashReserve.mib":
+    "`crashkernel=`: MiB kept for a crash kernel, or lent to the kernel of a kexec jump. Absent: 64, or a quarter of a smaller RAM.",
   "kernel.crashReserve.base": "Where. Absent: the highest place below 4 GiB.",
   "kernel.kdumpPolicy": "What a crash kernel's SMMU driver does with what it finds: reset and abort, or adopt the stream table.",
   "boot.probeMs": "What each driver's initcall takes before it probes.",

@@ -69,7 +69,7 @@ export interface BootSpec {
   readonly pagesBefore?: number;
 }
 
-/** The memory kept for a crash kernel, where the way down is kdump. */
+/** The memory kept for a crash kernel, where the way down is kdump; where it is a kexec jump, the region of the other kernel. */
 export interface CrashReserveSpec {
   /** Absent: 64, or a quarter of a smaller RAM. */
   readonly mib?: number;

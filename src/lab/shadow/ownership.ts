@@ -4,7 +4,8 @@
  *
  * Kernels report allocations and grants through a PageWatcher; the machine reports the ends of kernels. At a kexec jump
  * and at a hardware reset everything the old kernel owned is given away: its grants are void. At a crash jump the old
- * kernel's memory stays what it was, grants included, because the crash kernel keeps out of it.
+ * kernel's memory stays what it was, grants included, because the crash kernel keeps out of it. So it does at a kexec jump that
+ * means to come back, but for the region whose bytes are exchanged: its books are exchanged with them.
  */
 import type { MemoryKind, PageWatcher } from "../../kernel/index.ts";
 
@@ -141,6 +142,28 @@ export class OwnershipShadow {
   #each(pa: number, size: number, action: (page: number) => void): void {
     const last = Math.floor((pa + Math.max(size, 1) - 1) / PAGE_SIZE);
     for (let page = Math.floor(pa / PAGE_SIZE); page <= last; page++) action(page);
+  }
+
+  /**
+   * The bytes of a range are put by somewhere else, and what is known of its pages with them, to be put back together. Until
+   * then, or until somebody else has them, the pages are given away.
+   */
+  setAside(base: number, size: number, by: string): readonly PageRecord[] {
+    const records: PageRecord[] = [];
+    this.#each(base, size, (page) => {
+      const record = this.#pages.get(page);
+      if (record === undefined) return;
+      records.push(record);
+      const left = { ...record };
+      if (left.state === "owned") this.#close(left, "given-away", by);
+      this.#pages.set(page, left);
+    });
+    return records;
+  }
+
+  /** Undoes {@link setAside}. */
+  putBack(records: readonly PageRecord[]): void {
+    for (const record of records) this.#pages.set(record.page, record);
   }
 
   /** Everything this kernel owns is given away: it jumped into another kernel, or the machine was reset. */

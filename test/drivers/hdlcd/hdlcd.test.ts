@@ -226,3 +226,35 @@ describe("a kernel after a kexec", () => {
     expect(rig.m.strays).toEqual([]);
   });
 });
+
+describe("system sleep (hdlcd_pm_ops)", () => {
+  /** @returns what the device's callback of a phase returned */
+  const call = (rig: Rig, phase: "freeze" | "thaw" | "restore"): number => rig.m.run(rig.pdev.driver!.pm![phase]!(rig.pdev));
+
+  test("freezing turns the picture off without waiting for the frame under way; restoring shows it again", () => {
+    const rig = new Rig({ shutdown: "no-hook" });
+    const { fb } = rig.hdlcd;
+    const before = rig.m.sim.now;
+    expect(call(rig, "freeze")).toBe(0);
+    expect(rig.m.sim.now - before).toBeLessThan(FRAME_NS);
+    expect(rig.hdlcd.crtc_active).toBe(false);
+    rig.m.idle(2 * FRAME_NS);
+    const shown = rig.lines.length;
+    rig.m.idle(2 * FRAME_NS);
+    expect(rig.lines).toHaveLength(shown);
+    // Another kernel had the controller meanwhile.
+    rig.lcd.reset();
+    expect(call(rig, "restore")).toBe(0);
+    expect(rig.hdlcd.fb).toBe(fb);
+    rig.m.idle(2 * FRAME_NS);
+    expect(rig.lines.length).toBeGreaterThan(shown + LINES / 2);
+    expect(rig.lines.at(-1)!.first[0]).toBe(rig.lines.at(-1)!.line & 0xff);
+  });
+
+  test("what was not shown is not shown afterwards", () => {
+    const rig = new Rig({ shutdown: "no-hook", enable: false });
+    for (const phase of ["freeze", "thaw"] as const) expect(call(rig, phase)).toBe(0);
+    rig.m.idle(2 * FRAME_NS);
+    expect(rig.lines).toEqual([]);
+  });
+});

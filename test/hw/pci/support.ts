@@ -9,6 +9,7 @@ import {
   PciFunction,
   type PciFunctionOptions,
   RootComplex,
+  type RootComplexOptions,
   SystemBus,
   type UpstreamPort,
 } from "../../../src/hw/index.ts";
@@ -65,7 +66,7 @@ export class PciMachine {
   readonly requesters: number[] = [];
   readonly #out = new Uint32Array(2);
 
-  constructor() {
+  constructor(options: Pick<RootComplexOptions, "abortsAs"> = {}) {
     this.trace.on("dma.access", ({ data }) => this.accesses.push(data));
     this.bus.addRam({ name: "ram", base: RAM, size: 0x100_0000 });
     this.root = new RootComplex({
@@ -80,6 +81,7 @@ export class PciMachine {
         return new DirectDmaPort(this.bus, `rid ${requesterId.toString(16)}`, this.trace);
       },
       trace: this.trace,
+      ...options,
     });
   }
 

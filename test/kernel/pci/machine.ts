@@ -188,6 +188,8 @@ export interface MachineOptions {
   readonly nodes?: readonly DtNode[];
   readonly functions?: (machine: Machine) => readonly Placement[];
   readonly bmeGatesMmio?: boolean;
+  /** The root port reports errors. */
+  readonly aer?: boolean;
   /** TLP prefixes pass the root port. */
   readonly tlpPrefixes?: boolean;
   /** What sits behind the root port is behind an SMMU, whose driver the test brings along. */
@@ -245,6 +247,7 @@ export class Machine {
       downstream: 1,
       bmeGatesMmio: options.bmeGatesMmio ?? false,
       tlpPrefixes: options.tlpPrefixes ?? false,
+      ...(options.aer ? { extended: { aer: true } } : {}),
     });
     this.root.addFunction(0, 1, 0, this.port);
     for (const { bus, device, fn, pciFunction } of options.functions?.(this) ?? [])

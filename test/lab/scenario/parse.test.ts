@@ -68,7 +68,7 @@ describe("a bad scenario is refused at the place of the mistake", () => {
     {
       what: "an unknown way down",
       text: replaced("wayDown: kexec", "wayDown: explode"),
-      says: 's.yaml:11:10: "wayDown" is "explode"; possible: reboot, kexec, kdump, power-off, emergency, halt, panic',
+      says: 's.yaml:11:10: "wayDown" is "explode"; possible: reboot, kexec, kdump, power-off, emergency, halt, panic, kexec-jump',
     },
     {
       what: "an unknown driver variant",
@@ -207,7 +207,7 @@ describe("a bad scenario is refused at the place of the mistake", () => {
       's.yaml:1:8: "title" should be a text, not 5',
       's.yaml:2:1: unknown key "foo"',
       's.yaml:3:1: unknown key "bar"',
-      's.yaml:12:10: "wayDown" is "explode"; possible: reboot, kexec, kdump, power-off, emergency, halt, panic',
+      's.yaml:12:10: "wayDown" is "explode"; possible: reboot, kexec, kdump, power-off, emergency, halt, panic, kexec-jump',
       's.yaml:1:1: "story" is missing',
     ]);
   });

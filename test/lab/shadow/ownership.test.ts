@@ -139,6 +139,33 @@ describe("the end of a kernel", () => {
   });
 });
 
+describe("a range that is set aside", () => {
+  /** One page of the first kernel, granted to a device, set aside. */
+  function aside() {
+    const { shadow: s } = shadow();
+    s.watcher("first").allocated(BASE, PAGE, "ring", "dma-coherent");
+    s.watcher("first").granted("nic", BASE, PAGE, "coherent");
+    return { s, records: s.setAside(BASE, 2 * PAGE, "the kexec jump") };
+  }
+
+  test("is given away, and nobody may touch it by what was granted before", () => {
+    const { s } = aside();
+    expect(s.trespasses("nic", BASE, 4)[0]?.page).toMatchObject({ state: "given-away", kernel: "first", endedBy: "the kexec jump" });
+  });
+
+  test("comes back with its owner and its grants, whoever had it meanwhile", () => {
+    const { s, records } = aside();
+    s.watcher("second").allocated(BASE, 2 * PAGE, "ring", "dma-coherent");
+    s.watcher("second").granted("display", BASE, 2 * PAGE, "coherent");
+    const theirs = s.setAside(BASE, 2 * PAGE, "the jump back");
+    s.putBack(records);
+    expect(s.trespasses("nic", BASE, 4)).toEqual([]);
+    expect(s.trespasses("display", BASE, 4)[0]?.page).toMatchObject({ state: "owned", kernel: "first" });
+    expect(s.find(BASE + PAGE)).toMatchObject({ state: "given-away", kernel: "second", endedBy: "the jump back" });
+    expect(theirs).toHaveLength(2);
+  });
+});
+
 describe("a set of bytes", () => {
   test("counts each byte once, across pages too", () => {
     const bytes = new ByteSet();

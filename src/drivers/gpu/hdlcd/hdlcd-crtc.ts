@@ -66,6 +66,8 @@ export class HdlcdDrmPrivate {
   /** The frame buffer that is shown, and where the controller finds it. */
   fb: { readonly cpu: KernelBuffer; readonly dma: number; readonly size: number } | null = null;
   crtc_active: boolean = false;
+  /** Where the controller found what was shown when the system went to sleep; null: nothing was. */
+  suspend_state: number | null = null;
   irq_installed: boolean = false;
   buffer_underrun_count: number = 0;
   bus_error_count: number = 0;
@@ -152,4 +154,17 @@ export function hdlcd_show(hdlcd: HdlcdDrmPrivate, scanout_start: number): void 
 /** `drm_atomic_helper_shutdown`: disables the CRTC if it is active; without a bound driver it does nothing. */
 export function drm_atomic_helper_shutdown(hdlcd: HdlcdDrmPrivate | null): void {
   if (hdlcd?.crtc_active) hdlcd_crtc_atomic_disable(hdlcd);
+}
+
+/** `drm_atomic_helper_suspend`: notes what is shown and disables the CRTC. */
+export function drm_atomic_helper_suspend(hdlcd: HdlcdDrmPrivate): void {
+  hdlcd.suspend_state = hdlcd.crtc_active && hdlcd.fb !== null ? hdlcd.fb.dma : null;
+  drm_atomic_helper_shutdown(hdlcd);
+}
+
+/** `drm_atomic_helper_resume`: commits what was noted. */
+export function drm_atomic_helper_resume(hdlcd: HdlcdDrmPrivate): void {
+  const { suspend_state } = hdlcd;
+  hdlcd.suspend_state = null;
+  if (suspend_state !== null) hdlcd_show(hdlcd, suspend_state);
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * The driver of the Arm HDLCD. After Linux 7.1 `drivers/gpu/drm/arm/hdlcd_drv.c`: bind, interrupt, frame buffer, shutdown.
+ * The driver of the Arm HDLCD. After Linux 7.1 `drivers/gpu/drm/arm/hdlcd_drv.c`: bind, interrupt, frame buffer, shutdown,
+ * system sleep.
  *
  * Left out: the component framework (probe binds at once), DRM and its clients (the probe allocates a frame buffer, draws
- * a pattern and shows it, as the console would), reserved memory, suspend.
+ * a pattern and shows it, as the console would), reserved memory; of system sleep the polling of connectors and the console.
  */
 import {
   devm_platform_ioremap_resource,
   dev_err,
   dev_info,
   dev_warn,
+  type Device,
+  type DevPmOps,
   dma_alloc_coherent,
   dma_free_coherent,
   dma_set_mask_and_coherent,
@@ -28,7 +31,9 @@ import {
 import { type Coroutine, pollUntil } from "../../../sim/index.ts";
 import {
   type DisplayMode,
+  drm_atomic_helper_resume,
   drm_atomic_helper_shutdown,
+  drm_atomic_helper_suspend,
   fbPitch,
   fbSize,
   frameNs,
@@ -157,6 +162,23 @@ function* hdlcd_shutdown(pdev: PlatformDevice): Coroutine<void> {
   drm_atomic_helper_shutdown(hdlcd_drvdata(pdev));
 }
 
+/** Linux's callback: what is shown is noted and turned off. Like {@link hdlcd_shutdown} it does not wait for the frame under way. */
+function* hdlcd_pm_suspend(dev: Device): Coroutine<number> {
+  const hdlcd = hdlcd_drvdata(dev as PlatformDevice);
+  if (hdlcd) drm_atomic_helper_suspend(hdlcd);
+  return 0;
+}
+
+/** And shown again, with every register that showing takes. */
+function* hdlcd_pm_resume(dev: Device): Coroutine<number> {
+  const hdlcd = hdlcd_drvdata(dev as PlatformDevice);
+  if (hdlcd) drm_atomic_helper_resume(hdlcd);
+  return 0;
+}
+
+/** `SIMPLE_DEV_PM_OPS`, as far as a kexec jump calls it. */
+const hdlcd_pm_ops: DevPmOps = { freeze: hdlcd_pm_suspend, thaw: hdlcd_pm_resume, restore: hdlcd_pm_resume };
+
 /** The pixel clock may be a little slower than the mode says. */
 const CLOCK_MARGIN = 1.01;
 
@@ -190,6 +212,7 @@ export function hdlcdModule(options: HdlcdDriverOptions): DriverModule {
     of_match_table: ["arm,hdlcd"],
     probe: (pdev) => hdlcd_drm_bind(pdev, options),
     remove: hdlcd_remove,
+    pm: hdlcd_pm_ops,
     ...(options.shutdown === "mainline" && { shutdown: hdlcd_shutdown }),
     ...(options.shutdown === "quiescing" && { shutdown: hdlcd_shutdown_quiescing }),
   };
