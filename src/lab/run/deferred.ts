@@ -60,6 +60,7 @@ interface Tries {
 export class ProbeBook {
   readonly deferred: DeferredProbe[] = [];
   readonly #tries = new Map<string, Tries>();
+  readonly #booted = new Set<Kernel>();
   /** Devices whose last access was refused, and when. */
   readonly #refused = new Map<string, number>();
   readonly #kernels: readonly Kernel[];
@@ -91,7 +92,9 @@ export class ProbeBook {
     // Booting is over, and nobody waits any longer. Shutdown empties the list of devices, so look now.
     trace.on("kernel.state", ({ data: { kernel: name, state } }) => {
       const kernel = this.#kernels.find((one) => one.name === name);
-      if (state !== "running" || !kernel) return;
+      // A kernel that comes back from a jump has booted before.
+      if (state !== "running" || !kernel || this.#booted.has(kernel)) return;
+      this.#booted.add(kernel);
       for (const dev of kernel.base.deferred.pending) this.deferred.push(deferral(kernel, dev.name, dev.deferred_probe_reason, "pending"));
     });
   }

@@ -151,7 +151,7 @@ class Run {
   #work(index: number): void {
     this.#kernels.loadNext();
     if (index === 0) for (const client of this.#machine.clients) client.start();
-    const kernel = this.#kernels.all[index]!;
+    const kernel = this.#kernels.at(index)!;
     const idle = this.#idleClients();
     this.#until(START_LIMIT_NS, () => idle.size === 0);
     for (const device of idle) this.#idleClient(kernel, device);

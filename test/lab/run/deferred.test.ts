@@ -116,6 +116,15 @@ describe("how the kernels ended", () => {
     expect(text(scenario, run(scenario))).toMatch(/^kernels {7}first up, second up, third up, fourth up$/m);
   });
 
+  test("a kernel that comes back from a jump is told where it goes on, and what it does then", () => {
+    const scenario = shipped("kexec-jump-display");
+    const result = run(scenario);
+    expect(text(scenario, result)).toMatch(/^kernels {7}first up, second up, first up$/m);
+    const waits = result.milestones.filter(({ text: words }) => words.startsWith("works until"));
+    expect(waits.map(({ kernel }) => kernel)).toEqual(["second"]);
+    expect(result.idleClients).toEqual([]);
+  });
+
   test("what a kernel of a chain waits for before it goes down is in the list of what happened", () => {
     const scenario = shipped("chain-kexec-three");
     const result = run(scenario);
