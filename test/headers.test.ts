@@ -24,6 +24,7 @@ const NO_COUNTERPART: readonly string[] = [
   "kernel/debug/checks.ts", // a table of words
   "kernel/debug/debug.ts", // what the checks have in common
   "kernel/debug/iotlb.ts", // a check that Linux has not
+  "kernel/debug/missing-yield.ts", // a mistake that C has not
   "kernel/of/fdt-format.ts", // the format is the Devicetree Specification's
   "kernel/of/fdt-read.ts",
   "kernel/of/fdt-write.ts",

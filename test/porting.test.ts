@@ -57,6 +57,11 @@ describe("the guide for ports", () => {
     expect(table("Claims").map(([claim]) => claim)).toEqual([...CLAIMS]);
   });
 
+  test("each claim means there what it means in the README, word for word", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    for (const [claim, means] of table("Claims")) expect(readme).toContain(`\n| ${claim} | ${means} |\n`);
+  });
+
   test("what it links to and names is there", () => {
     for (const [, target] of guide.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g))
       expect(existsSync(join(root, "docs", target!)), target).toBe(true);

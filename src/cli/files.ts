@@ -62,6 +62,11 @@ export function readInput(path: string): string {
   }
 }
 
+/** That a file has more bytes than any of its kind. */
+export function tooLong(name: string, most: number): UsageError {
+  return new UsageError(`${name}: more than ${most / MIB} MiB, which is too much for what it should be`);
+}
+
 /** The same as bytes. @param most bytes that such a file may have @throws UsageError if it cannot be read, or has more */
 export function readBytes(path: string, most: number): Uint8Array {
   let file: number | undefined;
@@ -74,7 +79,7 @@ export function readBytes(path: string, most: number): Uint8Array {
       if (length === 0) return Buffer.concat(pieces);
       pieces.push(piece.subarray(0, length));
       total += length;
-      if (total > most) throw new UsageError(`${path}: more than ${most / MIB} MiB, which is too much for what it should be`);
+      if (total > most) throw tooLong(path, most);
     }
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(`${path}: ${reason(error)}`);

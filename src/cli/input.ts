@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { Readable, pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UsageError } from "./exit.ts";
-import { reason } from "./files.ts";
+import { readBytes, reason, tooLong } from "./files.ts";
 
 /** What `-` stands for in messages. */
 const STDIN = "standard input";
@@ -88,6 +88,23 @@ export async function* readLines(path: string | undefined, signal?: AbortSignal)
     signal?.removeEventListener("abort", stop);
     stop();
   }
+}
+
+/**
+ * A blob, of a file or of standard input.
+ * @param most bytes that such a file may have
+ * @throws UsageError if it cannot be read, or has more
+ */
+export async function readBlob(path: string, most: number): Promise<Uint8Array> {
+  if (!isStdin(path)) return readBytes(path, most);
+  const pieces: Buffer[] = [];
+  let total = 0;
+  for await (const piece of (await openInput(path)) as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    total += piece.length;
+    if (total > most) throw tooLong(STDIN, most);
+  }
+  return Buffer.concat(pieces);
 }
 
 /** All of standard input or of a file. @throws UsageError */

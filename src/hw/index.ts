@@ -18,6 +18,7 @@ export * from "./smmuv3/caches/broadcast.ts";
 export * from "./smmuv3/queues/command-text.ts";
 export * from "./smmuv3/choices-registers.ts";
 export * from "./smmuv3/lint-rules.ts";
+export * from "./smmuv3/lint-text.ts";
 export * from "./smmuv3/smmu.ts";
 export * from "./smmuv3/snapshot.ts";
 export * from "./smmuv3/registers/register-file.ts";

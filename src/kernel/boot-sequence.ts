@@ -3,6 +3,7 @@
  * How a kernel starts: core, initcalls, modules, and the end of probing. After Linux 7.1 init/main.c: do_initcalls,
  * kernel_init; kernel/module/main.c: do_init_module. Left out: everything that is not about devices.
  */
+import { answered } from "./debug/missing-yield.ts";
 import type { Coroutine } from "../sim/index.ts";
 import { bus_register_notifier, device_add } from "./base/core.ts";
 import { async_synchronize_full } from "./base/async.ts";
@@ -30,7 +31,7 @@ function* runInitcall(kernel: Kernel, module: DriverModule): Coroutine<void> {
   const start = kernel.sim.now;
   if (initcallDebug) kernel.printk.pr_debug(`calling  ${module.name}_init @ 1`);
   const waiting = module.init(kernel);
-  if (waiting) yield* waiting;
+  if (waiting) answered(kernel, `init of ${module.name}`, yield* waiting);
   if (initcallDebug) {
     kernel.printk.pr_debug(`initcall ${module.name}_init returned 0 after ${Math.round((kernel.sim.now - start) / 1000)} usecs`);
   }

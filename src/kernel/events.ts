@@ -19,6 +19,8 @@ export interface KernelEvents {
     readonly result: "bound" | "deferred" | "failed";
     /** 0 or -errno. */
     readonly error: number;
+    /** What a deferred device waits for, as `devices_deferred` shows it; null: nothing was said, or it is not deferred. */
+    readonly reason: string | null;
   };
   /** A driver let go of a device. */
   "kernel.unbind": { readonly kernel: string; readonly device: string; readonly driver: string };
@@ -29,6 +31,8 @@ export interface KernelEvents {
     readonly kernel: string;
     readonly device: string;
     readonly hook: string;
+    /** The bound driver; null: none. */
+    readonly driver: string | null;
     readonly phase: "begin" | "end";
   };
   /** Runtime PM moved a device. */

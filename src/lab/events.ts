@@ -40,6 +40,8 @@ export interface LabOwnEvents {
   "lab.landing": Landing;
   /** The SMMU read or wrote memory for itself. */
   "lab.smmu-access": Landing & { readonly access: string };
+  /** What a kernel that is up waits for before it goes down, or has waited for in vain. */
+  "lab.waits": { readonly kernel: string; readonly text: string };
   "lab.machine": { readonly step: MachineStep; readonly kernel: string };
 }
 

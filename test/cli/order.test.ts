@@ -2,7 +2,10 @@
 /** quiesce order: what it prints, how it ends, what it refuses. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { describe, expect, test } from "vitest";
+import { type DtNode, fdt_read, fdt_write, flatten_device_tree, unflatten_device_tree } from "../../src/kernel/index.ts";
+import { orderSchema } from "../../src/lab/order/schema.ts";
 import { inFolder, quiesce } from "./program.ts";
 
 const BOARD = "test/fixtures/dtb/board.dtb";
@@ -15,6 +18,7 @@ interface Document {
   readonly shutdownOrder: readonly { readonly name: string }[];
   readonly clients: readonly { readonly name: string; readonly smmu: string; readonly risks: readonly string[] }[];
   readonly atRisk: readonly string[];
+  readonly unknown: readonly string[];
 }
 
 async function document(...words: readonly string[]): Promise<{ code: number | null; result: Document }> {
@@ -74,8 +78,43 @@ describe("the board of the fixtures", () => {
 test("QEMU's virt machine has nobody at risk, and ends 0", async () => {
   const { code, stdout } = await quiesce(["order", VIRT]);
   expect(code).toBe(0);
-  expect(stdout).toContain("No client is at risk");
+  expect(stdout).toContain("No client is at risk by its place\n");
+  expect(stdout.replace(/\s+/g, " ")).toContain("stands for any. Whether its driver has a shutdown hook is not known.");
 });
+
+test("a client whose driver nobody knows ends it with 4, not with 0", async () => {
+  await inFolder(async (folder) => {
+    const file = join(folder, "strange.dtb");
+    const rename = (node: DtNode): DtNode => ({
+      ...node,
+      ...(node.name.startsWith("dma@") ? { compatible: ["test,strange"] } : {}),
+      children: node.children.map(rename),
+    });
+    const tree = rename(unflatten_device_tree(fdt_read(readFileSync(BOARD))));
+    writeFileSync(file, fdt_write(flatten_device_tree(tree)));
+    const { code, result } = await document(file, "--strict");
+    expect(result.atRisk).toEqual([]);
+    expect(result.unknown).toEqual(["7ff00000.dma"]);
+    expect(code).toBe(4);
+  });
+});
+
+test("-: the blob comes from standard input", async () => {
+  const { code, stdout, stderr } = await quiesce(["order", "-"], { input: readFileSync(BOARD) });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+  const named = await quiesce(["order", BOARD]);
+  expect(stdout).toBe(named.stdout.replace(BOARD, "standard input"));
+  const empty = await quiesce(["order", "-"]);
+  expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining("standard input: at byte 0x0: the blob ends inside its header") });
+});
+
+test.each([[BOARD], [BOARD, "--strict", "--all"], [VIRT], [VIRT, "--fw-devlink", "off"]])(
+  "--json of %s %s is a document of schema/order.schema.json",
+  async (...words) => {
+    const { result } = await document(...words.filter((word) => word !== undefined));
+    expect(v.parse(orderSchema, result)).toEqual(result);
+  },
+);
 
 describe("bad input ends 2 with one line", () => {
   test.each<[string, readonly string[], string]>([
@@ -85,12 +124,22 @@ describe("bad input ends 2 with one line", () => {
     ["an empty file", ["order", "/dev/null"], "/dev/null: at byte 0x0: the blob ends inside its header"],
     ["a file without an end", ["order", "/dev/zero"], "/dev/zero: more than 64 MiB, which is too much"],
     ["an unknown mode", ["order", BOARD, "--fw-devlink", "maybe"], '--fw-devlink is "maybe"; possible: off, permissive, on, rpm'],
-    ["a driver the board has not", ["order", BOARD, "--module", "nouveau"], "--module nouveau: no such driver for this board"],
+    [
+      "a driver the board has not",
+      ["order", BOARD, "--module", "nouveau"],
+      "--module nouveau: no such driver for this board; --all shows the 12 that it has",
+    ],
     [
       "a driver in two places",
       ["order", BOARD, "--module", "hdlcd", "--built-in", "hdlcd"],
       "hdlcd is given with --module and with --built-in",
     ],
+    [
+      "a strictness that means nothing",
+      ["order", BOARD, "--fw-devlink", "off", "--strict"],
+      "--strict has no meaning with --fw-devlink off: no device waits for a supplier then",
+    ],
+    ["a strictness without waiting", ["order", BOARD, "--fw-devlink", "permissive", "--strict"], "--strict has no meaning"],
     ["a mode twice", ["order", BOARD, "--fw-devlink", "on", "--fw-devlink", "off"], "--fw-devlink is given 2 times"],
   ])("%s", async (_what, words, says) => {
     const { code, stdout, stderr } = await quiesce(words);

@@ -18,6 +18,8 @@ export interface Ended {
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** What standard input has; absent: there is none. */
+  readonly input?: Uint8Array;
   /** Called with all of standard error so far, each time it grows. */
   readonly onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -26,7 +28,7 @@ export interface ProgramOptions {
 export function start(command: string, args: readonly string[], options: ProgramOptions = {}): Promise<Ended> {
   const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
   for (const name of ["NO_COLOR", "FORCE_COLOR", "QUIESCE_SEED"]) if (!(options.env && name in options.env)) delete env[name];
-  const spawnOptions: SpawnOptions = { cwd: options.cwd ?? root, env, stdio: ["ignore", "pipe", "pipe"] };
+  const spawnOptions: SpawnOptions = { cwd: options.cwd ?? root, env, stdio: [options.input ? "pipe" : "ignore", "pipe", "pipe"] };
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, spawnOptions);
     let stdout = "";
@@ -37,6 +39,7 @@ export function start(command: string, args: readonly string[], options: Program
       options.onStderr?.(stderr, (signal) => child.kill(signal));
     });
     child.on("error", reject);
+    if (options.input) child.stdin?.end(options.input);
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }

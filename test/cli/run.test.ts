@@ -142,7 +142,14 @@ describe("--dtb", () => {
     const { stdout, stderr } = await quiesce(["run", "--dtb", BOARD, ABORT]);
     expect(stderr).toBe("");
     expect(stdout).toContain("arm-smmu-v3 bound to 2b400000.iommu");
-    expect(stdout).toContain(`node bin/quiesce.js run ${ABORT} --dtb ${BOARD} --seed 0x1`);
+    expect(stdout.replaceAll(/ \\\n +/g, " ")).toContain(`node bin/quiesce.js run ${ABORT} --dtb ${BOARD} --seed 0x1`);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("takes the blob from standard input", async () => {
+    const { code, stdout } = await quiesce(["run", "--dtb", "-", ABORT], { input: readFileSync(BOARD) });
+    expect(code).toBeLessThan(2);
+    expect(stdout).toContain("arm-smmu-v3 bound to 2b400000.iommu");
   });
 
   test.each<[string, readonly string[], string]>([
@@ -152,6 +159,7 @@ describe("--dtb", () => {
       ["--dtb", "test/fixtures/dtb/qemu-virt-smmuv3.dtb", ABORT],
       "no arm,coresight-tmc of that name in the tree",
     ],
+    ["both from standard input", ["--dtb", "-", "-"], "the scenario and --dtb cannot both come from standard input"],
     ["a cell", ["--dtb", BOARD, "--cell", "bypass/hdlcd/no-hook/kexec"], "--dtb goes with a scenario"],
   ])("%s is bad usage", async (_what, words, says) => {
     const { code, stdout, stderr } = await quiesce(["run", ...words]);

@@ -13,6 +13,7 @@ import {
   matrixCellKeys,
   matrixPage,
   matrixText,
+  variantKeys,
   orderBoards,
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
@@ -66,7 +67,11 @@ async function matrix(argv: MatrixArguments): Promise<void> {
   const log = makeLogger(argv["log-level"]);
   if (argv.variants) return showVariants(argv, seed, log);
   const keys = matrixCellKeys().filter((key) => argv.only === undefined || cellWords(key).includes(argv.only));
-  if (keys.length === 0) throw new UsageError(`--only ${argv.only}: no cell has that in its name, as in bypass/hdlcd/no-hook/kexec`);
+  if (keys.length === 0) {
+    const variant = variantKeys().some((key) => cellWords(key).includes(argv.only!));
+    const hint = variant ? "; a variant has: add --variants" : ", as in bypass/hdlcd/no-hook/kexec";
+    throw new UsageError(`--only ${argv.only}: no cell has that in its name${hint}`);
+  }
   const folder = argv.out ?? (argv.only === undefined ? "out" : undefined);
   if (folder !== undefined) prepareTarget(folder, argv.only);
   const boards = orderBoards();
@@ -113,12 +118,18 @@ export const matrixCommand: CommandModule<object, MatrixArguments> = {
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })
       .option("out", {
         type: "string",
-        describe: "folder for matrix.html and matrix.json (default: out; with --only: none); of variants: for variants.json",
+        describe:
+          "folder for matrix.html and matrix.json (default: out; with --only: none); of variants: for variants.html and variants.json",
         requiresArg: true,
       })
       .option("json", { type: "boolean", default: false, describe: "print one JSON document instead of the text" })
       .option("jobs", { type: "number", describe: "worker threads (default: one per CPU)", requiresArg: true })
-      .option("only", { type: "string", describe: "only cells whose SMMU-POLICY/CLIENT/HOOK/WAY-DOWN contains this", requiresArg: true })
+      .option("only", {
+        type: "string",
+        describe:
+          "only cells whose SMMU-POLICY/CLIENT/HOOK/WAY-DOWN contains this; of variants: VARIANT/CLIENT/no-hook/WAY-DOWN, with /adopt behind it for that crash kernel",
+        requiresArg: true,
+      })
       .option("variants", {
         type: "boolean",
         default: false,
@@ -130,6 +141,7 @@ export const matrixCommand: CommandModule<object, MatrixArguments> = {
           ["quiesce matrix", "the whole matrix, and out/matrix.html"],
           ["quiesce matrix --seed 0x2a --json > m.json", "the data of another seed"],
           ["quiesce matrix --variants", "what else SMMU drivers did, or should do"],
+          ["quiesce matrix --variants --only audit", "one of these: all its clients and ways down"],
         ),
       ),
   handler: matrix,

@@ -26,8 +26,8 @@ import {
   stateText,
 } from "../../lab/index.ts";
 import { ExitCode, UsageError } from "../exit.ts";
-import { MOST_DTB, prepareFolder, readBytes, readInput, writeFiles } from "../files.ts";
-import { inputName, readText } from "../input.ts";
+import { MOST_DTB, prepareFolder, readInput, writeFiles } from "../files.ts";
+import { inputName, readBlob, readText } from "../input.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import { LOG_LEVELS, type LogLevel, makeLogger } from "../log.ts";
 import { chosenSeed } from "../seed.ts";
@@ -47,10 +47,10 @@ interface RunArguments {
 }
 
 /** The scenario with its machine where a device tree blob says. @throws UsageError with a line for each thing in the way */
-function onBoard(scenario: Scenario, dtb: string): Scenario {
-  const blob = readBytes(dtb, MOST_DTB);
+async function onBoard(scenario: Scenario, dtb: string): Promise<Scenario> {
+  const blob = await readBlob(dtb, MOST_DTB);
   const refuse = (lines: readonly string[]): never => {
-    throw new UsageError(lines.map((line) => `${dtb}: ${line}`).join("\n"));
+    throw new UsageError(lines.map((line) => `${inputName(dtb)}: ${line}`).join("\n"));
   };
   try {
     const fdt = fdt_read(blob);
@@ -80,11 +80,12 @@ async function chosenScenario(argv: RunArguments): Promise<{ scenario: Scenario;
   if (argv.layout !== undefined) throw new UsageError("--layout goes with --cell; a scenario says where its RAM lies");
   // The parser makes an empty text of a "-" that stands alone.
   const file = argv.scenario === "" ? "-" : argv.scenario!;
+  if (file === "-" && argv.dtb === "-") throw new UsageError("the scenario and --dtb cannot both come from standard input");
   const text = file === "-" ? await readText(file) : readInput(file);
   try {
     const scenario = parseScenario(text, inputName(file));
     if (argv.dtb === undefined) return { scenario, words: shellWord(file) };
-    return { scenario: onBoard(scenario, argv.dtb), words: `${shellWord(file)} --dtb ${shellWord(argv.dtb)}` };
+    return { scenario: await onBoard(scenario, argv.dtb), words: `${shellWord(file)} --dtb ${shellWord(argv.dtb)}` };
   } catch (error) {
     if (error instanceof ScenarioError) throw new UsageError(error.message);
     throw error;
@@ -153,7 +154,7 @@ export const runCommand: CommandModule<object, RunArguments> = {
       })
       .option("dtb", {
         type: "string",
-        describe: "with a scenario: a device tree blob that says where its machine's parts are",
+        describe: "with a scenario: a device tree blob that says where its machine's parts are; -: standard input",
         requiresArg: true,
       })
       .option("seed", { type: "string", describe: "seed of the stimulus, decimal or 0x (default: QUIESCE_SEED or 1)", requiresArg: true })

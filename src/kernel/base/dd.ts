@@ -6,6 +6,7 @@
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { debug_driver_gone } from "../debug/leaks.ts";
+import { answeredNumber } from "../debug/missing-yield.ts";
 import { EBUSY, ENODEV, ENXIO, EPROBE_DEFER } from "../errno.ts";
 import type { DeviceDriver } from "./bus.ts";
 import { driver_deferred_probe_add, driver_deferred_probe_del, driver_deferred_probe_trigger, wait_for_device_probe } from "./deferred.ts";
@@ -40,6 +41,7 @@ function* callDriverProbe(dev: Device, drv: DeviceDriver): Coroutine<number> {
   let ret = 0;
   if (dev.bus?.probe) ret = yield* dev.bus.probe(dev);
   else if (drv.probe) ret = yield* drv.probe(dev);
+  answeredNumber(dev.kernel, `probe of driver ${drv.name}`, ret, dev);
   if (ret === -EPROBE_DEFER) printk.dev_dbg(dev, `Driver ${drv.name} requests probe deferral`);
   else if (ret === -ENODEV || ret === -ENXIO) printk.dev_dbg(dev, `probe with driver ${drv.name} rejects match ${ret}`);
   else if (ret !== 0) printk.dev_err(dev, `probe with driver ${drv.name} failed with error ${ret}`);
@@ -131,7 +133,8 @@ export function* driver_probe_device(drv: DeviceDriver, dev: Device): Coroutine<
     kernel.printk.pr_debug(`probe of ${dev.name} returned ${ret} after ${Math.round((kernel.sim.now - start) / 1000)} usecs`);
   }
   const result = ret === 0 ? "bound" : ret === -EPROBE_DEFER ? "deferred" : "failed";
-  kernel.trace.emit("kernel.probe", { kernel: kernel.name, device: dev.name, driver: drv.name, result, error: ret });
+  const reason = result === "deferred" ? dev.deferred_probe_reason : null;
+  kernel.trace.emit("kernel.probe", { kernel: kernel.name, device: dev.name, driver: drv.name, result, error: ret, reason });
   if (ret === -EPROBE_DEFER) {
     driver_deferred_probe_add(dev);
     // Something was bound while this probe ran: what it missed may be there now.

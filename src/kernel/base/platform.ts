@@ -3,6 +3,7 @@
  * The platform bus: devices that cannot be discovered, matched by compatible string, then by name. After Linux 7.1
  * drivers/base/platform.c. Left out: ids, ACPI, resources by name, system sleep.
  */
+import { answered } from "../debug/missing-yield.ts";
 import type { Coroutine } from "../../sim/index.ts";
 import { EINVAL, ENODEV, ENXIO } from "../errno.ts";
 import type { IoMem } from "../io/io.ts";
@@ -44,12 +45,12 @@ export const platform_bus_type: BusType = {
   },
 
   *remove(dev: Device): Coroutine<void> {
-    if (dev.driver?.remove) yield* dev.driver.remove(dev);
+    if (dev.driver?.remove) answered(dev.kernel, `remove of driver ${dev.driver.name}`, yield* dev.driver.remove(dev), dev);
   },
 
   /** No runtime resume, and nothing at all for a device without driver or without hook. */
   *shutdown(dev: Device): Coroutine<void> {
-    if (dev.driver?.shutdown) yield* dev.driver.shutdown(dev);
+    if (dev.driver?.shutdown) answered(dev.kernel, `shutdown of driver ${dev.driver.name}`, yield* dev.driver.shutdown(dev), dev);
   },
 
   shutdown_hook: (dev: Device): string => (dev.driver?.shutdown ? `driver ${dev.driver.name}` : "none"),

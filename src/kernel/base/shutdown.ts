@@ -3,6 +3,7 @@
  * Linux's `device_shutdown`: every device is told, from the tail of the device list to its head. After Linux 7.1
  * drivers/base/core.c: device_shutdown. Left out: cpufreq_suspend.
  */
+import { answered } from "../debug/missing-yield.ts";
 import type { Coroutine } from "../../sim/index.ts";
 import type { Kernel } from "../kernel.ts";
 import { device_block_probing, wait_for_device_probe } from "./deferred.ts";
@@ -23,7 +24,7 @@ function hookOf(dev: Device): { readonly name: string; run(): Coroutine<void> } 
 export function* shutdownOne(dev: Device): Coroutine<void> {
   const { kernel } = dev;
   const trace = (hook: string, phase: "begin" | "end"): void =>
-    kernel.trace.emit("kernel.shutdown", { kernel: kernel.name, device: dev.name, hook, phase });
+    kernel.trace.emit("kernel.shutdown", { kernel: kernel.name, device: dev.name, hook, driver: dev.driver?.name ?? null, phase });
 
   // No new suspend starts, and nothing is resumed either.
   pm_runtime_get_noresume(dev);
@@ -41,7 +42,7 @@ export function* shutdownOne(dev: Device): Coroutine<void> {
   trace(hook?.name ?? "none", "begin");
   if (hook) {
     if (kernel.params.initcallDebug) kernel.printk.dev_info(dev, "shutdown");
-    yield* hook.run();
+    answered(kernel, hook.name, yield* hook.run(), dev);
   }
   trace(hook?.name ?? "none", "end");
 }

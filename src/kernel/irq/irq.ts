@@ -6,6 +6,7 @@
  * After Linux 7.1 kernel/irq/handle.c: __handle_irq_event_percpu; kernel/irq/manage.c: irq_thread, irq_finalize_oneshot;
  * kernel/irq/spurious.c: note_interrupt. Left out: shared lines, level and edge flows, affinity, irq domains, forced threading.
  */
+import { answered } from "../debug/missing-yield.ts";
 import { type Coroutine, type Task, WaitQueue, waitEvent } from "../../sim/index.ts";
 import type { Device } from "../base/device.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
@@ -172,7 +173,7 @@ export class IrqCore {
     let ret: IrqReturn = IRQ_WAKE_THREAD;
     if (action.handler) {
       const answer = action.handler(intid);
-      ret = typeof answer === "number" ? answer : kernel.sim.runAtomic(answer);
+      ret = typeof answer === "number" ? answer : answered(kernel, `handler of ${action.name}`, kernel.sim.runAtomic(answer), action.dev);
     }
     if (ret === IRQ_WAKE_THREAD && action.thread) {
       action.wanted = true;
@@ -229,7 +230,7 @@ export class IrqCore {
       this.#trace(action.intid, action.name, "thread");
       const { lockdep } = this.#kernel.debug;
       lockdep.acquire(action.map);
-      yield* action.thread!(action.intid);
+      answered(this.#kernel, `thread of ${action.name}`, yield* action.thread!(action.intid), action.dev);
       lockdep.release(action.map);
       action.threadRunning = false;
       if (action.maskedByOneshot && !action.wanted) {

@@ -3,6 +3,7 @@
  * The PCI bus of the device core, after Linux 7.1 drivers/pci/pci-driver.c: match, probe, DMA set-up, remove, shutdown. Left
  * out: dynamic ids, SR-IOV, system sleep.
  */
+import { answered, answeredNumber } from "../debug/missing-yield.ts";
 import type { Coroutine } from "../../sim/index.ts";
 import type { BusType, DeviceDriver } from "../base/bus.ts";
 import { driver_register, driver_unregister } from "../base/core.ts";
@@ -49,7 +50,7 @@ function* pci_device_probe(dev: Device): Coroutine<number> {
   // The driver finds the device active; one that wants it to be suspended gives this reference back.
   yield* pm_runtime_get_sync(pdev);
   pdev.pci_driver = drv.pci;
-  const ret = yield* drv.pci.probe(pdev, id);
+  const ret = answeredNumber(dev.kernel, `probe of driver ${drv.name}`, yield* drv.pci.probe(pdev, id), dev);
   if (ret < 0) {
     pdev.pci_driver = null;
     yield* pm_runtime_put_sync(pdev);
@@ -62,7 +63,7 @@ function* pci_device_remove(dev: Device): Coroutine<void> {
   if (pdev.pci_driver?.remove) {
     yield* pm_runtime_get_sync(pdev);
     yield* pm_runtime_barrier(pdev);
-    yield* pdev.pci_driver.remove(pdev);
+    answered(dev.kernel, `remove of driver ${pdev.pci_driver.name}`, yield* pdev.pci_driver.remove(pdev), dev);
     pm_runtime_put_noidle(pdev);
   }
   pdev.pci_driver = null;
@@ -79,7 +80,8 @@ function* pci_device_remove(dev: Device): Coroutine<void> {
 function* pci_device_shutdown(dev: Device): Coroutine<void> {
   const pdev = to_pci_dev(dev);
   yield* pm_runtime_resume(pdev);
-  if (pdev.pci_driver?.shutdown) yield* pdev.pci_driver.shutdown(pdev);
+  const { pci_driver } = pdev;
+  if (pci_driver?.shutdown) answered(dev.kernel, `shutdown of driver ${pci_driver.name}`, yield* pci_driver.shutdown(pdev), dev);
   if (dev.kernel.kexec.kexec_in_progress && pdev.current_state <= PciPower.D3hot) pci_clear_master(pdev);
 }
 

@@ -5,6 +5,7 @@
  * After Linux 7.1 kernel/kthread.c: kthread_run, kthread_should_stop, kthread_stop. Lockdep follows a thread's run as if it were
  * a lock, which Linux does not. Left out: parking, binding to a CPU, kthread workers.
  */
+import { answered } from "../debug/missing-yield.ts";
 import { type Coroutine, type Task, WaitQueue, waitEvent } from "../../sim/index.ts";
 import { uninterruptible } from "../debug/hung-task.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
@@ -36,7 +37,7 @@ export class KThread {
     const { lockdep } = this.kernel.debug;
     lockdep.acquire(this.map);
     try {
-      yield* body(this);
+      answered(this.kernel, `thread ${this.name}`, yield* body(this));
       lockdep.release(this.map);
     } finally {
       this.finished = true;

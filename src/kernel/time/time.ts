@@ -9,6 +9,7 @@
  * kernel/time/timekeeping.c: timekeeping_suspend, timekeeping_resume. Left out: jiffies, the timer wheel and its rounding, timer bases of
  * CPUs, high-resolution timers, clocks that go on meanwhile (CLOCK_BOOTTIME, CLOCK_REALTIME).
  */
+import { answered } from "../debug/missing-yield.ts";
 import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
 import type { Kernel } from "../kernel.ts";
@@ -112,7 +113,7 @@ export class Time {
     lockdep.acquire(timer.map);
     try {
       const waiting = timer.fn();
-      if (waiting) this.#kernel.sim.runAtomic(waiting);
+      if (waiting) answered(this.#kernel, `timer ${timer.name}`, this.#kernel.sim.runAtomic(waiting));
     } finally {
       lockdep.release(timer.map);
     }

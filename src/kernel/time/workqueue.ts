@@ -5,6 +5,7 @@
  * After Linux 7.1 kernel/workqueue.c: queue_work, queue_delayed_work, flush_work, flush_workqueue, cancel_work_sync, process_one_work.
  * Left out: worker pools, concurrency management, CPU affinity, rescuers, draining and destroying a queue.
  */
+import { answered } from "../debug/missing-yield.ts";
 import { type Coroutine, WaitQueue, waitEvent } from "../../sim/index.ts";
 import { uninterruptible } from "../debug/hung-task.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
@@ -116,7 +117,7 @@ export class Workqueue {
         lockdep.acquire(this.map);
         lockdep.acquire(work.map);
         try {
-          yield* work.fn();
+          answered(this.#kernel, `work ${work.name}`, yield* work.fn());
           lockdep.release(work.map);
           lockdep.release(this.map);
         } finally {

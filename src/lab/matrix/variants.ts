@@ -51,6 +51,11 @@ export function variantKeys(): VariantKey[] {
   );
 }
 
+/** The variants as the names of their cells have them: `audit`, `kdump/adopt`. */
+export const VARIANT_NAMES: readonly string[] = VARIANT_ROWS.map(({ smmuShutdown, kdumpPolicy, waysDown }) =>
+  kdumpPolicy === "reset-abort" ? smmuShutdown : `${waysDown[0]!}/${kdumpPolicy}`,
+);
+
 /** Reads the name of a cell of the matrix or of this table; undefined if it is neither. */
 export function parseAnyCell(text: string): AnyCellKey | undefined {
   return parseCell(text) ?? variantKeys().find((key) => cellWords(key) === text);

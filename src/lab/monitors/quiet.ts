@@ -13,7 +13,7 @@ import { Monitor } from "./monitor.ts";
 export class QuietAfterShutdown extends Monitor {
   readonly claim = "no-dma-after-own-shutdown";
   /** The kernel whose device core passed the device, by device. */
-  readonly #passed = new Map<string, { readonly kernel: string; readonly hook: string }>();
+  readonly #passed = new Map<string, { readonly kernel: string; readonly hook: string; readonly driver: string | null }>();
   #accesses = 0;
 
   /** Accesses that a device issued after the device core had passed it. */
@@ -24,7 +24,7 @@ export class QuietAfterShutdown extends Monitor {
   attach(trace: LabTrace): void {
     let running = "";
     trace.on("kernel.shutdown", ({ data }) => {
-      if (data.phase === "end") this.#passed.set(data.device, { kernel: data.kernel, hook: data.hook });
+      if (data.phase === "end") this.#passed.set(data.device, { kernel: data.kernel, hook: data.hook, driver: data.driver });
     });
     trace.on("kernel.probe", ({ data }) => {
       const passed = this.#passed.get(data.device);
@@ -41,7 +41,8 @@ export class QuietAfterShutdown extends Monitor {
       this.#accesses++;
       const [trespass] = data.trespasses;
       const where = trespass ? `, into ${describeTrespass(trespass, data.device)}` : "";
-      const hook = passed.hook === "none" ? "had no hook to run" : `its hook (${passed.hook}) had returned`;
+      const none = passed.driver === null ? "no driver was bound, so no hook ran" : "had no hook to run";
+      const hook = passed.hook === "none" ? none : `its hook (${passed.hook}) had returned`;
       this.broken({
         time,
         who: data.device,

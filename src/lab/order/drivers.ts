@@ -86,8 +86,9 @@ function* probe(facts: DriverFacts, dev: Device, pci: NamedPci): Coroutine<numbe
   const { kernel, of_node: node } = dev;
   if (facts.role === "smmu-v3" || facts.role === "smmu") yield* iommu_device_register(kernel, iommuOps(dev, facts.role === "smmu"), dev);
   else if (facts.role === "pci-host") yield* pci.scan(dev as PlatformDevice);
-  // Buses without a driver of their own here (I2C, SPI, glue): their devices join when the controller is bound.
-  else if (node) yield* of_platform_populate(kernel, node, dev);
+  // Buses without a driver of their own here (I2C, SPI, glue): their devices join when the controller is bound. A node below a
+  // PCI bridge is a function of its bus, and no platform device.
+  else if (node && dev.bus !== pci.bus) yield* of_platform_populate(kernel, node, dev);
   return 0;
 }
 

@@ -50,7 +50,7 @@ function named(option: string, name: string, drivers: readonly DriverFacts[]): s
   const names = drivers.map((facts) => facts.name);
   const meant = nearest(name, names);
   throw new OrderError(
-    `${option} ${name}: no such driver for this board${meant === undefined ? `; it has ${names.join(", ")}` : `, did you mean ${meant}?`}`,
+    `${option} ${name}: no such driver for this board${meant === undefined ? `; --all shows the ${names.length} that it has` : `, did you mean ${meant}?`}`,
   );
 }
 
@@ -66,6 +66,7 @@ interface Booted {
   readonly kernel: Kernel;
   readonly pci: NamedPci;
   readonly order: readonly Device[];
+  readonly deferred: OrderResult["deferred"];
 }
 
 /** Boots the board and takes it down. @throws OrderError if it does not come to an end */
@@ -96,12 +97,14 @@ function bootAndShutDown(
     if (data.phase === "begin") passed.push(data.device);
   });
   const devices = new Map<string, Device>();
+  let deferred: OrderResult["deferred"] = [];
   let done = false;
   kernel.spawn(
     "order",
     (function* () {
       yield* kernel.boot();
       for (const dev of kernel.base.devices()) devices.set(dev.name, dev);
+      deferred = [...kernel.base.deferred.pending].map(({ name, deferred_probe_reason: reason }) => ({ name, reason }));
       yield* device_shutdown(kernel);
       done = true;
     })(),
@@ -110,7 +113,7 @@ function bootAndShutDown(
   const oops = kernel.oopses[0];
   if (oops) throw new OrderError(`the board does not boot: ${oops.message}`);
   if (!done) throw new OrderError("the board does not boot: its probes come to no end");
-  return { kernel, pci: pci(kernel), order: passed.flatMap((name) => devices.get(name) ?? []) };
+  return { kernel, pci: pci(kernel), order: passed.flatMap((name) => devices.get(name) ?? []), deferred };
 }
 
 /** Every device behind an SMMU, with that SMMU's device. */
@@ -152,6 +155,10 @@ export function shutdownOrder(root: DtNode, options: OrderOptions): OrderResult 
 
   const unknown = new Set(assumed.map(({ name }) => name));
   const hookOf = (dev: Device): boolean | null => (dev.driver && !unknown.has(dev.driver.name) ? dev.driver.shutdown !== undefined : null);
+  // A driver of a bridge needs no compatible string.
+  const knownOf = (dev: Device): boolean =>
+    (dev.driver !== null && !unknown.has(dev.driver.name)) ||
+    known.some(({ compatible }) => dev.of_node?.compatible?.some((name) => compatible.includes(name)));
   const clients: OrderClient[] = [];
   const withoutDevice: string[] = [];
   const clientDevices = new Set<Device>();
@@ -171,6 +178,7 @@ export function shutdownOrder(root: DtNode, options: OrderOptions): OrderResult 
       smmu: supplier.name,
       driver: dev.driver?.name ?? null,
       hook,
+      known: knownOf(dev),
       bus: pci ? "pci" : "platform",
       assumed: stand,
       risks,
@@ -181,9 +189,11 @@ export function shutdownOrder(root: DtNode, options: OrderOptions): OrderResult 
   return {
     shutdownOrder: order
       .filter(({ bus }) => bus !== null)
-      .map((dev) => ({ name: dev.name, driver: dev.driver?.name ?? null, hook: hookOf(dev), role: roleOf(dev) })),
+      .map((dev) => ({ name: dev.name, driver: dev.driver?.name ?? null, hook: hookOf(dev), known: knownOf(dev), role: roleOf(dev) })),
     clients: clients.toSorted((a, b) => position(order, a.name) - position(order, b.name)),
     atRisk: clients.filter(({ risks }) => risks.length > 0).map(({ name }) => name),
+    unknown: clients.filter((client) => !client.known && !client.assumed).map(({ name }) => name),
+    deferred: booted.deferred,
     modules: loaded.map(({ name }) => name),
     assumedDrivers: [...unknown].toSorted(),
     withoutDevice,

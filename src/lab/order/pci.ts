@@ -62,13 +62,16 @@ export class NamedPci {
   readonly functions: NamedFunction[] = [];
   readonly bus: BusType;
   readonly #kernel: Kernel;
+  /** Functions that drivers may have: none before its whole bus was scanned (`match_driver`). */
+  readonly #found = new WeakSet<Device>();
   #domain = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.bus = {
       name: "pci",
-      match: (dev: Device, drv: DeviceDriver) => namesOf(dev.of_node).some((name) => drv.of_match_table?.includes(name)),
+      match: (dev: Device, drv: DeviceDriver) =>
+        this.#found.has(dev) && namesOf(dev.of_node).some((name) => drv.of_match_table?.includes(name)),
       dma_configure: (dev) => this.#dmaConfigure(dev),
       dma_cleanup,
       // The bus's own part clears bus mastering before a kexec; which devices it passes, and when, is the list's affair.
@@ -107,7 +110,10 @@ export class NamedPci {
       const any = dtNode({ name: "function" });
       found.push(yield* this.#add(any, node, root, `${prefix}:${hex2(first)}:01.0`, (first << 8) | 8, true));
     }
-    for (const { dev } of found) yield* device_attach(dev);
+    for (const { dev } of found) {
+      this.#found.add(dev);
+      yield* device_attach(dev);
+    }
   }
 
   /** @returns the last bus number used */

@@ -2,7 +2,7 @@
 /** The shutdown order of a board for people, in 80 columns, and for programs. */
 import { type Paint, wrap } from "../text.ts";
 import { DRIVER_TABLE_LINUX } from "./driver-table.ts";
-import type { OrderClient, OrderDevice, OrderOptions, OrderResult } from "./types.ts";
+import type { OrderClient, OrderDevice, OrderDocument, OrderOptions, OrderResult } from "./types.ts";
 
 const WIDTH = 80;
 /** Columns of a table's parts. */
@@ -27,8 +27,8 @@ function roleOf({ name, role }: OrderDevice, clients: readonly OrderClient[]): s
 }
 
 function line(device: OrderDevice, place: number, result: OrderResult): string {
-  const driver = device.driver ?? "no driver";
-  const hook = device.hook === true ? "yes" : device.hook === false ? "no" : "?";
+  const driver = device.driver ?? (device.known ? "none is bound" : "none is known");
+  const hook = device.hook === true ? "yes" : device.hook === false ? "no" : device.known ? "-" : "?";
   const role = roleOf(device, result.clients);
   return `${String(place).padStart(5)}  ${cut(device.name, NAME)} ${cut(driver, DRIVER)} ${hook.padEnd(4)} ${role}`.trimEnd();
 }
@@ -64,14 +64,22 @@ export function orderText(board: string, options: OrderOptions, result: OrderRes
     "",
   ];
   const atRisk = result.clients.filter(({ risks }) => risks.length > 0);
-  lines.push(paint("bold", atRisk.length > 0 ? "At risk" : "No client is at risk"));
+  const { unknown } = result;
+  const standing = result.clients.filter(({ assumed, known }) => assumed && !known).map(({ name }) => name);
+  if (atRisk.length > 0) lines.push(paint("bold", "At risk"));
+  else if (unknown.length === 0)
+    lines.push(paint("bold", standing.length === 0 ? "No client is at risk" : "No client is at risk by its place"));
   for (const client of atRisk) lines.push(...paragraph(risk(client), "  "));
+  if (unknown.length > 0) {
+    const title = `Unknown: ${count(unknown.length, "client")}, whose hook is not known${atRisk.length > 0 ? "" : "; no other is at risk"}`;
+    lines.push(paint("bold", title), ...paragraph(`${unknown.join(", ")}: no driver of the table takes what these are`, "  "));
+  }
   const notes: string[] = [];
-  const unknown = result.clients.filter(({ hook, assumed }) => hook === null && !assumed).map(({ name }) => name);
-  if (unknown.length > 0)
-    notes.push(`Not known, for the table has no driver for them: whether ${unknown.join(", ")} would be quiet by then.`);
-  const standing = result.clients.filter(({ assumed }) => assumed).map(({ name }) => name);
-  if (standing.length > 0) notes.push(`The tree names no PCI function; ${standing.join(", ")} stands for any.`);
+  if (standing.length > 0)
+    notes.push(
+      `The tree names no PCI function; ${standing.join(", ")} stands for any. Whether its driver has a shutdown hook is not known.`,
+    );
+  for (const { name, reason } of result.deferred) notes.push(`Deferred probe pending: ${name}: ${reason ?? "reason unknown"}.`);
   const list = (names: readonly string[], what: string): string =>
     all || names.length <= FEW ? names.join(", ") : `${names.length} ${what}; --all names them`;
   if (result.assumedDrivers.length > 0)
@@ -83,6 +91,6 @@ export function orderText(board: string, options: OrderOptions, result: OrderRes
 }
 
 /** The document `quiesce/order@1`. */
-export function orderDocument(board: string, options: OrderOptions, result: OrderResult): object {
+export function orderDocument(board: string, options: OrderOptions, result: OrderResult): OrderDocument {
   return { schema: "quiesce/order@1", board, linux: DRIVER_TABLE_LINUX, fwDevlink: options.fwDevlink, strict: options.strict, ...result };
 }

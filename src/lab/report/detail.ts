@@ -14,6 +14,14 @@ export function badge(verdict: Verdict): string {
   return `<span class="badge ${verdict}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</span>`;
 }
 
+/** How the kernels ended: of a run that never came to a second one, the first. */
+function endOf({ kernelStates, secondKernel }: RunResult): [string, string] {
+  const [first, second] = kernelStates;
+  return first && !second && first.state !== "up"
+    ? ["first kernel", `${first.state}, no second one came`]
+    : ["second kernel", secondKernel];
+}
+
 function facts(run: RunResult): string {
   const { dma, events } = run;
   const rows: [string, string][] = [
@@ -27,7 +35,7 @@ function facts(run: RunResult): string {
     ["next kernel corrupted", plural(run.nextKernelBytesCorrupted, "byte", "bytes")],
     ["stale walks", group(run.staleWalks)],
     ["SMMU events", `${group(events.recorded)} recorded, ${group(events.lost)} lost`],
-    ["second kernel", run.secondKernel],
+    endOf(run),
   ];
   return `<dl class="facts">${rows.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join("")}</dl>`;
 }
@@ -78,6 +86,35 @@ function trouble(run: RunResult): string {
   return parts.length === 0 ? "" : `<h4>What went wrong in software</h4>${parts.join("")}`;
 }
 
+const WARNINGS_SHOWN = 10;
+
+/** What the kernels said of themselves: lockdep, KASAN, the DMA API's debug checks and their like. */
+function kernelChecks({ kernelChecks: { warnings, count }, wayDownAt }: RunResult): string {
+  if (count === 0) return "";
+  const items = warnings.slice(0, WARNINGS_SHOWN).map(({ kernel, time, check, message, task, device, details }) => {
+    const more = details.length === 0 ? "" : `<pre>${escape(details.join("\n"))}</pre>`;
+    const where = `task <code>${escape(task)}</code>, device <code>${escape(device ?? "none")}</code>`;
+    return `<li><span class="quiet">${milliseconds(time, wayDownAt)}</span> ${escape(kernel)} kernel, ${escape(check ?? "warning")}: ${escape(message)}<br><span class="quiet">${where}</span>${more}</li>`;
+  });
+  const rest = count - items.length;
+  return `<h4>Kernel checks</h4><ul>${items.join("")}${rest > 0 ? `<li class="quiet">and ${group(rest)} more</li>` : ""}</ul>`;
+}
+
+/** Devices that waited for a supplier in vain, and clients that never worked. */
+function waiting({ deferredProbes, idleClients }: RunResult): string {
+  const items = [
+    ...deferredProbes.map(({ kernel, device, reason, outcome }) => {
+      const end = outcome === "pending" ? "deferred probe pending" : "probed when booting was over";
+      return `<li>${escape(kernel)} kernel: <code>${escape(device)}</code>: ${escape(reason ?? "reason unknown")}; ${end}</li>`;
+    }),
+    ...idleClients.map(
+      ({ kernel, device, why }) =>
+        `<li>${escape(kernel)} kernel: <code>${escape(device)}</code> is active and did no DMA: ${escape(why)}</li>`,
+    ),
+  ];
+  return items.length === 0 ? "" : `<h4>Who waited, or never worked</h4><ul>${items.join("")}</ul>`;
+}
+
 function eventKinds(run: RunResult): string {
   const kinds = Object.entries(run.events.kinds);
   if (kinds.length === 0) return "";
@@ -87,7 +124,7 @@ function eventKinds(run: RunResult): string {
 /** The body of a detail: everything below its heading. */
 export function runDetail(run: RunResult): string {
   return (
-    `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run)}${eventKinds(run)}${sites(run)}${trouble(run)}` +
+    `${facts(run)}<h4>What happened, and where DMA went</h4>${timelineView(run)}${eventKinds(run)}${sites(run)}${trouble(run)}${kernelChecks(run)}${waiting(run)}` +
     `<h4>Claims</h4><table class="claims"><thead><tr><th scope="col">claim</th><th scope="col">result and evidence</th></tr></thead><tbody>${run.claims.map((claim) => claimRow(claim, run.wayDownAt)).join("")}</tbody></table>` +
     `<h4>Replay</h4><pre>${escape(run.replay)}</pre>`
   );

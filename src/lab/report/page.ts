@@ -19,9 +19,9 @@ import {
   WAYS_DOWN,
 } from "../run/types.ts";
 import { VERDICT_MEANING } from "../run/verdict.ts";
-import { SHAPES, badge, runDetail } from "./detail.ts";
+import { SHAPES, badge } from "./detail.ts";
+import { cellLink, detailSection, frame } from "./frame.ts";
 import { escape } from "./html.ts";
-import { SCRIPT, STYLE } from "./style.ts";
 
 const POLICY_TITLES: Record<SmmuPolicy, string> = {
   none: "no SMMU hook: keeps translating",
@@ -58,9 +58,7 @@ function head(): string {
 
 function cellHtml(cell: MatrixCell | undefined, edge: string): string {
   if (cell === undefined) return `<td${edge}>not run</td>`;
-  const { verdict } = cell;
-  const label = `${titleOf(cell)}: ${verdict}`;
-  return `<td${edge}><a class="cell ${verdict}" id="to-${idOf(cell)}" href="#${idOf(cell)}" aria-label="${escape(label)}"><span class="mark" aria-hidden="true">${SHAPES[verdict]}</span>${verdict}</a></td>`;
+  return `<td${edge}>${cellLink(idOf(cell), titleOf(cell), cell.verdict)}</td>`;
 }
 
 function matrixTable(cells: readonly MatrixCell[]): string {
@@ -151,11 +149,7 @@ function details(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResult>): stri
   return matrix.cells
     .map((cell) => {
       const run = runs.get(cell);
-      if (run === undefined) return "";
-      return (
-        `<section class="detail" id="${idOf(cell)}" tabindex="-1" aria-labelledby="${idOf(cell)}-title"><div class="detail-head"><h3 id="${idOf(cell)}-title">${escape(titleOf(cell))}</h3>${badge(cell.verdict)}<a class="close" href="#to-${idOf(cell)}">close</a></div>` +
-        `${runDetail(run)}</section>`
-      );
+      return run === undefined ? "" : detailSection(idOf(cell), titleOf(cell), cell.verdict, run);
     })
     .join("\n");
 }
@@ -177,17 +171,14 @@ export function matrixPage(matrix: Matrix, runs: ReadonlyMap<MatrixCell, RunResu
   const legend = VERDICTS.map((verdict) => `<li>${badge(verdict)} ${VERDICT_MEANING[verdict]}</li>`).join("");
   const note = partialNote(matrix);
   const partial = note === undefined ? "" : `<p class="partial"><strong>${escape(note)}</strong></p>`;
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>Quiesce: the shutdown matrix</title><style>${STYLE}</style></head><body>
-<header><h1>When this machine goes down, which device still does DMA?</h1>
-<p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
-<p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual. In the details, <i>first</i> is the kernel that goes down and <i>second</i> the next one.</p>${partial}</header>
-<main><h2 id="matrix">The matrix</h2><p class="quiet scrolls">The matrix is wider than this window and scrolls sideways.</p><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
+  return frame({
+    title: "Quiesce: the shutdown matrix",
+    heading: "When this machine goes down, which device still does DMA?",
+    intro: `<p>Each cell is one run of the same simulated machine: an Arm SMMUv3, one busy client, a kernel that goes down one of five ways, and the kernel that comes next. A cell\u2019s verdict follows from every access that was traced, judged against who owned the memory at that instant.</p>
+<p class="quiet">Seed ${escape(matrix.seed)}. ${matrix.cells.length} cells. Times are virtual. In the details, <i>first</i> is the kernel that goes down and <i>second</i> the next one.</p>${partial}`,
+    main: `<h2 id="matrix">The matrix</h2><p class="quiet scrolls">The matrix is wider than this window and scrolls sideways.</p><div class="wide">${matrixTable(matrix.cells)}</div><ul class="legend">${legend}</ul>
 <p class="quiet hint">Choose a cell to see who was shut down when, which DMA landed where, and the evidence for each claim.</p>
 <div id="details">${details(matrix, runs)}</div>
-${note === undefined ? answers(matrix) : partial}</main>
-<footer class="quiet"><p>Counts of DMA are accesses from the first step of the way down until a later kernel\u2019s driver owned the device.<span class="keys" hidden> Escape closes a cell; arrow keys move between cells.</span></p></footer>
-<script>${SCRIPT}</script></body></html>
-`;
+${note === undefined ? answers(matrix) : partial}`,
+  });
 }

@@ -34,6 +34,7 @@ interface OpenStep {
   readonly kernel: string;
   readonly device: string;
   readonly hook: string;
+  readonly driver: string | null;
   readonly begin: number;
   end: number | undefined;
 }
@@ -63,6 +64,9 @@ export class Chronicle {
           "machine",
         );
     });
+    trace.on("lab.waits", ({ seq, time, data }) => {
+      if (this.#recording) this.#note(seq, time, data.kernel, data.text, "machine");
+    });
     trace.on("kernel.path", ({ seq, time, data }) => this.#note(seq, time, data.kernel, data.step, "path"));
     trace.on("kernel.jump", ({ seq, time, data }) => this.#note(seq, time, data.from, JUMP_WORDS[data.to], "machine"));
     trace.on("kernel.probe", ({ seq, time, data }) => {
@@ -80,7 +84,15 @@ export class Chronicle {
     });
     trace.on("kernel.shutdown", ({ seq, time, data }) => {
       if (data.phase === "begin") {
-        this.#steps.push({ seq, kernel: data.kernel, device: data.device, hook: data.hook, begin: time, end: undefined });
+        this.#steps.push({
+          seq,
+          kernel: data.kernel,
+          device: data.device,
+          hook: data.hook,
+          driver: data.driver,
+          begin: time,
+          end: undefined,
+        });
         return;
       }
       const open = this.#steps.findLast((step) => step.device === data.device && step.kernel === data.kernel && step.hook === data.hook);

@@ -36,7 +36,9 @@ export function brokenExpectations(scenario: Scenario, run: RunResult): string[]
   const foreseen = expect.secondKernel === run.secondKernel;
   const broken = foreseen ? [] : [...ownOops(run), ...ownHang(run)];
   if (expect.secondKernel !== undefined && !foreseen)
-    broken.push(`the second kernel is ${run.secondKernel}, ${expect.secondKernel} was expected`);
+    broken.push(
+      `${run.kernelStates.length === 1 && run.secondKernel !== "none" ? `the first kernel is ${run.secondKernel} and no second one came` : `the second kernel is ${run.secondKernel}`}, ${expect.secondKernel} was expected`,
+    );
   broken.push(...ownReports(run));
   if (expect.verdict !== undefined && expect.verdict !== run.verdict)
     broken.push(`the verdict is ${run.verdict}, ${expect.verdict} was expected`);

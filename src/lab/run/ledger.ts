@@ -90,6 +90,11 @@ export class KernelLedger {
     return first?.failure ?? "none";
   }
 
+  /** How each kernel that there was is at the end. */
+  states(): Pick<KernelResult, "kernel" | "state">[] {
+    return this.#entries.map((entry) => ({ kernel: entry.kernel.name, state: this.#state(entry) }));
+  }
+
   /** True if a kernel behind the first way down failed, or one that never came to its end. */
   get failed(): boolean {
     return this.#entries.some((entry, index) => entry.failure !== null || (index > 0 && this.#state(entry) !== "up"));

@@ -19,8 +19,9 @@ function entries(run: RunResult): Entry[] {
   const shown = new Set(run.interestingDevices);
   const shutdowns = run.shutdownOrder
     .filter(({ device }) => shown.has(device))
-    .map(({ seq, kernel, device, hook, begin, end }): Entry => {
-      const what = hook === "none" ? "no hook to run" : hook;
+    .map(({ seq, kernel, device, hook, driver, begin, end }): Entry => {
+      const bound = driver === null ? "no driver is bound" : "no hook to run";
+      const what = hook === "none" ? bound : driver === null ? `${hook}, ${bound}` : hook;
       const took =
         end === undefined ? ", which never returned" : end - begin >= 1000 ? `, took ${((end - begin) / 1e6).toFixed(3)} ms` : "";
       return { seq, time: begin, kernel, text: `shutdown of ${device}: ${what}${took}`, step: false };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What comes out of a run: everything a report, a matrix or a test wants to know, as plain data. Times are virtual ns. */
 import type { ClaimResult } from "../monitors/monitor.ts";
+import type { DeferredProbe, IdleClient } from "./deferred.ts";
 import type { KernelChecksResult } from "./kernel-checks.ts";
 import type { ClaimName, ScenarioWayDown, SecondKernel, Verdict } from "./types.ts";
 
@@ -27,6 +28,8 @@ export interface ShutdownStep {
   readonly device: string;
   /** What ran: `driver hdlcd`, `none`. */
   readonly hook: string;
+  /** The bound driver; null: none. */
+  readonly driver: string | null;
   readonly begin: number;
   /** undefined: the hook never returned. */
   readonly end: number | undefined;
@@ -102,6 +105,8 @@ export interface RunResult {
   /** Event records the SMMU made from the way down on, written to a queue or lost. */
   readonly events: { readonly recorded: number; readonly lost: number; readonly kinds: Readonly<Record<string, number>> };
   readonly secondKernel: SecondKernel;
+  /** How each kernel that there was is at the end, in order. */
+  readonly kernelStates: readonly Pick<KernelResult, "kernel" | "state">[];
   /** Every kernel that there was, in order; only of a scenario with further ways down. */
   readonly kernels?: readonly KernelResult[];
   /** The first oops, of any kernel; null without one. */
@@ -114,6 +119,10 @@ export interface RunResult {
   } | null;
   /** What the kernels found wrong with their own code, and survived. */
   readonly kernelChecks: KernelChecksResult;
+  /** Devices that waited for a supplier until nobody waits any longer, or still do. */
+  readonly deferredProbes: readonly DeferredProbe[];
+  /** Active clients that did no DMA before their kernel went down, and why. */
+  readonly idleClients: readonly IdleClient[];
   /** Where tasks waited when nothing could go on or a limit was hit. */
   readonly stuck: readonly { readonly kernel: string; readonly task: string; readonly reason: string }[];
   readonly inconclusive: boolean;

@@ -17,6 +17,7 @@ import { type Chance, chanceOf } from "./chance.ts";
 import { Chronicle } from "./chronicle.ts";
 import { WayDownCounters } from "./counters.ts";
 import { Images } from "./images.ts";
+import { type IdleClient, ProbeBook } from "./deferred.ts";
 import { KernelChecks } from "./kernel-checks.ts";
 import { Kernels } from "./kernels.ts";
 import { KernelLedger } from "./ledger.ts";
@@ -74,6 +75,8 @@ class Run {
   readonly #counters = new WayDownCounters();
   readonly #recorder = new TimelineRecorder();
   readonly #checks = new KernelChecks();
+  readonly #probes: ProbeBook;
+  readonly #idle: IdleClient[] = [];
   /** What the lint said of the SMMU's driver, by rule. */
   readonly #lint = new Map<string, number>();
   /** The way down of each kernel that went down, the last one if there were more. */
@@ -108,7 +111,9 @@ class Run {
     this.#ledger = new KernelLedger(this.#machine, this.#counters, this.#monitors);
     this.#chronicle = new Chronicle(new Set([...this.#machine.names.clients.values(), this.#machine.names.smmu]));
     for (const monitor of this.#monitors.all) monitor.attach(this.#trace);
+    this.#probes = new ProbeBook(kernels.all);
     this.#chronicle.attach(this.#trace);
+    this.#probes.attach(this.#trace);
     this.#counters.attach(this.#trace);
     this.#recorder.attach(this.#trace);
     this.#checks.attach(this.#trace);
@@ -146,9 +151,28 @@ class Run {
   #work(index: number): void {
     this.#kernels.loadNext();
     if (index === 0) for (const client of this.#machine.clients) client.start();
+    const kernel = this.#kernels.at(index)!;
     const idle = this.#idleClients();
     this.#until(START_LIMIT_NS, () => idle.size === 0);
-    this.#for(this.#legs[index]!.beforeMs + this.#chance.phaseUs / 1000);
+    for (const device of idle) this.#idleClient(kernel, device);
+    const { beforeMs } = this.#legs[index]!;
+    const phaseMs = this.#chance.phaseUs / 1000;
+    this.#trace.emit("lab.waits", {
+      kernel: kernel.name,
+      text: `works until its way down, ${(beforeMs + phaseMs).toFixed(3)} ms: ${beforeMs} as the scenario says, the rest by the seed`,
+    });
+    this.#for(beforeMs + phaseMs);
+  }
+
+  #idleClient(kernel: Kernel, device: string): void {
+    const { spec, board, names } = this.#machine;
+    const pci = spec.devices.some(({ name, bus }) => bus === "pci" && names.clients.get(name) === device);
+    const why = this.#probes.why(kernel, device, pci ? board.pci?.deviceName : undefined, this.#wayDownAt);
+    this.#idle.push({ kernel: kernel.name, device, why });
+    this.#trace.emit("lab.waits", {
+      kernel: kernel.name,
+      text: `${device} was waited for ${START_LIMIT_NS / MS} ms and did no DMA: ${why}`,
+    });
   }
 
   /** Active clients that have not reached memory yet; the set empties as they do. */
@@ -279,9 +303,12 @@ class Run {
       staleWalks: walks.walks,
       events: { recorded: this.#counters.recorded, lost: this.#counters.lost, kinds: Object.fromEntries(this.#counters.kinds) },
       secondKernel,
+      kernelStates: this.#ledger.states(),
       oops: this.#chronicle.oops,
       kernelChecks: this.#checks.result(this.#kernels.all),
       ...(this.#scenario.then === undefined ? {} : { kernels: this.#ledger.results(this.#images) }),
+      deferredProbes: this.#probes.deferred,
+      idleClients: this.#idle,
       stuck: this.#stuck(outcome),
       inconclusive: this.#inconclusive,
       wayDownAt: this.#wayDownAt,

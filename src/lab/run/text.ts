@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** A run as text for a terminal of 80 columns, and as a document `quiesce/run@1`. */
-import { hex, lintRules } from "../../hw/index.ts";
+import { hex, lintText } from "../../hw/index.ts";
 import type { ClaimResult, Evidence } from "../monitors/monitor.ts";
 import type { Scenario } from "../scenario/types.ts";
 import { type Paint, wrap } from "../text.ts";
+import type { DeferredProbe } from "./deferred.ts";
 import { narrative } from "./narrative.ts";
 import { LANDING_CLASSES, type RunResult } from "./result.ts";
 import { verdictReason } from "./verdict.ts";
@@ -43,8 +44,54 @@ function dma(run: RunResult): string[] {
     ...hanging("landings      ", `${kinds} (in the time shown)`),
     `harm          ${run.foreignWriteBytes} bytes written without a grant, ${run.nextKernelBytesCorrupted} of the next kernel`,
     `SMMU          ${run.staleWalks} walks of given-away tables, ${events.recorded} events recorded, ${events.lost} lost`,
-    `second kernel ${run.secondKernel}`,
+    ...hanging(...kernelStates(run)),
   ];
+}
+
+/** How the kernels are at the end. A run that never came to a next kernel has the first one's end to tell. */
+function kernelStates({ kernels: chain, kernelStates: states, secondKernel }: RunResult): [label: string, text: string] {
+  if (chain) return ["kernels       ", states.map(({ kernel, state }) => `${kernel} ${state}`).join(", ")];
+  const [first, second] = states;
+  if (first && !second && first.state !== "up") return ["first kernel  ", `${first.state}: no second one came`];
+  return ["second kernel ", secondKernel];
+}
+
+const SUPPLIER_STATES: Record<NonNullable<DeferredProbe["supplierState"]>, string> = {
+  "no-device": "is no device in this run",
+  "no-driver": "has no driver in this run",
+  "not-bound": "has a driver that is not bound",
+  bound: "came too late",
+};
+
+/** Kernels in which the same is true, together. */
+function byKernel<T extends { readonly kernel: string }>(items: readonly T[], says: (item: T) => string): string[] {
+  const kernelsOf = new Map<string, string[]>();
+  for (const item of items) kernelsOf.set(says(item), [...(kernelsOf.get(says(item)) ?? []), item.kernel]);
+  return [...kernelsOf].flatMap(([text, kernels]) => hanging("  ", `${kernels.join(", ")}: ${text}`));
+}
+
+/** Devices that waited in vain, as Linux's devices_deferred lists them, and clients that never worked. */
+function waiting({ deferredProbes, idleClients }: RunResult, paint: Paint): string[] {
+  const lines: string[] = [];
+  if (deferredProbes.length > 0) {
+    lines.push(paint("bold", "deferred probes"));
+    lines.push(
+      ...byKernel(deferredProbes, ({ device, reason, supplier, supplierState, outcome }) => {
+        const state = supplierState === null ? "" : `; ${supplier} ${SUPPLIER_STATES[supplierState]}`;
+        const end = outcome === "pending" ? "deferred probe pending" : "probed when booting was over";
+        return `${device}: ${reason ?? "reason unknown"}${state}; ${end}`;
+      }),
+    );
+    const undriven = deferredProbes.some(({ supplierState }) => supplierState === "no-device" || supplierState === "no-driver");
+    const moved = "Waiting moves a device to the tail of the device list: it is shut down earlier.";
+    const other = undriven ? " quiesce order takes every supplier for driven, so its order can differ." : "";
+    lines.push(...hanging("  ", `${moved}${other}`));
+  }
+  if (idleClients.length > 0) {
+    lines.push(paint("corrupt", "clients that are active and did no DMA: nothing is shown of them"));
+    lines.push(...byKernel(idleClients, ({ device, why }) => `${device}: ${why}`));
+  }
+  return lines;
 }
 
 /** A chain kernel by kernel. */
@@ -69,7 +116,7 @@ function kernels(run: RunResult): string[] {
 /** What the model says of the SMMU's driver, where it says something. */
 function lint(run: RunResult): string[] {
   return Object.entries(run.lint).flatMap(([rule, count], index) => {
-    const text = lintRules.find(({ id }) => id === rule)?.text ?? rule;
+    const text = lintText(rule) ?? rule;
     return hanging(index === 0 ? "driver lint   " : "              ", `${count} × ${rule}: ${text}`);
   });
 }
@@ -111,6 +158,20 @@ function claim(result: ClaimResult, origin: number, paint: Paint): string[] {
   ];
 }
 
+/** A shell command on lines that go on behind a backslash, so that it can be copied as it stands. */
+function foldCommand(command: string): string[] {
+  const words = command.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
+  if (command.length <= WIDTH || words.join(" ") !== command) return [command];
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    // Room for the backslash.
+    if (last !== undefined && last.length + word.length + 3 <= WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(last === undefined ? word : `  ${word}`);
+  }
+  return lines.map((line, index) => (index < lines.length - 1 ? `${line} \\` : line));
+}
+
 /** What `quiesce run` prints. @param broken what is not as the scenario expects */
 export function runText(scenario: Scenario, run: RunResult, broken: readonly string[], paint: Paint): string {
   const oops = run.oops
@@ -129,6 +190,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
     ],
     chronicle(run, paint),
     [...dma(run), ...stuck, ...lint(run)],
+    waiting(run, paint),
     kernels(run),
     oops,
     kernelChecks(run, paint),
@@ -137,8 +199,7 @@ export function runText(scenario: Scenario, run: RunResult, broken: readonly str
       `verdict: ${paint(run.verdict, run.verdict)} (${verdictReason(run)})`,
       ...broken.map((sentence) => paint("corrupt", `not as expected: ${sentence}`)),
     ],
-    // A command stands on a line of its own, however long, so that it can be copied whole.
-    ["replay:", run.replay],
+    ["replay:", ...foldCommand(run.replay)],
   ];
   return `${parts
     .filter((lines) => lines.length > 0)

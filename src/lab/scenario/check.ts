@@ -183,6 +183,8 @@ function* checkBuild({ machine, workload }: Scenario): Generator<Problem> {
 export function checkScenario(scenario: Scenario): Problem[] {
   const { machine, expect } = scenario;
   const problems = [...checkWindows(scenario), ...checkDevices(scenario)];
+  if (scenario.kernel.fwDevlinkStrict && scenario.kernel.fwDevlink === "off")
+    problems.push({ path: ["kernel", "fwDevlinkStrict"], message: "fwDevlinkStrict has no meaning with fwDevlink: off" });
   if (machine.smmuNode > machine.devices.length) {
     problems.push({
       path: ["machine", "smmuNode"],

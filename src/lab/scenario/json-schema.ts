@@ -68,6 +68,8 @@ function plain(part: Part, words: Words, path: string): JsonSchema {
       return { enum: part.options };
     case "literal":
       return { const: part.literal };
+    case "nullable":
+      return { anyOf: [part.wrapped ? convert(part.wrapped, words, path) : {}, { type: "null" }] };
     case "optional":
       return {
         ...(part.wrapped ? convert(part.wrapped, words, path) : {}),
@@ -84,7 +86,7 @@ function convert(part: Part, words: Words, path: string): JsonSchema {
 }
 
 /**
- * @param schema of strict objects, arrays, picklists, literals and scalars, optional or not, with ranges and patterns
+ * @param schema of strict objects, arrays, picklists, literals and scalars, optional or nullable or not, with ranges and patterns
  * @param words descriptions of keys, by their path (`machine.devices[].name`)
  */
 export function jsonSchema(schema: v.GenericSchema, title: string, words: Words = {}): JsonSchema {

@@ -21,13 +21,13 @@ export class Story<M extends Monitor> {
   }
 
   shutdown(device: string, hook: string = "none", kernel: string = "first"): this {
-    this.trace.emit("kernel.shutdown", { kernel, device, hook, phase: "begin" });
-    this.trace.emit("kernel.shutdown", { kernel, device, hook, phase: "end" });
+    this.trace.emit("kernel.shutdown", { kernel, device, hook, driver: "driver", phase: "begin" });
+    this.trace.emit("kernel.shutdown", { kernel, device, hook, driver: "driver", phase: "end" });
     return this;
   }
 
   bound(device: string, kernel: string): this {
-    this.trace.emit("kernel.probe", { kernel, device, driver: "driver", result: "bound", error: 0 });
+    this.trace.emit("kernel.probe", { kernel, device, driver: "driver", result: "bound", error: 0, reason: null });
     return this;
   }
 

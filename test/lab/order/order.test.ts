@@ -68,6 +68,13 @@ describe("the order", () => {
     expect(names(ordered([host, smmu]))).toEqual(["0000:01:00.0", "0000:00:02.0", "0000:00:01.0", "smmu", "pcie"]);
   });
 
+  test("a function behind a bridge is one device, with fw_devlink.strict=1 as without: no platform device is made of its node", () => {
+    const iommuMap = [{ ridBase: 0, label: "smmu", outBase: 0, length: 0x1_0000 }];
+    const host = device("pcie", 0x4000_0000, "pci-host-ecam-generic", { iommuMap, children: [port, disk] });
+    for (const strict of [false, true])
+      expect(names(ordered([host, smmu], { strict })).toSorted()).toEqual(["0000:00:01.0", "0000:00:02.0", "0000:01:00.0", "pcie", "smmu"]);
+  });
+
   test("a bridge whose driver met no SMMU yet moves to the tail, with all below it", () => {
     const iommuMap = [{ ridBase: 0, label: "smmu", outBase: 0, length: 0x1_0000 }];
     const host = device("pcie", 0x4000_0000, "pci-host-ecam-generic", { iommuMap, children: [port, disk] });
@@ -87,6 +94,34 @@ describe("a client is at risk", () => {
   test("by its place even if the table knows no driver for it, and nothing is said of a hook", () => {
     const [client] = ordered([device("codec", 0x6000, "test,codec", { iommus }), smmu]).clients;
     expect(client).toMatchObject({ driver: null, hook: null, risks: ["after-smmu"] });
+  });
+
+  test("by its driver only if the table has one: a client without is unknown, not safe", () => {
+    const codec = device("codec", 0x6000, "test,codec", { iommus });
+    const result = ordered([smmu, codec, ethernet]);
+    expect(result.atRisk).toEqual([]);
+    expect(result.unknown).toEqual(["6000.codec"]);
+    expect(result.clients.map(({ name, known }) => [name, known])).toEqual([
+      ["4000.ethernet", true],
+      ["6000.codec", false],
+    ]);
+    const says = orderText("a board", defaults, result, false, (_style, text) => text);
+    expect(says).not.toMatch(/^No client is at risk/m);
+    expect(says).toMatch(/^Unknown: 1 client, whose hook is not known; no other is at risk$/m);
+    expect(says).toMatch(/6000\.codec +none is known +\? +behind 1000\.smmu/);
+    expect(ordered([smmu, ethernet]).unknown).toEqual([]);
+  });
+
+  test("by no hook where its driver is known and not bound, which is said", () => {
+    const pmic = dtNode({ name: "pmic", label: "pmic", compatible: ["test,pmic"] });
+    const bus = device("glue", 0x7000, "test,glue", { children: [pmic] });
+    const waits = { ...ethernet, properties: { "vdd-supply": [{ label: "pmic", args: [] }] } };
+    const result = ordered([smmu, waits, bus]);
+    expect(result.clients).toMatchObject([{ name: "4000.ethernet", driver: null, hook: null, known: true, risks: [] }]);
+    expect(result).toMatchObject({ unknown: [], deferred: [{ name: "4000.ethernet", reason: "wait for supplier pmic" }] });
+    const says = orderText("a board", defaults, result, false, (_style, text) => text);
+    expect(says).toMatch(/4000\.ethernet +none is bound +- +behind 1000\.smmu/);
+    expect(says).toContain("Deferred probe pending: 4000.ethernet: wait for supplier pmic.");
   });
 
   test("not where it is disabled", () => {

@@ -122,6 +122,11 @@ describe("a bad scenario is refused at the place of the mistake", () => {
       text: `${GOOD}expect:\n  holds: [no-stale-walk]\n  broken: [no-stale-walk]\n`,
       says: "s.yaml:14:11: no-stale-walk is expected both to hold and to be broken",
     },
+    {
+      what: "a strictness of fw_devlink that is off",
+      text: `${GOOD}kernel: { fwDevlink: off, fwDevlinkStrict: true }\n`,
+      says: "s.yaml:12:44: fwDevlinkStrict has no meaning with fwDevlink: off",
+    },
     { what: "text that is no YAML", text: "title: [", says: "s.yaml:1:9: " },
     { what: "an empty file", text: "", says: "s.yaml:1:1: " },
     {

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { matrixSchema, variantsSchema } from "../../../src/lab/matrix/schema.ts";
+import { ORDER_WORDS, orderSchema } from "../../../src/lab/order/schema.ts";
 import { jsonSchema } from "../../../src/lab/scenario/json-schema.ts";
 import { KEY_WORDS } from "../../../src/lab/scenario/key-words.ts";
 import { scenarioFileSchema } from "../../../src/lab/scenario/schema.ts";
@@ -22,6 +23,19 @@ test("schema/matrix.schema.json is the schema of quiesce/matrix@1", async () => 
 
 test("schema/variants.schema.json is the schema of quiesce/variants@1", async () => {
   await expect(text(jsonSchema(variantsSchema, "quiesce/variants@1"))).toMatchFileSnapshot("../../../schema/variants.schema.json");
+});
+
+test("schema/order.schema.json is the schema of quiesce/order@1, and says what may be null", async () => {
+  const schema = jsonSchema(orderSchema, "quiesce/order@1", ORDER_WORDS);
+  await expect(text(schema)).toMatchFileSnapshot("../../../schema/order.schema.json");
+  expect(schema).toMatchObject({
+    properties: { clients: { items: { properties: { hook: { anyOf: [{ type: "boolean" }, { type: "null" }] } } } } },
+  });
+});
+
+test("every word on a key of quiesce/order@1 is in its schema", () => {
+  const published = text(jsonSchema(orderSchema, "quiesce/order@1", ORDER_WORDS));
+  for (const words of Object.values(ORDER_WORDS)) expect(published).toContain(JSON.stringify(words));
 });
 
 interface Node {

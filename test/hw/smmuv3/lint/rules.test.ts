@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Each rule of the lint: a driver that makes the mistake, and one that does the same thing right. */
 import { describe, expect, test } from "vitest";
-import { lintRules } from "../../../../src/hw/index.ts";
+import { lintRules, lintText } from "../../../../src/hw/index.ts";
+import { CD_RULES } from "../../../../src/hw/smmuv3/config/cd-rules.ts";
+import { STE_RULES } from "../../../../src/hw/smmuv3/config/ste-rules.ts";
 import { commandCases } from "./command-cases.ts";
 import { CFGI_STE, CMDQ, Driver, PA, STREAM, SYNC, at } from "./driver.ts";
 import { registerCases } from "./register-cases.ts";
@@ -46,6 +48,21 @@ describe("the table of rules", () => {
     expect(driver.details).toEqual([
       `queue-base-alignment: CMDQ_BASE 0x40100028 is not aligned to 0x1000 bytes: low bits are taken as 0 (§3.5.1)`,
     ]);
+  });
+});
+
+describe("a text", () => {
+  test("is there for every rule of the three tables, and for nothing else", () => {
+    const all = [...lintRules.map(({ id }) => id), ...STE_RULES.map(({ id }) => `ste-${id}`), ...CD_RULES.map(({ id }) => `cd-${id}`)];
+    const texts = all.map((rule) => lintText(rule));
+    expect(all.filter((_rule, index) => (texts[index]?.length ?? 0) < 10)).toEqual([]);
+    expect(new Set(texts).size).toBe(all.length);
+    expect(["ste-", "ste-none", "cd-none", "none"].map(lintText)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+  test("of an STE with V = 0 says what that means", () => {
+    expect(lintText("ste-V")).toBe(
+      "an STE is used that is ILLEGAL, V is 0: nobody has configured this stream, or somebody took its configuration away",
+    );
   });
 });
 
