@@ -30,13 +30,19 @@ function entries(run: RunResult): Entry[] {
   return [...milestones, ...shutdowns].sort((a, b) => a.seq - b.seq);
 }
 
+/** Steps so far apart are told apart: something was waited for. In ns. */
+const BREATH = 1_000_000;
+
 /** Everything worth telling, in order of time; consecutive steps of one kernel are joined. */
 export function narrative(run: RunResult): Happening[] {
   const told: Entry[] = [];
+  let before: Entry | undefined;
   for (const entry of entries(run)) {
+    const joins = before?.step && entry.step && before.kernel === entry.kernel && entry.time - before.time < BREATH;
     const last = told.at(-1);
-    if (last?.step && entry.step && last.kernel === entry.kernel) told[told.length - 1] = { ...last, text: `${last.text}, ${entry.text}` };
+    if (joins && last) told[told.length - 1] = { ...last, text: `${last.text}, ${entry.text}` };
     else told.push(entry);
+    before = entry;
   }
   return told;
 }
