@@ -97,6 +97,7 @@ const SHAPE: Readonly<Record<Exclude<keyof SmmuConfig, "presets" | "beyond">, Ch
   atsRecErr: flag,
   pasidTt: flag,
   pri: flag,
+  pps: flag,
   httu: number,
   btm: flag,
   vmw: flag,

@@ -60,8 +60,10 @@ export interface SmmuConfig {
   readonly atsRecErr: boolean;
   /** IDR3.PASIDTT: Translated transactions may have a SubstreamID. */
   readonly pasidTt: boolean;
-  /** Not modelled: must be false. */
+  /** IDR0.PRI: page requests (Smmu.requestPage). */
   readonly pri: boolean;
+  /** IDR3.PPS: automatic responses have the request's PASID whatever STE.PPAR says. */
+  readonly pps: boolean;
   /** IDR0.HTTU: 0 none, 1 Access flag, 2 and dirty state, 3 and Access flag of table descriptors. */
   readonly httu: 0 | 1 | 2 | 3;
   /** IDR0.BTM: TLBIs that PEs broadcast are received (Smmu.broadcast). */
@@ -187,6 +189,7 @@ const rules: readonly ConfigRule[] = [
   { section: "§6.3.1", rule: "VMW == 1 needs S2P == 1", holds: (c) => !c.vmw || c.stage2 },
   { section: "§6.3.1", rule: "HTTU is 0 to 3", holds: (c) => within(c.httu, 0, 3) },
   { section: "§6.3.1", rule: "PRI == 1 needs ATS == 1", holds: (c) => !c.pri || c.ats },
+  { section: "§6.3.4", rule: "PPS == 1 needs PRI == 1 and SSIDSIZE != 0", holds: (c) => !c.pps || (c.pri && c.ssidSize !== 0) },
   {
     section: "§6.3.1",
     rule: "an SMMU of a PCIe system (ATS == 1) does not force stalls (STALL_MODEL 0b10)",
@@ -340,7 +343,6 @@ const rules: readonly ConfigRule[] = [
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
   if (c.oas === 56) throw new NotModelledError(`configuration ${c.name}: physical addresses of 56 bits (IDR5.OAS 0b111)`);
-  if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {
     if (asked) throw new NotModelledError(`configuration ${c.name}: ${feature}`);
   }

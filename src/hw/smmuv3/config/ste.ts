@@ -42,6 +42,8 @@ export interface Ste {
   readonly ats: Ats;
   /** The SMMU has ATS: EATS has a meaning. */
   readonly hasAts: boolean;
+  /** The SMMU asks for PPAR. */
+  readonly hasPpar: boolean;
   /** PRIVCFG and INSTCFG in force. */
   readonly privCfg: number;
   readonly instCfg: number;
@@ -71,6 +73,7 @@ export function decodeSte(words: Uint32Array, address: number, config: SmmuConfi
     incomingShareability: overriddenShareability(overrides),
     ats: on && config.ats && fields.Config !== BYPASS ? (ATS_BY_EATS[fields.EATS] ?? Ats.off) : Ats.off,
     hasAts: config.ats,
+    hasPpar: config.pri && config.ssidSize !== 0 && !config.pps,
     privCfg: config.attrPermsOvr ? fields.PRIVCFG : 0,
     instCfg: config.attrPermsOvr ? fields.INSTCFG : 0,
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
 import { hex, join64, POW2 } from "../../bits/hex.ts";
+import { PageResponse } from "../../memory/ats.ts";
 import type { RegisterChoices } from "../choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
 import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
@@ -11,6 +12,7 @@ import type { Interrupts } from "../registers/interrupts.ts";
 import type { Lint } from "../lint.ts";
 import { messageAttributes } from "../translation/own-attributes.ts";
 import type { ConfigInvalidation, SmmuHost, StallControl, TlbiAddress, TlbInvalidation } from "../ports.ts";
+import type { PageResponses } from "./page-responses.ts";
 import type { Prefetches } from "./prefetch.ts";
 import type { RegisterFile } from "../registers/register-file.ts";
 import { bitsOf } from "../registers/register-layout.ts";
@@ -24,6 +26,8 @@ const SIGNAL_INTERRUPT = 1;
 const SIGNAL_EVENT = 2;
 const CS_RESERVED = 3;
 const RESP_RESERVED = 3;
+/** By CMD_PRI_RESP.Resp. */
+const RESPONSES: readonly PageResponse[] = [PageResponse.failure, PageResponse.invalidRequest, PageResponse.success];
 const TG_16K = 2;
 /** SCALE has five bits; with IDR5.DS it has six, and values beyond 39 act as 39. */
 const SCALES = 32;
@@ -52,6 +56,7 @@ export interface ExecutionDeps {
   readonly host: SmmuHost;
   readonly registers: RegisterFile;
   readonly interrupts: Interrupts;
+  readonly responses: PageResponses;
   readonly lint: Lint;
   readonly choices: Pick<RegisterChoices, "commandReservedFields">;
 }
@@ -194,6 +199,9 @@ export class CommandExecution {
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
         break;
+      case "CMD_PRI_RESP":
+        this.#respondToPages(operands);
+        break;
       case "CMD_RESUME":
         this.#resume(operands);
         break;
@@ -218,6 +226,17 @@ export class CommandExecution {
     const { hi, lo } = operands.address("Address");
     const step = this.#deps.config.version === 0 ? 0 : operands.get("Stride");
     this.prefetches?.addresses(operands.get("StreamID"), substream(operands), hi, lo, 12 + step, operands.get("Size"));
+  }
+
+  /** With SMMUEN 0 it is ignored (§4.5.2). Without substreams SSV counts as 0, by choice. */
+  #respondToPages(operands: Operands): void {
+    const { config, registers, responses } = this.#deps;
+    if (!registers.smmuEnabled() || !this.#streamInRange(operands)) return;
+    const pasid = config.ssidSize !== 0 && operands.get("SSV") === 1;
+    if (pasid && !this.#substreamInRange(operands)) return;
+    const substreamId = pasid ? operands.get("SubstreamID") : -1;
+    const code = RESPONSES[operands.get("Resp")]!;
+    responses.send(operands.get("StreamID"), { substreamId, groupIndex: operands.get("PRGIndex"), code }, false);
   }
 
   /** Both the StreamID and the STAG have to match; else it is a no-op (§4.7.1). */

@@ -71,6 +71,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       MTEPERM: c.mteperm,
       THE: c.the,
       PASIDTT: c.pasidTt,
+      PPS: c.pps,
     },
     SMMU_IDR5: {
       OAS: OAS_CODES.indexOf(c.oas),

@@ -71,7 +71,7 @@ export const STE: Structure = {
     { name: "DRE", hi: 76, lo: 76, applies: "translated", meaning: "destructive reads and Invalidate operations pass (v3.1)" },
     { name: "CONT", hi: 80, lo: 77, applies: "ignored", meaning: "hint: aligned block of 2^CONT equal STEs" },
     { name: "DCP", hi: 81, lo: 81, applies: "translated", meaning: "directed cache prefetch passes (v3.1)" },
-    { name: "PPAR", hi: 82, lo: 82, applies: "ignored", meaning: "PRI auto-responses carry the PASID", absent: "PRI" },
+    { name: "PPAR", hi: 82, lo: 82, applies: "ppar", meaning: "automatic PRI responses carry the PASID" },
     { name: "MEV", hi: 83, lo: 83, applies: "ignored", meaning: "similar fault events may be merged (choice eventMerging)" },
     { name: "SW_RESERVED", hi: 87, lo: 84, applies: "ignored", meaning: "for software" },
     { name: "S1PIE", hi: 88, lo: 88, applies: "s1", meaning: "1: CDs may have stage-1 permission indirection" },

@@ -13,6 +13,7 @@ import { AccessView } from "./access.ts";
 import type { TranslationCompletion, TranslationRequest } from "../../memory/ats.ts";
 import { TranslatedTransactions } from "../ats/translated.ts";
 import { TranslationRequests } from "../ats/translation-request.ts";
+import { ResponsePasids } from "../ats/response-pasid.ts";
 import { join64 } from "../../bits/hex.ts";
 import { HostMisuseError, type NotModelledLog } from "../../errors.ts";
 import {
@@ -111,6 +112,7 @@ export class Translator {
   readonly #access: AccessView;
   readonly #requests: TranslationRequests;
   readonly #translated: TranslatedTransactions;
+  readonly #responsePasids: ResponsePasids;
   readonly #bypass: GlobalBypass;
   readonly #kinds: TransactionKinds;
   /** Of the transaction in progress, once it is known. */
@@ -160,6 +162,7 @@ export class Translator {
     const steps = { ...common, streams, contexts, stages, stage2, access, failures };
     this.#requests = new TranslationRequests(steps);
     this.#translated = new TranslatedTransactions(steps);
+    this.#responsePasids = new ResponsePasids(steps);
   }
 
   /** Hardware reset: caches are empty; stalled transactions end with an abort, so that no client waits for ever. */
@@ -219,6 +222,14 @@ export class Translator {
    */
   requestTranslation(streamId: number, request: TranslationRequest): TranslationCompletion {
     return this.#requests.answer(streamId, request, this.#failed);
+  }
+
+  /**
+   * STE.PPAR of a stream, for the automatic response to a page request with this SubstreamID.
+   * @returns undefined without a valid STE
+   */
+  responsePasid(streamId: number, substreamId: number): boolean | undefined {
+    return this.#responsePasids.find(streamId, substreamId);
   }
 
   /** Brings the STE and the CD of a transaction into the configuration cache, as far as there are valid ones. */
