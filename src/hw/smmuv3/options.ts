@@ -18,6 +18,7 @@ type Choices = RegisterChoices & TranslationChoices;
 /** @throws HostMisuseError naming the methods that are missing */
 export function checkHost(host: SmmuHost, config: SmmuConfig): void {
   checkMethods("SMMU_HOST", "the host of an Smmu", host, HOST_METHODS, A_HOST);
+  if (config.ats) checkMethods("SMMU_HOST", "the host of an Smmu with ATS", host, ["invalidateAtc"], "one with invalidateAtc, too");
   if (config.pri)
     checkMethods("SMMU_HOST", "the host of an Smmu with PRI", host, ["respondToPageRequest"], "one with respondToPageRequest, too");
 }

@@ -21,7 +21,7 @@ const QUEUES = (bits: number): Partial<Record<Enable, number>> => ({ CMDQEN: bit
 /** IHI 0070 §6.3, for a v3.4 SMMU. Registers with a write protocol (CR0, IRQ_CTRL, GBPA) have tests of their own. */
 const writable: readonly Word[] = [
   { offset: at.CR1, guarded: { SMMUEN: 0xfc0, ...QUEUES(0x3f) } },
-  { offset: at.CR2, guarded: { SMMUEN: 0x7 } },
+  { offset: at.CR2, guarded: { SMMUEN: 0xf } },
   { offset: at.S2PII, open: ALL },
   { offset: at.S2PII + 4, open: ALL },
   { offset: at.GERRORN, open: 0x1b5 },

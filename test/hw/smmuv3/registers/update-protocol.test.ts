@@ -4,6 +4,7 @@ import { profiles } from "../../../../src/hw/index.ts";
 import { Bench, CMDQEN, EVENTQEN, SMMUEN, at, command } from "./bench.ts";
 
 const updateNs = profiles.max.timing.updateNs;
+const ATSCHK = 16;
 const VMW = 7 << 6;
 const commandNs = profiles.max.timing.commandNs;
 
@@ -22,10 +23,10 @@ describe("CR0 and CR0ACK", () => {
   test("IHI 0070 §6.3.10: reserved fields and fields of absent features are not mirrored into CR0ACK", () => {
     const bench = new Bench();
     bench.enable(0xffff_ffff);
-    // ATS, PRI and DPT are absent: VMW, SMMUEN, EVENTQEN and CMDQEN remain.
-    expect(bench.r32(at.CR0)).toBe(VMW | SMMUEN | EVENTQEN | CMDQEN);
-    expect(bench.r32(at.CR0ACK)).toBe(VMW | SMMUEN | EVENTQEN | CMDQEN);
-    const without = new Bench({ ...profiles.max, vmw: false });
+    // PRI and DPT are absent: VMW, ATSCHK, SMMUEN, EVENTQEN and CMDQEN remain.
+    expect(bench.r32(at.CR0)).toBe(VMW | ATSCHK | SMMUEN | EVENTQEN | CMDQEN);
+    expect(bench.r32(at.CR0ACK)).toBe(VMW | ATSCHK | SMMUEN | EVENTQEN | CMDQEN);
+    const without = new Bench({ ...profiles.max, vmw: false, ats: false });
     without.enable(0xffff_ffff);
     expect(without.r32(at.CR0ACK)).toBe(SMMUEN | EVENTQEN | CMDQEN);
   });
