@@ -65,6 +65,7 @@ const max: SmmuConfig = {
   splitStageAts: true,
   atsRecErr: true,
   pasidTt: true,
+  pri: true,
   httu: 3,
   epan: true,
   s1pi: true,

@@ -65,7 +65,7 @@ describe("§4.5.1: what is sent", () => {
     }
   });
   test("without IDR0.ATS it is CERROR_ILL", () => {
-    const bench = new AtsBench({ config: { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false } }).run(RECINVSID, ON);
+    const bench = new AtsBench({ config: { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false } }).run(RECINVSID, ON);
     bench.issue(inv());
     expect([error(bench), bench.sent.length]).toEqual([CERROR_ILL, 0]);
   });

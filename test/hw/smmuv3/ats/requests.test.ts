@@ -82,7 +82,7 @@ describe("§3.9.1.2: a Translation Request that ATS refuses gets UR", () => {
     expect(bench.eventNames()).toEqual(["F_BAD_ATS_TREQ"]);
   });
   test("an SMMU without ATS answers UR and records nothing", () => {
-    const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false };
+    const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false };
     const bench = mapped(new AtsBench({ config: noAts })).run(RECINVSID, ON);
     expect(bench.tr()).toBe("UR");
     expect(bench.eventNames()).toEqual([]);
@@ -355,7 +355,7 @@ test("§6.3.9: CR0.ATSCHK is acknowledged by an Update, and there without ATS no
   expect(bench.r32(0x24)).toBe(0);
   bench.simulation.advance(10_000);
   expect(bench.r32(0x24)).toBe(ATSCHK);
-  const without = new AtsBench({ config: { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false } });
+  const without = new AtsBench({ config: { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false } });
   without.w32(0x20, ATSCHK);
   expect(without.r32(0x20)).toBe(0);
 });

@@ -81,7 +81,7 @@ describe("§3.9.1.3: what passes", () => {
     expect(bench.eventNames()).toEqual([]);
   });
   test("§5.2 EATS: without ATS no Translated traffic passes", () => {
-    const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false };
+    const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false };
     const bench = full({}, { config: noAts }).run(RECINVSID, ON);
     expect(bench.passes(PA)).toBe("abort");
     expect(bench.eventNames()).toEqual([]);

@@ -26,9 +26,10 @@ function values([hi, lo]: readonly [number, number]): bigint[] {
   return [0n, ...Array.from({ length: width }, (_, bit) => 1n << BigInt(bit)), (1n << BigInt(width)) - 1n];
 }
 
-/** Operand values that are ILLEGAL by themselves: §4.1.6 SSec, §4.7.3 CS; by choice §4.5.1 Size. TG is in ranges.test.ts. */
+/** Operand values that are ILLEGAL by themselves: §4.1.6 SSec, §4.7.3 CS, §4.5.2 Resp; by choice §4.5.1 Size. TG is in ranges.test.ts. */
 function refused(field: string, value: bigint): boolean {
-  return (field === "SSec" && value === 1n) || (field === "CS" && value === 3n) || (field === "Size" && value > 52n);
+  if (field === "CS" || field === "Resp") return value === 3n;
+  return (field === "SSec" && value === 1n) || (field === "Size" && value > 52n);
 }
 
 /** A legal command of each kind: with TG 0, and with a range where there is one. */

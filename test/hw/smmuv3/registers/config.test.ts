@@ -4,10 +4,10 @@ import { HostMisuseError, NotModelledError, type SmmuConfig, idRegisters, profil
 import { Bench } from "./bench.ts";
 
 const { max, tiny } = profiles;
-const QUEUES = { cmdq: { base: 0, log2Size: 0 }, eventq: { base: 0, log2Size: 0 } };
+const QUEUES = { cmdq: { base: 0, log2Size: 0 }, eventq: { base: 0, log2Size: 0 }, priq: { base: 0, log2Size: 0 } };
 const IDENTIFICATION = [0xfd0, 0xfd4, 0xfd8, 0xfdc, 0xfe0, 0xfe4, 0xfe8, 0xfec, 0xff0, 0xff4, 0xff8, 0xffc];
 
-const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false } as const;
+const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false } as const;
 
 describe("profiles", () => {
   test.each(Object.values(profiles))("$name is a legal configuration", (config) => {
@@ -75,7 +75,15 @@ describe("ID registers", () => {
     ["ST_LEVEL", { twoLevelStreamTable: false }, "SMMU_IDR0", 1 << 27],
     ["SIDSIZE", { sidSize: 0 }, "SMMU_IDR1", 32],
     ["SSIDSIZE", { ssidSize: 0 }, "SMMU_IDR1", 20 << 6],
-    ["ATS, with what hangs on it", { ats: false, splitStageAts: false, atsRecErr: false }, "SMMU_IDR0", (1 << 10) | (1 << 23)],
+    [
+      "ATS, with what hangs on it",
+      { ats: false, splitStageAts: false, atsRecErr: false, pri: false },
+      "SMMU_IDR0",
+      (1 << 10) | (1 << 23) | (1 << 16),
+    ],
+    ["PRI", { pri: false }, "SMMU_IDR0", 1 << 16],
+    ["PPS", { pps: true }, "SMMU_IDR3", 1 << 5],
+    ["PRIQS", { priqLog2Max: 0 }, "SMMU_IDR1", 19 << 11],
     ["NS1ATS", { splitStageAts: false }, "SMMU_IDR0", 1 << 11],
     ["ATSRECERR", { atsRecErr: false }, "SMMU_IDR0", 1 << 23],
     ["PASIDTT", { pasidTt: false }, "SMMU_IDR3", 1 << 16],
@@ -184,7 +192,6 @@ describe("validateConfig", () => {
   });
 
   const notModelled: readonly (readonly [string, Partial<SmmuConfig>])[] = [
-    ["PRI", { pri: true }],
     ["VMSAv8-32", { ttf: "both", d128: false, vax: 52 }],
     ["physical addresses of 56 bits", { oas: 56 }],
     ["Secure state", { beyond: { secure: true } }],

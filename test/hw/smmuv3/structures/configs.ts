@@ -6,7 +6,7 @@ import { profiles, type SmmuConfig, validateConfig } from "../../../../src/hw/sm
 const caches = { ste: 2, cd: 4, tlb: 0, walk: 0, replacement: "round-robin" } as const;
 
 const noStage2 = { stage2: false, hyp: false, xnx: false, ptwnnc: false, splitStageAts: false, vmw: false, mteperm: false, s2pi: false, s2po: false, the: false };
-const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false };
+const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false };
 const noStage1 = { splitStageAts: false, stage1: false, hyp: false, had: false, s1pi: false, aie: false, the: false };
 
 /** Changes to profile `max`, named by what they stand for. */
