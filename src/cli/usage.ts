@@ -15,7 +15,7 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   matrix: [],
   run: [],
   order: [],
-  decode: ["ste", "cd", "cmd", "event", "pte", "l1std", "l1cd", "reg", "dmesg"],
+  decode: ["ste", "cd", "cmd", "event", "pri", "pte", "l1std", "l1cd", "reg", "dmesg"],
   explain: [],
   replay: [],
   regs: [],

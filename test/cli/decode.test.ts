@@ -47,6 +47,14 @@ describe("words", () => {
     expect(stdout).toContain("stage 2 on, not implemented");
   });
 
+  test("an entry of the PRI queue", () => {
+    const { status, stdout } = quiesce(["decode", "pri", "0xf000000700002100", "0x0000000008000005"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^page request {2}IHI 0070 §8\n/);
+    expect(stdout).toMatch(/SubstreamID +\[51:32\] +0x7/);
+    expect(widest(stdout)).toBeLessThanOrEqual(80);
+  });
+
   test("a register by name and value", () => {
     expect(quiesce(["decode", "reg", "CR0", "0xd"]).stdout).toMatch(/SMMUEN +\[0\] +1 +streams go through STE configuration/);
   });

@@ -9,6 +9,7 @@ import {
   decodeCd,
   decodeCommand,
   decodeEventRecord,
+  decodePageRequestRecord,
   decodeL1cd,
   decodeL1std,
   decodePte,
@@ -83,6 +84,13 @@ const KINDS: readonly Kind[] = [
     bytes: 32,
     example: "0x2000000010 0x20800000000 0xfffff000 0",
     decode: (words) => decodeEventRecord(words),
+  },
+  {
+    name: "pri",
+    describe: "page request of the PRI queue, 16 bytes",
+    bytes: 16,
+    example: "0xf000000700002100 0x8000005",
+    decode: (words) => decodePageRequestRecord(words),
   },
   {
     name: "pte",
@@ -206,7 +214,7 @@ const registerCommand: CommandModule<object, DecodeArguments> = {
 
 export const decodeCommandModule: CommandModule = {
   command: "decode",
-  describe: "explain raw words (ste, cd, cmd, event, pte, l1std, l1cd, reg) or a console log (dmesg)",
+  describe: "explain raw words (ste, cd, cmd, event, pri, pte, l1std, l1cd, reg) or a console log (dmesg)",
   builder: (yargs) => {
     for (const kind of KINDS) yargs.command(kindCommand(kind));
     return yargs

@@ -171,7 +171,7 @@ export const registerChoices: readonly Choice[] = [
     options:
       "indexes in an inconsistent state: unknown entries are used, nothing is consumed or produced, or the output queue is as full; " +
       "after an inconsistent write of CMDQ_PROD: unknown commands, or none until the queue has been disabled and enabled",
-    ours: "the Command queue stands still, after such a write until CMDQEN has been 0; the Event queue counts as full",
+    ours: "the Command queue stands still, after such a write until CMDQEN has been 0; the Event queue and the PRI queue count as full",
     why: "no memory outside the queue's valid entries is touched, and a driver that mends PROD alone is found out",
   },
   {
@@ -187,6 +187,43 @@ export const registerChoices: readonly Choice[] = [
     options: "an abort of an event's write is synchronous or asynchronous",
     ours: "synchronous: PROD does not pass the record that aborted",
     why: "all records up to PROD stay valid",
+  },
+  {
+    id: "pri-write-abort",
+    section: "§8.2",
+    options: "an abort of a page request's write is synchronous, or asynchronous and unanswered; the queue may be read at any time",
+    ours: "synchronous: PROD does not pass the entry that aborted, and the request gets Response Failure; it is never read",
+    why: "all entries up to PROD stay valid, and no function waits in vain",
+  },
+  {
+    id: "pri-without-substreams",
+    section: "§8, §8.1, §4.5.2",
+    options:
+      "without substreams: the automatic response after an overflow depends on the STE or not; CMD_PRI_RESP with SSV 1 acts as with SSV 0 or " +
+      "does nothing; what a request with a PASID is, is open",
+    ours: "it does not depend; as with SSV 0; such a request, or Stop Marker, is taken as one without a PASID",
+    why: "the SMMU has nowhere to keep a PASID",
+  },
+  {
+    id: "pri-record-unknown",
+    section: "§8",
+    options: "SubstreamID of an entry with SSV 0 is UNKNOWN; StreamIDs and SubstreamIDs beyond the implemented size are not mentioned",
+    ours: "0; recorded as they came",
+    why: "what is in memory depends on the request alone",
+  },
+  {
+    id: "pri-last-only-without-msi",
+    section: "§6.3.36",
+    options: "PRIQ_IRQ_CFG2, which is not there without MSIs, has LO, which applies to wired interrupts too",
+    ours: "without MSIs it is RES0: the interrupt comes when the queue turns non-empty",
+    why: "the register's presence is stated without exception",
+  },
+  {
+    id: "pri-service-failure",
+    section: "§12.3",
+    options: "what page requests meet in Service Failure Mode",
+    ours: "Response Failure, as with the queue off",
+    why: "a function is to be answered always",
   },
   {
     id: "eventMerging",
@@ -262,7 +299,6 @@ export interface AbsentBlock {
 /** The identification registers say that none of these exists; writes to them are counted. */
 export const absentBlocks: readonly AbsentBlock[] = [
   { name: "SMMU_S2PII (stage 2 permission indirection)", first: 0x30, last: 0x37 },
-  { name: "PRI queue registers", first: 0xc0, last: 0xdf },
   { name: "ATOS registers", first: 0x100, last: 0x11f },
   { name: "MPAM registers", first: 0x130, last: 0x13f },
   { name: "VATOS registers", first: 0x180, last: 0x183 },
@@ -270,5 +306,4 @@ export const absentBlocks: readonly AbsentBlock[] = [
   { name: "performance monitor registers", first: 0xe00, last: 0xeff },
   { name: "enhanced Command queue control page registers", first: 0x4000, last: 0x5fff },
   { name: "Secure registers", first: 0x8000, last: 0xffff },
-  { name: "PRI queue indexes", first: 0x100c8, last: 0x100cf },
 ];

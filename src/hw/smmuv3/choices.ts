@@ -28,12 +28,18 @@ export interface TranslationChoices {
   readonly atomics: "supported" | "unsupported";
   /** TLB entries with CD.ASET 1, at a broadcast that matches their ASID (without ASIDs: their address). */
   readonly privateAsids: "spared" | "dropped";
+  /** ATS Translated transactions with an address beyond the output size. */
+  readonly translatedBeyondOas: "abort" | "truncate";
+  /** Permission to write for an ATS Translation Request with NW 1, where memory is writable and dirty. */
+  readonly unaskedWrite: "granted" | "withheld";
 }
 
 export const defaultTranslationChoices: TranslationChoices = {
   cacheInvalidLevel1: true,
   atomics: "supported",
   privateAsids: "spared",
+  translatedBeyondOas: "abort",
+  unaskedWrite: "granted",
 };
 
 /** What each of them can be. */
@@ -41,6 +47,8 @@ export const translationChoiceValues: { readonly [K in keyof TranslationChoices]
   cacheInvalidLevel1: [true, false],
   atomics: ["supported", "unsupported"],
   privateAsids: ["spared", "dropped"],
+  translatedBeyondOas: ["abort", "truncate"],
+  unaskedWrite: ["granted", "withheld"],
 };
 
 /** Rows of the translation side. */
@@ -370,6 +378,115 @@ export const translationChoices: readonly Choice[] = [
     options: "stalled transactions at a hardware reset of the SMMU",
     ours: "they end with an abort",
     why: "a device that was not reset with it does not wait for ever",
+  },
+  {
+    id: "ats-absent",
+    section: "§5.2, §3.9.1",
+    options: "what an SMMU without ATS makes of ATS traffic, which it should not see",
+    ours: "Translation Requests get UR, Translated transactions abort; no event",
+    why: "as a root complex without ATS answers",
+  },
+  {
+    id: "atschk-cached",
+    section: "§5.2, §6.3.9",
+    options: "CR0.ATSCHK may be cached with an STE",
+    ours: "as CR0ACK has it",
+    why: "nothing but its own Update has to be waited for",
+  },
+  {
+    id: "translatedBeyondOas",
+    section: "§3.9.1.1",
+    options: "an ATS Translated transaction beyond the output size: abort without an event, or truncated",
+    ours: "abort (switchable to truncated)",
+    why: "a wrong address shows instead of reaching other memory",
+  },
+  {
+    id: "ats-attributes",
+    section: "§13.6.2",
+    options: "ATS Translated transactions: attributes as for the untranslated address, or fixed ones; which PRIVCFG and INSTCFG count in full ATS",
+    ours:
+      "fixed: Normal Write-Back, Inner Shareable, combined with those of stage 2 where ATS is split-stage; completions hold no " +
+      "attributes; PRIVCFG and INSTCFG count wherever there is an STE",
+    why: "attribute stashing is forbidden from v3.4 on; the overrides count as recommended",
+  },
+  {
+    id: "ats-disabled-stream",
+    section: "§3.9.1.3, §7.3.7",
+    options: "ATS Translated transactions without a SubstreamID where S1DSS forbids them and PASIDTT is 1: F_STREAM_DISABLED, or not",
+    ours: "not: S1DSS counts for those with a SubstreamID",
+    why: "functions that send no PASID with them work as with PASIDTT 0",
+  },
+  {
+    id: "ats-bad-cd",
+    section: "§3.9.1.2, §3.9.1.3",
+    options: "C_BAD_CD of a Translation Request or a Translated transaction: the tables of responses do not name it",
+    ours: "CA, or an abort; recorded with CR2.REC_CFG_ATS",
+    why: "as every configuration error",
+  },
+  {
+    id: "ats-f-walk-eabt-cd",
+    section: "§3.9.1.3",
+    options: "ATS Translated transactions: F_WALK_EABT of stage 2 where the CD is fetched is translation-related, or an error of the fetch",
+    ours: "an error of the fetch: recorded with CR2.REC_CFG_ATS",
+    why: "CD.R and STE.S2R do not govern it either",
+  },
+  {
+    id: "ats-order",
+    section: "§15.1",
+    options: "F_BAD_ATS_TREQ and C_BAD_SUBSTREAMID of one Translation Request: the text gives no order",
+    ours: "F_BAD_ATS_TREQ first",
+    why: "as F_TRANSL_FORBIDDEN comes first for Translated transactions",
+  },
+  {
+    id: "unaskedWrite",
+    section: "§13.7",
+    options: "a Translation Request with NW 1 to memory that is writable and dirty: W granted, or not",
+    ours: "granted (switchable to withheld)",
+    why: "as the pseudocode has it: the function need not ask again",
+  },
+  {
+    id: "ats-split-update",
+    section: "§3.13.7.1",
+    options: "split-stage ATS: a Translation Request updates the stage-2 descriptor of the final address, or the Translated transaction does",
+    ours: "the request does, as in full ATS; the transaction does what is left",
+    why: "one procedure for both",
+  },
+  {
+    id: "ats-access-flag",
+    section: "§3.13.7.1",
+    options: "Access flags on the way of a Translation Request that is granted nothing",
+    ours: "set, as far as the stages were walked",
+    why: "an access may follow, and a completion is sent all the same",
+  },
+  {
+    id: "ats-identity-size",
+    section: "§13.6.4",
+    options: "the size of an identity-mapped completion: from one page up to the output size",
+    ours: "the output size",
+    why: "the same answer holds for every address",
+  },
+  {
+    id: "atc-inv-size",
+    section: "§4.5.1",
+    options: "CMD_ATC_INV with a Size beyond 52: CERROR_ILL, or an UNKNOWN span",
+    ours: "CERROR_ILL",
+    why: "a mistake shows",
+  },
+  {
+    id: "atc-inv-without-pasids",
+    section: "§4.5.1",
+    options: "CMD_ATC_INV with SSV 1 where there are no SubstreamIDs: as with SSV 0, or no effect",
+    ours: "as with SSV 0",
+    why: "invalidating more is always allowed",
+  },
+  {
+    id: "atc-sync-error",
+    section: "§3.9.1.4, §4.7.3",
+    options: "when CERROR_ATC_INV_SYNC comes, and what becomes of requests that may still complete",
+    ours:
+      "when no Invalidate Request is under way any more, at the CMD_SYNC that waits for them; it is told once: the next CMD_SYNC " +
+      "fails only if another request times out",
+    why: "software that sends them again finds no old ones in its way",
   },
   {
     id: "alloccfg-without-mtcfg",

@@ -33,7 +33,12 @@ export const lintRules = [
     text: "CMDQ_PROD is behind CMDQ_CONS or more than a queue ahead of it, as when a wrap flag is lost",
   },
   { id: "prod-backwards", section: "§3.5.1", text: "CMDQ_PROD is moved back while the queue is on and no error is active" },
-  { id: "cons-inconsistent", section: "§3.5.1", text: "EVENTQ_CONS is beyond EVENTQ_PROD or more than a queue behind it" },
+  { id: "cons-inconsistent", section: "§3.5.1", text: "CONS of the Event or PRI queue is beyond its PROD or more than a queue behind it" },
+  {
+    id: "priq-overflow",
+    section: "§8.1",
+    text: "the PRI queue overflows: functions have been given more page requests than it has room for",
+  },
   { id: "cmdqen-cleared-with-work", section: "§6.3.9", text: "the Command queue is switched off while it holds commands" },
   {
     id: "gerror-unacknowledged",
@@ -52,6 +57,11 @@ export const lintRules = [
     id: "cmd-sync-missing",
     section: "§4.7.3",
     text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete",
+  },
+  {
+    id: "atc-inv-before-sync",
+    section: "§4.5.1",
+    text: "a CMD_ATC_INV comes before the CMD_SYNC that completes a CMD_TLBI: the device may fetch the old translation again",
   },
   {
     id: "resume-unmatched",

@@ -5,6 +5,7 @@
  * The register interface (registers, queues, commands, interrupts) and the translation side (configuration lookup, walks,
  * caches, faults) know each other only through these interfaces.
  */
+import type { InvalidateEnd, InvalidateRequest, PageGroupResponse, PageResponse } from "../memory/ats.ts";
 import type { BusStatus } from "../memory/system-bus.ts";
 import type { StalledTransaction } from "./transaction.ts";
 
@@ -33,7 +34,7 @@ export interface SmmuHost {
    *   given for "l1std", "ste" and "cmdq". A host may ignore it, or answer with an abort what it does not support (§13.1.2).
    */
   load(kind: SmmuAccessKind, address: number, out: Uint32Array, count: number, level?: number, attributes?: number): BusStatus;
-  /** Physical write of `count` 32-bit words. @param attributes likewise, given for "eventq" and "msi" */
+  /** Physical write of `count` 32-bit words. @param attributes likewise, given for "eventq", "priq" and "msi" */
   store(kind: SmmuAccessKind, address: number, words: Uint32Array, count: number, attributes?: number): BusStatus;
   /** Reads without any side effect or trace, for the stale-use detector. */
   peek(address: number, out: Uint32Array, count: number): BusStatus;
@@ -41,12 +42,25 @@ export interface SmmuHost {
   pulse(line: SmmuLine): void;
   /** IDR0.SEV: wakes CPUs that wait for an event. */
   sendEvent(): void;
+  /**
+   * IDR0.ATS: sends an Invalidate Request to the function behind a StreamID.
+   * @param ended to be called once, at once or later: until then a CMD_SYNC waits. Where there is no such function or ATS does not
+   *   reach it, the request counts as completed (§4.5).
+   */
+  invalidateAtc?(streamId: number, request: InvalidateRequest, ended: (how: InvalidateEnd) => void): void;
+  /**
+   * IDR0.PRI: sends a PRG Response Message to the function behind a StreamID. Where there is no such function or PRI does not reach
+   * it, nothing happens (§4.5). It may come from within {@link Smmu.requestPage}: what the function does about it takes time.
+   */
+  respondToPageRequest?(streamId: number, response: PageGroupResponse): void;
 }
 
 /** Registers as the translation side sees them: values in force (after acknowledge), not as merely written. */
 export interface RegisterView {
   /** CR0ACK.SMMUEN. */
   smmuEnabled(): boolean;
+  /** CR0ACK.ATSCHK. */
+  atsChecked(): boolean;
   gbpa(): number;
   cr2(): number;
   /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */
@@ -160,6 +174,17 @@ export interface SmmuEvents {
   "smmu.command": { readonly words: readonly number[]; readonly text: string };
   /** A record, written to the queue or lost. */
   "smmu.event": { readonly words: readonly number[]; readonly recorded: boolean; readonly text: string };
+  /** A page request or Stop Marker, written to the PRI queue or not. */
+  "smmu.page-request": { readonly words: readonly number[]; readonly recorded: boolean; readonly text: string };
+  /** A response to a group of page requests; `automatic`: not of a CMD_PRI_RESP. */
+  "smmu.page-response": {
+    readonly streamId: number;
+    readonly substreamId: number;
+    readonly groupIndex: number;
+    readonly code: PageResponse;
+    readonly automatic: boolean;
+    readonly text: string;
+  };
   "smmu.gerror": { readonly bit: string; readonly active: boolean };
   /** A physical access of the SMMU itself. */
   "smmu.access": {

@@ -3,6 +3,7 @@
 import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
+import type { PageRequest, TranslationCompletion, TranslationRequest } from "../memory/ats.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
 import { checkAccess, checkWord } from "./registers/access-checks.ts";
 import type { TranslationBatch } from "./batch.ts";
@@ -62,7 +63,7 @@ export class Smmu implements MmioDevice {
    */
   constructor(given: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
     validateConfig(given);
-    checkHost(host);
+    checkHost(host, given);
     checkOptions(options);
     const { detector = false, cacheMode = "configured" } = options;
     const mode = cacheMode === "configured" ? undefined : cacheModes[cacheMode];
@@ -91,6 +92,8 @@ export class Smmu implements MmioDevice {
     const empty = (): boolean => configCache.isEmpty && tlb.entriesInUse + walks.entriesInUse === 0;
     this.#side.connect({ configuration: configCache, tlb: tlbMaintenance, empty });
     this.#side.connectStalls(this.translation.stalls);
+    const { pages } = this.#side;
+    if (pages !== undefined) pages.responsePasid = (streamId, substreamId) => this.translation.responsePasid(streamId, substreamId);
     this.#side.onEnable = () => this.translation.registersChanged();
     const all = { ...defaultRegisterChoices, ...defaultTranslationChoices, ...choices };
     this.#broadcasts = new BroadcastMaintenance({ config, registers: this.registers, tlb: tlbMaintenance, choices: all });
@@ -142,6 +145,24 @@ export class Smmu implements MmioDevice {
    */
   translate(tx: Transaction): Outcome {
     return this.translation.translate(tx);
+  }
+
+  /**
+   * Answers an ATS Translation Request of the function behind a StreamID. An SMMU without ATS answers UR.
+   * @throws HostMisuseError for a StreamID, SubstreamID or address that cannot be
+   */
+  requestTranslation(streamId: number, request: TranslationRequest): TranslationCompletion {
+    return this.translation.requestTranslation(streamId, request);
+  }
+
+  /**
+   * Takes a PRI page request, or Stop Marker, of the function behind a StreamID. The answer, if one is due, comes to the host's
+   * `respondToPageRequest`: from software, later; or from within this call, if the PRI queue does not take the request. An SMMU
+   * without PRI knows no such messages: nothing happens.
+   * @throws HostMisuseError for a request that no function can send
+   */
+  requestPage(streamId: number, request: PageRequest): void {
+    this.#side.pages?.receive(streamId, request);
   }
 
   /**

@@ -82,7 +82,7 @@ function readerOf(words: Uint32Array, fields: readonly TableField[]): (name: str
 
 /**
  * Takes `words` apart by a table of fields.
- * @param kind selects what values mean: the structure's name, "event", "register" or "command"
+ * @param kind selects what values mean: the structure's name, "event", "pri", "register" or "command"
  */
 export function decodeFields(
   kind: string,

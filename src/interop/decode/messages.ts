@@ -2,10 +2,13 @@
 /** Commands, event records and registers, for people. */
 import {
   EVENTS,
+  PAGE_REQUEST_FIELDS,
   type SmmuConfig,
   type SmmuRegister,
   describeCommand,
+  decodePageRequest,
   describeEvent,
+  describePageRequest,
   getField,
   hex,
   hex64,
@@ -117,6 +120,37 @@ export function decodeEventRecord(words: Uint32Array): Decoded {
     objections: [],
     // Of a reserved event no bits are known.
     notes: [...eventStory(words), ...(spec === undefined ? [] : strayBits(words, fields, "smmu"))],
+  };
+}
+
+/** What comes of an entry of the PRI queue (IHI 0070 §8). */
+function pageRequestStory({ stopMarker, last, read, write, substreamId }: ReturnType<typeof decodePageRequest>): string {
+  if (stopMarker) return "the function has no more requests with this PASID; no response is due, and the SMMU never gives one";
+  if (!last) return "more requests of this group come; it is answered once, after the one with Last";
+  if (substreamId >= 0)
+    return "the group is complete: CMD_PRI_RESP answers it, with the PASID if the function wants it (PRG Response PASID Required)";
+  const answer = "the group is complete: CMD_PRI_RESP answers it, without a PASID";
+  return read || write ? answer : `${answer}; R = W = 0 is no Stop Marker without one`;
+}
+
+/** @param words 4 words */
+export function decodePageRequestRecord(words: Uint32Array): Decoded {
+  const request = decodePageRequest(words);
+  const pasid = request.substreamId >= 0;
+  const counts = (name: string): string | undefined => {
+    if (!pasid && ["SubstreamID", "Priv", "X"].includes(name)) return "SSV is 0";
+    return request.stopMarker && ["PRGIndex", "PageAddr"].includes(name) ? "it is a Stop Marker" : undefined;
+  };
+  return {
+    name: request.stopMarker ? "Stop Marker" : "page request",
+    summary: describePageRequest(words),
+    section: "8",
+    words: wordsText(words),
+    fields: decodeFields("pri", words, PAGE_REQUEST_FIELDS, [], ({ name }) => counts(name)),
+    legal: undefined,
+    event: undefined,
+    objections: [],
+    notes: [pageRequestStory(request), ...strayBits(words, PAGE_REQUEST_FIELDS, "smmu")],
   };
 }
 

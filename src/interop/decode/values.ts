@@ -181,6 +181,15 @@ const REGISTER: Readonly<Record<string, Says>> = {
   OVACKFLG: flag("acknowledges OVFLG 0", "acknowledges OVFLG 1"),
 };
 
+const PAGE_REQUEST: Readonly<Record<string, Says>> = {
+  Priv: flag("for an unprivileged entity", "for a privileged entity"),
+  X: flag("not for execution", "for execution"),
+  R: flag("not for reads", "for reads"),
+  W: flag("not for writes", "for writes"),
+  Last: flag("more of the group to come", "the last of its group"),
+  SSV: flag("no PASID", "SubstreamID is valid"),
+};
+
 const TABLES: Readonly<Record<string, Readonly<Record<string, Says>>>> = {
   STE,
   CD,
@@ -193,6 +202,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, Says>>>> = {
   TABLE_S1: TABLE,
   TABLE_S2: TABLE,
   event: EVENT,
+  pri: PAGE_REQUEST,
   register: REGISTER,
 };
 
@@ -220,7 +230,7 @@ export function fromList(text: string, value: number): string | undefined {
 }
 
 /**
- * @param kind name of the structure, "event" or "register"
+ * @param kind name of the structure, "event", "pri" or "register"
  * @param meaning the field's own row in the hardware's table
  */
 export function valueText(kind: string, name: string, value: number, meaning: string, field: FieldReader): string | undefined {

@@ -7,6 +7,7 @@ import {
   type DecodedField,
   decodeCommand,
   decodeEventRecord,
+  decodePageRequestRecord,
   decodeRegister,
   decodedText,
   findRegister,
@@ -74,6 +75,44 @@ describe("event records (IHI 0070 §7.3)", () => {
       legal: false,
       words: ["0x000000000000007f", "0x0000000000000001", "0x0000000000000000", "0x0000000000000000"],
     });
+  });
+});
+
+const page = (...words: string[]): Decoded => decodePageRequestRecord(parseWords(words.join(" "), 16));
+
+describe("entries of the PRI queue (IHI 0070 §8)", () => {
+  test("the last of a group, with PASID: who, what for, which page and group, and that an answer is due", () => {
+    const decoded = page("0xf800000700002100", "0x0000009a12345005");
+    expect(decoded).toMatchObject({ name: "page request", section: "8", legal: undefined });
+    expect(field(decoded, "StreamID").value).toBe("0x2100");
+    expect(field(decoded, "SubstreamID")).toMatchObject({ value: "0x7", ignored: undefined });
+    expect(["R", "W", "X", "Priv"].map((name) => field(decoded, name).value)).toEqual(["0x1", "0x1", "0x1", "0x0"]);
+    expect(field(decoded, "PRGIndex").value).toBe("0x5");
+    expect(field(decoded, "PageAddr").address).toBe("0x9a12345000");
+    expect(decoded.notes).toEqual([
+      "the group is complete: CMD_PRI_RESP answers it, with the PASID if the function wants it (PRG Response PASID Required)",
+    ]);
+  });
+
+  test("without PASID SubstreamID, X and Priv say nothing; LWR 0b100 is an ordinary request", () => {
+    const decoded = page("0x4c00000700002100", "0");
+    for (const name of ["SubstreamID", "X", "Priv"]) expect(field(decoded, name).ignored).toBe("SSV is 0");
+    expect(decoded.name).toBe("page request");
+    expect(decoded.notes[0]).toMatch(/without a PASID; R = W = 0 is no Stop Marker/);
+  });
+
+  test("with PASID LWR 0b100 is a Stop Marker, which has no group and no page", () => {
+    const decoded = page("0xc000000700002100", "0x5");
+    expect(decoded.name).toBe("Stop Marker");
+    expect(["PRGIndex", "PageAddr"].map((name) => field(decoded, name).ignored)).toEqual(["it is a Stop Marker", "it is a Stop Marker"]);
+    expect(decoded.notes[0]).toMatch(/no response is due/);
+  });
+
+  test("one that is not the last of its group waits for the rest; bits that no field has are named", () => {
+    expect(page("0x3010000000002100", "0x800").notes).toEqual([
+      "more requests of this group come; it is answered once, after the one with Last",
+      expect.stringMatching(/^reserved bits are not zero: 52, 75 /),
+    ]);
   });
 });
 

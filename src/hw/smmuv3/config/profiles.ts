@@ -4,6 +4,12 @@ import type { SmmuConfig } from "./config.ts";
 
 /** Features that most parts have not got. */
 const fewHave = {
+  ats: false,
+  splitStageAts: false,
+  atsRecErr: false,
+  pasidTt: false,
+  pri: false,
+  pps: false,
   stallModel: "terminate",
   stallMax: 0,
   httu: 0,
@@ -44,8 +50,6 @@ const max: SmmuConfig = {
   msi: true,
   sev: true,
   hyp: true,
-  ats: false,
-  pri: false,
   termModel: false,
   attrTypesOvr: true,
   attrPermsOvr: true,
@@ -57,6 +61,11 @@ const max: SmmuConfig = {
   e0pd: true,
   ptwnnc: true,
   ...fewHave,
+  ats: true,
+  splitStageAts: true,
+  atsRecErr: true,
+  pasidTt: true,
+  pri: true,
   httu: 3,
   epan: true,
   s1pi: true,

@@ -26,8 +26,10 @@ export class SteFields {
   readonly S2FWB: number;
   readonly DRE: number;
   readonly DCP: number;
+  readonly PPAR: number;
   readonly MEV: number;
   readonly S1STALLD: number;
+  readonly EATS: number;
   readonly STRW: number;
   readonly MemAttr: number;
   readonly MTCFG: number;
@@ -75,8 +77,10 @@ export class SteFields {
     this.S2FWB = take(words, "S2FWB");
     this.DRE = take(words, "DRE");
     this.DCP = take(words, "DCP");
+    this.PPAR = take(words, "PPAR");
     this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
+    this.EATS = take(words, "EATS");
     this.STRW = take(words, "STRW");
     this.MemAttr = take(words, "MemAttr");
     this.MTCFG = take(words, "MTCFG");

@@ -7,15 +7,25 @@ import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 /** Errors that this model can raise. */
-export type GlobalErrorBit = "CMDQ_ERR" | "EVENTQ_ABT_ERR" | "MSI_CMDQ_ABT_ERR" | "MSI_EVENTQ_ABT_ERR" | "MSI_GERROR_ABT_ERR" | "SFM_ERR";
+export type GlobalErrorBit =
+  | "CMDQ_ERR"
+  | "EVENTQ_ABT_ERR"
+  | "PRIQ_ABT_ERR"
+  | "MSI_CMDQ_ABT_ERR"
+  | "MSI_EVENTQ_ABT_ERR"
+  | "MSI_PRIQ_ABT_ERR"
+  | "MSI_GERROR_ABT_ERR"
+  | "SFM_ERR";
 
 const GERROR = offsetOf("GERROR");
 const GERRORN = offsetOf("GERRORN");
 const names: readonly GlobalErrorBit[] = [
   "CMDQ_ERR",
   "EVENTQ_ABT_ERR",
+  "PRIQ_ABT_ERR",
   "MSI_CMDQ_ABT_ERR",
   "MSI_EVENTQ_ABT_ERR",
+  "MSI_PRIQ_ABT_ERR",
   "MSI_GERROR_ABT_ERR",
   "SFM_ERR",
 ];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Interrupts of the Event queue and of global errors: wired pulses and MSIs (IHI 0070 §3.18). */
+/** Interrupts of the Event queue, the PRI queue and global errors: wired pulses and MSIs (IHI 0070 §3.18). */
 import { join64 } from "../../bits/hex.ts";
 import { BusStatus } from "../../memory/system-bus.ts";
 import type { SmmuConfig } from "../config/config.ts";
@@ -10,7 +10,7 @@ import type { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 /** Sources that IRQ_CTRL enables. CMD_SYNC has its target in the command. */
-export type InterruptSource = "eventq" | "gerror";
+export type InterruptSource = "eventq" | "priq" | "gerror";
 
 interface SourceRegisters {
   readonly enable: number;
@@ -27,6 +27,13 @@ const sources: Readonly<Record<InterruptSource, SourceRegisters>> = {
     data: offsetOf("EVENTQ_IRQ_CFG1"),
     attributes: offsetOf("EVENTQ_IRQ_CFG2"),
     abort: "MSI_EVENTQ_ABT_ERR",
+  },
+  priq: {
+    enable: bitsOf("IRQ_CTRL", "PRIQ_IRQEN"),
+    address: offsetOf("PRIQ_IRQ_CFG0"),
+    data: offsetOf("PRIQ_IRQ_CFG1"),
+    attributes: offsetOf("PRIQ_IRQ_CFG2"),
+    abort: "MSI_PRIQ_ABT_ERR",
   },
   gerror: {
     enable: bitsOf("IRQ_CTRL", "GERROR_IRQEN"),

@@ -16,14 +16,18 @@ import { EventQueue } from "../queues/event-queue.ts";
 import { GlobalErrors } from "./gerror.ts";
 import { Interrupts } from "./interrupts.ts";
 import { type Lint, lintTo } from "../lint.ts";
+import type { PendingInvalidations } from "../ats/atc-invalidations.ts";
+import { PageResponses } from "../queues/page-responses.ts";
 import type { SmmuEvents, SmmuHost, StallControl } from "../ports.ts";
 import type { Prefetches } from "../queues/prefetch.ts";
+import { PriQueue } from "../queues/pri-queue.ts";
 import { RegisterFile } from "./register-file.ts";
 import { bitsOf, offsetOf } from "./register-layout.ts";
 
 const CR0 = offsetOf("CR0");
 const SMMUEN = bitsOf("CR0", "SMMUEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
+const PRIQEN = bitsOf("CR0", "PRIQEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
 const DORMANT = bitsOf("STATUSR", "DORMANT");
 
@@ -41,11 +45,15 @@ export interface PendingWork {
   readonly serviceFailed: boolean;
   /** They wait for a CMD_SYNC. */
   readonly invalidations: readonly HeldInvalidation[];
+  /** What CMD_ATC_INV has sent and no CMD_SYNC has seen the end of; absent: nothing. */
+  readonly atc?: PendingInvalidations;
 }
 
 export class RegisterSide {
   readonly registers: RegisterFile;
   readonly events: EventQueue;
+  /** Where there is a PRI queue. */
+  readonly pages: PriQueue | undefined;
   readonly #commands: CommandQueue;
   readonly #execution: CommandExecution;
   readonly #errors: GlobalErrors;
@@ -70,7 +78,9 @@ export class RegisterSide {
     this.#deferred = choices.maintenance === "at-sync";
     this.registers = registers;
     this.events = new EventQueue({ config, host, registers, errors, interrupts, lint, choices });
-    this.#execution = new CommandExecution({ config, host, registers, interrupts, lint, choices });
+    const responses = new PageResponses(host, trace);
+    if (config.pri) this.pages = new PriQueue({ config, host, registers, errors, interrupts, responses, trace, lint });
+    this.#execution = new CommandExecution({ config, host, registers, interrupts, responses, lint, choices });
     this.#commands = new CommandQueue({ config, host, delays, registers, errors, execution: this.#execution, trace, lint });
     errors.onAcknowledge = () => {
       this.#commands.process();
@@ -109,18 +119,22 @@ export class RegisterSide {
 
   /** What has been accepted and waits: see {@link restore}. */
   get pending(): PendingWork {
-    return { serviceFailed: this.#errors.serviceFailed, invalidations: this.#execution.caches?.held?.() ?? [] };
+    const { atc, caches } = this.#execution;
+    const { pending } = atc;
+    const work = { serviceFailed: this.#errors.serviceFailed, invalidations: caches?.held?.() ?? [] };
+    return pending === undefined ? work : { ...work, atc: pending };
   }
 
   /**
    * Goes on from where another one of this configuration stood, as soon as time passes. Invalidations that wait for a CMD_SYNC
-   * are carried out at once where this one holds nothing back.
+   * are carried out at once where this one holds nothing back. Invalidate Requests that are under way are sent once more.
    */
   restore(words: readonly (readonly [number, number])[], pending: PendingWork): void {
     this.#errors.restore(pending.serviceFailed);
     this.registers.restore(words);
     this.onEnable();
     for (const one of pending.invalidations) invalidate(this.#execution.caches!, one);
+    if (pending.atc !== undefined) this.#execution.atc.restore(pending.atc);
     this.#commands.resume();
   }
 
@@ -154,6 +168,7 @@ export class RegisterSide {
     const on = fields & this.registers.get(CR0);
     if ((on & CMDQEN) !== 0) this.#errors.lintActive("CMDQ_ERR", () => "CMDQEN is set and no command is consumed");
     if ((on & EVENTQEN) !== 0) this.#errors.lintActive("EVENTQ_ABT_ERR", () => "EVENTQEN is set and no event is recorded");
+    if ((on & PRIQEN) !== 0) this.#errors.lintActive("PRIQ_ABT_ERR", () => "PRIQEN is set and page requests are refused");
     if ((on & SMMUEN) !== 0) this.#lintUnsynchronised("SMMUEN is set");
     const acknowledge = (): void => {
       commit();

@@ -26,9 +26,10 @@ function values([hi, lo]: readonly [number, number]): bigint[] {
   return [0n, ...Array.from({ length: width }, (_, bit) => 1n << BigInt(bit)), (1n << BigInt(width)) - 1n];
 }
 
-/** Operand values that are ILLEGAL by themselves: §4.1.6 SSec, §4.7.3 CS. TG is in ranges.test.ts. */
+/** Operand values that are ILLEGAL by themselves: §4.1.6 SSec, §4.7.3 CS, §4.5.2 Resp; by choice §4.5.1 Size. TG is in ranges.test.ts. */
 function refused(field: string, value: bigint): boolean {
-  return (field === "SSec" && value === 1n) || (field === "CS" && value === 3n);
+  if (field === "CS" || field === "Resp") return value === 3n;
+  return (field === "SSec" && value === 1n) || (field === "Size" && value > 52n);
 }
 
 /** A legal command of each kind: with TG 0, and with a range where there is one. */
@@ -82,7 +83,7 @@ for (const config of CONFIGS) {
   });
 }
 
-test("§7.1: CERROR_ATC_INV_SYNC never comes without ATS: a CMD_SYNC after every other command is consumed", () => {
+test("§7.1: CERROR_ATC_INV_SYNC never comes without a time-out: a CMD_SYNC after every other command is consumed", () => {
   const runner = new Runner(max);
   for (let opcode = 0; opcode <= 0xff; opcode++) {
     expect(runner.run([opcode, 0, 0, 0]).error).toBeLessThan(2);

@@ -21,6 +21,8 @@ const always = (): boolean => true;
 const never = (): boolean => false;
 const stage1 = (c: SmmuConfig): boolean => c.stage1;
 const stage2 = (c: SmmuConfig): boolean => c.stage2;
+const ats = (c: SmmuConfig): boolean => c.ats;
+const pri = (c: SmmuConfig): boolean => c.pri;
 const el2 = (c: SmmuConfig): boolean => c.stage1 && c.hyp;
 
 const stream = { SSec: [10, 10], StreamID: [63, 32] } as const;
@@ -59,8 +61,8 @@ export const COMMANDS: readonly CommandRow[] = [
   row(0x28, "TLBI_S12_VMALL", stage2, vmid),
   row(0x2a, "TLBI_S2_IPA", stage2, { ...vmid, ...leaf, ...range, ...ipa }),
   row(0x30, "TLBI_NSNH_ALL", always, none),
-  row(0x40, "ATC_INV", never, none),
-  row(0x41, "PRI_RESP", never, none),
+  row(0x40, "ATC_INV", ats, { Global: [9, 9], ...substream, StreamID: [63, 32], Size: [69, 64], ...va }),
+  row(0x41, "PRI_RESP", pri, { ...substream, StreamID: [63, 32], PRGIndex: [72, 64], Resp: [77, 76] }),
   row(0x46, "SYNC", always, { CS: [13, 12], MSH: [23, 22], MSIAttr: [27, 24], MSIData: [63, 32], MSIAddress: [119, 66] }),
   row(0x50, "TLBI_S_EL2_ALL", never, none),
   row(0x51, "TLBI_S_EL2_ASID", never, none),

@@ -17,13 +17,40 @@ import {
   SMMUEN,
   STREAM,
   SYNC,
+  TLBI_ALL,
   at,
   recover,
 } from "./driver.ts";
 
 const running = (driver: Driver): void => driver.start();
 
+const ATC_INV = buildCommand("CMD_ATC_INV", { StreamID: STREAM, Size: 52 });
+
 export const commandCases: readonly Case[] = [
+  {
+    rule: "atc-inv-before-sync",
+    what: "a CMD_ATC_INV follows a CMD_TLBI without a CMD_SYNC between",
+    wrong: (d) => {
+      running(d);
+      d.issue(TLBI_ALL, ATC_INV, SYNC);
+    },
+    right: (d) => {
+      running(d);
+      d.issue(TLBI_ALL, SYNC, ATC_INV, SYNC);
+    },
+  },
+  {
+    rule: "cmd-sync-missing",
+    what: "no CMD_SYNC follows a CMD_ATC_INV",
+    wrong: (d) => {
+      running(d);
+      d.issue(ATC_INV);
+    },
+    right: (d) => {
+      running(d);
+      d.issue(ATC_INV, SYNC);
+    },
+  },
   {
     rule: "cmdqen-cleared-with-work",
     what: "CMDQEN is cleared right after commands were queued",

@@ -12,6 +12,18 @@ function faults(driver: Driver, count: number): void {
   for (let i = 0; i < count; i++) driver.dma();
 }
 
+const PRIQ = { BASE: 0xc0, PROD: 0x1_00c8, CONS: 0x1_00cc } as const;
+const PRIQEN = 2;
+
+/** Starts a PRI queue of four entries, and has a function ask for pages. */
+function pages(driver: Driver, count: number): void {
+  running(driver);
+  driver.w64(PRIQ.BASE, RAM + 0x90_0000 + 2);
+  driver.cr0(SMMUEN | PRIQEN | CMDQEN | EVENTQEN);
+  const page = { addressHi: 0, addressLo: 0, read: true, write: false, execute: false, privileged: false, last: true };
+  for (let groupIndex = 0; groupIndex < count; groupIndex++) driver.smmu.requestPage(1, { ...page, substreamId: -1, groupIndex });
+}
+
 export const registerCases: readonly Case[] = [
   {
     rule: "illegal-access",
@@ -214,5 +226,23 @@ export const registerCases: readonly Case[] = [
       faults(d, 2);
       d.w32(at.EVENTQ_CONS, 2);
     },
+  },
+  {
+    rule: "cons-inconsistent",
+    what: "PRIQ_CONS is moved beyond what has come",
+    wrong: (d) => {
+      pages(d, 2);
+      d.w32(PRIQ.CONS, 3);
+    },
+    right: (d) => {
+      pages(d, 2);
+      d.w32(PRIQ.CONS, 2);
+    },
+  },
+  {
+    rule: "priq-overflow",
+    what: "functions have five requests outstanding, and the queue four entries",
+    wrong: (d) => pages(d, 5),
+    right: (d) => pages(d, 4),
   },
 ];

@@ -41,15 +41,19 @@ const always = [0x01, 0x02, 0x03, 0x04, 0x30, 0x46];
 const withStage1 = [0x05, 0x06, 0x10, 0x11, 0x12, 0x13];
 const withStage2 = [0x28, 0x2a];
 const withHyp = [0x20, 0x21, 0x22, 0x23];
+/** IDR0.ATS. */
+const withAts = [0x40];
+/** IDR0.PRI. */
+const withPri = [0x41];
 /** IDR0.STALL_MODEL is not 0b01. */
 const withStall = [0x44, 0x45];
 
 describe("opcodes on the Non-secure queue", () => {
   const cases: readonly (readonly [SmmuConfig, readonly number[]])[] = [
-    [max, [...always, ...withStage1, ...withStage2, ...withHyp, ...withStall]],
-    [stage1Only, [...always, ...withStage1, ...withStall]],
-    [stage2Only, [...always, ...withStage2, ...withStall]],
-    [noHyp, [...always, ...withStage1, ...withStage2, ...withStall]],
+    [max, [...always, ...withStage1, ...withStage2, ...withHyp, ...withAts, ...withPri, ...withStall]],
+    [stage1Only, [...always, ...withStage1, ...withAts, ...withPri, ...withStall]],
+    [stage2Only, [...always, ...withStage2, ...withAts, ...withPri, ...withStall]],
+    [noHyp, [...always, ...withStage1, ...withStage2, ...withAts, ...withPri, ...withStall]],
     [profiles.tiny, [...always, ...withStage1]],
     [profiles.qemu, [...always, ...withStage1, ...withStage2]],
   ];

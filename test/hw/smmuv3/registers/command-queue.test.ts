@@ -287,7 +287,7 @@ describe("errors", () => {
   test("Linux arm_smmu_cmdq_skip_err: the failing slot overwritten by a CMD_SYNC lets the queue go on", () => {
     const bench = new Bench();
     bench.startCommands(3);
-    bench.submit(command.cfgiAll, [0x40, 0, 0, 0], command.sync(0));
+    bench.submit(command.cfgiAll, command.reserved, command.sync(0));
     bench.settle();
     expect(errorCode(bench)).toBe(CERROR_ILL);
     bench.putCommand(bench.r32(at.CMDQ_CONS) & 0x7, command.sync(0));

@@ -106,7 +106,7 @@ describe("presets", () => {
     ["a base of page 0 that is null", { tables, relativeTo: null }, "presets.relativeTo is null: it has to be a number"],
   ])("%s", (_what, presets, said) => expect(unsaid({ presets }, said)).toEqual([]));
   test("of right shape, they are taken", () => {
-    expect(() => validateConfig({ ...max, presets: { tables, queues, relativeTo: 0 } })).not.toThrow();
+    expect(() => validateConfig({ ...max, presets: { tables, queues: { ...queues, priq: queue }, relativeTo: 0 } })).not.toThrow();
   });
 });
 

@@ -4,8 +4,10 @@ import { HostMisuseError, NotModelledError, type SmmuConfig, idRegisters, profil
 import { Bench } from "./bench.ts";
 
 const { max, tiny } = profiles;
-const QUEUES = { cmdq: { base: 0, log2Size: 0 }, eventq: { base: 0, log2Size: 0 } };
+const QUEUES = { cmdq: { base: 0, log2Size: 0 }, eventq: { base: 0, log2Size: 0 }, priq: { base: 0, log2Size: 0 } };
 const IDENTIFICATION = [0xfd0, 0xfd4, 0xfd8, 0xfdc, 0xfe0, 0xfe4, 0xfe8, 0xfec, 0xff0, 0xff4, 0xff8, 0xffc];
+
+const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false } as const;
 
 describe("profiles", () => {
   test.each(Object.values(profiles))("$name is a legal configuration", (config) => {
@@ -73,6 +75,18 @@ describe("ID registers", () => {
     ["ST_LEVEL", { twoLevelStreamTable: false }, "SMMU_IDR0", 1 << 27],
     ["SIDSIZE", { sidSize: 0 }, "SMMU_IDR1", 32],
     ["SSIDSIZE", { ssidSize: 0 }, "SMMU_IDR1", 20 << 6],
+    [
+      "ATS, with what hangs on it",
+      { ats: false, splitStageAts: false, atsRecErr: false, pri: false },
+      "SMMU_IDR0",
+      (1 << 10) | (1 << 23) | (1 << 16),
+    ],
+    ["PRI", { pri: false }, "SMMU_IDR0", 1 << 16],
+    ["PPS", { pps: true }, "SMMU_IDR3", 1 << 5],
+    ["PRIQS", { priqLog2Max: 0 }, "SMMU_IDR1", 19 << 11],
+    ["NS1ATS", { splitStageAts: false }, "SMMU_IDR0", 1 << 11],
+    ["ATSRECERR", { atsRecErr: false }, "SMMU_IDR0", 1 << 23],
+    ["PASIDTT", { pasidTt: false }, "SMMU_IDR3", 1 << 16],
     ["EVENTQS", { eventqLog2Max: 0 }, "SMMU_IDR1", 19 << 16],
     ["CMDQS", { cmdqLog2Max: 0 }, "SMMU_IDR1", 19 << 21],
     ["DORMHINT", { dormhint: false }, "SMMU_IDR0", 1 << 8],
@@ -153,18 +167,18 @@ describe("validateConfig", () => {
     ["no granule", { gran4k: false, gran16k: false, gran64k: false, vax: 48, oas: 48 }, /granule.*§6\.3\.6/],
     ["52-bit addresses without 64KB pages", { gran64k: false, oas: 48, ds: false }, /VAs of 52 bits.*§6\.3\.6/],
     ["OAS 52 without 64KB pages", { gran64k: false, vax: 48, ds: false, d128: false }, /OAS of 52.*§6\.3\.6/],
-    ["XNX without stage 2", { stage2: false, hyp: false, ptwnnc: false, fwb: false, vmw: false }, /XNX.*§6\.3\.4/],
+    ["XNX without stage 2", { stage2: false, splitStageAts: false, hyp: false, ptwnnc: false, fwb: false, vmw: false }, /XNX.*§6\.3\.4/],
     ["seven PIDR bytes", { pidr: [0, 0, 0, 0, 0, 0, 0] }, /PIDR.*§6\.3\.170/],
     ["HTTU 4", { httu: 4 as 3 }, /HTTU.*§6\.3\.1/],
     ["v3.2 with features of v3.4", { version: 2, ds: false }, /EPAN, S1PI, .* are v3\.4 features.*§2\.9/],
     ["v3.4 without EPAN", { epan: false }, /EPAN == 1 is mandatory.*§6\.3\.4/],
     ["v3.4 without MTEPERM", { mteperm: false }, /MTEPERM == 1 is mandatory.*§6\.3\.4/],
-    ["S1PI without stage 1", { stage1: false, hyp: false, had: false }, /S1PI.*§6\.3\.4/],
-    ["AIE without stage 1", { stage1: false, hyp: false, had: false, s1pi: false, the: false }, /AIE.*§6\.3\.4/],
+    ["S1PI without stage 1", { splitStageAts: false, stage1: false, hyp: false, had: false }, /S1PI.*§6\.3\.4/],
+    ["AIE without stage 1", { splitStageAts: false, stage1: false, hyp: false, had: false, s1pi: false, the: false }, /AIE.*§6\.3\.4/],
     ["THE without S2PI", { s2pi: false, s2po: false }, /THE.*§6\.3\.4/],
     ["S2PO without S2PI", { s2pi: false }, /S2PO.*§6\.3\.4/],
     ["stalls without STALL_MAX", { stallMax: 0 }, /STALL_MAX.*§6\.3\.6/],
-    ["forced stalls without STALL_MAX", { stallModel: "force", stallMax: 0 }, /STALL_MAX.*§6\.3\.6/],
+    ["forced stalls without STALL_MAX", { ...noAts, stallModel: "force", stallMax: 0 }, /STALL_MAX.*§6\.3\.6/],
     ["STALL_MAX of 17 bits", { stallMax: 0x1_0000 }, /STALL_MAX.*§6\.3\.6/],
     ["STALL_MAX where nothing stalls", { stallModel: "terminate" }, /STALL_MAX.*§6\.3\.6/],
     ["a negative time", { timing: { commandNs: -1, updateNs: 0 } }, /times/],
@@ -178,8 +192,6 @@ describe("validateConfig", () => {
   });
 
   const notModelled: readonly (readonly [string, Partial<SmmuConfig>])[] = [
-    ["ATS", { ats: true }],
-    ["PRI", { ats: true, pri: true }],
     ["VMSAv8-32", { ttf: "both", d128: false, vax: 52 }],
     ["physical addresses of 56 bits", { oas: 56 }],
     ["Secure state", { beyond: { secure: true } }],

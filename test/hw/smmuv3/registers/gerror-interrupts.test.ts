@@ -50,8 +50,8 @@ describe("GERROR", () => {
   test("IHI 0070 §6.3.20: GERRORN holds the implemented bits last written", () => {
     const bench = new Bench();
     bench.w32(at.GERRORN, 0xffff_ffff);
-    // CMDQ, EVENTQ abort, MSI aborts of CMDQ, EVENTQ and GERROR, SFM; no PRI, ECMDQ, DPT.
-    expect(bench.r32(at.GERRORN)).toBe(0x1b5);
+    // CMDQ, aborts of EVENTQ and PRIQ, MSI aborts of CMDQ, EVENTQ, PRIQ and GERROR, SFM; no ECMDQ, DPT.
+    expect(bench.r32(at.GERRORN)).toBe(0x1fd);
     expect(bench.lint).toContain("gerrorn-inactive");
   });
 

@@ -16,8 +16,14 @@ import { Simulation } from "../../../../src/sim/index.ts";
 import { BASE, Bench, CMDQ, CMDQEN, EVENTQ, EVENTQEN, RAM, SMMUEN, at, command, record } from "./bench.ts";
 
 const TABLE = RAM + 0x40_0000;
+const PRIQ = RAM + 0x50_0000;
 const tables = { base: TABLE, config: 6, attributes: 0xd40 };
-const queues = { cmdq: { base: CMDQ, log2Size: 3 }, eventq: { base: EVENTQ, log2Size: 2 }, attributes: 0x35 };
+const queues = {
+  cmdq: { base: CMDQ, log2Size: 3 },
+  eventq: { base: EVENTQ, log2Size: 2 },
+  priq: { base: PRIQ, log2Size: 1 },
+  attributes: 0x35,
+};
 
 function embedded(presets: Presets): SmmuConfig {
   return { ...profiles.max, presets };

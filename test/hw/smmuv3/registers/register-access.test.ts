@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { profiles } from "../../../../src/hw/index.ts";
 import { Bench, CMDQEN, EVENTQEN, EVENTQ_IRQEN, GERROR_IRQEN, SMMUEN, at } from "./bench.ts";
 
-type Enable = "SMMUEN" | "CMDQEN" | "EVENTQEN" | "EVENTQ_IRQEN" | "GERROR_IRQEN";
+type Enable = "SMMUEN" | "CMDQEN" | "EVENTQEN" | "PRIQEN" | "EVENTQ_IRQEN" | "PRIQ_IRQEN" | "GERROR_IRQEN";
 
-/** One writable word of the profile "max" (52 address bits, MSIs, no ATS or PRI): bits that software can write, by guard. */
+/** One writable word of the profile "max" (52 address bits, MSIs, ATS, PRI): bits that software can write, by guard. */
 interface Word {
   readonly offset: number;
   readonly open?: number;
@@ -16,15 +16,24 @@ const ALL = 0xffff_ffff;
 /** Upper half of a base register: the hint in bit 62, the address up to bit 51. */
 const BASE_HIGH = 0x400f_ffff;
 const MSI_ADDRESS_HIGH = 0x000f_ffff;
-const QUEUES = (bits: number): Partial<Record<Enable, number>> => ({ CMDQEN: bits, EVENTQEN: bits });
+const QUEUES = (bits: number): Partial<Record<Enable, number>> => ({ CMDQEN: bits, EVENTQEN: bits, PRIQEN: bits });
+/** Registers of the PRI queue, enables of CR0 and of IRQ_CTRL. */
+const PRIQ_BASE = 0xc0;
+const PRIQ_IRQ_CFG0 = 0xd0;
+const PRIQ_IRQ_CFG1 = 0xd8;
+const PRIQ_IRQ_CFG2 = 0xdc;
+const PRIQ_PROD = 0x1_00c8;
+const PRIQ_CONS = 0x1_00cc;
+const PRIQEN = 2;
+const PRIQ_IRQEN = 2;
 
 /** IHI 0070 §6.3, for a v3.4 SMMU. Registers with a write protocol (CR0, IRQ_CTRL, GBPA) have tests of their own. */
 const writable: readonly Word[] = [
   { offset: at.CR1, guarded: { SMMUEN: 0xfc0, ...QUEUES(0x3f) } },
-  { offset: at.CR2, guarded: { SMMUEN: 0x7 } },
+  { offset: at.CR2, guarded: { SMMUEN: 0xf } },
   { offset: at.S2PII, open: ALL },
   { offset: at.S2PII + 4, open: ALL },
-  { offset: at.GERRORN, open: 0x1b5 },
+  { offset: at.GERRORN, open: 0x1fd },
   { offset: at.GERROR_IRQ_CFG0, guarded: { GERROR_IRQEN: 0xffff_fffc } },
   { offset: at.GERROR_IRQ_CFG0 + 4, guarded: { GERROR_IRQEN: MSI_ADDRESS_HIGH } },
   { offset: at.GERROR_IRQ_CFG1, guarded: { GERROR_IRQEN: ALL } },
@@ -44,6 +53,14 @@ const writable: readonly Word[] = [
   { offset: at.EVENTQ_IRQ_CFG2, guarded: { EVENTQ_IRQEN: 0x3f } },
   { offset: at.EVENTQ_PROD, guarded: { EVENTQEN: 0x800f_ffff } },
   { offset: at.EVENTQ_CONS, open: 0x800f_ffff },
+  { offset: PRIQ_BASE, guarded: { PRIQEN: ALL } },
+  { offset: PRIQ_BASE + 4, guarded: { PRIQEN: BASE_HIGH } },
+  { offset: PRIQ_IRQ_CFG0, guarded: { PRIQ_IRQEN: 0xffff_fffc } },
+  { offset: PRIQ_IRQ_CFG0 + 4, guarded: { PRIQ_IRQEN: MSI_ADDRESS_HIGH } },
+  { offset: PRIQ_IRQ_CFG1, guarded: { PRIQ_IRQEN: ALL } },
+  { offset: PRIQ_IRQ_CFG2, guarded: { PRIQ_IRQEN: 0x8000_003f } },
+  { offset: PRIQ_PROD, guarded: { PRIQEN: 0x800f_ffff } },
+  { offset: PRIQ_CONS, open: 0x800f_ffff },
 ];
 const byOffset = new Map(writable.map((word) => [word.offset, word]));
 const protocol: readonly number[] = [at.CR0, at.IRQ_CTRL, at.GBPA];
@@ -53,6 +70,8 @@ const states: Readonly<Record<string, (bench: Bench) => void>> = {
   SMMUEN: (bench) => bench.enable(SMMUEN),
   CMDQEN: (bench) => bench.enable(CMDQEN),
   EVENTQEN: (bench) => bench.enable(EVENTQEN),
+  PRIQEN: (bench) => bench.enable(PRIQEN),
+  PRIQ_IRQEN: (bench) => bench.enableInterrupts(PRIQ_IRQEN),
   EVENTQ_IRQEN: (bench) => bench.enableInterrupts(EVENTQ_IRQEN),
   GERROR_IRQEN: (bench) => bench.enableInterrupts(GERROR_IRQEN),
 };
@@ -82,6 +101,7 @@ function machine(state: string): Bench {
   const bench = new Bench();
   bench.w64(at.CMDQ_BASE, 19, 0);
   bench.w64(at.EVENTQ_BASE, 19, 0);
+  bench.w64(PRIQ_BASE, 19, 0);
   states[state]!(bench);
   return bench;
 }
@@ -107,7 +127,7 @@ describe.each(Object.keys(states))("with %s on", (state) => {
   );
 
   test("IHI 0070 §6.2: 64-bit writes of 64-bit registers do the same to both halves", () => {
-    const wide = [at.S2PII, at.GERROR_IRQ_CFG0, at.STRTAB_BASE, at.CMDQ_BASE, at.EVENTQ_BASE, at.EVENTQ_IRQ_CFG0];
+    const wide = [at.S2PII, at.GERROR_IRQ_CFG0, at.STRTAB_BASE, at.CMDQ_BASE, at.EVENTQ_BASE, at.EVENTQ_IRQ_CFG0, PRIQ_BASE, PRIQ_IRQ_CFG0];
     for (const offset of wide) {
       const bench = machine(state);
       const [lo, hi] = bench.r64(offset);
@@ -249,7 +269,6 @@ describe("what is absent", () => {
     ["MPAM registers", 0x138],
     ["enhanced Command queue control page registers", 0x4000],
     ["Device Permission Table registers", 0x200],
-    ["PRI queue registers", 0xc0],
   ])("IHI 0070 §6.2: %s are RES0; a write is counted as not modelled", (name, offset) => {
     const bench = new Bench();
     bench.w32(offset, 0xffff_ffff);

@@ -83,7 +83,12 @@ const configs: readonly SmmuConfig[] = [
     name: "preset",
     presets: {
       tables: { base: 0x4000_0000, config: 0x1_0208, attributes: 0xd40 },
-      queues: { cmdq: { base: 0x4010_0000, log2Size: 8 }, eventq: { base: 0x4020_0000, log2Size: 7 }, attributes: 0x35 },
+      queues: {
+        cmdq: { base: 0x4010_0000, log2Size: 8 },
+        eventq: { base: 0x4020_0000, log2Size: 7 },
+        priq: { base: 0x4030_0000, log2Size: 5 },
+        attributes: 0x35,
+      },
     },
   },
 ];

@@ -4,6 +4,8 @@ import { profiles } from "../../../../src/hw/index.ts";
 import { Bench, CMDQEN, EVENTQEN, SMMUEN, at, command } from "./bench.ts";
 
 const updateNs = profiles.max.timing.updateNs;
+const ATSCHK = 16;
+const PRIQEN = 2;
 const VMW = 7 << 6;
 const commandNs = profiles.max.timing.commandNs;
 
@@ -22,10 +24,10 @@ describe("CR0 and CR0ACK", () => {
   test("IHI 0070 §6.3.10: reserved fields and fields of absent features are not mirrored into CR0ACK", () => {
     const bench = new Bench();
     bench.enable(0xffff_ffff);
-    // ATS, PRI and DPT are absent: VMW, SMMUEN, EVENTQEN and CMDQEN remain.
-    expect(bench.r32(at.CR0)).toBe(VMW | SMMUEN | EVENTQEN | CMDQEN);
-    expect(bench.r32(at.CR0ACK)).toBe(VMW | SMMUEN | EVENTQEN | CMDQEN);
-    const without = new Bench({ ...profiles.max, vmw: false });
+    // DPT is absent: VMW, ATSCHK, SMMUEN, PRIQEN, EVENTQEN and CMDQEN remain.
+    expect(bench.r32(at.CR0)).toBe(VMW | ATSCHK | SMMUEN | PRIQEN | EVENTQEN | CMDQEN);
+    expect(bench.r32(at.CR0ACK)).toBe(VMW | ATSCHK | SMMUEN | PRIQEN | EVENTQEN | CMDQEN);
+    const without = new Bench({ ...profiles.max, vmw: false, ats: false, pri: false });
     without.enable(0xffff_ffff);
     expect(without.r32(at.CR0ACK)).toBe(SMMUEN | EVENTQEN | CMDQEN);
   });
@@ -113,10 +115,13 @@ describe("IRQ_CTRL and IRQ_CTRLACK", () => {
   test("IHI 0070 §6.3.16: IRQ_CTRLACK follows IRQ_CTRL after the Update, implemented bits only", () => {
     const bench = new Bench();
     bench.w32(at.IRQ_CTRL, 0xffff_ffff);
-    expect(bench.r32(at.IRQ_CTRL)).toBe(0x5);
+    expect(bench.r32(at.IRQ_CTRL)).toBe(0x7);
     expect(bench.r32(at.IRQ_CTRLACK)).toBe(0);
     bench.simulation.advance(updateNs);
-    expect(bench.r32(at.IRQ_CTRLACK)).toBe(0x5);
+    expect(bench.r32(at.IRQ_CTRLACK)).toBe(0x7);
+    const without = new Bench({ ...profiles.max, pri: false });
+    without.enableInterrupts(0xffff_ffff);
+    expect(without.r32(at.IRQ_CTRLACK)).toBe(0x5);
   });
 });
 

@@ -2,7 +2,7 @@
 /** Structures and commands shown to somebody: every rule that they break, not only the first (IHI 0070 §4.1.3, §5.2.2, §5.4.2). */
 import { describe, expect, test } from "vitest";
 import { HostMisuseError } from "../../../../src/hw/errors.ts";
-import { profiles } from "../../../../src/hw/smmuv3/config/config.ts";
+import { profiles, type SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 import { judgeCd, judgeCommand, judgeSte, type Objection } from "../../../../src/hw/smmuv3/tables/judge.ts";
 import { abortSte, buildCommand, buildSte, bypassSte, stage1Cd, stage1Ste } from "../../../../src/hw/smmuv3/tables/structures.ts";
 
@@ -68,8 +68,11 @@ describe("commands of the Non-secure queue", () => {
   });
   test("SSec 1", () => expect(judged("CMD_CFGI_STE", { SSec: 1 }).map((text) => text.split(" ")[0])).toEqual(["SSec"]));
   test("CMD_SYNC with the reserved CS", () => expect(judged("CMD_SYNC", { CS: 3 }).map((text) => text.split(" ")[0])).toEqual(["CS"]));
-  test("CMD_PRI_RESP with the reserved Resp, on top of the feature", () => {
-    expect(judged("CMD_PRI_RESP", { Resp: 3 }).map((text) => text.split(" ")[0])).toEqual(["Opcode", "Resp"]);
+  test("CMD_PRI_RESP with the reserved Resp, and on top of the feature where that is absent", () => {
+    const ids = (config: SmmuConfig): (string | undefined)[] =>
+      judged("CMD_PRI_RESP", { Resp: 3 }, config).map((text) => text.split(" ")[0]);
+    expect(ids(max)).toEqual(["Resp"]);
+    expect(ids(tiny)).toEqual(["Opcode", "Resp"]);
   });
   test("TG set and nothing else of a range (§4.4.1.1), where ranges are implemented", () => {
     expect(judged("CMD_TLBI_NH_VA", { TG: 1 })).toEqual(["TG 4.4.1.1"]);
