@@ -28,6 +28,8 @@ export interface DmaAttributes {
   readonly substreamId?: number;
   readonly privileged?: boolean;
   readonly instruction?: boolean;
+  /** The address is a translated one (AT = 0b10). */
+  readonly translated?: boolean;
   /**
    * Told how an access ended that was answered with `stalled` (or was a write answered with `held` behind one): once, with a
    * status that is neither. Called from within whatever ended the stall, such as a register write of a CPU. A device that was

@@ -161,7 +161,7 @@ const OPTIONS = ["smmu", "bus", "streamId", "name", "trace"];
 const SMMU = ["translate"];
 const BUS = ["readBytes", "writeBytes"];
 const TRACE = ["wants", "emit"];
-const ATTRIBUTES = ["substreamId", "privileged", "instruction", "onCompletion"];
+const ATTRIBUTES = ["substreamId", "privileged", "instruction", "translated", "onCompletion"];
 
 function checkOptions(options: SmmuDmaPortOptions): void {
   checkNames(CODE, "options of an SmmuDmaPort", options, OPTIONS);
