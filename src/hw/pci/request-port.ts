@@ -177,8 +177,7 @@ export class RequestPort implements UpstreamPort {
     const need = needOf(job);
     const end = job.address + job.bytes.length;
     const lacking = [at - (at % PAGE)];
-    for (let page = lacking[0]! + PAGE; page < end && ats.active; page += PAGE)
-      if (ats.way(page, need).to === "fault") lacking.push(page);
+    for (let page = lacking[0]! + PAGE; page < end && ats.active; page += PAGE) if (ats.way(page, need).to === "fault") lacking.push(page);
     const { substreamId, write, execute, privileged } = need;
     const asked = ats.pages?.request(substreamId, { read: !write, write, execute, privileged }, lacking, (outcome) => {
       // Not from within whatever brought the answer.
@@ -202,8 +201,7 @@ export class RequestPort implements UpstreamPort {
   #outcome(job: Job, failed: boolean): DmaStatus | typeof WAITS {
     const left = job.bytes.length - job.done;
     if (job.lost) return DmaStatus.dropped;
-    if (failed && left > 0 && job.worst !== DmaStatus.abort)
-      return this.#refuse(job.address + job.done, left, job.write, "aborted");
+    if (failed && left > 0 && job.worst !== DmaStatus.abort) return this.#refuse(job.address + job.done, left, job.write, "aborted");
     if (failed) return DmaStatus.abort;
     if (left === 0) return job.worst;
     const { allowed, upstream } = this.#options;

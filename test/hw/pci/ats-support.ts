@@ -211,7 +211,12 @@ export class AtsMachine {
   /** An Invalidate Request; how it ended so far. */
   invalidate(
     address: number,
-    { size = 12, pasid = -1, global = false, requester = 0x08 }: { size?: number; pasid?: number; global?: boolean; requester?: number } = {},
+    {
+      size = 12,
+      pasid = -1,
+      global = false,
+      requester = 0x08,
+    }: { size?: number; pasid?: number; global?: boolean; requester?: number } = {},
   ): string[] {
     const ends: string[] = [];
     const [addressHi, addressLo] = [Math.floor(address / 2 ** 32), address >>> 0];

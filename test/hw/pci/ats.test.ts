@@ -42,9 +42,7 @@ describe("10.2.2, 10.2.3: a translation", () => {
       [TO + 0x10, "translated"],
       [TO + 0xff8, "translated"],
     ]);
-    expect(m.agent.requests).toEqual([
-      { substreamId: -1, addressHi: 0, addressLo: A, noWrite: false, execute: false, privileged: false },
-    ]);
+    expect(m.agent.requests).toEqual([{ substreamId: -1, addressHi: 0, addressLo: A, noWrite: false, execute: false, privileged: false }]);
   });
 
   it("of a larger range covers all of it", () => {
