@@ -46,8 +46,8 @@ export interface KernelEvents {
     readonly check: KernelCheck | null;
     readonly details: readonly string[];
   };
-  /** The CPU leaves this kernel for another. */
-  "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" };
+  /** The CPU leaves this kernel for another. jump: to one that boots, to come back. return: to one that waits for that. */
+  "kernel.jump": { readonly from: string; readonly to: "kexec" | "crash" | "jump" | "return" };
   "kernel.state": { readonly kernel: string; readonly state: KernelState };
   /** An interrupt handler ran. */
   "kernel.irq": {

@@ -79,6 +79,8 @@ export * from "./reboot/reboot.ts";
 export * from "./smp/cpuhp.ts";
 export * from "./smp/smp.ts";
 export * from "./kexec/kexec.ts";
+export * from "./kexec/jump-image.ts";
+export type { JumpContext } from "./kexec/jump.ts";
 export * from "./power/dpm.ts";
 export * from "./boot/image.ts";
 export * from "./pci/pci-regs.ts";

@@ -26,7 +26,7 @@ import { PciCore } from "./pci/pci.ts";
 import type { Platform } from "./ports.ts";
 import { Printk } from "./printk.ts";
 import { RegulatorCore } from "./regulator/regulator.ts";
-import { RebootCore } from "./reboot/reboot.ts";
+import { RebootCore, register_syscore_ops } from "./reboot/reboot.ts";
 import { Smp } from "./smp/smp.ts";
 import { Time } from "./time/time.ts";
 import { Workqueues } from "./time/workqueue.ts";
@@ -96,7 +96,7 @@ export class Kernel {
     this.bootInfo = options.boot ?? null;
     this.tasks = new TaskGroup(options.name);
     this.tasks.onError = (task, error) => this.#oopses.taskFailed(task, error);
-    this.printk = new Printk(this.name, () => this.sim.now, this.trace);
+    this.printk = new Printk(this.name, () => this.time.ktime_get(), this.trace);
     this.#oopses = new Oopses(this);
     this.debug = new KernelDebug(this);
     this.cpu = new CpuState(this);
@@ -114,6 +114,7 @@ export class Kernel {
     this.regulator = new RegulatorCore(this);
     this.pci = new PciCore(this);
     this.reboot = new RebootCore(this);
+    register_syscore_ops(this, this.time.syscore_ops);
     this.kexec = new KexecCore(this);
   }
 
@@ -192,9 +193,11 @@ export class Kernel {
    */
   stop(): void {
     this.debug.ended();
-    this.irq.detach();
+    this.irq.stop();
     this.time.stop();
     this.sim.kill(this.tasks);
+    const first = this.#state !== "gone";
     this.setState("gone");
+    if (first) this.kexec.stop();
   }
 }

@@ -8,7 +8,7 @@ import { type Device, dev_driver_string } from "./base/device.ts";
 import type { KernelEvents, LogLevel } from "./events.ts";
 
 export interface LogLine {
-  /** Virtual nanoseconds. */
+  /** Nanoseconds of the kernel's clock. */
   readonly time: number;
   readonly level: LogLevel;
   readonly text: string;

@@ -12,7 +12,7 @@ export {
   ReplayDivergedError,
 } from "./scheduler.ts";
 export { encodeChoices, decodeChoices } from "./choices.ts";
-export { type Action, type Coroutine, type TaskState, Task, TaskGroup, never, pollUntil, sleepNs, yieldNow } from "./task.ts";
+export { type Action, type Coroutine, type TaskState, Task, TaskGroup, never, park, pollUntil, sleepNs, yieldNow } from "./task.ts";
 export { Completion, Mutex, WaitQueue, waitEvent } from "./wait.ts";
 export {
   Simulation,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The tasks that can run, in the order in which they became runnable: a ring, so that taking the first moves nothing. */
-import type { Task } from "./task.ts";
+import type { Task, TaskGroup } from "./task.ts";
 
 export class RunQueue {
   /** A power of two long. */
@@ -50,7 +50,18 @@ export class RunQueue {
 
   /** Forgets the tasks that have ended. */
   dropEnded(): void {
-    const left = this.inOrder().filter((task) => task.state === "runnable");
+    this.#keep((task) => task.state === "runnable");
+  }
+
+  /** Takes all tasks of a group, in their order. */
+  takeGroup(group: TaskGroup): Task[] {
+    const taken = this.inOrder().filter((task) => task.group === group);
+    this.#keep((task) => task.group !== group);
+    return taken;
+  }
+
+  #keep(wanted: (task: Task) => boolean): void {
+    const left = this.inOrder().filter((task) => wanted(task));
     this.#ring.fill(undefined);
     this.#head = 0;
     this.#count = 0;

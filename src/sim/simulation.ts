@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Virtual time and the interpreter of tasks.
+ * Virtual time and the interpreter of tasks. A group of tasks can be held: the world goes on, its tasks and their time do not.
  *
  * Devices are events on the clock; software is tasks. A task may let time pass in the middle of its work by
  * {@link Simulation.advance} (an MMIO access does): device events that fall due meanwhile happen before it returns, so a
@@ -24,7 +24,7 @@ export interface WaitingTask {
   readonly task: string;
   readonly group: string;
   readonly reason: string;
-  /** Virtual nanoseconds. */
+  /** Nanoseconds of the group's own time, see {@link Simulation.timeOf}. */
   readonly since: number;
 }
 
@@ -82,6 +82,8 @@ export class Simulation {
   #taskId = 0;
   #inEvent = false;
   #current: Task | null = null;
+  /** The task that {@link unpark} let go on: its step is the next. */
+  #next: Task | null = null;
 
   constructor(options: SimulationOptions = {}) {
     this.seed = options.seed ?? 0;
@@ -172,7 +174,7 @@ export class Simulation {
     const task = new Task(this.#taskId++, name, group, options.daemon ?? false, body);
     group.tasks.add(task);
     this.#groups.add(group);
-    this.#runnable.push(task);
+    this.#enqueue(task);
     this.#trace?.emit("sim.task", { task: name, group: group.name, what: "spawned" });
     return task;
   }
@@ -181,7 +183,56 @@ export class Simulation {
   kill(group: TaskGroup): void {
     for (const task of group.tasks) this.#end(task, "killed");
     this.#runnable.dropEnded();
+    group.heldRunnable.length = 0;
     this.#groups.delete(group);
+  }
+
+  /**
+   * From now on no task of the group runs and no time passes for it: sleeps and timeouts keep what is left of them. A wake-up
+   * is not lost: the task runs after the release. The running task, if it is one of them, goes on until it waits.
+   */
+  hold(group: TaskGroup): void {
+    if (group.heldSince !== null) throw new SimulationMisuseError(`${group.name} is held already`);
+    group.heldSince = this.#now;
+    group.heldRunnable.push(...this.#runnable.takeGroup(group));
+    const timed = [...group.tasks].filter(({ timer }) => timer?.pending ?? false).toSorted((a, b) => a.timer!.seq - b.timer!.seq);
+    for (const task of timed) {
+      task.timeLeft = task.timer!.time - this.#now;
+      task.timer!.cancel();
+      task.timer = null;
+      group.heldTimers.push(task);
+    }
+  }
+
+  /** The group's tasks go on where they stood, in the order in which they would have. */
+  release(group: TaskGroup): void {
+    if (group.heldSince === null) throw new SimulationMisuseError(`${group.name} is not held`);
+    group.heldNs += this.#now - group.heldSince;
+    group.heldSince = null;
+    for (const task of group.heldRunnable.splice(0)) if (task.state === "runnable") this.#runnable.push(task);
+    for (const task of group.heldTimers.splice(0)) {
+      const left = task.timeLeft!;
+      task.timeLeft = null;
+      this.#setTimer(task, left, task.alarm!);
+    }
+  }
+
+  /** Virtual nanoseconds since the start without those for which the group was held: the clock by which its tasks wait. */
+  timeOf(group: TaskGroup): number {
+    return (group.heldSince ?? this.#now) - group.heldNs;
+  }
+
+  /**
+   * A parked task goes on, even one of a held group: as soon as the running step is over, before anything else, so that
+   * there is nothing to choose.
+   */
+  unpark(task: Task): void {
+    if (task.state !== "waiting" || task.waitingFor?.kind !== "park") throw new SimulationMisuseError(`task ${task.name} is not parked`);
+    if (this.#next !== null) throw new SimulationMisuseError(`task ${this.#next.name} is to go on already`);
+    task.waitingFor = null;
+    task.resume = true;
+    task.state = "runnable";
+    this.#next = task;
   }
 
   /** Drops one task where it stands. */
@@ -196,6 +247,7 @@ export class Simulation {
     task.poll = null;
     task.state = what === "done" ? "done" : "killed";
     task.group.tasks.delete(task);
+    if (this.#next === task) this.#next = null;
     this.#trace?.emit("sim.task", { task: task.name, group: task.group.name, what });
   }
 
@@ -205,6 +257,25 @@ export class Simulation {
     task.queue = null;
     task.timer?.cancel();
     task.timer = null;
+    if (task.timeLeft === null) return;
+    task.timeLeft = null;
+    const { heldTimers } = task.group;
+    heldTimers.splice(heldTimers.indexOf(task), 1);
+  }
+
+  #setTimer(task: Task, ns: number, alarm: () => void): void {
+    task.alarm = alarm;
+    if (task.group.heldSince === null) {
+      task.timer = this.after(ns, alarm, WAKE_PRIORITY);
+      return;
+    }
+    task.timeLeft = ns;
+    task.group.heldTimers.push(task);
+  }
+
+  #enqueue(task: Task): void {
+    if (task.group.heldSince === null) this.#runnable.push(task);
+    else task.group.heldRunnable.push(task);
   }
 
   #makeRunnable(task: Task, resume: boolean): void {
@@ -212,13 +283,13 @@ export class Simulation {
     task.waitingFor = null;
     task.resume = resume;
     task.state = "runnable";
-    this.#runnable.push(task);
+    this.#enqueue(task);
   }
 
   #block(task: Task, action: Action): void {
     task.state = "waiting";
     task.waitingFor = action;
-    task.waitingSince = this.#now;
+    task.waitingSince = this.timeOf(task.group);
     task.wakeUp ??= () => this.#makeRunnable(task, true);
   }
 
@@ -227,11 +298,11 @@ export class Simulation {
     switch (action.kind) {
       case "yield":
         task.resume = true;
-        this.#runnable.push(task);
+        this.#enqueue(task);
         return;
       case "sleep":
         this.#block(task, action);
-        task.timer = this.after(action.ns, task.wakeUp!, WAKE_PRIORITY);
+        this.#setTimer(task, action.ns, task.wakeUp!);
         return;
       case "wait":
         this.#block(task, action);
@@ -239,13 +310,14 @@ export class Simulation {
         task.queue = action.queue;
         if (action.timeoutNs === undefined) return;
         task.timeOut ??= () => this.#makeRunnable(task, false);
-        task.timer = this.after(action.timeoutNs, task.timeOut, WAKE_PRIORITY);
+        this.#setTimer(task, action.timeoutNs, task.timeOut);
         return;
       case "poll":
         task.poll = action;
-        task.pollDeadline = this.#now + action.timeoutNs;
-        this.#runnable.push(task);
+        task.pollDeadline = this.timeOf(task.group) + action.timeoutNs;
+        this.#enqueue(task);
         return;
+      case "park":
       case "never":
         this.#block(task, action);
         return;
@@ -256,13 +328,14 @@ export class Simulation {
   #pollStep(task: Task): boolean {
     const poll = task.poll!;
     const held = poll.condition();
-    if (held || this.#now >= task.pollDeadline) {
+    const now = this.timeOf(task.group);
+    if (held || now >= task.pollDeadline) {
       task.poll = null;
       task.resume = held;
       return true;
     }
     this.#block(task, poll);
-    task.timer = this.after(Math.min(Math.max(1, poll.intervalNs), task.pollDeadline - this.#now), task.wakeUp!, WAKE_PRIORITY);
+    this.#setTimer(task, Math.min(Math.max(1, poll.intervalNs), task.pollDeadline - now), task.wakeUp!);
     return false;
   }
 
@@ -277,7 +350,7 @@ export class Simulation {
         this.#end(task, "done");
       } else if (result.value === YIELD) {
         task.resume = true;
-        this.#runnable.push(task);
+        this.#enqueue(task);
       } else {
         this.#perform(task, result.value);
       }
@@ -322,8 +395,11 @@ export class Simulation {
     const waiting: WaitingTask[] = [];
     for (const group of this.#groups) {
       for (const task of group.tasks) {
-        if (task.state !== "waiting" || (task.daemon && !includeDaemons)) continue;
-        waiting.push({ task: task.name, group: group.name, reason: task.waitReason, since: task.waitingSince });
+        if (task.daemon && !includeDaemons) continue;
+        const held = task.state === "runnable" && group.heldSince !== null;
+        if (task.state !== "waiting" && !held) continue;
+        const reason = held ? `${group.name} is held` : task.waitReason;
+        waiting.push({ task: task.name, group: group.name, reason, since: held ? this.timeOf(group) : task.waitingSince });
       }
     }
     return waiting;
@@ -341,7 +417,7 @@ export class Simulation {
       if (until?.()) return { kind: "done" };
       if (this.#steps >= limitSteps) return { kind: "limit", limit: "steps", waiting: this.waitingTasks() };
       if (this.#now >= limitNs) return { kind: "limit", limit: "time", waiting: this.waitingTasks() };
-      if (this.#runnable.length > 0) {
+      if (this.#next !== null || this.#runnable.length > 0) {
         this.#step(this.#pickTask());
         continue;
       }
@@ -360,6 +436,11 @@ export class Simulation {
 
   #pickTask(): Task {
     const runnable = this.#runnable;
+    const next = this.#next;
+    if (next !== null) {
+      this.#next = null;
+      return next;
+    }
     if (runnable.length === 1) return runnable.takeFirst();
     if (this.#inRunOrder) {
       this.#decisions.push(0);

@@ -22,6 +22,8 @@ export type Action =
       readonly timeoutNs: number;
       readonly reason: string;
     }
+  /** Stand still until {@link Simulation.unpark}. */
+  | { readonly kind: "park"; readonly reason: string }
   /** Never resume. */
   | { readonly kind: "never"; readonly reason: string };
 
@@ -91,14 +93,26 @@ export function* never(reason: string): Coroutine<never> {
   for (;;) yield { kind: "never", reason };
 }
 
+/** Stands still until somebody calls {@link Simulation.unpark}: what a CPU does that has gone elsewhere and means to come back. */
+export function* park(reason: string): Coroutine<void> {
+  yield { kind: "park", reason };
+}
+
 export type TaskState = "runnable" | "waiting" | "done" | "killed";
 
-/** Tasks that die together: those of one kernel. */
+/** Tasks that die together and are held together: those of one kernel. */
 export class TaskGroup {
   readonly name: string;
   /** Called when a task of the group throws; without it the error leaves {@link Simulation.run}. */
   onError: ((task: Task, error: unknown) => void) | null = null;
   readonly tasks: Set<Task> = new Set<Task>();
+  /** Since when the group is held, in virtual ns; null: it is not. See {@link Simulation.hold}. */
+  heldSince: number | null = null;
+  /** Virtual ns for which it was held before. */
+  heldNs = 0;
+  /** While it is held: tasks that can run at the release, and tasks whose time goes on then; each in order. */
+  readonly heldRunnable: Task[] = [];
+  readonly heldTimers: Task[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -114,16 +128,20 @@ export class Task {
   readonly daemon: boolean;
   readonly body: Coroutine<unknown>;
   state: TaskState = "runnable";
-  /** What the task waits for, with {@link state} "waiting", and since when (virtual ns). */
+  /** What the task waits for, with {@link state} "waiting", and since when (ns, see {@link Simulation.timeOf}). */
   waitingFor: Action | null = null;
   waitingSince = 0;
   /** What the coroutine is resumed with. */
   resume = true;
-  /** A poll in progress, and when it gives up. */
+  /** A poll in progress, and when it gives up (ns, see {@link Simulation.timeOf}). */
   poll: Extract<Action, { kind: "poll" }> | null = null;
   pollDeadline = 0;
   /** What would wake the task: the end of a sleep or of a wait's time, and the queue that it stands in. */
   timer: ScheduledEvent | null = null;
+  /** What {@link timer} does. */
+  alarm: (() => void) | null = null;
+  /** Of a held task instead of {@link timer}: the ns that are left of it. */
+  timeLeft: number | null = null;
   queue: WaitQueue | null = null;
   /** Wake the task: its wait is over, or its time is. Made when it first blocks. */
   wakeUp: (() => void) | null = null;

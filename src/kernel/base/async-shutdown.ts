@@ -3,7 +3,8 @@
  * Shutdown in parallel, after the series "shut down devices asynchronously", v16 (May 2026): proposed for
  * drivers/base/core.c, not in Linux 7.1.
  *
- * Devices that are flagged (PCI functions) run their hooks in tasks of their own, each after its children and its consumers.
+ * Devices that are flagged (PCI functions) run their hooks in tasks of their own, each after its children and its consumers;
+ * they leave the list before it is gone through, and one that is registered later has its task when the list comes to it.
  * All others keep the order of the list, and wait for those that are flagged among their children and consumers. The parent's
  * lock is held only where the bus wants it. Links that only serve sync_state() do not count, and where there is no link there
  * is no wait: a client may overlap its IOMMU. (Functions of PCI are safe from one that stands before their host bridge in the
@@ -46,12 +47,20 @@ export function* shutDownAsync(kernel: Kernel, shutdownOne: (dev: Device) => Cor
     completionOf(dev).completeAll();
   }
 
+  const start = (dev: Device): void => async_schedule_dev(dev, "shutdown", () => one(dev, dependants(dev), "async shutdown"));
+
   for (const dev of devices_kset.toArray().toReversed()) {
-    if (dev.async_shutdown) async_schedule_dev(dev, "shutdown", () => one(dev, dependants(dev), "async shutdown"));
+    if (!dev.async_shutdown) continue;
+    devices_kset.remove(dev.kset_node);
+    start(dev);
   }
   for (let dev = devices_kset.last; dev; dev = devices_kset.last) {
     devices_kset.remove(dev.kset_node);
-    if (dev.async_shutdown) continue;
+    if (dev.async_shutdown) {
+      // Registered since the flagged ones were started.
+      start(dev);
+      continue;
+    }
     const flagged = dependants(dev).filter((dependant) => dependant.async_shutdown);
     yield* one(dev, flagged, "device_shutdown");
   }

@@ -23,7 +23,7 @@ const CHECK_NS = 10e9;
 export type Blocker = { readonly mutex: Mutex } | { readonly what: string };
 
 export class HungTasks {
-  /** Virtual time of the next check. */
+  /** When the next check is due, by the kernel's clock. */
   nextCheck: number;
   readonly #kernel: Kernel;
   readonly #blocked = new Map<Task, Blocker>();
@@ -49,12 +49,12 @@ export class HungTasks {
 
   /** A queue has got its first item, or a worker took one. */
   queueMoved(queue: Workqueue): void {
-    if (queue.items.length > 0) this.#queues.set(queue, this.#kernel.sim.now);
+    if (queue.items.length > 0) this.#queues.set(queue, this.#kernel.time.ktime_get());
     else this.#queues.delete(queue);
   }
 
   check(): void {
-    const { now } = this.#kernel.sim;
+    const now = this.#kernel.time.ktime_get();
     this.nextCheck = now + CHECK_NS;
     for (const task of this.#waiting()) {
       if (now - task.waitingSince >= HUNG_NS) this.#report(task, `task ${task.name} blocked for more than ${HUNG_NS / 1e9} seconds`);

@@ -4,12 +4,27 @@
  * bounced, and with `swiotlb=force` every one is.
  *
  * After Linux 7.1 kernel/dma/direct.h and direct.c: dma_direct_map_phys, dma_direct_unmap_phys, dma_direct_map_sg,
- * dma_direct_sync_single_for_cpu and for_device. Left out: offsets between bus and physical addresses, unaligned kmalloc buffers of
- * devices that do not snoop, memory encryption.
+ * dma_direct_sync_single_for_cpu and for_device, dma_direct_supported. Left out: offsets between bus and physical addresses and
+ * limits of buses (`dma-ranges`), unaligned kmalloc buffers of devices that do not snoop, memory encryption.
  */
 import type { Device } from "../base/device.ts";
 import { EIO } from "../errno.ts";
-import { DMA_MAPPING_ERROR, type DmaDataDirection, type Scatterlist } from "./types.ts";
+import { DMA_BIT_MASK, DMA_MAPPING_ERROR, type DmaDataDirection, type Scatterlist } from "./types.ts";
+
+/** The last address of RAM that this kernel may use (`max_pfn`). */
+function last_address({ kernel }: Device): number {
+  return Math.max(...kernel.mm.memory.map(({ base, size }) => base + size)) - 1;
+}
+
+/** `zone_dma_limit` of arm64 without limits of the firmware: 32 bits, where there is RAM below. */
+function zone_dma_limit({ kernel }: Device): number {
+  return kernel.mm.memory.some(({ base }) => base < DMA_BIT_MASK(32)) ? DMA_BIT_MASK(32) : Infinity;
+}
+
+/** `dma_direct_supported`: the mask reaches all RAM, or the zone that is kept for small masks. */
+export function dma_direct_supported(dev: Device, mask: number): boolean {
+  return mask >= DMA_BIT_MASK(32) || mask >= Math.min(last_address(dev), zone_dma_limit(dev));
+}
 
 function dma_capable(dev: Device, pa: number, size: number): boolean {
   return pa + size - 1 <= dev.dma_mask;

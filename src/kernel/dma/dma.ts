@@ -4,7 +4,7 @@
  * translated default domain gets IOVAs; any other gets physical addresses. Mapping never waits; unmapping may, for the
  * IOMMU's invalidation.
  *
- * After Linux 7.1 kernel/dma/mapping.c: dma_map_phys, dma_map_sg_attrs, dma_sync_single_for_cpu, dma_alloc_attrs and their like.
+ * After Linux 7.1 kernel/dma/mapping.c: dma_map_phys, dma_map_sg_attrs, dma_sync_single_for_cpu, dma_alloc_attrs, dma_supported and their like.
  * Left out: cache maintenance, attributes, pools for atomic allocations, syncs of scatter lists.
  */
 import type { Coroutine } from "../../sim/index.ts";
@@ -20,9 +20,16 @@ import { PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import { roundup_pow_of_two } from "../mm/ranges.ts";
 import type { MemoryKind } from "../ports.ts";
 import { DmaDebug, type DmaMapping } from "./debug.ts";
-import { dma_direct_map, dma_direct_map_sg, dma_direct_unmap } from "./dma-direct.ts";
+import { dma_direct_map, dma_direct_map_sg, dma_direct_supported, dma_direct_unmap } from "./dma-direct.ts";
 import { iommu_dma_map_sg, iommu_dma_unmap_sg } from "./iommu-dma-sg.ts";
-import { iommu_dma_map, iommu_dma_map_coherent, iommu_dma_unmap, iommu_dma_unmap_streaming, iommu_get_dma_domain } from "./iommu-dma.ts";
+import {
+  iommu_dma_map,
+  iommu_dma_map_coherent,
+  iommu_dma_unmap,
+  iommu_dma_unmap_streaming,
+  iommu_get_dma_domain,
+  use_dma_iommu,
+} from "./iommu-dma.ts";
 import { Swiotlb } from "./swiotlb.ts";
 import { DMA_BIDIRECTIONAL, DMA_BIT_MASK, DMA_MAPPING_ERROR, type DmaDataDirection, type Scatterlist } from "./types.ts";
 
@@ -51,16 +58,22 @@ export class DmaCore {
   }
 }
 
-/** `dma_set_mask`. @param bits how many address bits the device drives, 12 … 64 @returns 0 or -EIO */
+/** `dma_supported`: behind an IOMMU any mask will do, and it is for mapping to find an address. @param bits 0 … 64 */
+function dma_supported(dev: Device, bits: number): boolean {
+  if (!(bits >= 0 && bits <= 64)) return false;
+  return use_dma_iommu(dev) || dma_direct_supported(dev, DMA_BIT_MASK(bits));
+}
+
+/** `dma_set_mask`. @param bits how many address bits the device drives, 0 … 64 @returns 0, or -EIO and the mask stays */
 export function dma_set_mask(dev: Device, bits: number): number {
-  if (!(bits >= 12 && bits <= 64)) return -EIO;
+  if (!dma_supported(dev, bits)) return -EIO;
   dev.dma_mask = DMA_BIT_MASK(bits);
   return 0;
 }
 
 /** `dma_set_coherent_mask`, as {@link dma_set_mask}. */
 export function dma_set_coherent_mask(dev: Device, bits: number): number {
-  if (!(bits >= 12 && bits <= 64)) return -EIO;
+  if (!dma_supported(dev, bits)) return -EIO;
   dev.coherent_dma_mask = DMA_BIT_MASK(bits);
   return 0;
 }

@@ -28,6 +28,11 @@ import type { IovaRcache, ScheduleTrim } from "./iova-rcache.ts";
 import type { IovaDomain } from "./iova.ts";
 import { DMA_BIDIRECTIONAL, DMA_BIT_MASK, DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, type DmaDataDirection } from "./types.ts";
 
+/** `use_dma_iommu`: the device's DMA API is this one. What was released under its driver keeps it. */
+export function use_dma_iommu(dev: Device): boolean {
+  return dev.kernel.iommu.released_while_bound.has(dev) || iommu_get_dma_domain(dev) !== null;
+}
+
 /** `iommu_get_dma_domain`, if the device's DMA goes through one: null for a device without IOMMU or with pass-through. */
 export function iommu_get_dma_domain(dev: Device): IommuDomain | null {
   if (dev.iommu_group === null && dev.kernel.iommu.released_while_bound.has(dev))

@@ -92,7 +92,8 @@ export function iommu_create_device_direct_mappings(domain: IommuDomain, dev: De
 
 /**
  * `__iommu_device_set_domain`. Where attaching is deferred, the default domain waits for the first mapping; any other
- * domain is somebody's decision and comes into force now.
+ * domain is somebody's decision and comes into force now. As in Linux the driver hears of `old`, the group's, in that case
+ * too, though the device was never attached to it; only iommu_deferred_attach says that there was none.
  */
 function* set_domain(group: IommuGroup, dev: Device, domain: IommuDomain, old: IommuDomain | null): Coroutine<number> {
   const { iommu } = dev;

@@ -114,8 +114,8 @@ export function* preemptible<T>(kernel: Kernel, body: Coroutine<T>): Coroutine<T
   let result = body.next(true);
   while (!result.done) {
     const action = result.value;
-    // A CPU that stands still for ever may do so with interrupts off.
-    if (!cpu.atomic || action.kind === "never") result = body.next(yield action);
+    // A CPU that stands still for ever, or is with another kernel, may do so with interrupts off.
+    if (!cpu.atomic || action.kind === "never" || action.kind === "park") result = body.next(yield action);
     else if (action.kind === "yield") result = body.next(true);
     else if (action.kind === "poll") result = body.next(spin(kernel, action));
     else {

@@ -98,9 +98,14 @@ export class IrqCore {
     this.#kernel.sim.interruptHook = this.#hook;
   }
 
-  /** The CPU no longer takes interrupts to this kernel. */
+  /** The CPU no longer takes interrupts to this kernel, until {@link attach}. */
   detach(): void {
     if (this.#kernel.sim.interruptHook === this.#hook) this.#kernel.sim.interruptHook = null;
+  }
+
+  /** Never again. */
+  stop(): void {
+    this.detach();
     this.#softirqs.length = 0;
   }
 
@@ -133,8 +138,8 @@ export class IrqCore {
 
   /** What the CPU does where it may take an interrupt. */
   #enter(): void {
-    const { cpu, debug, platform, sim } = this.#kernel;
-    if (sim.now >= debug.hung.nextCheck) debug.hung.check();
+    const { cpu, debug, platform, sim, time } = this.#kernel;
+    if (time.ktime_get() >= debug.hung.nextCheck) debug.hung.check();
     if (!cpu.mayTakeInterrupts) return;
     for (let i = 0; i < INTERRUPTS_PER_ENTRY; i++) {
       const intid = platform.interrupts.acknowledge();

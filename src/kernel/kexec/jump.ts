@@ -1,36 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * A kexec jump: the kernel freezes its devices instead of shutting them down, another kernel has the machine for a while, and
- * this one goes on where it stood. Its memory is as it was; registers are what the other kernel made of them, unless a driver's
- * restore callback writes them anew. SMMUv3's driver has none.
+ * A kexec jump: the kernel freezes its devices instead of shutting them down, another kernel boots and has the machine for a
+ * while, and jumps back in the same way; this one goes on where it stood. Memory that the other was given is exchanged and
+ * exchanged back; registers are what the other kernel made of them, unless a driver's restore callback writes them anew.
+ * SMMUv3's driver has none. The one that was left waits in its turn: the next jump does not boot it again but goes on in it.
+ *
+ * Tasks of a kernel that is away do not run, and its clock stands still from syscore_suspend() to syscore_resume(): sleeps,
+ * timeouts and timers have left afterwards what they had before (see time.ts).
  *
  * After Linux 7.1 kernel/kexec_core.c: kernel_kexec with CONFIG_KEXEC_JUMP; kernel/power/process.c: freeze_processes; drivers/base/
- * syscore.c: syscore_suspend, syscore_resume; arch/x86/kernel/relocate_kernel_64.S for the exchange of pages. No arm64 kernel has
- * CONFIG_KEXEC_JUMP: its kexec_load refuses the flag and its machine_kexec does not come back. This shows what it would meet.
- * Left out: user processes (freeze_processes finds none, and on this way it leaves kernel threads alone), the console, the image's
- * own return address, and tasks of the other kernel: it runs as one coroutine that may poll and must not sleep.
+ * syscore.c: syscore_suspend, syscore_resume; arch/x86/kernel/relocate_kernel_64.S for the exchange of pages and the return
+ * addresses. No arm64 kernel has CONFIG_KEXEC_JUMP: its kexec_load refuses the flag and its machine_kexec does not come back. This
+ * shows what it would meet. Left out: user processes (freeze_processes finds none, and on this way it leaves kernel threads
+ * alone), the console, the control page with its return address, which a kernel's own object stands for.
  */
-import { type Coroutine, never, SimulationMisuseError } from "../../sim/index.ts";
+import { type Coroutine, park, SimulationMisuseError, type Task } from "../../sim/index.ts";
 import { local_irq_restore } from "../irq/cpu.ts";
 import type { Kernel } from "../kernel.ts";
-import { PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
+import { PAGE_SIZE } from "../mm/page-allocator.ts";
 import { DpmTransition } from "../power/dpm.ts";
-import type { KexecImage } from "./kexec.ts";
+import type { JumpImage } from "./jump-image.ts";
+
+/** Where a kernel that has jumped away goes on. */
+export interface JumpContext {
+  readonly task: Task;
+  /** Who jumped there: its own return address is where the next jump goes. */
+  from: Kernel | null;
+}
 
 /**
  * To the image and back. @returns 0 when the image has come back; the error of a device, a CPU or a syscore operation that
- * refused, with everything undone
- * @throws SimulationMisuseError if nobody runs the image
+ * refused, with everything undone. Does not return if the other kernel does not come back.
+ * @throws SimulationMisuseError if nobody can make the image's kernel
  */
-export function* kexec_jump(kernel: Kernel, image: KexecImage): Coroutine<number> {
-  if (kernel.kexec.enterPreserved === null) throw new SimulationMisuseError("a kexec jump needs kexec.enterPreserved to run the image");
+export function* kexec_jump(kernel: Kernel, image: JumpImage): Coroutine<number> {
+  if (image.start === null && kernel.kexec.bootPreserved === null) {
+    throw new SimulationMisuseError("a kexec jump needs kexec.bootPreserved to make the image's kernel");
+  }
   const dpm = new DpmTransition(kernel);
   for (const step of ["pm_prepare_console", "freeze_processes", "console_suspend_all"]) kernel.path(step);
   let error = yield* dpm.dpm_suspend_start();
   if (error === 0) error = yield* dpm.dpm_suspend_end();
   if (error === 0) {
-    error = withOneCpu(kernel, image);
-    if (isGone(kernel)) return yield* never("machine_kexec");
+    error = yield* withOneCpu(kernel, image);
     yield* dpm.dpm_resume_start("restore");
   }
   yield* dpm.dpm_resume_end("restore");
@@ -39,7 +51,7 @@ export function* kexec_jump(kernel: Kernel, image: KexecImage): Coroutine<number
 }
 
 /** The part with no other CPU and no interrupt. */
-function withOneCpu(kernel: Kernel, image: KexecImage): number {
+function* withOneCpu(kernel: Kernel, image: JumpImage): Coroutine<number> {
   kernel.path("suspend_disable_secondary_cpus");
   let error = kernel.smp.freeze_secondary_cpus();
   if (error === 0) {
@@ -48,8 +60,7 @@ function withOneCpu(kernel: Kernel, image: KexecImage): number {
     error = syscore_suspend(kernel);
     if (error === 0) {
       kernel.reboot.kmsg_dump();
-      machine_kexec(kernel, image);
-      if (isGone(kernel)) return 0;
+      yield* machine_kexec(kernel, image);
       syscore_resume(kernel);
     }
     kernel.path("local_irq_enable");
@@ -83,22 +94,41 @@ function syscore_resume(kernel: Kernel): void {
  * The image and what lies at its destinations change places, so that neither is lost, and change back at the return: where the
  * image waited there is now what the other kernel has made of it. The CPU takes its interrupts to this kernel again.
  */
-function machine_kexec(kernel: Kernel, image: KexecImage): void {
-  const { sim } = kernel;
+function* machine_kexec(kernel: Kernel, image: JumpImage): Coroutine<void> {
+  const { kexec, irq } = kernel;
   kernel.path("machine_kexec");
   swapPages(kernel, image);
-  kernel.trace.emit("kernel.jump", { from: kernel.name, to: image.kind });
-  sim.runAtomic(kernel.kexec.enterPreserved!(image));
-  if (isGone(kernel)) return;
+  kernel.trace.emit("kernel.jump", { from: kernel.name, to: image.start === null ? "jump" : "return" });
+  irq.detach();
+  image.start = yield* relocate_kernel(kernel, image);
   swapPages(kernel, image);
-  kernel.irq.attach();
+  kexec.context = null;
+  irq.attach();
 }
 
-function swapPages({ kexec, platform: { bus }, sim }: Kernel, { segments }: KexecImage): void {
+/** The CPU leaves for the image's entry. @returns the kernel that jumped back, when it does */
+function* relocate_kernel(kernel: Kernel, image: JumpImage): Coroutine<Kernel> {
+  const { kexec, sim } = kernel;
+  const context: JumpContext = { task: sim.current!, from: null };
+  kexec.context = context;
+  if (image.start === null) {
+    const other = kexec.bootPreserved!(image);
+    other.kexec.jump_back_entry = kernel;
+  } else {
+    const there = image.start.kexec.context;
+    if (there === null) throw new SimulationMisuseError(`a kexec jump from ${kernel.name} to ${image.start.name}, which waits for none`);
+    there.from = kernel;
+    sim.unpark(there.task);
+  }
+  yield* park("kexec jump");
+  return context.from!;
+}
+
+function swapPages({ kexec, platform: { bus }, sim }: Kernel, { segments }: JumpImage): void {
   const here = new Uint8Array(PAGE_SIZE);
   const there = new Uint8Array(PAGE_SIZE);
-  for (const { source, destination, contents } of segments) {
-    for (let offset = 0; offset < PAGE_ALIGN(contents.length); offset += PAGE_SIZE) {
+  for (const { source, destination, size } of segments) {
+    for (let offset = 0; offset < size; offset += PAGE_SIZE) {
       bus.readBytes(source + offset, here);
       bus.readBytes(destination + offset, there);
       bus.writeBytes(destination + offset, here);
@@ -106,9 +136,4 @@ function swapPages({ kexec, platform: { bus }, sim }: Kernel, { segments }: Kexe
       sim.advance(kexec.copyPageNs);
     }
   }
-}
-
-/** The other kernel has reset the machine, or turned it off. */
-function isGone(kernel: Kernel): boolean {
-  return kernel.state === "gone";
 }

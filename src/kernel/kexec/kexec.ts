@@ -6,7 +6,7 @@
  *
  * After Linux 7.1 kernel/kexec_core.c: kernel_kexec; kernel/kexec.c: do_kexec_load; kernel/crash_core.c: __crash_kexec,
  * crash_kexec; kernel/crash_reserve.c: reserve_crashkernel_generic; arch/arm64/kernel/machine_kexec.c: machine_shutdown,
- * machine_crash_shutdown, machine_kexec. A kexec jump is in jump.ts. Left out: live update, signatures and measuring of images, the control
+ * machine_crash_shutdown, machine_kexec. A kexec jump is in jump.ts and jump-image.ts. Left out: live update, signatures and measuring of images, the control
  * page and purgatory, vmcoreinfo, what /proc/vmcore reads, a reserve's CMA part, masking of interrupts (the next kernel does it).
  */
 import type { Coroutine } from "../../sim/index.ts";
@@ -17,7 +17,8 @@ import { EADDRNOTAVAIL, EBUSY, EINVAL, ENOMEM } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { NO_PAGES, PAGE_ALIGN, PAGE_SIZE } from "../mm/page-allocator.ts";
 import type { MemoryRange } from "../mm/ranges.ts";
-import { kexec_jump } from "./jump.ts";
+import { type JumpContext, kexec_jump } from "./jump.ts";
+import { free_segments, jump_back_image, JumpImage, type JumpRegion, load_jump_image } from "./jump-image.ts";
 import { bootInfoOf, type PlacedSegment, placeSegments } from "./placement.ts";
 
 /** A segment of a loaded image. */
@@ -32,12 +33,15 @@ export interface KexecImage {
   readonly segments: readonly KexecSegment[];
   /** What the next kernel is told. */
   readonly boot: BootInfo;
-  /** KEXEC_PRESERVE_CONTEXT: this kernel means to come back. */
-  readonly preserve_context?: true;
+}
+
+/** KEXEC_PRESERVE_CONTEXT: this kernel means to come back, and keeps what is in the region. */
+export interface KexecFlags extends JumpRegion {
+  readonly preserve_context?: boolean;
 }
 
 export class KexecCore {
-  kexec_image: KexecImage | null = null;
+  kexec_image: KexecImage | JumpImage | null = null;
   kexec_crash_image: KexecImage | null = null;
   /** Set before devices are shut down for a kexec; the PCI bus's hook looks at it. Never set by a crash. */
   kexec_in_progress: boolean = false;
@@ -45,8 +49,15 @@ export class KexecCore {
   copyPageNs: number = 500;
   /** CONFIG_KEXEC_JUMP. Off: x86 and SuperH have it, arm64 has not. */
   config_kexec_jump: boolean = false;
-  /** What the CPU runs at the entry of an image that preserves the context, until it comes back. */
-  enterPreserved: ((image: KexecImage) => Coroutine<void>) | null = null;
+  /**
+   * The CPU is at the entry of a jump's image for the first time: makes the kernel that lies there, with `image.boot` and the
+   * memory that its command line names (`image.region`, as a rule), and starts its boot. Set by whoever built the machine.
+   */
+  bootPreserved: ((image: JumpImage) => Kernel) | null = null;
+  /** `kexec_jump_back_entry=` of the command line: the kernel that jumped to this one and waits; null: none does. */
+  jump_back_entry: Kernel | null = null;
+  /** While this kernel has jumped away: where it goes on. */
+  context: JumpContext | null = null;
   #locked = false;
   #crashReserve: MemoryRange | null = null;
   readonly #kernel: Kernel;
@@ -65,24 +76,59 @@ export class KexecCore {
 
   /**
    * Loads an image; it replaces the one loaded before. A crash image goes to its place in the crashkernel reserve now.
-   * @param flags preserve_context: KEXEC_PRESERVE_CONTEXT, this kernel means to come back
-   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not
+   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not,
+   * or a jump's region that is more than half of RAM
    */
-  kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec", flags: { readonly preserve_context?: boolean } = {}): number {
+  kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec", flags: KexecFlags = {}): number {
     const preserve = flags.preserve_context ?? false;
     if (preserve && (!this.config_kexec_jump || kind === "crash")) return -EINVAL;
-    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files, preserve);
+    if (preserve) return this.#loadJump(files, flags);
+    return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
   }
 
   /** Frees the loaded image (not the crash image). */
   kexec_unload(): void {
-    for (const segment of this.kexec_image?.segments ?? []) {
+    const image = this.kexec_image;
+    this.kexec_image = null;
+    if (image instanceof JumpImage) {
+      // The kernel that lies in these pages, and waits there since it jumped back, is lost with them.
+      if (image.segments.length > 0) stop_waiting(image.start);
+      free_segments(this.#kernel, image.segments);
+      return;
+    }
+    for (const segment of image?.segments ?? []) {
       this.#kernel.mm.free_pages(segment.source, PAGE_ALIGN(segment.contents.length), "kimage_free");
     }
-    this.kexec_image = null;
   }
 
-  #loadNormal(files: BootFiles, preserve: boolean): number {
+  /**
+   * Loads the image that goes back to the kernel that jumped to this one (`kexec --load-jump-back-helper`).
+   * @returns 0; -EINVAL if nobody waits, or without CONFIG_KEXEC_JUMP
+   */
+  kexec_load_jump_back(): number {
+    const entry = this.jump_back_entry;
+    if (entry === null || !this.config_kexec_jump) return -EINVAL;
+    this.kexec_unload();
+    this.kexec_image = jump_back_image(entry);
+    return 0;
+  }
+
+  /** This kernel runs no more: nor will one that waits for it to jump back, or lies in its memory. */
+  stop(): void {
+    const image = this.kexec_image;
+    if (image instanceof JumpImage) stop_waiting(image.start);
+    stop_waiting(this.jump_back_entry);
+  }
+
+  #loadJump(files: BootFiles, region: JumpRegion): number {
+    this.kexec_unload();
+    const image = load_jump_image(this.#kernel, files, region);
+    if (typeof image === "number") return image;
+    this.kexec_image = image;
+    return 0;
+  }
+
+  #loadNormal(files: BootFiles): number {
     const { mm } = this.#kernel;
     this.kexec_unload();
     const taken = [...mm.blocks()].filter((block) => block.reserved || block.kind === "early");
@@ -99,12 +145,7 @@ export class KexecCore {
       this.#kernel.platform.bus.writeBytes(source, segment.contents);
       segments.push({ ...segment, source });
     }
-    this.kexec_image = {
-      kind: "kexec",
-      segments,
-      boot: bootInfoOf("kexec", files, placed),
-      ...(preserve ? { preserve_context: true } : {}),
-    };
+    this.kexec_image = { kind: "kexec", segments, boot: bootInfoOf("kexec", files, placed) };
     return 0;
   }
 
@@ -137,7 +178,7 @@ export class KexecCore {
       reboot.system_transition_mutex.unlock();
       return -EINVAL;
     }
-    if (image.preserve_context) {
+    if (image instanceof JumpImage) {
       const error = yield* kexec_jump(kernel, image);
       this.#locked = false;
       reboot.system_transition_mutex.unlock();
@@ -224,4 +265,9 @@ export class KexecCore {
     this.#locked = true;
     return true;
   }
+}
+
+/** A kernel that waits after a jump, and that nobody can jump to any more, runs no more. */
+function stop_waiting(kernel: Kernel | null): void {
+  if (kernel !== null && kernel.kexec.context !== null) kernel.stop();
 }

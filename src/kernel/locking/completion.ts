@@ -38,7 +38,7 @@ export function* wait_for_completion_timeout(completion: Completion, ms: number)
   const { kernel } = completion;
   might_sleep(kernel, "wait_for_completion_timeout", completion.name);
   kernel.debug.lockdep.waitFor(completion.map);
-  return yield* completion.wait({ timeoutNs: ms * NSEC_PER_MSEC, now: () => kernel.sim.now });
+  return yield* completion.wait({ timeoutNs: ms * NSEC_PER_MSEC, now: () => kernel.time.ktime_get() });
 }
 
 /** Linux's `complete`: lets one waiter pass. */

@@ -136,7 +136,7 @@ export class RebootCore {
       return;
     }
     kernel.printk.pr_emerg(`---[ end Kernel panic - not syncing: ${message} ]---`);
-    kernel.irq.detach();
+    kernel.irq.stop();
   }
 
   // Steps that a kexec shares.

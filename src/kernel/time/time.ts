@@ -2,12 +2,17 @@
 /**
  * Time for kernel code: the clock, waiting, and timers. Times are virtual nanoseconds unless a name says otherwise.
  *
- * After Linux 7.1 kernel/time/timer.c and kernel/time/sleep_timeout.c: timer_setup, mod_timer, timer_delete_sync, msleep, usleep_range. Left
- * out: jiffies, the timer wheel and its rounding, timer bases of CPUs, high-resolution timers.
+ * The clock is CLOCK_MONOTONIC: it stands still from timekeeping_suspend() to timekeeping_resume(), and so do jiffies. Whoever
+ * sleeps, waits with a timeout or has armed a timer has the rest of it before him afterwards, however long that took.
+ *
+ * After Linux 7.1 kernel/time/timer.c and kernel/time/sleep_timeout.c: timer_setup, mod_timer, timer_delete_sync, msleep, usleep_range;
+ * kernel/time/timekeeping.c: timekeeping_suspend, timekeeping_resume. Left out: jiffies, the timer wheel and its rounding, timer bases of
+ * CPUs, high-resolution timers, clocks that go on meanwhile (CLOCK_BOOTTIME, CLOCK_REALTIME).
  */
 import { type Coroutine, type ScheduledEvent, sleepNs } from "../../sim/index.ts";
 import type { LockdepMap } from "../debug/lockdep.ts";
 import type { Kernel } from "../kernel.ts";
+import type { SyscoreOps } from "../reboot/chains.ts";
 
 export const NSEC_PER_USEC: number = 1000;
 export const NSEC_PER_MSEC: number = 1_000_000;
@@ -41,6 +46,14 @@ export class Timer {
 export class Time {
   readonly #kernel: Kernel;
   readonly #armed = new Set<Timer>();
+  /** Timers and what is left of them, while the clock stands still. */
+  readonly #suspended: { readonly timer: Timer; readonly leftNs: number }[] = [];
+  /** Linux's `timekeeping_syscore_ops`. */
+  readonly syscore_ops: SyscoreOps = {
+    name: "timekeeping",
+    suspend: () => this.#timekeeping_suspend(),
+    resume: () => this.#timekeeping_resume(),
+  };
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -48,7 +61,26 @@ export class Time {
 
   /** Linux's `ktime_get`. */
   ktime_get(): number {
-    return this.#kernel.sim.now;
+    return this.#kernel.sim.timeOf(this.#kernel.tasks);
+  }
+
+  /** The clock stops, and with it the kernel's tasks, of which only the caller still runs. */
+  #timekeeping_suspend(): number {
+    const { sim, tasks } = this.#kernel;
+    sim.hold(tasks);
+    for (const timer of this.#armed) {
+      if (timer.event === null) continue;
+      this.#suspended.push({ timer, leftNs: timer.event.time - sim.now });
+      timer.event.cancel();
+      timer.event = null;
+    }
+    return 0;
+  }
+
+  #timekeeping_resume(): void {
+    const { sim, tasks } = this.#kernel;
+    sim.release(tasks);
+    for (const { timer, leftNs } of this.#suspended.splice(0)) this.#schedule(timer, leftNs);
   }
 
   /** Timers that will expire, for reports: their names in the order in which they were armed. */
@@ -60,6 +92,10 @@ export class Time {
     this.#kernel.debug.objects.used(timer, "mod_timer");
     this.disarm(timer);
     this.#armed.add(timer);
+    this.#schedule(timer, delayNs);
+  }
+
+  #schedule(timer: Timer, delayNs: number): void {
     timer.event = this.#kernel.sim.after(delayNs, () => {
       timer.event = null;
       timer.expired = true;

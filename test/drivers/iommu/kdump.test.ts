@@ -3,12 +3,12 @@
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
 import { arm_smmu_is_attach_deferred } from "../../../src/drivers/iommu/arm-smmu-v3/probe/kdump.ts";
-import { ArmSmmuMaster } from "../../../src/drivers/iommu/arm-smmu-v3/masters/master.ts";
+import { ArmSmmuMaster, arm_smmu_probe_device } from "../../../src/drivers/iommu/arm-smmu-v3/masters/master.ts";
 import { arm_smmu_make_cdtable_ste } from "../../../src/drivers/iommu/arm-smmu-v3/tables/ste.ts";
 import { arm_smmu_init_sid_strtab } from "../../../src/drivers/iommu/arm-smmu-v3/tables/strtab.ts";
 import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
 import type { SystemBus } from "../../../src/hw/index.ts";
-import { type Device, dtNode } from "../../../src/kernel/index.ts";
+import { type Device, device_release_driver, dtNode, EINVAL, ENXIO, iommu_group_claim_dma_owner } from "../../../src/kernel/index.ts";
 import { FakeSmmu, ID_REGISTERS } from "./fake-smmu.ts";
 import { CLIENT_SID, Machine, type MachineOptions, RAM_BASE, RAM_SIZE } from "./machine.ts";
 
@@ -141,8 +141,10 @@ describe("adoption", () => {
     expect(fake.opcodes).toHaveLength(4);
   });
 
-  test("a linear table is adopted by an SMMU that has linear tables", () => {
-    const ids = { [R.ARM_SMMU_IDR1]: (ID_REGISTERS[R.ARM_SMMU_IDR1]! & ~0x3f) | 6 };
+  test.each([
+    ["an SMMU that has linear tables only", { [R.ARM_SMMU_IDR0]: ID_REGISTERS[R.ARM_SMMU_IDR0]! & ~R.IDR0_ST_LVL }],
+    ["an SMMU that knows two levels, which the crashed kernel may not have known", {}],
+  ])("a linear table is adopted by %s", (_what, ids) => {
     const { smmu } = boot({
       ids,
       change: (fake) => {
@@ -151,7 +153,8 @@ describe("adoption", () => {
       },
     });
     expect(smmu.adopted).toBe(true);
-    expect(smmu.strtab.num_ents).toBe(64);
+    expect([smmu.strtab.num_ents, smmu.strtab.l2]).toEqual([64, null]);
+    expect(arm_smmu_init_sid_strtab(smmu, CLIENT_SID)).toBe(0);
   });
 
   test("ASIDs and VMIDs of the old table are not given out again", () => {
@@ -217,12 +220,16 @@ describe("what is not adopted is reset, aborting", () => {
     ["a table outside of RAM", REGISTER(R.ARM_SMMU_STRTAB_BASE, 0x1000n)],
     ["a table in this kernel's own memory", REGISTER(R.ARM_SMMU_STRTAB_BASE, BigInt(LIMITS.base))],
     ["a table that reaches into this kernel's own memory", REGISTER(R.ARM_SMMU_STRTAB_BASE, BigInt(LIMITS.base - 64))],
-    ["a linear table where this driver makes two levels", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(0, 0, 6))],
+    ["a format that there is not", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(2, 8, 16))],
+    ["a linear table for more StreamIDs than there are", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(0, 0, 17))],
     ["another split", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(1, 6, 16))],
     ["more StreamIDs than there are", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(1, 8, 17))],
     ["fewer StreamIDs than one level-2 table", REGISTER(R.ARM_SMMU_STRTAB_BASE_CFG, CFG(1, 8, 7))],
     ["another CR2.E2H", REGISTER(R.ARM_SMMU_CR2, 7n)],
     ["a level-1 descriptor with another span", MEMORY(L1, BigInt(L2) | 8n)],
+    ["a table that is not aligned to its size", REGISTER(R.ARM_SMMU_STRTAB_BASE, BigInt(L1 + 64))],
+    ["a level-1 descriptor without a pointer", MEMORY(L1 + 8, 9n)],
+    ["a level-1 descriptor whose table is not aligned", MEMORY(L1 + 8, BigInt(L2 + 0x1000) | 9n)],
     ["a level-1 descriptor that leads nowhere", MEMORY(L1 + 8, 0x1000_0000n | 9n)],
     ["an STE whose context descriptors lie nowhere", MEMORY(L2 + 64 * CLIENT_SID, 1n | (5n << 1n) | 0x1000_0000n)],
     ["an STE with more SubstreamIDs than there are", MEMORY(L2 + 64 * CLIENT_SID, S1_STE | (3n << 59n))],
@@ -257,6 +264,42 @@ describe("is_attach_deferred", () => {
   });
 });
 
+describe("a level-1 descriptor that is spoilt after the adoption", () => {
+  test.each<[string, bigint, number, string]>([
+    ["another span", BigInt(L2) | 8n, -EINVAL, "L1[0] has span 8 (vs 9)"],
+    ["a pointer that is not aligned", BigInt(L2 + 0x1000) | 9n, -EINVAL, "L1[0] bad l2 table base 0x80111000"],
+    ["a pointer to nowhere", 0x1000_0000n | 9n, -ENXIO, "at 0x10000000 is no memory of the crashed kernel"],
+  ])("%s: probe_device refuses the device and says why, and the others live on", (_what, descriptor, error, why) => {
+    const setup = boot();
+    const { machine, smmu } = setup;
+    store(machine.bus, L1, descriptor);
+    const dev = machine.smmuDevice;
+    const of = (sid: number): void => {
+      const fwspec = { iommu_fwnode: smmu.dev.of_node!, ids: [sid] };
+      dev.iommu = { fwspec, priv: null, pci_32bit_workaround: false };
+    };
+    of(CLIENT_SID);
+    expect(arm_smmu_probe_device(smmu.driver, dev)).toBe(error);
+    expect(machine.log.at(-1)).toContain(`failed to adopt l2 stream table for SID ${CLIENT_SID}: `);
+    expect(machine.log.at(-1)).toContain(why);
+    expect(load(machine.bus, L1)).toBe(descriptor);
+    expect(smmu.streams.size).toBe(0);
+    of(0x1234);
+    expect(arm_smmu_probe_device(smmu.driver, dev)).toBe(0);
+  });
+
+  test("an audit says so and invalidates the STEs that are left", () => {
+    const { machine } = boot({
+      driver: { kdumpPolicy: "adopt", shutdown: "audit" },
+      change: (_fake, bus) => store(bus, L1 + 8, BigInt(L2) | 9n),
+    });
+    store(machine.bus, L1, BigInt(L2) | 8n);
+    machine.run(machine.smmuDevice.driver!.shutdown!(machine.smmuDevice));
+    expect(machine.log.some((line) => line.includes("failed to adopt l2 stream table for SID 0: "))).toBe(true);
+    expect(load(machine.bus, L2 + 64 * CLIENT_SID) & 1n).toBe(0n);
+  });
+});
+
 describe("the first attach", () => {
   test("until then the old STE stands; then it leads to this kernel's descriptors, with no moment of invalidity", () => {
     const setup = boot();
@@ -284,5 +327,29 @@ describe("the first attach", () => {
     expect(attach(setup, dev)).toBe(0);
     const descriptor = load(setup.machine.bus, L1 + 8 * 0x12);
     expect(Number(descriptor & R.STRTAB_L1_DESC_L2PTR_MASK)).toBeGreaterThanOrEqual(LIMITS.base);
+  });
+});
+
+describe("a deferred device that is claimed before it mapped anything", () => {
+  /** The client as the crash kernel boots it, without its driver. */
+  function claimed(): Booted {
+    const setup = boot({ sids: [CLIENT_SID] });
+    const { machine } = setup;
+    expect(machine.client.iommu!.attach_deferred).toBe(true);
+    machine.run(device_release_driver(machine.client));
+    expect(machine.run(iommu_group_claim_dma_owner(machine.client.iommu_group!, "vfio"))).toBe(0);
+    return setup;
+  }
+
+  test("its stream aborts", () => {
+    const { machine } = claimed();
+    expect(load(machine.bus, L2 + 64 * CLIENT_SID)).toBe(1n);
+    expect(machine.client.iommu!.attach_deferred).toBe(false);
+  });
+
+  test("the core names the group's domain as the old one, which the device never was in: a warning (arm_smmu_invs_unref)", () => {
+    const { machine } = claimed();
+    const warnings = machine.kernel.warnings.map(({ message }) => message);
+    expect(warnings).toEqual([expect.stringMatching(/^invalidation of type 0 for \d+ dropped, which the domain does not have$/)]);
   });
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Shared virtual addressing on the hardware model: a device works in a process's memory, with and without page faults. */
 import { describe, expect, test } from "vitest";
-import { ArmSmmuDevice } from "../../../src/drivers/index.ts";
+import { ArmSmmuDevice, type ArmSmmuShutdown } from "../../../src/drivers/index.ts";
 import {
   createSmmuHost,
   type DmaEvents,
@@ -29,7 +29,7 @@ import {
   vm_munmap,
 } from "../../../src/kernel/index.ts";
 import { type Coroutine, silentTrace, Trace } from "../../../src/sim/index.ts";
-import { CLIENT_SID, EVTQ_IRQ, GERROR_IRQ, Machine } from "./machine.ts";
+import { CLIENT_SID, EVTQ_IRQ, GERROR_IRQ, Machine, RAM_BASE, RAM_SIZE } from "./machine.ts";
 
 /** Gives the event time to become a fault that waits. */
 function* unbind_after_fault(r: Rig, handle: IommuSva): Coroutine<void> {
@@ -45,14 +45,18 @@ class Rig {
   readonly machine: Machine;
   readonly port: SmmuDmaPort;
   readonly stale: unknown[] = [];
+  /** Events by name. */
+  readonly recorded: string[] = [];
   readonly driver: ArmSmmuDevice;
 
-  constructor(config: SmmuConfig, canStall: boolean) {
+  constructor(config: SmmuConfig, canStall: boolean, shutdown: ArmSmmuShutdown = "bypass") {
     let smmu: Smmu | undefined;
     const trace = new Trace<SmmuEvents>();
     trace.on("smmu.stale-use", ({ data }) => this.stale.push(data));
+    trace.on("smmu.event", ({ data }) => this.recorded.push(data.text.split(/[\s:,(]/, 1)[0]!));
     this.machine = new Machine({
       coherent: config.coherent,
+      driver: { shutdown },
       clientProperties: { "pasid-num-bits": 4, ...(canStall ? { "dma-can-stall": true } : {}) },
       smmu: ({ sim, bus, controller }) => {
         const pulse = (line: string): void => controller.raise(line === "eventq" ? EVTQ_IRQ : GERROR_IRQ);
@@ -107,6 +111,14 @@ class Rig {
   write(pasid: number, at: number, value: number): { readonly status: DmaStatus; readonly stalled: boolean } {
     const { first, last } = this.access(pasid, at, Uint8Array.of(value), true);
     return { status: last, stalled: first === DmaStatus.stalled };
+  }
+
+  /** The SMMU driver's hook, if it has one. */
+  shutDown(): void {
+    const { smmuDevice } = this.machine;
+    const hook = smmuDevice.driver!.shutdown;
+    if (hook) this.machine.run(hook(smmuDevice));
+    this.recorded.length = 0;
   }
 
   user(mm: MmStruct, at: number): number {
@@ -314,4 +326,92 @@ describe.each(CONFIGS)("profile %s, a device whose faults stall", (_name, config
     expect(last).toBe(DmaStatus.abort);
     expect(r.machine.client.iommu!.fault_param).toBeUndefined();
   });
+});
+
+describe("after the SMMU driver's shutdown, while the device works on in the process", () => {
+  const config = profiles["linux-typical"]!;
+  /** RAM that the process has not got: its addresses begin above all RAM of the machine. */
+  const RAW = RAM_BASE + 0x800_0000;
+  const NOTHING: readonly string[] = [];
+
+  /** A device that was at work, and the hook. */
+  function afterHook(shutdown: ArmSmmuShutdown, canStall = false): { r: Rig; mm: MmStruct; at: number; pasid: number } {
+    const r = new Rig(config, canStall, shutdown);
+    const mm = r.process();
+    const at = r.memory(mm, [7]);
+    expect(at).toBeGreaterThan(RAM_BASE + RAM_SIZE);
+    const pasid = iommu_sva_get_pasid(r.bind(mm));
+    expect(r.write(pasid, at, 8)).toEqual(OK);
+    r.shutDown();
+    return { r, mm, at, pasid };
+  }
+
+  // With SMMUEN 0 SubstreamIDs mean nothing, and GBPA says what happens (IHI 0070 §3.11, §6.3.14); an STE of Config 0 refuses
+  // every SubstreamID in silence, an invalid one is C_BAD_STE (§5.2).
+  test.each<[ArmSmmuShutdown, string, DmaStatus, DmaStatus, readonly string[]]>([
+    ["none", "goes on in the process's memory", DmaStatus.ok, DmaStatus.abort, ["F_TRANSLATION"]],
+    ["leave-on", "goes on in the process's memory", DmaStatus.ok, DmaStatus.abort, ["F_TRANSLATION"]],
+    ["bypass", "has its addresses taken for physical ones", DmaStatus.abort, DmaStatus.ok, NOTHING],
+    ["gbpa-bypass", "has its addresses taken for physical ones", DmaStatus.abort, DmaStatus.ok, NOTHING],
+    ["remove", "has its addresses taken for physical ones", DmaStatus.abort, DmaStatus.ok, NOTHING],
+    ["abort", "is refused in silence", DmaStatus.abort, DmaStatus.abort, NOTHING],
+    ["blocked", "is refused in silence", DmaStatus.abort, DmaStatus.abort, NOTHING],
+    ["audit", "is refused and recorded", DmaStatus.abort, DmaStatus.abort, ["C_BAD_STE", "C_BAD_STE"]],
+  ])("%s: it %s", (shutdown, _what, mapped, raw, events) => {
+    const { r, mm, at, pasid } = afterHook(shutdown);
+    expect(r.write(pasid, at, 42).status).toBe(mapped);
+    expect(r.user(mm, at)).toBe(mapped === DmaStatus.ok ? 42 : 8);
+    expect(r.write(pasid, RAW, 9).status).toBe(raw);
+    const there = new Uint8Array(1);
+    r.machine.kernel.platform.bus.readBytes(RAW, there);
+    expect(there[0]).toBe(raw === DmaStatus.ok ? 9 : 0);
+    expect(r.recorded).toEqual(events);
+    expect(r.stale).toEqual([]);
+  });
+
+  // `none` has its queues and interrupts, so the fault is handled. Without SMMUEN nothing stalls, nor where no table is reached.
+  test.each<[ArmSmmuShutdown, object]>([
+    ["none", STALLED],
+    ["bypass", ABORT],
+    ["gbpa-bypass", ABORT],
+    ["remove", ABORT],
+    ["abort", ABORT],
+    ["blocked", ABORT],
+    ["audit", ABORT],
+  ])("%s: an access to a page of the process that is not there yet, of a device that can stall", (shutdown, met) => {
+    const r = new Rig(config, true, shutdown);
+    const mm = r.process();
+    const at = r.memory(mm, [7], RW, 2 * PAGE);
+    const pasid = iommu_sva_get_pasid(r.bind(mm));
+    r.shutDown();
+    expect(r.write(pasid, at + PAGE, 1)).toEqual(met);
+  });
+
+  test.each<ArmSmmuShutdown>(["bypass", "gbpa-bypass", "remove", "abort"])(
+    "%s: an access that stalls when SMMUEN goes to 0 ends in an abort, and none is left (§3.12.2)",
+    (shutdown) => {
+      const r = new Rig(config, true, shutdown);
+      const mm = r.process();
+      const at = r.memory(mm, []);
+      const pasid = iommu_sva_get_pasid(r.bind(mm));
+      let last: DmaStatus | undefined;
+      const hook = r.machine.smmuDevice.driver!.shutdown!;
+      const met = r.machine.run(
+        (function* (): Coroutine<DmaStatus | undefined> {
+          // The handler needs the lock, so the fault waits.
+          yield* mm.mmap_lock.lock("test");
+          r.port.write(at, Uint8Array.of(1), { substreamId: pasid, onCompletion: (status) => (last = status) });
+          yield* msleep(5);
+          expect(last).toBeUndefined();
+          const task = r.machine.kernel.spawn("reboot", hook(r.machine.smmuDevice));
+          yield* msleep(5);
+          mm.mmap_lock.unlock();
+          yield* msleep(5);
+          expect(task.state).toBe("done");
+          return last;
+        })(),
+      );
+      expect(met).toBe(DmaStatus.abort);
+    },
+  );
 });

@@ -8,6 +8,7 @@ import { ArmSmmuSvaDomain } from "../../../src/drivers/iommu/arm-smmu-v3/domains
 import {
   copy_to_user,
   type Device,
+  device_unregister,
   EBUSY,
   EINVAL,
   ENODEV,
@@ -242,6 +243,14 @@ describe("arm_smmu_enable_iopf", () => {
     r.machine.run(iommu_sva_unbind_device(second));
     expect(client.iommu!.fault_param).toBeUndefined();
     expect(master.iopf_refcount).toBe(0);
+  });
+
+  test("a device that is unregistered while it reports faults: a warning (arm_smmu_release_device)", () => {
+    const r = svaRig({ ids: STALLS, clientProperties: { "pasid-num-bits": 3, "dma-can-stall": true } });
+    bind(r, process(r));
+    r.machine.run(device_unregister(r.machine.client));
+    const warnings = r.machine.kernel.warnings.map(({ message }) => message);
+    expect(warnings).toEqual(["driver gone with PASIDs in use", "device released while its page faults are handled"]);
   });
 
   test("with several StreamIDs: -EOPNOTSUPP, and nothing of the attach stays behind", () => {

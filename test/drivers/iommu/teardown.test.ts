@@ -2,12 +2,20 @@
 /** Letting go of the SMMU: it is off before the memory of its tables and queues is anybody else's, in each kernel's order. */
 import { describe, expect, test } from "vitest";
 import * as R from "../../../src/drivers/iommu/arm-smmu-v3/arm-smmu-v3-regs.ts";
-import type { ArmSmmuTeardown } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
-import { createSmmuHost, type DmaEvents, profiles, Smmu, SmmuDmaPort, type SmmuEvents } from "../../../src/hw/index.ts";
-import { device_release_driver, devres_release_all, noPageWatcher, type PageWatcher } from "../../../src/kernel/index.ts";
+import { ArmSmmuDevice, type ArmSmmuShutdown, type ArmSmmuTeardown } from "../../../src/drivers/iommu/arm-smmu-v3/device.ts";
+import { createSmmuHost, type DmaEvents, DmaStatus, profiles, Smmu, SmmuDmaPort, type SmmuEvents } from "../../../src/hw/index.ts";
+import {
+  device_release_driver,
+  device_unregister,
+  devres_release_all,
+  iommu_attach_device_pasid,
+  noPageWatcher,
+  type PageWatcher,
+} from "../../../src/kernel/index.ts";
 import { silentTrace, Trace } from "../../../src/sim/index.ts";
 import { FakeSmmu } from "./fake-smmu.ts";
 import { CLIENT_SID, EVTQ_IRQ, GERROR_IRQ, Machine } from "./machine.ts";
+import { newDomain } from "./support.ts";
 
 const TEARDOWNS: readonly ArmSmmuTeardown[] = ["6.1", "7.1", "7.3"];
 
@@ -21,7 +29,7 @@ interface Rig {
   readonly staleFetches: string[];
 }
 
-function rig(teardown: ArmSmmuTeardown): Rig {
+function rig(teardown: ArmSmmuTeardown, shutdown: ArmSmmuShutdown = "bypass"): Rig {
   let smmu: Smmu | undefined;
   const enabledAtFree: boolean[] = [];
   const freed = new Set<number>();
@@ -39,7 +47,8 @@ function rig(teardown: ArmSmmuTeardown): Rig {
   });
   const machine = new Machine({
     pages,
-    driver: { teardown },
+    driver: { teardown, shutdown },
+    clientProperties: { "pasid-num-bits": 4 },
     smmu: ({ sim, bus, controller }) => {
       const pulse = (line: string): void => controller.raise(line === "eventq" ? EVTQ_IRQ : GERROR_IRQ);
       smmu = new Smmu(profiles["linux-typical"]!, createSmmuHost({ simulation: sim, bus, trace, pulse }), { trace, cacheMode: "none" });
@@ -52,6 +61,7 @@ function rig(teardown: ArmSmmuTeardown): Rig {
   return { machine, smmu: smmu!, client: new SmmuDmaPort(options), enabledAtFree, staleFetches };
 }
 
+const PASID = { substreamId: 1 };
 const access = (port: SmmuDmaPort): unknown => port.write(0x1000, Uint8Array.of(1, 2, 3, 4));
 
 describe.each(TEARDOWNS)("unbinding in the order of %s", (teardown) => {
@@ -69,6 +79,55 @@ describe.each(TEARDOWNS)("unbinding in the order of %s", (teardown) => {
     const { machine, client, staleFetches } = rig(teardown);
     machine.run(device_release_driver(machine.smmuDevice));
     access(client);
+    expect(staleFetches).toEqual([]);
+  });
+});
+
+describe("a device that leaves with a PASID in use", () => {
+  function released(teardown: ArmSmmuTeardown): Rig {
+    const made = rig(teardown);
+    const { machine, client } = made;
+    const driver = machine.smmuDevice.drvdata as ArmSmmuDevice;
+    expect(machine.run(iommu_attach_device_pasid(newDomain(driver), machine.client, 1))).toBe(0);
+    machine.run(device_unregister(machine.client));
+    client.write(0x1000, Uint8Array.of(1), PASID);
+    return made;
+  }
+
+  test.each<[ArmSmmuTeardown, boolean]>([
+    ["6.1", false],
+    ["7.1", true],
+    ["7.3", true],
+  ])("%s: the SMMU fetches context descriptors from freed memory: %s", (teardown, stale) => {
+    expect(released(teardown).staleFetches.includes("cd")).toBe(stale);
+  });
+
+  test("the core warns of the PASIDs that the driver left behind", () => {
+    const warnings = released("7.1").machine.kernel.warnings.map(({ message }) => message);
+    expect(warnings).toEqual(["driver gone with PASIDs in use"]);
+  });
+});
+
+describe("remove as the shutdown hook", () => {
+  test.each(TEARDOWNS)("with unbinding as in %s, the SMMU is off when the hook returns: the hook is that of 6.1", (teardown) => {
+    const { machine, smmu } = rig(teardown, "remove");
+    machine.run(machine.smmuDevice.driver!.shutdown!(machine.smmuDevice));
+    expect(smmu.registers.smmuEnabled()).toBe(false);
+  });
+
+  test.each(TEARDOWNS)("with unbinding as in %s, a PASID in use is cut off before its table is free", (teardown) => {
+    const { machine, smmu, client, staleFetches } = rig(teardown, "remove");
+    const driver = machine.smmuDevice.drvdata as ArmSmmuDevice;
+    machine.run(iommu_attach_device_pasid(newDomain(driver), machine.client, 1));
+    const met: DmaStatus[] = [];
+    const free = machine.kernel.mm.free_pages.bind(machine.kernel.mm);
+    machine.kernel.mm.free_pages = (...args): void => {
+      free(...args);
+      expect(smmu.registers.smmuEnabled()).toBe(true);
+      met.push(client.write(0x1000, Uint8Array.of(1), PASID));
+    };
+    machine.run(machine.smmuDevice.driver!.shutdown!(machine.smmuDevice));
+    expect(new Set(met)).toEqual(new Set([DmaStatus.abort]));
     expect(staleFetches).toEqual([]);
   });
 });

@@ -138,6 +138,29 @@ describe("asynchronous shutdown", () => {
     expect(m.log).toEqual([]);
   });
 
+  test.each([
+    ["off", false],
+    ["off", true],
+    ["v16", false],
+    ["v16", true],
+  ] as const)("%s: the bus's hook runs for a device that another's hook registers, flagged: %s", (how, flagged) => {
+    const m = rig(how);
+    const log: string[] = [];
+    // No driver binds any more.
+    const late = testBus({
+      *shutdown(dev) {
+        log.push(dev.name);
+        if (dev.name !== "hub") return;
+        const child = testDevice(m.kernel, "late", late);
+        child.async_shutdown = flagged;
+        yield* device_add(child);
+      },
+    });
+    m.run(device_add(testDevice(m.kernel, "hub", late)));
+    m.run(device_shutdown(m.kernel));
+    expect(log).toEqual(["hub", "late"]);
+  });
+
   test("the list's order alone shuts the same machine down", () => {
     const m = rig("off");
     const nic = m.dev("nic", { flagged: true });

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   type Device,
   DMA_BIDIRECTIONAL,
+  DMA_BIT_MASK,
   DMA_FROM_DEVICE,
   DMA_MAPPING_ERROR,
   DMA_TO_DEVICE,
@@ -27,7 +28,7 @@ import {
 } from "../../../src/kernel/index.ts";
 import { clientMachine, type ClientMachine } from "../iommu/fake-iommu.ts";
 import { testDevice } from "../support/devices.ts";
-import { makeTestKernel, type TestKernel } from "../support/fake-platform.ts";
+import { makeTestKernel, type TestKernel, type TestKernelOptions } from "../support/fake-platform.ts";
 
 const TOP = 0xffff_f000;
 
@@ -218,19 +219,46 @@ describe("without translation", () => {
   test("an address beyond the device's mask cannot be mapped", () => {
     const machine = makeTestKernel();
     const dev = testDevice(machine.kernel, "plain");
-    dma_set_mask_and_coherent(dev, 31);
+    dev.dma_mask = dev.coherent_dma_mask = DMA_BIT_MASK(31);
     expect(dma_map_single(dev, page(machine), 16, DMA_TO_DEVICE)).toBe(DMA_MAPPING_ERROR);
     expect(dma_alloc_coherent(dev, 16)).toBeNull();
   });
 });
 
 describe("dma_set_mask_and_coherent", () => {
-  test("sets both masks and refuses widths that no device has", () => {
-    const { kernel } = makeTestKernel();
-    const dev = testDevice(kernel, "plain");
+  const plain = (memory?: TestKernelOptions["memory"]): Device =>
+    testDevice(makeTestKernel(memory === undefined ? {} : { memory }).kernel, "plain");
+
+  test("sets both masks", () => {
+    const dev = plain();
     expect(dma_set_mask_and_coherent(dev, 40)).toBe(0);
     expect([dev.dma_mask, dev.coherent_dma_mask]).toEqual([2 ** 40 - 1, 2 ** 40 - 1]);
-    expect(dma_set_mask_and_coherent(dev, 0)).toBe(-EIO);
+  });
+
+  test("without IOMMU a mask of 32 bits will do, and a smaller one if it reaches all RAM (dma_direct_supported)", () => {
+    const dev = plain([{ base: 0x4000_0000, size: 0x2000_0000 }]);
+    expect(dma_set_mask_and_coherent(dev, 32)).toBe(0);
+    expect(dma_set_mask_and_coherent(dev, 31)).toBe(0);
+    expect(dma_set_mask_and_coherent(dev, 30)).toBe(-EIO);
+    expect([dev.dma_mask, dev.coherent_dma_mask]).toEqual([2 ** 31 - 1, 2 ** 31 - 1]);
+  });
+
+  test("with RAM above 4 GiB as well it is the zone below that has to be reached, which takes 32 bits", () => {
+    const dev = plain([
+      { base: 0x4000_0000, size: 0x2000_0000 },
+      { base: 0x1_0000_0000, size: 0x2000_0000 },
+    ]);
+    expect(dma_set_mask_and_coherent(dev, 32)).toBe(0);
+    expect(dma_set_mask_and_coherent(dev, 31)).toBe(-EIO);
+  });
+
+  test("behind an IOMMU any mask is taken (dma_supported), and a mapping fails if it finds no address below", () => {
+    const { dev, kernel } = clientMachine();
+    expect(dma_set_mask_and_coherent(dev, 31)).toBe(0);
+    expect(dma_set_mask_and_coherent(dev, 8)).toBe(0);
+    expect([dev.dma_mask, dev.coherent_dma_mask]).toEqual([0xff, 0xff]);
+    const pa = kernel.mm.alloc_pages(PAGE_SIZE, "buffers", "kernel");
+    expect(dma_map_single(dev, pa, 16, DMA_TO_DEVICE)).toBe(DMA_MAPPING_ERROR);
   });
 
   test("a platform device with a wide mask gets addresses from the top of it", () => {

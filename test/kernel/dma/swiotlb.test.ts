@@ -2,6 +2,7 @@
 /** Bounce buffers, after Linux's kernel/dma/swiotlb.c: slots of 2 KiB, at most 128 for a mapping, copies at map, sync and unmap. */
 import { describe, expect, test } from "vitest";
 import {
+  DMA_BIT_MASK,
   Device,
   DMA_BIDIRECTIONAL,
   DMA_FROM_DEVICE,
@@ -212,7 +213,7 @@ describe("without translation", () => {
   test("if the bounce buffer is out of reach too, the mapping fails and the slots are free again", () => {
     const machine = makeTestKernel();
     const rig = tools(machine, testDevice(machine.kernel, "plain"));
-    dma_set_mask_and_coherent(rig.dev, 31);
+    rig.dev.dma_mask = DMA_BIT_MASK(31);
     expect(dma_map_single(rig.dev, rig.page(0), 16, DMA_TO_DEVICE)).toBe(DMA_MAPPING_ERROR);
     expect(machine.kernel.printk.lines.at(-1)!.text).toContain("swiotlb addr");
     expect(machine.kernel.dma.swiotlb.used).toBe(0);

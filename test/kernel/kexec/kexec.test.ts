@@ -10,6 +10,7 @@ import {
   EINVAL,
   firmware_load,
   type KernelJump,
+  type KexecImage,
   PAGE_SIZE,
   patternBytes,
 } from "../../../src/kernel/index.ts";
@@ -75,7 +76,7 @@ describe("kexec_load", () => {
     const machine = booted();
     machine.kernel.mm.alloc_pages(2 * MIB - 9 * PAGE_SIZE, "filler", "kernel");
     machine.kernel.kexec.kexec_load(files);
-    const { segments } = machine.kernel.kexec.kexec_image!;
+    const { segments } = machine.kernel.kexec.kexec_image as KexecImage;
     const span = (at: number, length: number): [number, number] => [at, at + length];
     for (const a of segments) {
       for (const b of segments) {

@@ -67,6 +67,17 @@ describe("addresses", () => {
     expect(find(unflattened(bus([0x0, 0x8, 0x4000_0000, 0x10000], inner)), "dev").reg).toEqual([{ base: 0x8_4000_0120, size: 4 }]);
   });
 
+  test("a bus that does not say how many cells its children's addresses have has those of the next node up (of_bus_n_addr_cells)", () => {
+    const dev = flat("dev", { reg: [0x20, 4] });
+    const outer = flat("outer", { "#address-cells": [1], "#size-cells": [1], ranges: true }, flat("inner", { ranges: true }, dev));
+    expect(find(unflattened(outer), "dev").reg).toEqual([{ base: 0x20, size: 4 }]);
+  });
+
+  test("where no node says it they have one (OF_ROOT_NODE_ADDR_CELLS_DEFAULT)", () => {
+    const root = flat("", {}, flat("dev", { reg: [0x20, 4] }));
+    expect(find(unflatten_device_tree({ reservations: [], bootCpu: 0, root }), "dev").reg).toEqual([{ base: 0x20, size: 4 }]);
+  });
+
   test("empty ranges: both sides have the same addresses", () => {
     expect(find(unflattened(bus(true, flat("dev", { reg: [0x20, 4] }))), "dev").reg).toEqual([{ base: 0x20, size: 4 }]);
   });
@@ -136,6 +147,84 @@ describe("interrupts", () => {
       flat("dev@21", { reg: [0x21], "interrupt-parent": [2], interrupts: [1] }),
     );
     expect(find(unflattened(gic, nexus), "dev@21").interrupts).toEqual([32 + 41]);
+  });
+
+  describe("a nexus without #address-cells (of_irq_parse_raw)", () => {
+    /** Two rows for two unit addresses, `address` cells wide. */
+    const nexus = (address: readonly number[][], ...children: readonly FdtNode[]): FdtNode => {
+      const rows = address.flatMap((cells, index) => [...cells, 1, 1, 0, 40 + index, 4]);
+      return flat("nexus", { phandle: [2], "#interrupt-cells": [1], "interrupt-map": rows }, ...children);
+    };
+    const dev = (reg: readonly number[]): FdtNode => flat("dev", { reg, "interrupt-parent": [2], interrupts: [1] });
+
+    test("has those of the next node up that says it", () => {
+      const bus = flat("bus", { "#address-cells": [1], "#size-cells": [0] }, nexus([[0x10], [0x20]], dev([0x20])));
+      expect(find(unflattened(gic, bus), "dev").interrupts).toEqual([32 + 41]);
+    });
+
+    test("has two where no node says it", () => {
+      const children = [
+        gic,
+        nexus(
+          [
+            [0x10, 0x20],
+            [0x30, 0x40],
+          ],
+          dev([0x30, 0x40]),
+        ),
+      ];
+      const root = unflatten_device_tree({ reservations: [], bootCpu: 0, root: flat("", {}, ...children) });
+      expect(find(root, "dev").interrupts).toEqual([32 + 41]);
+    });
+
+    test("has none if a map led to it, and a row to it has none either", () => {
+      const second = flat("second", { phandle: [3], "#interrupt-cells": [1], "interrupt-map": [7, 1, 0, 50, 4, 8, 1, 0, 51, 4] });
+      const first = flat("first", {
+        phandle: [2],
+        "#address-cells": [0],
+        "#interrupt-cells": [1],
+        "interrupt-map": [1, 3, 8],
+      });
+      expect(find(unflattened(gic, first, second, dev([0, 0x10, 0, 4])), "dev").interrupts).toEqual([32 + 51]);
+    });
+  });
+
+  test("the unit address is compared for interrupts-extended too, and what `reg` has not is 0", () => {
+    const map = { "#address-cells": [3], "#interrupt-cells": [1], "interrupt-map": [5, 0, 0, 1, 1, 0, 40, 4] };
+    const bus = { "#address-cells": [1], "#size-cells": [0] };
+    const dev = flat("bus", bus, flat("dev", { reg: [5], "interrupts-extended": [2, 1] }));
+    expect(find(unflattened(gic, flat("nexus", { phandle: [2], ...map }), dev), "dev").interrupts).toEqual([32 + 40]);
+  });
+
+  test("a row whose parent is disabled is passed over", () => {
+    const off = flat("off", { phandle: [4], "interrupt-controller": true, "#interrupt-cells": [1], status: "disabled" });
+    const nexus = flat("nexus", {
+      phandle: [2],
+      "#address-cells": [0],
+      "#interrupt-cells": [1],
+      "interrupt-map": [1, 4, 9, 1, 1, 0, 40, 4],
+    });
+    const dev = flat("dev", { "interrupt-parent": [2], interrupts: [1] });
+    expect(find(unflattened(gic, off, nexus, dev), "dev").interrupts).toEqual([32 + 40]);
+  });
+
+  test("a parent without #interrupt-cells is passed by, to its own parent (of_irq_find_parent)", () => {
+    const soc = flat("soc", { phandle: [2], "interrupt-parent": [1] });
+    const dev = flat("dev", { "interrupt-parent": [2], interrupts: [0, 1, 4] });
+    expect(find(unflattened(gic, soc, dev), "dev").interrupts).toEqual([33]);
+  });
+
+  test("a controller's map is not taken where its driver reads it itself (of_irq_imap_abusers)", () => {
+    const extirq = flat("extirq", {
+      phandle: [2],
+      compatible: "fsl,ls1088a-extirq",
+      "interrupt-controller": true,
+      "#address-cells": [0],
+      "#interrupt-cells": [2],
+      "interrupt-map": [0, 0, 1, 0, 40, 4],
+    });
+    const dev = find(unflattened(gic, extirq, flat("dev", { "interrupt-parent": [2], interrupts: [0, 0] })), "dev");
+    expect(dev.properties["interrupts-extended"]).toEqual([{ label: "phandle-0x2", args: [0, 0] }]);
   });
 
   test("another controller's are references to it, not numbers", () => {

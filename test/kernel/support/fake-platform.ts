@@ -98,14 +98,23 @@ export class FakeBus implements CpuBus {
     this.#write(pa, 4, Number(value & 0xffff_ffffn));
     this.#write(pa + 4, 4, Number(value >> 32n));
   }
+  /** Each page that the bytes touch, with the part that lies in it. */
+  *#spans(pa: number, length: number, write: boolean): IterableIterator<[Uint8Array, number]> {
+    for (let done = 0; done < length;) {
+      const at = (pa + done) % PAGE;
+      const count = Math.min(length - done, PAGE - at);
+      yield [new Uint8Array(this.#ram(pa + done, count, write).buffer, at, count), done];
+      done += count;
+    }
+  }
   readBytes(pa: number, out: Uint8Array): void {
-    for (let i = 0; i < out.length; i++) out[i] = this.#ram(pa + i, 1, false).getUint8((pa + i) % PAGE);
+    for (const [span, done] of this.#spans(pa, out.length, false)) out.set(span, done);
   }
   writeBytes(pa: number, bytes: Uint8Array): void {
-    for (let i = 0; i < bytes.length; i++) this.#ram(pa + i, 1, true).setUint8((pa + i) % PAGE, bytes[i]!);
+    for (const [span, done] of this.#spans(pa, bytes.length, true)) span.set(bytes.subarray(done, done + span.length));
   }
   fill(pa: number, length: number, value: number): void {
-    for (let i = 0; i < length; i++) this.#ram(pa + i, 1, true).setUint8((pa + i) % PAGE, value);
+    for (const [span] of this.#spans(pa, length, true)) span.fill(value);
   }
 }
 

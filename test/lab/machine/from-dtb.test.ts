@@ -3,10 +3,25 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { dtNode, type DtNode, fdt_read, of_walk, unflatten_device_tree } from "../../../src/kernel/index.ts";
+import { DmaStatus } from "../../../src/hw/index.ts";
+import {
+  devm_platform_ioremap_resource,
+  dma_alloc_coherent,
+  dtNode,
+  type DtNode,
+  fdt_read,
+  IRQ_HANDLED,
+  of_walk,
+  platform_driver_register,
+  readl,
+  request_irq,
+  unflatten_device_tree,
+  writel,
+} from "../../../src/kernel/index.ts";
 import {
   BASE_SCENARIO,
   BoardError,
+  type CustomClient,
   boardDevice,
   type DeviceSpec,
   machineOnBoard,
@@ -85,6 +100,74 @@ test("a scenario runs on QEMU's virt machine: its NIC is shut down before its SM
   const order = result.shutdownOrder.map(({ device }) => device);
   expect(order.indexOf("0000:01:00.0")).toBeLessThan(order.indexOf("9050000.smmuv3"));
   expect(result.oops).toBeNull();
+});
+
+describe("a device of a program's own on the board of a tree", () => {
+  /** In the place of the display: a register, and a DMA write for each write of it. */
+  function ownDisplay(): { readonly client: CustomClient; readonly seen: string[] } {
+    const seen: string[] = [];
+    const client: CustomClient = {
+      build: (context) => {
+        const port = context.port();
+        let value = 0;
+        return {
+          registers: {
+            // A read ends the interrupt.
+            read: () => {
+              context.line(false);
+              return value;
+            },
+            write: (_offset, _width, written) => {
+              value = written;
+              seen.push(`DMA ${port.write(written, Uint8Array.of(1)) === DmaStatus.ok ? "passes" : "is refused"}`);
+              context.line(true);
+            },
+          },
+          reset: () => {},
+        };
+      },
+      driver: (hook, initcall) => ({
+        name: "own",
+        initcall,
+        linkOrder: 1,
+        *init(kernel) {
+          yield* platform_driver_register(kernel, {
+            name: "own",
+            of_match_table: ["arm,hdlcd"],
+            *probe(pdev) {
+              const base = devm_platform_ioremap_resource(pdev, 0);
+              const buffer = dma_alloc_coherent(pdev, 4096)!;
+              seen.push(`${kernel.name} ${hook} ${pdev.name} irq ${pdev.irqs[0]}`);
+              request_irq(pdev, pdev.irqs[0]!, () => {
+                seen.push(`interrupt ${readl(base, 0) === buffer.dma}`);
+                return IRQ_HANDLED;
+              });
+              writel(base, 0, buffer.dma);
+              return 0;
+            },
+          });
+        },
+      }),
+    };
+    return { client, seen };
+  }
+
+  const scenario = { ...BASE_SCENARIO, title: "own", machine: machineOnBoard(board, machine(display)), wayDown: "kexec" as const };
+
+  test("its driver finds the tree's node, address, interrupt and StreamID, in each kernel", () => {
+    const { client, seen } = ownDisplay();
+    const result = runScenario(scenario, { seed: 1, replay: "", clients: { hdlcd: client } });
+    expect(seen).toEqual([
+      "first mainline 7ff60000.display irq 70",
+      "DMA passes",
+      "interrupt true",
+      "second mainline 7ff60000.display irq 70",
+      "DMA passes",
+      "interrupt true",
+    ]);
+    expect(result.clientDevices).toEqual(["7ff60000.display"]);
+    expect(result.secondKernel).toBe("up");
+  });
 });
 
 describe("what cannot be built", () => {

@@ -180,3 +180,60 @@ test("an oops of any kernel but the first is expected only where memory was over
   expect(brokenExpectations(shipped("chain-kdump-and-back"), { ...base, oops })).toHaveLength(1);
   expect(brokenExpectations(shipped("chain-kdump-and-back"), { ...base, oops, nextKernelBytesCorrupted: 8 })).toEqual([]);
 });
+
+describe("kernels of a chain that shut their devices down in parallel", () => {
+  const text = (kernel: string): string =>
+    [
+      "title: t",
+      "story: s",
+      "source: s",
+      "machine:",
+      "  pci: {}",
+      "  devices:",
+      "    - { name: one, kind: e1000e, hook: quiescing }",
+      "    - { name: two, kind: e1000e, hook: quiescing }",
+      `kernel: { ${kernel} }`,
+      "wayDown: kexec",
+      "then: [{ wayDown: kexec, hook: quiescing }, { wayDown: reboot, hook: quiescing }]",
+    ].join("\n");
+  const runOf = (kernel: string): RunResult => runScenario(parseScenario(text(kernel), "t"), { seed: 1, replay: "" });
+  let kept: RunResult | undefined;
+  const parallel = (): RunResult => (kept ??= runOf("asyncShutdown: v16"));
+  /** The kernels in which the second NIC's hook began before the first one's was over, or the other way round. */
+  const overlapping = ({ shutdownOrder }: RunResult): string[] => {
+    const nics = shutdownOrder.filter(({ device }) => /^0000:0[12]:00/.test(device));
+    return nics.flatMap(({ kernel, begin, end }, index) =>
+      nics.some((other, at) => at > index && other.kernel === kernel && other.begin < end! && begin < other.end!) ? [kernel] : [],
+    );
+  };
+  const started = ({ kernels }: RunResult): string[][] | undefined =>
+    kernels?.map(({ kernel, startedBy, state }) => [kernel, startedBy, state]);
+  const FOUR = [
+    ["first", "firmware", "up"],
+    ["second", "kexec", "up"],
+    ["third", "kexec", "up"],
+    ["fourth", "firmware", "up"],
+  ];
+
+  test("in every kernel the hooks of two NICs overlap, and each NIC is quiet after its own", () => {
+    const result = parallel();
+    expect(started(result)).toEqual(FOUR);
+    expect(overlapping(result)).toEqual(["first", "second", "third"]);
+    expect(result.claims.find(({ claim }) => claim === "no-dma-after-own-shutdown")?.holds).toBe(true);
+    expect(result.verdict).toBe("clean");
+  });
+
+  test("without the key they go one by one", () => {
+    const result = runOf("");
+    expect(started(result)).toEqual(FOUR);
+    expect(overlapping(result)).toEqual([]);
+  });
+
+  test("nothing orders the SMMU behind a NIC in one kernel or the other: only the host bridge, which waits for both, does", () => {
+    const { shutdownOrder } = parallel();
+    for (const kernel of ["first", "second", "third"]) {
+      const at = (suffix: string): number => shutdownOrder.findIndex((step) => step.kernel === kernel && step.device.endsWith(suffix));
+      expect(at(".pcie")).toBeGreaterThan(Math.max(at("0000:01:00.0"), at("0000:02:00.0")));
+    }
+  });
+});

@@ -123,6 +123,8 @@ export class ArmSmmuDevice {
   strtab!: ArmSmmuStrtab;
   /** The stream table is the crashed kernel's: see kdump.ts. */
   adopted = false;
+  /** The driver's, unless the shutdown hook is that of another kernel. */
+  teardown: ArmSmmuTeardown;
   /** VMID 0 belongs to stage-1 domains. */
   readonly vmids: IdAllocator = new IdAllocator(1);
   /** Which master a StreamID belongs to (Linux keeps a red-black tree). */
@@ -132,6 +134,7 @@ export class ArmSmmuDevice {
 
   constructor(driver: ArmSmmuDriverData, dev: PlatformDevice, registers: IoMem) {
     this.driver = driver;
+    this.teardown = driver.teardown;
     this.kernel = dev.kernel;
     this.dev = dev;
     this.instance = driver.instances++;

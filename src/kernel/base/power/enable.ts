@@ -174,7 +174,7 @@ export function* pm_runtime_force_resume(dev: Device): Coroutine<number> {
   if (power.needs_force_resume) {
     const callback = callbackOf(dev, "runtime_resume");
     ret = callback ? yield* callback(dev) : 0;
-    if (ret === 0) power.last_busy = dev.kernel.sim.now;
+    if (ret === 0) power.last_busy = dev.kernel.time.ktime_get();
     else yield* pm_runtime_set_suspended(dev);
   }
   power.needs_force_resume = false;

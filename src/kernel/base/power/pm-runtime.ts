@@ -75,7 +75,7 @@ export function pm_request_resume(dev: Device): number {
 }
 
 export function pm_runtime_mark_last_busy(dev: Device): void {
-  dev.power.last_busy = dev.kernel.sim.now;
+  dev.power.last_busy = dev.kernel.time.ktime_get();
 }
 
 export function pm_runtime_active({ power }: Device): boolean {

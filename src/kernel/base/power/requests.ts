@@ -37,7 +37,7 @@ export function rpm_check_idle_allowed(dev: Device): number {
 export function pm_runtime_autosuspend_expiration({ power, kernel }: Device): number {
   if (!power.use_autosuspend || power.autosuspend_delay < 0) return 0;
   const expires = power.last_busy + power.autosuspend_delay * NSEC_PER_MSEC;
-  return expires > kernel.sim.now ? expires : 0;
+  return expires > kernel.time.ktime_get() ? expires : 0;
 }
 
 /** Linux's `pm_runtime_deactivate_timer`. */
@@ -74,7 +74,7 @@ export function waitForAutosuspend(dev: Device): boolean {
       power.timer_expires = 0;
       rpm_request_suspend(dev, power.timer_autosuspends);
     });
-    mod_timer(power.suspend_timer, (expires - kernel.sim.now) / NSEC_PER_MSEC);
+    mod_timer(power.suspend_timer, (expires - kernel.time.ktime_get()) / NSEC_PER_MSEC);
   }
   power.timer_autosuspends = true;
   return true;

@@ -173,7 +173,7 @@ export function* rpm_resume(dev: Device, flags: RpmFlags = {}): Coroutine<number
       cancelPending(dev);
     } else {
       setRuntimeStatus(dev, "active");
-      power.last_busy = dev.kernel.sim.now;
+      power.last_busy = dev.kernel.time.ktime_get();
       if (parent) parent.power.child_count++;
     }
     power.wait_queue.wake();

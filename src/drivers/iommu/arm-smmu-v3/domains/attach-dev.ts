@@ -9,7 +9,8 @@
 import { type Device, EBUSY, EINVAL, ENOMEM, type IommuDomain } from "../../../../kernel/index.ts";
 import type { Coroutine } from "../../../../sim/index.ts";
 import * as R from "../arm-smmu-v3-regs.ts";
-import { arm_smmu_attach_commit, arm_smmu_attach_prepare, arm_smmu_attach_state, arm_smmu_install_ste_for_dev } from "./attach.ts";
+import { arm_smmu_attach_commit, arm_smmu_attach_prepare, arm_smmu_attach_state } from "./attach.ts";
+import { arm_smmu_install_ste_for_dev } from "../masters/install.ts";
 import {
   IOMMU_NO_PASID,
   arm_smmu_alloc_cd_ptr,

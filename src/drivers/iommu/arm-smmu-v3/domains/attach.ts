@@ -5,13 +5,11 @@
  * switched off before the STE changes, and on after it changed and the ATC is empty. All under arm_smmu_asid_lock.
  *
  * After Linux 7.1 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_attach_prepare, arm_smmu_attach_prepare_invs,
- * arm_smmu_master_build_invs, arm_smmu_install_new_domain_invs, arm_smmu_install_old_domain_invs,
- * arm_smmu_install_ste_for_dev, arm_smmu_attach_commit. Left out: nested domains (vmaster), enforced cache coherency.
+ * arm_smmu_master_build_invs, arm_smmu_install_new_domain_invs, arm_smmu_install_old_domain_invs, arm_smmu_attach_commit. Left out: nested domains (vmaster), enforced cache coherency.
  */
 import { type IommuDomain, PciDev, pci_disable_ats } from "../../../../kernel/index.ts";
 import type { Coroutine } from "../../../../sim/index.ts";
-import { FIELD_GET_ULL, __ffs } from "../../bitfield.ts";
-import * as R from "../arm-smmu-v3-regs.ts";
+import { __ffs } from "../../bitfield.ts";
 import { arm_smmu_atc_inv_master, arm_smmu_ats_supported, arm_smmu_enable_ats } from "../masters/ats.ts";
 import { IOMMU_NO_PASID } from "../tables/cd-table.ts";
 import { ARM_SMMU_FEAT_RANGE_INV } from "../features.ts";
@@ -37,8 +35,6 @@ import {
   arm_smmu_remove_master_domain,
   to_smmu_domain_devices,
 } from "./smmu-domain.ts";
-import type { ArmSmmuEntry } from "../tables/ste.ts";
-import { arm_smmu_write_ste } from "../tables/strtab.ts";
 
 /** `struct arm_smmu_attach_state`. */
 export interface ArmSmmuAttachState {
@@ -110,14 +106,6 @@ export function* arm_smmu_attach_prepare(state: ArmSmmuAttachState, new_domain: 
   // The write has to arrive before the STE turns the endpoint's requests into errors.
   if (!state.ats_enabled && master.ats_enabled && master.dev instanceof PciDev) pci_disable_ats(master.dev);
   return 0;
-}
-
-/** Writes the STE of every StreamID of a master, each step made known to the SMMU. */
-export function* arm_smmu_install_ste_for_dev(master: ArmSmmuMaster, target: ArmSmmuEntry): Coroutine<void> {
-  const { cd_table } = master;
-  if (cd_table !== null) cd_table.in_ste = FIELD_GET_ULL(R.STRTAB_STE_0_CFG, target[0]!) === R.STRTAB_STE_0_CFG_S1_TRANS;
-  master.ste_ats_enabled = FIELD_GET_ULL(R.STRTAB_STE_1_EATS, target[1]!) === R.STRTAB_STE_1_EATS_TRANS;
-  for (const sid of master.streams) yield* arm_smmu_write_ste(master.smmu, sid, target);
 }
 
 /**

@@ -12,13 +12,8 @@ import type { Coroutine } from "../../../../sim/index.ts";
 import { FIELD_GET_ULL, FIELD_PREP_ULL } from "../../bitfield.ts";
 import type { ArmLpaeS2Cfg } from "../../io-pgtable.ts";
 import * as R from "../arm-smmu-v3-regs.ts";
-import {
-  type ArmSmmuAttachState,
-  arm_smmu_attach_commit,
-  arm_smmu_attach_prepare,
-  arm_smmu_attach_state,
-  arm_smmu_install_ste_for_dev,
-} from "./attach.ts";
+import { type ArmSmmuAttachState, arm_smmu_attach_commit, arm_smmu_attach_prepare, arm_smmu_attach_state } from "./attach.ts";
+import { arm_smmu_install_ste_for_dev } from "../masters/install.ts";
 import { IOMMU_NO_PASID, arm_smmu_ssids_in_use } from "../tables/cd-table.ts";
 import { dev_iommu_priv_get } from "../masters/master.ts";
 import { ArmSmmuNestedDomainBase, type ArmVsmmu } from "./smmu-domain.ts";

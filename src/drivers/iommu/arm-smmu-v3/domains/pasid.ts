@@ -17,9 +17,9 @@ import {
   arm_smmu_attach_prepare,
   arm_smmu_attach_state,
   arm_smmu_install_old_domain_invs,
-  arm_smmu_install_ste_for_dev,
   arm_smmu_prepare_old_invs,
 } from "./attach.ts";
+import { arm_smmu_install_ste_for_dev } from "../masters/install.ts";
 import { arm_smmu_alloc_cd_ptr, arm_smmu_clear_cd, arm_smmu_ssids_in_use, arm_smmu_write_cd_entry } from "../tables/cd-table.ts";
 import { arm_smmu_make_s1_cd } from "../tables/cd.ts";
 import type { ArmSmmuPagingDomain } from "./domain.ts";

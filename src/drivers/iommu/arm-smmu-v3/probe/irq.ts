@@ -44,9 +44,9 @@ class Ratelimit {
   #missed = 0;
 
   allow(smmu: ArmSmmuDevice): boolean {
-    if (smmu.kernel.sim.now >= this.#begin + RATELIMIT_INTERVAL_NS) {
+    if (smmu.kernel.time.ktime_get() >= this.#begin + RATELIMIT_INTERVAL_NS) {
       if (this.#missed > 0) dev_warn(smmu.dev, `arm_smmu_evtq_thread: ${this.#missed} callbacks suppressed`);
-      this.#begin = smmu.kernel.sim.now;
+      this.#begin = smmu.kernel.time.ktime_get();
       this.#printed = this.#missed = 0;
     }
     if (this.#printed >= RATELIMIT_BURST) {

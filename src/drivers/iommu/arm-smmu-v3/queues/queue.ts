@@ -129,10 +129,10 @@ const SPIN_NS = 10;
  * @returns 0 or -ETIMEDOUT
  */
 export function* queue_poll(kernel: Kernel, condition: () => boolean, reason: string): Coroutine<number> {
-  const deadline = kernel.sim.now + ARM_SMMU_POLL_TIMEOUT_US * 1000;
+  const deadline = kernel.time.ktime_get() + ARM_SMMU_POLL_TIMEOUT_US * 1000;
   if (yield* pollUntil(condition, SPIN_NS, SPIN_NS * ARM_SMMU_POLL_SPIN_COUNT, reason)) return 0;
-  for (let delay_ns = 1000; kernel.sim.now < deadline; delay_ns *= 2) {
-    const pause = Math.min(delay_ns, deadline - kernel.sim.now);
+  for (let delay_ns = 1000; kernel.time.ktime_get() < deadline; delay_ns *= 2) {
+    const pause = Math.min(delay_ns, deadline - kernel.time.ktime_get());
     if (yield* pollUntil(condition, pause, pause, reason)) return 0;
   }
   return -ETIMEDOUT;

@@ -59,11 +59,14 @@ function invalidate_stes(table: KernelBuffer): void {
   for (let at = 0; at < table.size; at += R.ARM_SMMU_ENTRY_SIZE) table.set64(at, table.get64(at) & ~R.STRTAB_STE_0_V);
 }
 
-/** Of an adopted table this driver knows the level-2 tables of its own devices only; the crashed kernel's others are in force as well. */
+/**
+ * Of an adopted table this driver knows the level-2 tables of its own devices only; the crashed kernel's others are in force as
+ * well. One that cannot be believed any more is said and left alone.
+ */
 function every_ste(smmu: ArmSmmuDevice): KernelBuffer[] {
   const { l2, num_ents, table } = smmu.strtab;
   if (l2 === null) return [table];
-  if (smmu.adopted) for (let index = 0; index < num_ents; index++) arm_smmu_adopt_l2(smmu, index, l2);
+  if (smmu.adopted) for (let index = 0; index < num_ents; index++) arm_smmu_adopt_l2(smmu, index * R.STRTAB_NUM_L2_STES, l2);
   return [...l2.values()];
 }
 

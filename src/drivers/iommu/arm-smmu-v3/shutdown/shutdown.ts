@@ -18,17 +18,14 @@
  *
  * Left out: handing the tables over to a kernel started by plain kexec (KHO): a kernel after `leave-on` resets what it finds.
  */
-import { type Device, PciDev, type PlatformDevice, dev_err, dev_warn, pci_disable_ats, readl } from "../../../../kernel/index.ts";
+import { type Device, type PlatformDevice, dev_err, dev_warn, readl } from "../../../../kernel/index.ts";
 import type { Coroutine } from "../../../../sim/index.ts";
 import * as R from "../arm-smmu-v3-regs.ts";
-import { arm_smmu_atc_inv_master } from "../masters/ats.ts";
-import { arm_smmu_install_ste_for_dev } from "../domains/attach.ts";
+import { arm_smmu_block_master } from "../masters/install.ts";
 import { arm_smmu_device_audit } from "./audit.ts";
-import { IOMMU_NO_PASID } from "../tables/cd-table.ts";
 import { ArmSmmuDevice, type ArmSmmuShutdown } from "../device.ts";
 import type { ArmSmmuMaster } from "../masters/master.ts";
 import { arm_smmu_device_disable, arm_smmu_update_gbpa, arm_smmu_write_reg_sync } from "../probe/reg-sync.ts";
-import { arm_smmu_make_abort_ste } from "../tables/ste.ts";
 import { arm_smmu_device_remove } from "./teardown.ts";
 
 type Hook = (smmu: ArmSmmuDevice) => Coroutine<unknown>;
@@ -56,6 +53,9 @@ function masters(smmu: ArmSmmuDevice): Set<ArmSmmuMaster> {
 function* remove(smmu: ArmSmmuDevice): Coroutine<void> {
   const bound = [...masters(smmu)].map(({ dev }) => dev).filter((dev: Device) => dev.driver !== null);
   for (const dev of bound) smmu.kernel.iommu.released_while_bound.add(dev);
+  // Whatever the order at unbinding is: no kernel whose hook this is leaves the disabling to managed resources, which do not
+  // unwind at shutdown.
+  smmu.teardown = "6.1";
   yield* arm_smmu_device_remove(smmu.dev);
 }
 
@@ -68,11 +68,7 @@ function* blocked(smmu: ArmSmmuDevice): Coroutine<void> {
         dev_warn(dev, "not blocked: the firmware requires a 1:1 mapping");
         continue;
       }
-      // As an attach does it: under an STE that aborts, the endpoint's requests for translations are errors.
-      if (master.ats_enabled && dev instanceof PciDev) pci_disable_ats(dev);
-      yield* arm_smmu_install_ste_for_dev(master, arm_smmu_make_abort_ste());
-      if (master.ats_enabled) yield* arm_smmu_atc_inv_master(master, IOMMU_NO_PASID);
-      master.ats_enabled = false;
+      yield* arm_smmu_block_master(master);
     }
   });
 }

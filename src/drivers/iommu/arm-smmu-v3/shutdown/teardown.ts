@@ -6,9 +6,9 @@
  * After Linux 7.1 and others, drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: arm_smmu_device_remove and the ends of arm_smmu_device_probe, in
  * three orders:
  *
- * - 6.1: remove unregisters and disables. A probe that fails once the SMMU is programmed frees its memory and leaves it as
+ * - 6.1: remove unregisters and disables, and a device that is released with PASIDs in use is cut off. A probe that fails once the SMMU is programmed frees its memory and leaves it as
  *   it is (until 6.1.129, "Clean up more on probe failure").
- * - 7.1: as 6.1, and a failing probe disables.
+ * - 7.1: remove as in 6.1, and a failing probe disables. Of PASIDs in use nobody thinks: see arm_smmu_release_device.
  * - 7.3: "Manage teardown with devm" (2bd22a0d4050; 6.12.109, 6.1.191). Remove unregisters only. Disabling is a managed
  *   action, registered last of all, so it unwinds first: command queue and interrupts are there still. A probe that fails
  *   before it is registered disables by itself.
@@ -35,7 +35,7 @@ export function arm_smmu_forget(smmu: ArmSmmuDevice): void {
 
 /** Called when everything else is acquired, the interrupts too. */
 export function arm_smmu_manage_disable(smmu: ArmSmmuDevice): void {
-  if (smmu.driver.teardown !== "7.3") return;
+  if (smmu.teardown !== "7.3") return;
   devm_add_action(smmu.dev, "iopf_queue_free", () => free_page_faults(smmu));
   devm_add_action(smmu.dev, "arm_smmu_device_disable", function* () {
     yield* arm_smmu_device_disable(smmu);
@@ -45,7 +45,7 @@ export function arm_smmu_manage_disable(smmu: ArmSmmuDevice): void {
 /** The probe failed after it began to program the SMMU. */
 export function* arm_smmu_probe_failed(smmu: ArmSmmuDevice): Coroutine<void> {
   arm_smmu_forget(smmu);
-  if (smmu.driver.teardown !== "6.1") yield* arm_smmu_device_disable(smmu);
+  if (smmu.teardown !== "6.1") yield* arm_smmu_device_disable(smmu);
   yield* free_page_faults(smmu);
 }
 
@@ -62,7 +62,7 @@ export function* arm_smmu_device_remove(pdev: PlatformDevice): Coroutine<void> {
   yield* iommu_device_unregister(smmu.kernel, pdev);
   yield* iommu_device_sysfs_remove(pdev);
   arm_smmu_forget(smmu);
-  if (smmu.driver.teardown === "7.3") return;
+  if (smmu.teardown === "7.3") return;
   yield* arm_smmu_device_disable(smmu);
   yield* free_page_faults(smmu);
 }

@@ -16,7 +16,7 @@ import type { ArmSmmuDevice, ArmSmmuStrtab } from "../device.ts";
 import { arm_smmu_write_entry } from "./entry-writer.ts";
 import { ARM_SMMU_FEAT_2_LVL_STRTAB, ARM_SMMU_OPT_SKIP_PREFETCH } from "../features.ts";
 import { hex } from "../hex.ts";
-import { arm_smmu_kdump_l2 } from "./kdump-strtab.ts";
+import { arm_smmu_kdump_adopt_deferred_l2_strtab } from "./kdump-strtab.ts";
 import { type ArmSmmuEntry, arm_smmu_get_ste_update_safe, arm_smmu_get_ste_used, arm_smmu_make_abort_ste } from "./ste.ts";
 
 export function arm_smmu_strtab_l1_idx(sid: number): number {
@@ -82,19 +82,21 @@ export function arm_smmu_sid_in_range(smmu: ArmSmmuDevice, sid: number): boolean
   return smmu.strtab.l2 !== null ? arm_smmu_strtab_l1_idx(sid) < smmu.strtab.num_ents : sid < smmu.strtab.num_ents;
 }
 
-/** Takes a level-2 table of the crashed kernel as this driver's. @returns false: there is none */
-export function arm_smmu_adopt_l2(smmu: ArmSmmuDevice, index: number, l2: Map<number, KernelBuffer>): boolean {
-  if (l2.has(index)) return true;
-  const old = arm_smmu_kdump_l2(smmu, smmu.strtab.table, index);
-  if (old !== null) l2.set(index, old);
-  return old !== null;
-}
-
-/** Allocates the level-2 table of a StreamID, full of aborts, then links it by one store. @returns 0 or -ENOMEM */
-function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<number, KernelBuffer>): number {
+/** Takes a level-2 table of the crashed kernel as this driver's, if there is one. @returns 0 or -errno */
+export function arm_smmu_adopt_l2(smmu: ArmSmmuDevice, sid: number, l2: Map<number, KernelBuffer>): number {
   const index = arm_smmu_strtab_l1_idx(sid);
   if (l2.has(index)) return 0;
-  if (smmu.adopted && arm_smmu_adopt_l2(smmu, index, l2)) return 0;
+  const old = arm_smmu_kdump_adopt_deferred_l2_strtab(smmu, sid);
+  if (typeof old === "number") return old;
+  if (old !== null) l2.set(index, old);
+  return 0;
+}
+
+/** Allocates the level-2 table of a StreamID, full of aborts, then links it by one store. @returns 0, -ENOMEM, -errno of adoption */
+function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<number, KernelBuffer>): number {
+  const index = arm_smmu_strtab_l1_idx(sid);
+  const error = smmu.adopted ? arm_smmu_adopt_l2(smmu, sid, l2) : 0;
+  if (error !== 0 || l2.has(index)) return error;
   const memory = dmam_alloc_coherent(smmu.dev, R.STRTAB_NUM_L2_STES * R.ARM_SMMU_ENTRY_SIZE, { kind: "smmu-table" });
   if (memory === null) {
     dev_err(smmu.dev, `failed to allocate the level-2 stream table of StreamID ${hex(sid)}`);
@@ -107,7 +109,7 @@ function arm_smmu_init_l2_strtab(smmu: ArmSmmuDevice, sid: number, l2: Map<numbe
   return 0;
 }
 
-/** Makes the STE of `sid` exist. @returns 0, -ERANGE or -ENOMEM */
+/** Makes the STE of `sid` exist. @returns 0, -ERANGE, -ENOMEM, or -errno: the crashed kernel's table cannot be adopted any more */
 export function arm_smmu_init_sid_strtab(smmu: ArmSmmuDevice, sid: number): number {
   if (!arm_smmu_sid_in_range(smmu, sid)) return -ERANGE;
   return smmu.strtab.l2 === null ? 0 : arm_smmu_init_l2_strtab(smmu, sid, smmu.strtab.l2);
