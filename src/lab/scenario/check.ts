@@ -99,6 +99,8 @@ function* checkDevices(scenario: Scenario): Generator<Problem> {
     if (device.bus === "pci" && device.base !== undefined) yield { path: path("base"), message: "a PCI function has no fixed address" };
     if (device.bus !== "pci" && device.busMasterOff !== undefined)
       yield { path: path("busMasterOff"), message: `${device.name} is no PCI function: it has no bus mastering to turn off` };
+    if (device.bus !== "pci" && device.ats === true)
+      yield { path: path("ats"), message: `${device.name} is no PCI function: ATS is a service of PCI Express` };
     if (device.bus === "pci" && device.linkToSmmu)
       yield { path: path("linkToSmmu"), message: "board code cannot link a PCI function: it is found later" };
   }

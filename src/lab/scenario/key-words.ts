@@ -24,6 +24,8 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   "machine.devices[].linkToSmmu": "Board code adds a device link to the SMMU, so that the device is shut down first.",
   "machine.devices[].base": "Physical address of a platform device's registers. Absent: the usual one of its kind.",
   "machine.devices[].busMasterOff": "As `machine.pci.busMasterOff`, for this function alone.",
+  "machine.devices[].ats":
+    "A PCI function that asks the SMMU for translations and keeps them (ATS), on an SMMU that has it; no NIC of the 82574 class does in reality. Absent: no.",
   "machine.smmuNode": "How many device nodes stand before the SMMU's in the device tree.",
   "machine.resetDelayMs": "From the reset request to the reset, while devices run on.",
   "kernel.fwDevlink": "`fw_devlink=`: which device links follow from the device tree.",

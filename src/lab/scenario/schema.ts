@@ -47,6 +47,7 @@ const deviceSchema = v.strictObject({
   linkToSmmu: flag(false),
   base: v.optional(address),
   busMasterOff: v.optional(busMasterOff),
+  ats: v.optional(v.boolean()),
 });
 
 const machineSchema = v.strictObject({

@@ -24,6 +24,8 @@ export interface DeviceSpec {
   readonly base?: number;
   /** What a PCI function does with its requests while bus mastering is off. Absent: as `machine.pci` says. */
   readonly busMasterOff?: BusMasterOff | undefined;
+  /** A PCI function that asks the SMMU for translations and keeps them (ATS). Absent: no. */
+  readonly ats?: boolean | undefined;
 }
 
 export interface MachineSpec {
