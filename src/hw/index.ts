@@ -7,6 +7,7 @@ export * from "./bits/nearest.ts";
 export * from "./memory/physical-memory.ts";
 export * from "./memory/system-bus.ts";
 export * from "./memory/dma-port.ts";
+export * from "./memory/ats.ts";
 export * from "./smmuv3/ports.ts";
 export { Outcome, StalledTransaction, Transaction, Via } from "./smmuv3/transaction.ts";
 export * from "./smmuv3/config/config.ts";

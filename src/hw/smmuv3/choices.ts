@@ -28,12 +28,18 @@ export interface TranslationChoices {
   readonly atomics: "supported" | "unsupported";
   /** TLB entries with CD.ASET 1, at a broadcast that matches their ASID (without ASIDs: their address). */
   readonly privateAsids: "spared" | "dropped";
+  /** ATS Translated transactions with an address beyond the output size. */
+  readonly translatedBeyondOas: "abort" | "truncate";
+  /** Permission to write for an ATS Translation Request with NW 1, where memory is writable and dirty. */
+  readonly unaskedWrite: "granted" | "withheld";
 }
 
 export const defaultTranslationChoices: TranslationChoices = {
   cacheInvalidLevel1: true,
   atomics: "supported",
   privateAsids: "spared",
+  translatedBeyondOas: "abort",
+  unaskedWrite: "granted",
 };
 
 /** What each of them can be. */
@@ -41,6 +47,8 @@ export const translationChoiceValues: { readonly [K in keyof TranslationChoices]
   cacheInvalidLevel1: [true, false],
   atomics: ["supported", "unsupported"],
   privateAsids: ["spared", "dropped"],
+  translatedBeyondOas: ["abort", "truncate"],
+  unaskedWrite: ["granted", "withheld"],
 };
 
 /** Rows of the translation side. */

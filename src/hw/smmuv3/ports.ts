@@ -5,6 +5,7 @@
  * The register interface (registers, queues, commands, interrupts) and the translation side (configuration lookup, walks,
  * caches, faults) know each other only through these interfaces.
  */
+import type { InvalidateEnd, InvalidateRequest } from "../memory/ats.ts";
 import type { BusStatus } from "../memory/system-bus.ts";
 import type { StalledTransaction } from "./transaction.ts";
 
@@ -41,12 +42,20 @@ export interface SmmuHost {
   pulse(line: SmmuLine): void;
   /** IDR0.SEV: wakes CPUs that wait for an event. */
   sendEvent(): void;
+  /**
+   * IDR0.ATS: sends an Invalidate Request to the function behind a StreamID.
+   * @param ended to be called once, at once or later: until then a CMD_SYNC waits. Where there is no such function or ATS does not
+   *   reach it, the request counts as completed (§4.5).
+   */
+  invalidateAtc?(streamId: number, request: InvalidateRequest, ended: (how: InvalidateEnd) => void): void;
 }
 
 /** Registers as the translation side sees them: values in force (after acknowledge), not as merely written. */
 export interface RegisterView {
   /** CR0ACK.SMMUEN. */
   smmuEnabled(): boolean;
+  /** CR0ACK.ATSCHK. */
+  atsChecked(): boolean;
   gbpa(): number;
   cr2(): number;
   /** CR1.TABLE_* and STRTAB_BASE.RA, as {@link SmmuHost.load} takes them. */

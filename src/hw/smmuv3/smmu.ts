@@ -3,6 +3,7 @@
 import { silentTrace, type TraceSink } from "../../sim/index.ts";
 import { NotModelledLog } from "../errors.ts";
 import { hex } from "../bits/hex.ts";
+import type { TranslationCompletion, TranslationRequest } from "../memory/ats.ts";
 import type { BadWidthRule, MmioDevice, Width } from "../memory/system-bus.ts";
 import { checkAccess, checkWord } from "./registers/access-checks.ts";
 import type { TranslationBatch } from "./batch.ts";
@@ -142,6 +143,14 @@ export class Smmu implements MmioDevice {
    */
   translate(tx: Transaction): Outcome {
     return this.translation.translate(tx);
+  }
+
+  /**
+   * Answers an ATS Translation Request of the function behind a StreamID. An SMMU without ATS answers UR.
+   * @throws HostMisuseError for a StreamID, SubstreamID or address that cannot be
+   */
+  requestTranslation(streamId: number, request: TranslationRequest): TranslationCompletion {
+    return this.translation.requestTranslation(streamId, request);
   }
 
   /**

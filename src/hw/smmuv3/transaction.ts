@@ -16,16 +16,19 @@ export const Outcome = {
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
-/** How far the forwarded transaction was translated. */
-export const Via = { none: 0, globalBypass: 1, steBypass: 2, stage1: 3, stage2: 4, nested: 5 } as const;
+/** How far the forwarded transaction was translated; "ats": by its client beforehand. */
+export const Via = { none: 0, globalBypass: 1, steBypass: 2, stage1: 3, stage2: 4, nested: 5, ats: 6 } as const;
 export type Via = (typeof Via)[keyof typeof Via];
 
-/** Bits of `Transaction.flags`. From bit 3 on: the kind. */
+/** Bits of `Transaction.flags`. From bit 3 on: the kind; above it: {@link TRANSLATED}. */
 const WRITE = 1;
 const INSTRUCTION = 2;
 const PRIVILEGED = 4;
 const KIND_SHIFT = 3;
 const KIND_MASK = 0xff;
+const TRANSLATED = 1 << 11;
+/** Flags that are none of a plain read or write. */
+export const NOT_PLAIN: number = ~(WRITE | INSTRUCTION | PRIVILEGED);
 
 // Fields of `Transaction.answer`. Below them: the memory type.
 const SHAREABILITY_SHIFT = 8;
@@ -41,7 +44,7 @@ const RECORDED = 1 << 21;
 const EVENT_SHIFT = 22;
 
 /** The ways that a line of the front tier may name have the first places, in two bits. */
-const WAYS: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested, Via.none, Via.globalBypass, Via.steBypass];
+const WAYS: readonly Via[] = [Via.none, Via.stage1, Via.stage2, Via.nested, Via.none, Via.globalBypass, Via.steBypass, Via.ats];
 
 /** `Transaction.answer` of one that is forwarded. @param output memory type, and shareability from bit 8 on */
 export function answerOf(output: number, via: Via, instruction: boolean, privileged: boolean): number {
@@ -69,7 +72,7 @@ export class Transaction {
   /** Input address, two 32-bit halves. */
   addressHi = 0;
   addressLo = 0;
-  /** `write`, `instruction`, `privileged` and `kind`. */
+  /** `write`, `instruction`, `privileged`, `kind` and `translated`. */
   flags = 0;
   // Outputs, valid after translate().
   /** Halves of `physical`, signed. */
@@ -108,13 +111,22 @@ export class Transaction {
 
   /** What it is besides: `write` counts for ordinary, speculative and unsupported transactions only. */
   get kind(): TransactionKind {
-    return (this.flags >> KIND_SHIFT) as TransactionKind;
+    return ((this.flags >> KIND_SHIFT) & KIND_MASK) as TransactionKind;
   }
 
   set kind(kind: TransactionKind) {
     // What has no place among the flags must not become another kind there.
     if ((kind & KIND_MASK) !== kind) throw noKind(kind);
-    this.flags = (this.flags & (WRITE | INSTRUCTION | PRIVILEGED)) | (kind << KIND_SHIFT);
+    this.flags = (this.flags & ~(KIND_MASK << KIND_SHIFT)) | (kind << KIND_SHIFT);
+  }
+
+  /** PCIe's AT field says Translated: the address is what a Translation Completion has given (IHI 0070 §3.9.1.3). */
+  get translated(): boolean {
+    return (this.flags & TRANSLATED) !== 0;
+  }
+
+  set translated(is: boolean) {
+    this.flags = is ? this.flags | TRANSLATED : this.flags & ~TRANSLATED;
   }
 
   /** Outcome.forward: the physical address, below 2^52. */

@@ -36,6 +36,7 @@ const VIA: Readonly<Record<Via, string>> = {
   [Via.stage1]: "stage 1",
   [Via.stage2]: "stage 2",
   [Via.nested]: "stage 1 and stage 2",
+  [Via.ats]: "translated by its device",
 };
 
 const OUTCOMES: Readonly<Record<Outcome, ExplainResult["outcome"]>> = {

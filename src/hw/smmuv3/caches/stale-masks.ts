@@ -32,14 +32,14 @@ function once(key: string, build: () => Uint32Array): Uint32Array {
 }
 
 /** Bits of an STE that decide something, by its own V and Config. */
-export function steMask(ste: Pick<Ste, "fields" | "d128">): Uint32Array {
+export function steMask(ste: Pick<Ste, "fields" | "d128" | "hasAts">): Uint32Array {
   const { V, Config, S1DSS, S2POE } = ste.fields;
-  const { d128 } = ste;
+  const { d128, hasAts } = ste;
   const on = V === 1 && (Config & 4) !== 0;
   const s1 = on && (Config & 1) !== 0;
   const s2 = on && (Config & 2) !== 0;
   const skips = on && (!s1 || S1DSS === 1);
-  return once(`ste ${V} ${Config} ${skips} ${S2POE} ${d128}`, () =>
+  return once(`ste ${V} ${Config} ${skips} ${S2POE} ${d128} ${hasAts}`, () =>
     maskOf(STE, ({ name, applies, d128: only = d128 }) => {
       if (only !== d128) return false;
       switch (applies) {
@@ -49,6 +49,8 @@ export function steMask(ste: Pick<Ste, "fields" | "d128">): Uint32Array {
           return on;
         case "translated":
           return s1 || s2;
+        case "ats":
+          return hasAts && (s1 || s2);
         case "s1":
           return s1;
         case "s2":

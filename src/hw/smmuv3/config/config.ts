@@ -52,8 +52,14 @@ export interface SmmuConfig {
   readonly sev: boolean;
   /** IDR0.Hyp: StreamWorlds EL2 and EL2-E2H. */
   readonly hyp: boolean;
-  /** Not modelled: must be false. */
+  /** IDR0.ATS: PCIe Address Translation Services. The host has to carry invalidations (SmmuHost.invalidateAtc). */
   readonly ats: boolean;
+  /** IDR0.NS1ATS is 0: split-stage ATS (STE.EATS 0b10). */
+  readonly splitStageAts: boolean;
+  /** IDR0.ATSRECERR: CR2.REC_CFG_ATS. */
+  readonly atsRecErr: boolean;
+  /** IDR3.PASIDTT: Translated transactions may have a SubstreamID. */
+  readonly pasidTt: boolean;
   /** Not modelled: must be false. */
   readonly pri: boolean;
   /** IDR0.HTTU: 0 none, 1 Access flag, 2 and dirty state, 3 and Access flag of table descriptors. */
@@ -186,6 +192,13 @@ const rules: readonly ConfigRule[] = [
     rule: "an SMMU of a PCIe system (ATS == 1) does not force stalls (STALL_MODEL 0b10)",
     holds: (c) => !c.ats || c.stallModel !== "force",
   },
+  {
+    section: "§6.3.1",
+    rule: "split-stage ATS (NS1ATS == 0) needs ATS == 1, S1P == 1 and S2P == 1",
+    holds: (c) => !c.splitStageAts || (c.ats && c.stage1 && c.stage2),
+  },
+  { section: "§6.3.1", rule: "ATSRECERR == 1 needs ATS == 1", holds: (c) => !c.atsRecErr || c.ats },
+  { section: "§6.3.4", rule: "PASIDTT == 1 needs ATS == 1 and SSIDSIZE != 0", holds: (c) => !c.pasidTt || (c.ats && c.ssidSize !== 0) },
   // Sizes of tables, queues and identifiers.
   { section: "§6.3.2", rule: "SIDSIZE is 0 to 32", holds: (c) => within(c.sidSize, 0, 32) },
   {
@@ -291,6 +304,16 @@ const rules: readonly ConfigRule[] = [
     holds: (c) => c.version >= 3 || !(c.epan || c.s1pi || c.s2pi || c.s2po || c.aie || c.mteperm || c.the),
   },
   {
+    section: "§2.9, §6.3.1",
+    rule: "ATSRECERR is a v3.3 feature: not before v3.2",
+    holds: (c) => c.version >= 2 || !c.atsRecErr,
+  },
+  {
+    section: "§2.9, §6.3.4",
+    rule: "PASIDTT is a v3.4 feature: not before v3.3",
+    holds: (c) => c.version >= 3 || !c.pasidTt,
+  },
+  {
     section: "§2.9, §6.3.6",
     rule: "DS and D128 are v3.4 features: not before v3.3",
     holds: (c) => c.version >= 3 || !(c.ds || c.d128),
@@ -316,7 +339,6 @@ const rules: readonly ConfigRule[] = [
 
 function refuseNotModelled(c: SmmuConfig): void {
   if (c.ttf !== "aarch64") throw new NotModelledError(`configuration ${c.name}: VMSAv8-32 LPAE tables (IDR0.TTF)`);
-  if (c.ats) throw new NotModelledError(`configuration ${c.name}: PCIe ATS (IDR0.ATS)`);
   if (c.oas === 56) throw new NotModelledError(`configuration ${c.name}: physical addresses of 56 bits (IDR5.OAS 0b111)`);
   if (c.pri) throw new NotModelledError(`configuration ${c.name}: PCIe PRI (IDR0.PRI)`);
   for (const [feature, asked] of Object.entries(c.beyond ?? {})) {

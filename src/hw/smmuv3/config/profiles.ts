@@ -4,6 +4,10 @@ import type { SmmuConfig } from "./config.ts";
 
 /** Features that most parts have not got. */
 const fewHave = {
+  ats: false,
+  splitStageAts: false,
+  atsRecErr: false,
+  pasidTt: false,
   stallModel: "terminate",
   stallMax: 0,
   httu: 0,
@@ -44,7 +48,6 @@ const max: SmmuConfig = {
   msi: true,
   sev: true,
   hyp: true,
-  ats: false,
   pri: false,
   termModel: false,
   attrTypesOvr: true,
@@ -57,6 +60,10 @@ const max: SmmuConfig = {
   e0pd: true,
   ptwnnc: true,
   ...fewHave,
+  ats: true,
+  splitStageAts: true,
+  atsRecErr: true,
+  pasidTt: true,
   httu: 3,
   epan: true,
   s1pi: true,

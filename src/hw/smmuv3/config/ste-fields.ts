@@ -28,6 +28,7 @@ export class SteFields {
   readonly DCP: number;
   readonly MEV: number;
   readonly S1STALLD: number;
+  readonly EATS: number;
   readonly STRW: number;
   readonly MemAttr: number;
   readonly MTCFG: number;
@@ -77,6 +78,7 @@ export class SteFields {
     this.DCP = take(words, "DCP");
     this.MEV = take(words, "MEV");
     this.S1STALLD = take(words, "S1STALLD");
+    this.EATS = take(words, "EATS");
     this.STRW = take(words, "STRW");
     this.MemAttr = take(words, "MemAttr");
     this.MTCFG = take(words, "MTCFG");

@@ -2,7 +2,7 @@
 /**
  * When an STE is ILLEGAL: one row for each condition, in the order of the legality function (IHI 0070 §5.2.2).
  *
- * Rows of the architecture that need a feature this model refuses (ATS, DPT, Secure, Realm, VMSAv8-32 tables,
+ * Rows of the architecture that need a feature this model refuses (DPT, Secure, Realm, VMSAv8-32 tables,
  * MPAM, PBHA) can never apply and are left out.
  */
 import { granuleImplemented, largestTxsz, smallestTxsz } from "../translation/address-size.ts";
@@ -30,6 +30,11 @@ export function vmidInUse(f: SteFields, config: SmmuConfig): boolean {
   return config.stage2 && f.Config > 4 && !(strwInUse(f, config) && f.STRW !== 0);
 }
 
+/** True if EATS is not ignored. */
+function eatsInUse(f: SteFields, config: SmmuConfig): boolean {
+  return config.ats && (f.Config & 3) !== 0;
+}
+
 function substreams(f: SteFields, config: SmmuConfig): boolean {
   return f.stage1 && config.ssidSize !== 0;
 }
@@ -45,6 +50,16 @@ export const STE_RULES: readonly SteRule[] = [
   { id: "V", text: "V is 0", broken: (f) => f.V === 0 },
   { id: "S1P", text: "stage 1 on, not implemented", broken: (f, c) => f.stage1 && !c.stage1 },
   { id: "S2P", text: "stage 2 on, not implemented", broken: (f, c) => f.stage2 && !c.stage2 },
+  {
+    id: "EATS=2",
+    text: "split-stage ATS without both stages, with S2S, or not implemented",
+    broken: (f, c) => eatsInUse(f, c) && f.EATS === 2 && (f.Config !== 7 || f.S2S === 1 || !c.splitStageAts),
+  },
+  {
+    id: "EATS=1",
+    text: "full ATS with S2S",
+    broken: (f, c) => eatsInUse(f, c) && f.EATS === 1 && f.S2S === 1 && f.stage2,
+  },
   { id: "STRW", text: "STRW is 0bx1", broken: (f, c) => strwInUse(f, c) && (f.STRW & 1) === 1 },
   {
     id: "S1STALLD",

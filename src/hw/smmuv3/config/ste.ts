@@ -11,6 +11,10 @@ import { decodeStage2, type Stage2Config, usesD128 } from "./stage2-config.ts";
 import { SteFields } from "./ste-fields.ts";
 import { brokenSteRule, strwInUse, type SteRule, vmidInUse } from "./ste-rules.ts";
 
+/** STE.EATS in force, but for CR0.ATSCHK: split-stage ATS is off while that is 0. */
+export const Ats = { off: 0, full: 1, split: 2 } as const;
+export type Ats = (typeof Ats)[keyof typeof Ats];
+
 /** A fetched STE. Everything but `words`, `address` and `broken` has a meaning only if `broken` is undefined. */
 export interface Ste {
   readonly words: Uint32Array;
@@ -35,6 +39,9 @@ export interface Ste {
   /** Memory type and shareability of transactions after the overrides. */
   readonly incomingType: number;
   readonly incomingShareability: number;
+  readonly ats: Ats;
+  /** The SMMU has ATS: EATS has a meaning. */
+  readonly hasAts: boolean;
   /** PRIVCFG and INSTCFG in force. */
   readonly privCfg: number;
   readonly instCfg: number;
@@ -62,10 +69,17 @@ export function decodeSte(words: Uint32Array, address: number, config: SmmuConfi
     overrides,
     incomingType: overriddenType(overrides),
     incomingShareability: overriddenShareability(overrides),
+    ats: on && config.ats && fields.Config !== BYPASS ? (ATS_BY_EATS[fields.EATS] ?? Ats.off) : Ats.off,
+    hasAts: config.ats,
     privCfg: config.attrPermsOvr ? fields.PRIVCFG : 0,
     instCfg: config.attrPermsOvr ? fields.INSTCFG : 0,
   };
 }
+
+/** STE.Config of a stream without stages. */
+const BYPASS = 4;
+/** 0b11 is full ATS with DPT checks, and reserved without a DPT: it acts as 0b00. */
+const ATS_BY_EATS: readonly Ats[] = [Ats.off, Ats.full, Ats.split, Ats.off];
 
 /** StreamWorld (§5.2, STE.STRW). */
 function worldOf(fields: SteFields, config: SmmuConfig, e2h: boolean): StreamWorld {

@@ -36,6 +36,11 @@ export class Fault {
   overlay = false;
   assuredOnly = false;
 
+  /** It is one of the four that CD.A, CD.R and STE.S2R govern, and that mean "no access" to a Translation Request. */
+  get translationRelated(): boolean {
+    return specOf(this.event).translationRelated;
+  }
+
   /** A fault without further data. @returns true, so that a step can report and leave in one statement */
   raise(event: EventNumber): true {
     this.event = event;
@@ -176,6 +181,7 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   put(words, fields, "PnU", access.privileged ? 1 : 0);
   put(words, fields, "InD", access.instruction ? 1 : 0);
   put(words, fields, "RnW", access.write && !fault.readRefused ? 0 : 1);
+  if (spec.number === EventNumber.F_BAD_ATS_TREQ) putRequest(words, fields, tx);
   put(words, fields, "S2", fault.stage2 ? 1 : 0);
   put(words, fields, "CLASS", fault.class);
   put(words, fields, "TTRnW", fault.stage2 && fault.class === FaultClass.tt && !fault.walkWrite ? 1 : 0);
@@ -186,6 +192,16 @@ function encodeFault(words: Uint32Array, spec: EventSpec, tx: Transaction, fault
   put(words, fields, "InputAddr[63:32]", tx.addressHi);
   put(words, fields, "IPA", Math.floor(below(fault.ipa, oasBits) / 4096));
   put(words, fields, "FetchAddr", Math.floor(below(fault.fetch, oasBits) / 8));
+}
+
+/** A Translation Request for one unit, before overrides: `tx` has W, X and P as its flags, and every request asks to read. */
+function putRequest(words: Uint32Array, fields: readonly EventField[], tx: Transaction): void {
+  put(words, fields, "Span", 1);
+  put(words, fields, "P", tx.privileged ? 1 : 0);
+  put(words, fields, "X", tx.instruction ? 1 : 0);
+  put(words, fields, "W", tx.write ? 1 : 0);
+  put(words, fields, "R", 1);
+  put(words, fields, "InputAddr[63:12]", tx.addressHi * 2 ** 20 + (tx.addressLo >>> 12));
 }
 
 function below(address: number, bits: number): number {

@@ -16,6 +16,7 @@ export function implementedFeatures(config: SmmuConfig): ReadonlySet<SmmuFeature
   add("hyp", config.hyp);
   add("msi", config.msi);
   add("ats", config.ats);
+  add("atsrecerr", config.atsRecErr);
   add("pri", config.pri);
   add("s2pi", config.s2pi);
   add("btm", config.btm);

@@ -29,6 +29,8 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       VMW: c.vmw,
       Hyp: c.hyp,
       ATS: c.ats,
+      NS1ATS: c.ats && c.stage1 && c.stage2 && !c.splitStageAts,
+      ATSRECERR: c.atsRecErr,
       ASID16: c.asid16,
       MSI: c.msi,
       SEV: c.sev,
@@ -68,6 +70,7 @@ function fieldValues(c: SmmuConfig): Readonly<Record<string, Values>> {
       AIE: c.aie,
       MTEPERM: c.mteperm,
       THE: c.the,
+      PASIDTT: c.pasidTt,
     },
     SMMU_IDR5: {
       OAS: OAS_CODES.indexOf(c.oas),

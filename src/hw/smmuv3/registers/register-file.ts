@@ -35,6 +35,7 @@ const SMMUEN = bitsOf("CR0", "SMMUEN");
 const CMDQEN = bitsOf("CR0", "CMDQEN");
 const EVENTQEN = bitsOf("CR0", "EVENTQEN");
 const PRIQEN = bitsOf("CR0", "PRIQEN");
+const ATSCHK = bitsOf("CR0ACK", "ATSCHK");
 const VMW = bitsOf("CR0ACK", "VMW");
 const VMW_SHIFT = 6;
 /** Larger codes of CR0.VMW are reserved and act as 0. */
@@ -164,6 +165,10 @@ export class RegisterFile implements RegisterView {
 
   smmuEnabled(): boolean {
     return (this.#words[CR0ACK >>> 2]! & SMMUEN) !== 0;
+  }
+
+  atsChecked(): boolean {
+    return (this.get(CR0ACK) & ATSCHK) !== 0;
   }
 
   gbpa(): number {

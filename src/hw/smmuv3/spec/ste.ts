@@ -78,7 +78,7 @@ export const STE: Structure = {
     { name: "S2FWB", hi: 89, lo: 89, applies: "s2", meaning: "stage-2 MemAttr has the forced write-back encoding" },
     { name: "S1MPAM", hi: 90, lo: 90, applies: "ignored", meaning: "PARTID and PMG come from the CD", absent: "MPAM" },
     { name: "S1STALLD", hi: 91, lo: 91, applies: "s1", meaning: "stage 1 must not stall" },
-    { name: "EATS", hi: 93, lo: 92, applies: "ignored", meaning: "ATS: 0 off, 1 full, 2 split-stage, 3 full with DPT", absent: "ATS" },
+    { name: "EATS", hi: 93, lo: 92, applies: "ats", meaning: "ATS: 0 off, 1 full, 2 split-stage, 3 full with DPT" },
     { name: "STRW", hi: 95, lo: 94, applies: "s1only", meaning: "StreamWorld: 0 NS-EL1, 2 EL2 or EL2-E2H" },
     { name: "MemAttr", hi: 99, lo: 96, applies: "s1off", meaning: "replaces the incoming memory type if MTCFG is 1" },
     { name: "MTCFG", hi: 100, lo: 100, applies: "s1off", meaning: "1: use MemAttr" },

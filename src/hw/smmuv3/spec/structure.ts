@@ -5,9 +5,9 @@ import type { Field } from "../../bits/fields.ts";
 /**
  * When a field has a meaning: `always` (also in an invalid structure), `any` (in every valid one), `translated` (STE: some
  * stage is on), `s1`/`s2`/`s1s2`/`s1only` (STE: by the stages that are on), `s1off` (STE: some transactions pass without
- * stage 1), `ignored` (RES0, software's own, or a feature that this model has not got).
+ * stage 1), `ats` (STE: some stage is on, and the SMMU has ATS), `ignored` (RES0, software's own, or a feature that this model has not got).
  */
-export type Applies = "always" | "any" | "translated" | "s1" | "s2" | "s1s2" | "s1only" | "s1off" | "ignored";
+export type Applies = "always" | "any" | "translated" | "s1" | "s2" | "s1s2" | "s1only" | "s1off" | "ats" | "ignored";
 
 /** A field of a structure in memory; `hi` and `lo` count from bit 0 of the structure. */
 export interface StructureField extends Field {

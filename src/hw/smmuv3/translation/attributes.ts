@@ -13,6 +13,10 @@ const Shareability = { non: 0, outer: 2, inner: 3 } as const;
 const DEFAULT_TYPE = 0xff;
 const DEFAULT_SHAREABILITY = Shareability.non;
 
+/** What Translated transactions of ATS come as: cached and shared (§13.6.2). */
+export const SHARED_TYPE: number = DEFAULT_TYPE;
+export const SHARED_SHAREABILITY: number = Shareability.inner;
+
 /** Fields of an STE or of GBPA that override incoming attributes, already gated by ATTR_TYPES_OVR. */
 export interface TypeOverrides {
   readonly MTCFG: number;

@@ -61,6 +61,7 @@ export class Bench {
   /** Called before each load, as another agent in the system would come in between. */
   onLoad: (kind: SmmuAccessKind, address: number) => void = () => {};
   enabled = true;
+  atsChecked = false;
   queueOpen = true;
   gbpa = 0x1000;
   /** RECINVSID. */
@@ -83,6 +84,7 @@ export class Bench {
       config: this.config,
       registers: {
         smmuEnabled: () => this.enabled,
+        atsChecked: () => this.atsChecked,
         gbpa: () => this.gbpa,
         cr2: () => this.cr2,
         tableAttributes: () => 0,
