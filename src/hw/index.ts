@@ -27,7 +27,6 @@ export * from "./smmuv3/dma-port.ts";
 export * from "./smmuv3/machine-host.ts";
 export * from "./irq/interrupt-controller.ts";
 export * from "./irq/msi-frame.ts";
-export * from "./memory/ats.ts";
 export * from "./pci/address-translation-cache.ts";
 export { AtsEndpoint, type AtsBehaviour } from "./pci/ats-endpoint.ts";
 export * from "./pci/bus-master-port.ts";

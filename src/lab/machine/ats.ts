@@ -14,8 +14,6 @@ import {
   SmmuDmaPort,
   type SmmuDmaPortOptions,
   type TranslationAgent,
-  type TranslationCompletion,
-  type TranslationRequest,
 } from "../../hw/index.ts";
 import type { MachineSpec } from "../scenario/types.ts";
 import { pciPlaces } from "./device-tree.ts";
@@ -31,15 +29,9 @@ export class AtsDmaPort extends SmmuDmaPort {
 }
 
 /** The SMMU as the functions of one StreamID see it. */
-export function agentOf(
-  smmu: Smmu & {
-    requestTranslation?(streamId: number, request: TranslationRequest): TranslationCompletion;
-    requestPage?(streamId: number, request: PageRequest): void;
-  },
-  streamId: number,
-): TranslationAgent {
+export function agentOf(smmu: Smmu & { requestPage?(streamId: number, request: PageRequest): void }, streamId: number): TranslationAgent {
   return {
-    requestTranslation: (request) => smmu.requestTranslation!(streamId, request),
+    requestTranslation: (request) => smmu.requestTranslation(streamId, request),
     requestPage: (request) => smmu.requestPage?.(streamId, request),
   };
 }

@@ -70,7 +70,10 @@ const machineSchema = v.strictObject({
 
 const claims = v.optional(v.array(v.picklist(CLAIMS)), []);
 
-const nextKernel = v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {});
+const nextKernel = v.optional(
+  v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5), pciAts: v.optional(v.boolean()) }),
+  {},
+);
 
 const furtherWay = v.strictObject({
   wayDown: v.picklist(SCENARIO_WAYS_DOWN),

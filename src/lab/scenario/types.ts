@@ -103,6 +103,8 @@ export interface NextKernelSpec {
   readonly clientDrivers: boolean;
   /** From the jump or the reset to its first instruction of interest: purgatory, decompression, firmware. */
   readonly handoverMs: number;
+  /** CONFIG_PCI_ATS of that kernel. Absent: yes. */
+  readonly pciAts?: boolean | undefined;
 }
 
 /** How a kernel that came next goes down itself. It is a full kernel: it works, and loads the image that it jumps to. */
