@@ -26,6 +26,8 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   "machine.devices[].busMasterOff": "As `machine.pci.busMasterOff`, for this function alone.",
   "machine.devices[].ats":
     "A PCI function that asks the SMMU for translations and keeps them (ATS), on an SMMU that has it; no NIC of the 82574 class does in reality. Absent: no.",
+  "machine.devices[].atsRefused":
+    "After a translation that the SMMU refuses as unsupported: the function uses none any more, or it keeps those that it has. Absent: disable.",
   "machine.smmuNode": "How many device nodes stand before the SMMU's in the device tree.",
   "machine.resetDelayMs": "From the reset request to the reset, while devices run on.",
   "kernel.fwDevlink": "`fw_devlink=`: which device links follow from the device tree.",

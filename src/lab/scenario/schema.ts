@@ -15,7 +15,7 @@ import {
 } from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
-import type { FurtherWayDown, Scenario } from "./types.ts";
+import { ATS_REFUSED, type FurtherWayDown, type Scenario } from "./types.ts";
 
 /** What a driver's initcall takes, unless a scenario says otherwise: a few milliseconds are usual on a server that boots. */
 export const PROBE_MS = 5;
@@ -48,6 +48,7 @@ const deviceSchema = v.strictObject({
   base: v.optional(address),
   busMasterOff: v.optional(busMasterOff),
   ats: v.optional(v.boolean()),
+  atsRefused: v.optional(v.picklist(ATS_REFUSED)),
 });
 
 const machineSchema = v.strictObject({

@@ -7,6 +7,13 @@ import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, S
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
 
+export const ATS_REFUSED = ["disable", "keep"] as const;
+/**
+ * What a function does once a translation was refused it as unsupported: it uses none any more and goes on untranslated, or it keeps
+ * what it has and sends that access untranslated. PCI Express permits both.
+ */
+export type AtsRefused = (typeof ATS_REFUSED)[number];
+
 export interface DeviceSpec {
   /** Name of its device-tree node; for a PCI function a label only. */
   readonly name: string;
@@ -26,6 +33,8 @@ export interface DeviceSpec {
   readonly busMasterOff?: BusMasterOff | undefined;
   /** A PCI function that asks the SMMU for translations and keeps them (ATS). Absent: no. */
   readonly ats?: boolean | undefined;
+  /** With ATS: after a Translation Request that the SMMU does not support. Absent: "disable". */
+  readonly atsRefused?: AtsRefused | undefined;
 }
 
 export interface MachineSpec {
