@@ -28,7 +28,7 @@ export interface DmaAttributes {
   readonly substreamId?: number;
   readonly privileged?: boolean;
   readonly instruction?: boolean;
-  /** The address is a translated one (AT = 0b10). */
+  /** PCIe's AT field says Translated: the address comes from a Translation Completion. */
   readonly translated?: boolean;
   /**
    * Told how an access ended that was answered with `stalled` (or was a write answered with `held` behind one): once, with a

@@ -70,6 +70,7 @@ export class SmmuDmaPort implements DmaPort {
     tx.privileged = attributes?.privileged ?? false;
     tx.instruction = attributes?.instruction ?? false;
     tx.write = write;
+    tx.translated = attributes?.translated ?? false;
   }
 
   /** @param worst of the parts before byte `start` */
@@ -180,7 +181,7 @@ function checkAttributes(attributes: DmaAttributes): void {
     if (key === "substreamId") {
       const id = attributes.substreamId;
       right &&= id === undefined || (id & 0xf_ffff) === id;
-    } else if (key === "privileged" || key === "instruction") {
+    } else if (key === "privileged" || key === "instruction" || key === "translated") {
       const flag = attributes[key];
       right &&= flag === undefined || typeof flag === "boolean";
     } else right &&= key === "onCompletion";
@@ -190,8 +191,9 @@ function checkAttributes(attributes: DmaAttributes): void {
 
 function refuseAttributes(attributes: DmaAttributes): void {
   checkNames(CODE, "attributes of a DMA access", attributes, ATTRIBUTES);
-  const { substreamId, privileged, instruction } = attributes;
+  const { substreamId, privileged, instruction, translated } = attributes;
   if (substreamId !== undefined) checkInteger(CODE, "substreamId of a DMA access", substreamId, 0, 0xf_ffff);
   if (privileged !== undefined) checkBoolean(CODE, "privileged of a DMA access", privileged);
   if (instruction !== undefined) checkBoolean(CODE, "instruction of a DMA access", instruction);
+  if (translated !== undefined) checkBoolean(CODE, "translated of a DMA access", translated);
 }

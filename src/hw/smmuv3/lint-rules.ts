@@ -54,6 +54,11 @@ export const lintRules = [
     text: "invalidations are relied upon without a CMD_SYNC, which alone says that they are complete",
   },
   {
+    id: "atc-inv-before-sync",
+    section: "§4.5.1",
+    text: "a CMD_ATC_INV comes before the CMD_SYNC that completes a CMD_TLBI: the device may fetch the old translation again",
+  },
+  {
     id: "resume-unmatched",
     section: "§4.7.1",
     text: "a CMD_RESUME names a StreamID and STAG that no stalled transaction has, or has any more: it does nothing",

@@ -16,6 +16,8 @@ export interface MachineHostOptions {
   readonly pulse?: (line: SmmuLine) => void;
   /** IDR0.SEV. Default: not connected. */
   readonly sendEvent?: () => void;
+  /** IDR0.ATS: carries Invalidate Requests to functions. Default: ATS reaches none, and each counts as completed. */
+  readonly invalidateAtc?: NonNullable<SmmuHost["invalidateAtc"]>;
 }
 
 const CODE = "SMMU_HOST";
@@ -25,7 +27,7 @@ function check(options: MachineHostOptions): void {
   for (const name of ["simulation", "bus"] as const) {
     if (options?.[name] === undefined) throw new HostMisuseError(CODE, `${CALL}: ${name} is missing`);
   }
-  checkNames(CODE, CALL, options, ["simulation", "bus", "trace", "pulse", "sendEvent"]);
+  checkNames(CODE, CALL, options, ["simulation", "bus", "trace", "pulse", "sendEvent", "invalidateAtc"]);
   const { simulation, bus, trace, ...lines } = options;
   checkMethods(CODE, `${CALL}: simulation`, simulation, ["after", "advance"], "a Simulation");
   checkMethods(CODE, `${CALL}: bus`, bus, ["loadWords", "storeWords", "isRam"], "a SystemBus");
@@ -40,6 +42,7 @@ function check(options: MachineHostOptions): void {
 export function createSmmuHost(options: MachineHostOptions): SmmuHost {
   check(options);
   const { simulation, bus, trace = silentTrace<SmmuEvents>(), pulse = () => {}, sendEvent = () => {} } = options;
+  const { invalidateAtc = (_streamId, _request, ended) => ended("completed") } = options;
   const traced = (access: SmmuAccessKind, address: number, count: number, write: boolean, status: BusStatus): BusStatus => {
     if (trace.wants("smmu.access")) trace.emit("smmu.access", { access, address, length: 4 * count, write, bus: status });
     return status;
@@ -67,5 +70,6 @@ export function createSmmuHost(options: MachineHostOptions): SmmuHost {
     },
     pulse,
     sendEvent,
+    invalidateAtc,
   };
 }

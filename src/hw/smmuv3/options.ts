@@ -3,6 +3,7 @@
 import { CACHE_MODES } from "./caches/cache-modes.ts";
 import { type TranslationChoices, translationChoiceValues } from "./choices.ts";
 import { type RegisterChoices, registerChoiceValues } from "./choices-registers.ts";
+import type { SmmuConfig } from "./config/config.ts";
 import type { SmmuHost } from "./ports.ts";
 import type { SmmuOptions } from "./smmu.ts";
 import { checkBoolean, checkMethods, checkNames, checkOneOf } from "../checks.ts";
@@ -15,8 +16,9 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = { ...registerChoic
 type Choices = RegisterChoices & TranslationChoices;
 
 /** @throws HostMisuseError naming the methods that are missing */
-export function checkHost(host: SmmuHost): void {
+export function checkHost(host: SmmuHost, config: SmmuConfig): void {
   checkMethods("SMMU_HOST", "the host of an Smmu", host, HOST_METHODS, A_HOST);
+  if (config.ats) checkMethods("SMMU_HOST", "the host of an Smmu with ATS", host, ["invalidateAtc"], "one with invalidateAtc, too");
 }
 
 const CHECKS: Readonly<Record<keyof SmmuOptions, (what: string, value: unknown) => void>> = {

@@ -63,7 +63,7 @@ export class Smmu implements MmioDevice {
    */
   constructor(given: SmmuConfig, host: SmmuHost, options: SmmuOptions = {}) {
     validateConfig(given);
-    checkHost(host);
+    checkHost(host, given);
     checkOptions(options);
     const { detector = false, cacheMode = "configured" } = options;
     const mode = cacheMode === "configured" ? undefined : cacheModes[cacheMode];

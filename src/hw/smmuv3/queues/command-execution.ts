@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What each command does, and when it is illegal, on the Non-secure Command queue (IHI 0070 §4). */
+import { AtcInvalidations } from "../ats/atc-invalidations.ts";
 import { hex, join64, POW2 } from "../../bits/hex.ts";
+import type { InvalidateRequest } from "../../memory/ats.ts";
 import type { RegisterChoices } from "../choices-registers.ts";
 import { commandOf, Operands } from "./command-operands.ts";
 import { operandAddressBits, ReservedCommandBits } from "./command-reserved.ts";
@@ -14,7 +16,7 @@ import type { ConfigInvalidation, SmmuHost, StallControl, TlbiAddress, TlbInvali
 import type { Prefetches } from "./prefetch.ts";
 import type { RegisterFile } from "../registers/register-file.ts";
 import { bitsOf } from "../registers/register-layout.ts";
-import { type OperandCheck, smmuCommands } from "../spec/commands.ts";
+import { CommandError, type OperandCheck, smmuCommands } from "../spec/commands.ts";
 
 const E2H = bitsOf("CR2", "E2H");
 /** CMD_CFGI_STE_RANGE.Range of CMD_CFGI_ALL. */
@@ -24,6 +26,8 @@ const SIGNAL_INTERRUPT = 1;
 const SIGNAL_EVENT = 2;
 const CS_RESERVED = 3;
 const RESP_RESERVED = 3;
+/** CMD_ATC_INV.Size of all 2^64 bytes. */
+const SIZE_ALL = 52;
 const TG_16K = 2;
 /** SCALE has five bits; with IDR5.DS it has six, and values beyond 39 act as 39. */
 const SCALES = 32;
@@ -63,6 +67,8 @@ export class CommandExecution {
   stalls: StallControl | undefined;
   /** Set before the first command runs, where prefetches are followed. */
   prefetches: Prefetches | undefined;
+  /** What CMD_ATC_INV has sent. */
+  readonly atc: AtcInvalidations;
   /** The last invalidation that no CMD_SYNC has followed, by name. */
   unsynchronised: string | undefined;
 
@@ -75,25 +81,34 @@ export class CommandExecution {
 
   constructor(deps: ExecutionDeps) {
     this.#deps = deps;
+    this.atc = new AtcInvalidations(deps.host);
     const features = implementedFeatures(deps.config);
     for (const { opcode, needs } of smmuCommands) this.#implemented[opcode] = has(features, needs);
     this.#reserved = new ReservedCommandBits(deps.config);
   }
 
+  /** True if a command has to wait: a CMD_SYNC, while Invalidate Requests are under way. */
+  waits(words: Uint32Array): boolean {
+    return !this.atc.settled && commandOf(words)?.name === "CMD_SYNC";
+  }
+
   /**
    * Carries out a command.
-   * @returns its operands, or undefined if it is illegal (CERROR_ILL): nothing was done
+   * @returns its operands, or the code of an error: nothing was done
    */
-  execute(words: Uint32Array): Operands | undefined {
+  execute(words: Uint32Array): Operands | CommandError {
     const command = commandOf(words);
-    if (command === undefined || !this.#implemented[command.opcode]) return undefined;
+    if (command === undefined || !this.#implemented[command.opcode]) return CommandError.illegal;
     const operands = new Operands(command, words);
-    for (const check of command.checks) if (!this.#passes(check, operands)) return undefined;
-    if (this.#malformed(operands, words)) return undefined;
+    for (const check of command.checks) if (!this.#passes(check, operands)) return CommandError.illegal;
+    if (this.#malformed(operands, words)) return CommandError.illegal;
+    if (command.name === "CMD_SYNC" && this.atc.takeTimeout()) return CommandError.atcInvSync;
     this.#run(operands);
     if (invalidates[command.opcode]) {
       this.unsynchronised = command.name;
       this.#hasInvalidated = true;
+    } else if (command.name === "CMD_ATC_INV") {
+      this.unsynchronised = command.name;
     } else if (command.name === "CMD_SYNC") {
       this.unsynchronised = undefined;
       this.caches!.complete?.();
@@ -105,6 +120,7 @@ export class CommandExecution {
   reset(): void {
     this.unsynchronised = undefined;
     this.#hasInvalidated = false;
+    this.atc.reset();
     this.caches?.forget?.();
   }
 
@@ -129,6 +145,8 @@ export class CommandExecution {
         return operands.get("CS") !== CS_RESERVED;
       case "Resp":
         return operands.get("Resp") !== RESP_RESERVED;
+      case "Size":
+        return operands.get("Size") <= SIZE_ALL;
       case "range": {
         const { tg, num, scale, ttl } = this.#range(operands);
         return tg === 0 || num !== 0 || scale !== 0 || ttl !== 0;
@@ -194,6 +212,9 @@ export class CommandExecution {
       case "CMD_TLBI_NSNH_ALL":
         tlb.nsnhAll();
         break;
+      case "CMD_ATC_INV":
+        this.#invalidateAtc(operands);
+        break;
       case "CMD_RESUME":
         this.#resume(operands);
         break;
@@ -218,6 +239,32 @@ export class CommandExecution {
     const { hi, lo } = operands.address("Address");
     const step = this.#deps.config.version === 0 ? 0 : operands.get("Stride");
     this.prefetches?.addresses(operands.get("StreamID"), substream(operands), hi, lo, 12 + step, operands.get("Size"));
+  }
+
+  /** With SMMUEN 0 it is ignored (§4.5.1). */
+  #invalidateAtc(operands: Operands): void {
+    const { registers, lint } = this.#deps;
+    if (!registers.smmuEnabled() || !this.#streamInRange(operands)) return;
+    if (this.unsynchronised?.startsWith("CMD_TLBI") === true) {
+      const { unsynchronised } = this;
+      lint("atc-inv-before-sync", () => `CMD_ATC_INV of StreamID ${hex(operands.get("StreamID"))}: no CMD_SYNC has come after ${unsynchronised}`);
+    }
+    this.atc.send(operands.get("StreamID"), this.#invalidateRequest(operands));
+  }
+
+  /** Without substreams SSV counts as 0, by choice. */
+  #invalidateRequest(operands: Operands): InvalidateRequest {
+    const sizeLog2 = 12 + operands.get("Size");
+    const { hi, lo } = operands.address("Address");
+    const pasid = this.#deps.config.ssidSize !== 0 && operands.get("SSV") === 1;
+    return {
+      substreamId: pasid ? operands.get("SubstreamID") : -1,
+      global: pasid && operands.get("Global") === 1,
+      // Bits below the size count as zero.
+      addressHi: sizeLog2 > 32 ? hi - (hi % 2 ** (sizeLog2 - 32)) : hi,
+      addressLo: sizeLog2 >= 32 ? 0 : lo - (lo % 2 ** sizeLog2),
+      sizeLog2,
+    };
   }
 
   /** Both the StreamID and the STAG have to match; else it is a no-op (§4.7.1). */

@@ -55,6 +55,11 @@ export class CommandQueue {
   /** Counts resets: whoever waits for a command may reset the SMMU when it is carried out. */
   #epoch = 0;
   readonly #completion = (): void => this.#complete();
+  /** What a CMD_SYNC has waited for is over. */
+  readonly #settled = (): void => {
+    this.#complete();
+    if (this.#deps.config.timing.commandNs === 0) this.process();
+  };
 
   constructor(deps: CommandQueueDeps) {
     this.#deps = deps;
@@ -136,10 +141,16 @@ export class CommandQueue {
   }
 
   #complete(): void {
-    const { config, errors } = this.#deps;
+    const { config, errors, execution } = this.#deps;
     const epoch = this.#epoch;
     // Service Failure Mode ends what is in progress: it has no effect and stays in the queue.
-    if (!errors.serviceFailed) this.#carryOut();
+    if (!errors.serviceFailed) {
+      if (execution.waits(this.#command)) {
+        execution.atc.whenSettled(this.#settled);
+        return;
+      }
+      this.#carryOut();
+    }
     if (epoch !== this.#epoch) return;
     this.#busy = false;
     if (this.#whenIdle.length > 0) {
@@ -158,12 +169,12 @@ export class CommandQueue {
     const epoch = this.#epoch;
     const done = execution.execute(command);
     if (epoch !== this.#epoch) return;
-    if (done === undefined) {
+    if (typeof done === "number") {
       if (command.every((word) => word === 0)) {
         const { cons } = this.#queue;
         lint("command-empty", () => `the command at index ${hex(cons)}, address ${hex(this.#queue.entryAddress(cons))}, is all zeros`);
       }
-      this.#fail(CommandError.illegal);
+      this.#fail(done);
     } else {
       const wasFull = this.#queue.used === this.#queue.capacity;
       this.#queue.advance("cons");

@@ -16,6 +16,7 @@ import { EventQueue } from "../queues/event-queue.ts";
 import { GlobalErrors } from "./gerror.ts";
 import { Interrupts } from "./interrupts.ts";
 import { type Lint, lintTo } from "../lint.ts";
+import type { PendingInvalidations } from "../ats/atc-invalidations.ts";
 import type { SmmuEvents, SmmuHost, StallControl } from "../ports.ts";
 import type { Prefetches } from "../queues/prefetch.ts";
 import { RegisterFile } from "./register-file.ts";
@@ -41,6 +42,8 @@ export interface PendingWork {
   readonly serviceFailed: boolean;
   /** They wait for a CMD_SYNC. */
   readonly invalidations: readonly HeldInvalidation[];
+  /** What CMD_ATC_INV has sent and no CMD_SYNC has seen the end of; absent: nothing. */
+  readonly atc?: PendingInvalidations;
 }
 
 export class RegisterSide {
@@ -109,18 +112,22 @@ export class RegisterSide {
 
   /** What has been accepted and waits: see {@link restore}. */
   get pending(): PendingWork {
-    return { serviceFailed: this.#errors.serviceFailed, invalidations: this.#execution.caches?.held?.() ?? [] };
+    const { atc, caches } = this.#execution;
+    const { pending } = atc;
+    const work = { serviceFailed: this.#errors.serviceFailed, invalidations: caches?.held?.() ?? [] };
+    return pending === undefined ? work : { ...work, atc: pending };
   }
 
   /**
    * Goes on from where another one of this configuration stood, as soon as time passes. Invalidations that wait for a CMD_SYNC
-   * are carried out at once where this one holds nothing back.
+   * are carried out at once where this one holds nothing back. Invalidate Requests that are under way are sent once more.
    */
   restore(words: readonly (readonly [number, number])[], pending: PendingWork): void {
     this.#errors.restore(pending.serviceFailed);
     this.registers.restore(words);
     this.onEnable();
     for (const one of pending.invalidations) invalidate(this.#execution.caches!, one);
+    if (pending.atc !== undefined) this.#execution.atc.restore(pending.atc);
     this.#commands.resume();
   }
 

@@ -17,6 +17,8 @@ export type OperandCheck =
   | "range"
   /** CS == 3 is reserved. */
   | "CS"
+  /** A Size beyond 52 spans more than there is. */
+  | "Size"
   /** Resp == 3 is reserved. */
   | "Resp";
 
@@ -153,7 +155,7 @@ export const smmuCommands: readonly SmmuCommand[] = [
     opcode: 0x40,
     section: "§4.5.1",
     needs: ["ats"],
-    checks: [],
+    checks: ["Size"],
     fields: [
       { name: "Global", hi: 9, lo: 9, what: "Global Invalidate; ignored when SSV is 0" },
       SSV,
@@ -251,3 +253,4 @@ export const smmuCommands: readonly SmmuCommand[] = [
 
 /** Codes of CMDQ_CONS.ERR (IHI 0070 §7.1). */
 export const CommandError = { none: 0, illegal: 1, abort: 2, atcInvSync: 3 } as const;
+export type CommandError = (typeof CommandError)[keyof typeof CommandError];

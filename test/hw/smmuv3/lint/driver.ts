@@ -3,6 +3,7 @@
 import { Simulation, Trace } from "../../../../src/sim/index.ts";
 import {
   type LintRule,
+  type MachineHostOptions,
   PageTable,
   Smmu,
   type SmmuConfig,
@@ -73,14 +74,14 @@ export class Driver {
   /** Index of the next command, with its wrap flag. */
   prod = 0;
 
-  constructor(config: Partial<SmmuConfig> = {}, options: SmmuOptions = { detector: true }) {
+  constructor(config: Partial<SmmuConfig> = {}, options: SmmuOptions = { detector: true }, lines: Partial<MachineHostOptions> = {}) {
     const trace = new Trace<SmmuEvents>();
     trace.on("smmu.lint", ({ data }) => {
       this.lint.push(data.rule);
       this.details.push(`${data.rule}: ${data.detail} (${data.section})`);
     });
     this.bus.addRam({ name: "ram", base: RAM, size: 0x1000_0000 });
-    const host = createSmmuHost({ simulation: this.simulation, bus: this.bus, trace });
+    const host = createSmmuHost({ simulation: this.simulation, bus: this.bus, trace, ...lines });
     this.smmu = new Smmu({ ...profiles.max, ...config }, host, { ...options, trace });
     this.streams = new StreamTables({ memory: this.bus.memory, arena: this.arena, log2Size: 6 });
   }

@@ -42,6 +42,8 @@ const CHANGES: readonly (readonly [keyof SmmuConfig, readonly unknown[]])[] = [
   ["aie", bool],
   ["mteperm", bool],
   ["ds", bool],
+  ["ats", bool],
+  ["splitStageAts", bool],
 ];
 
 function allowed(config: SmmuConfig): boolean {
@@ -55,7 +57,7 @@ function allowed(config: SmmuConfig): boolean {
 }
 
 /** Without what the oracle does not know. */
-const KNOWN = { the: false, d128: false } as const;
+const KNOWN = { the: false, d128: false, splitStageAts: false, atsRecErr: false, pasidTt: false, ats: false } as const;
 
 /** Cache sizes: none, or a few entries of each kind, whatever kinds there are. */
 export function cachesOf(entries: number): SmmuConfig["caches"] {

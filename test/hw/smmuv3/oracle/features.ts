@@ -12,6 +12,8 @@ export interface Features {
   readonly TTF: number;
   readonly HTTU: number;
   readonly Hyp: boolean;
+  readonly ATS: boolean;
+  readonly NS1ATS: boolean;
   readonly ASID16: boolean;
   readonly VMID16: boolean;
   readonly CD2L: boolean;
@@ -56,6 +58,8 @@ export function featuresOf(registers: Registers): Features {
     TTF,
     HTTU: idr(IDR0, 7, 6),
     Hyp: idr(IDR0, 9) === 1,
+    ATS: idr(IDR0, 10) === 1,
+    NS1ATS: idr(IDR0, 11) === 1,
     ASID16: idr(IDR0, 12) === 1,
     VMID16: idr(IDR0, 18) === 1,
     CD2L: idr(IDR0, 19) === 1,

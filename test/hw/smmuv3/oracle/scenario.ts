@@ -150,6 +150,7 @@ class Builder {
     const untagged = f.Hyp && Config === 5n && !this.e2h && this.kinds.ownTags && values.STRW !== 0n;
     if (untagged && this.#tag > 1) values.STRW = 0n;
     values.S1PIE = BigInt(draw.nat(1));
+    values.EATS = draw.oneIn(4) ? BigInt(draw.nat(4)) : 0n;
     values.S1STALLD = f.STALL_MODEL === 0 && draw.oneIn(8) ? 1n : 0n;
     if ((Config & 2n) !== 0n) {
       Object.assign(values, drawStage2(draw, f));

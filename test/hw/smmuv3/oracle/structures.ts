@@ -12,6 +12,7 @@ export const STE_FIELDS = {
   S1PIE: [88, 88],
   S2FWB: [89, 89],
   S1STALLD: [91, 91],
+  EATS: [93, 92],
   STRW: [95, 94],
   MemAttr: [99, 96],
   MTCFG: [100, 100],

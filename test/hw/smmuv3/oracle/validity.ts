@@ -91,6 +91,10 @@ export function steIllegal(ste: Ste, f: Features): boolean {
   if (ste.Config < 4n) return false;
   if (stage1On(ste) && !f.S1P) return true;
   if (stage2On(ste) && !f.S2P) return true;
+  if (f.ATS && (ste.Config & 3n) !== 0n) {
+    if (ste.EATS === 2n && (ste.Config !== 7n || ste.S2S === 1n || f.NS1ATS)) return true;
+    if (ste.EATS === 1n && ste.S2S === 1n && stage2On(ste)) return true;
+  }
   if (!strwIgnored(ste, f) && (ste.STRW & 1n) === 1n) return true;
   if (stage1On(ste)) {
     if (ste.S1STALLD === 1n && f.STALL_MODEL !== 0) return true;

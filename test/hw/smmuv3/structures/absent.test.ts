@@ -14,7 +14,6 @@ const config = { ...profiles.max, caches: { ste: 0, cd: 0, tlb: 0, walk: 0, repl
 const ASKING: readonly (readonly [feature: string, structure: typeof STE, fields: readonly string[]])[] = [
   ["MPAM", STE, ["S1MPAM", "PARTID", "PMG", "VMSPtr"]],
   ["MPAM", CD, ["PARTID", "PMG"]],
-  ["ATS", STE, ["EATS"]],
   ["PRI", STE, ["PPAR"]],
   ["PBHA", STE, ["S2HWU59", "S2HWU60", "S2HWU61", "S2HWU62"]],
   ["PBHA", CD, ["HWU059", "HWU060", "HWU061", "HWU062", "HWU159", "HWU160", "HWU161", "HWU162"]],

@@ -5,15 +5,16 @@ import { profiles, type SmmuConfig, validateConfig } from "../../../../src/hw/sm
 /** Structures are cached, since a test that changes one empties the cache; translations are not. */
 const caches = { ste: 2, cd: 4, tlb: 0, walk: 0, replacement: "round-robin" } as const;
 
-const noStage2 = { stage2: false, hyp: false, xnx: false, ptwnnc: false, vmw: false, mteperm: false, s2pi: false, s2po: false, the: false };
-const noStage1 = { stage1: false, hyp: false, had: false, s1pi: false, aie: false, the: false };
+const noStage2 = { stage2: false, hyp: false, xnx: false, ptwnnc: false, splitStageAts: false, vmw: false, mteperm: false, s2pi: false, s2po: false, the: false };
+const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false };
+const noStage1 = { splitStageAts: false, stage1: false, hyp: false, had: false, s1pi: false, aie: false, the: false };
 
 /** Changes to profile `max`, named by what they stand for. */
 const CHANGES: Readonly<Record<string, Partial<SmmuConfig>>> = {
   "all of it": {},
   "no stage 1": noStage1,
   "no stage 2": noStage2,
-  "no substreams": { ssidSize: 0 },
+  "no substreams": { ssidSize: 0, pasidTt: false },
   "SSIDSIZE 3": { ssidSize: 3 },
   "no 2-level CD tables": { twoLevelCd: false },
   "ASIDs of 8 bits": { asid16: false },
@@ -48,7 +49,7 @@ const LATER: Readonly<Record<string, Partial<SmmuConfig>>> = {
   "HTTU 3": { httu: 3 },
   "no stalls": { stallModel: "terminate" },
   "stalls or not": { stallModel: "both" },
-  "always stalls": { stallModel: "force" },
+  "always stalls": { ...noAts, stallModel: "force" },
   "stage-1 indirection": { s1pi: true },
   "no stage-1 indirection": { s1pi: false, d128: false, vax: 52 },
   "stage-2 indirection": { s2pi: true },

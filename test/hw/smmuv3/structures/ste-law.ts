@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * When an STE is ILLEGAL, and which of its fields count, said a second time: from the text of IHI 0070 §5.2 and §5.2.2 and
- * DDI 0487 D8, for Non-secure streams of an SMMU without ATS, MPAM and VMSAv8-32. Nothing here comes from the model.
+ * DDI 0487 D8, for Non-secure streams of an SMMU without DPT, MPAM and VMSAv8-32. Nothing here comes from the model.
  */
 import type { SmmuConfig } from "../../../../src/hw/smmuv3/config/config.ts";
 
@@ -124,6 +124,17 @@ export const STE_LAW: readonly Law[] = [
   { section: "§5.2 V", text: "V is 0", illegal: (f) => f["V"] === 0 },
   { section: "§5.2 Config", text: "stage 1 on, not implemented", illegal: (f, c) => stage1(f) && !c.stage1 },
   { section: "§5.2 Config", text: "stage 2 on, not implemented", illegal: (f, c) => stage2(f) && !c.stage2 },
+  {
+    section: "§5.2 EATS",
+    text: "split-stage ATS without both stages, with S2S, or not supported",
+    illegal: (f, c) =>
+      c.ats && (f["Config"]! & 3) !== 0 && f["EATS"] === 0b10 && (f["Config"] !== 0b111 || f["S2S"] === 1 || !c.splitStageAts),
+  },
+  {
+    section: "§5.2 EATS",
+    text: "full ATS with S2S",
+    illegal: (f, c) => c.ats && f["EATS"] === 0b01 && f["S2S"] === 1 && stage2(f),
+  },
   { section: "§5.2 STRW", text: "STRW 0bx1", illegal: (f, c) => !strwUnused(f, c) && [1, 3].includes(f["STRW"]!) },
   {
     section: "§5.2 S1STALLD",
@@ -207,6 +218,7 @@ export function steFieldMatters(name: string, f: Fields, c: SmmuConfig): boolean
     S1Fmt: substreams && f["S1CDMax"] !== 0,
     S1DSS: substreams && f["S1CDMax"] !== 0,
     S1STALLD: stage1(f),
+    EATS: c.ats && f["Config"] !== 0b100,
     S1PIE: stage1(f) && c.s1pi,
     STRW: !strwUnused(f, c),
     S2VMID: !vmidUnused(f, c),

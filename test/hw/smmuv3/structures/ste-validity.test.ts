@@ -24,6 +24,7 @@ const TOGETHER: Readonly<Record<string, readonly number[]>> = {
   S1CDMax: [0, 1, 3, 4, 20, 21],
   S1ContextPtr: [0, 2 ** 32, 2 ** 44, 2 ** 48, 2 ** 52],
   S1STALLD: [0, 1],
+  EATS: [0, 1, 2, 3],
   STRW: [0, 1, 2, 3],
   S2VMID: [0, 255, 256],
   S2T0SZ: [11, 12, 15, 16, 20, 24, 32, 39, 40, 47, 48, 49],

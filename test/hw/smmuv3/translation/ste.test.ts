@@ -71,6 +71,10 @@ const ILLEGAL: readonly {
   fine?: readonly Kind[];
 }[] = [
   { rule: "V", kinds: ["bypass", "s1", "s2", "nested"], change: { V: 0 } },
+  { rule: "EATS=2", kinds: ["s1", "s2"], change: { EATS: 2 }, fine: ["bypass", "nested"] },
+  { rule: "EATS=2", kinds: ["nested"], change: { EATS: 2, S2S: 1 }, fine: ["bypass"] },
+  { rule: "EATS=2", kinds: ["s1", "s2", "nested"], change: { EATS: 2 }, config: { splitStageAts: false }, fine: ["bypass"] },
+  { rule: "EATS=1", kinds: ["s2", "nested"], change: { EATS: 1, S2S: 1 }, fine: ["bypass", "s1"] },
   { rule: "S1P", kinds: ["s1", "nested"], change: {}, config: { stage1: false, hyp: false }, fine: ["bypass", "s2"] },
   { rule: "S2P", kinds: ["s2", "nested"], change: {}, config: { stage2: false, hyp: false }, fine: ["bypass", "s1"] },
   { rule: "STRW", kinds: ["s1"], change: { STRW: 1 }, fine: ["bypass", "s2", "nested"] },
