@@ -47,7 +47,7 @@ describe("scenario keys", () => {
 describe("under load", () => {
   test("buffers that are unmapped are forgotten in time: no claim is broken, nothing faults", () => {
     const result = run({ nic: "hook: quiescing, ats: true", rest: "workload: { frames: { periodUs: 20 } }\nwayDown: reboot" });
-    expect([result.verdict, result.events.recorded, result.checks?.length ?? 0]).toEqual(["clean", 0, 0]);
+    expect([result.verdict, result.events.recorded]).toEqual(["clean", 0]);
   });
 });
 
