@@ -28,6 +28,8 @@ export * from "./smmuv3/dma-port.ts";
 export * from "./smmuv3/machine-host.ts";
 export * from "./irq/interrupt-controller.ts";
 export * from "./irq/msi-frame.ts";
+export * from "./pci/address-translation-cache.ts";
+export { AtsEndpoint, type AtsBehaviour } from "./pci/ats-endpoint.ts";
 export * from "./pci/bus-master-port.ts";
 export type { ExtendedCapabilities, ExtendedOffsets } from "./pci/extended-capabilities.ts";
 export * from "./pci/function.ts";

@@ -37,6 +37,8 @@ export interface KernelParameters {
   readonly initcallDebug: boolean;
   /** `arm-smmu-v3.disable_msipolling`. */
   readonly disableMsiPolling?: boolean;
+  /** CONFIG_PCI_ATS: functions may be allowed ATS, and the SMMU driver knows of it. Default: true. */
+  readonly configPciAts?: boolean;
   /** `driver_async_probe`: names of drivers that probe in tasks of their own, or "*". */
   readonly asyncProbe: readonly string[];
   /** Whether devices shut down in parallel, as proposed and not merged (v16 of the series). */

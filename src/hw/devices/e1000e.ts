@@ -11,6 +11,8 @@
  */
 import { NotModelledLog } from "../errors.ts";
 import type { DmaEvents } from "../memory/dma-port.ts";
+import type { AtsBehaviour } from "../pci/ats-endpoint.ts";
+import type { ExtendedCapabilities } from "../pci/extended-capabilities.ts";
 import { PciFunction } from "../pci/function.ts";
 import type { BusMasterOff } from "../pci/bus-master-port.ts";
 import type { ScheduledEvent, Simulation, TraceSink } from "../../sim/index.ts";
@@ -65,6 +67,10 @@ export interface E1000eOptions {
   readonly linkUpNs?: number;
   /** PMCSR.No_Soft_Reset. Default: false: D3hot to D0 resets the function, configuration space too. */
   readonly noSoftReset?: boolean;
+  /** Extended capabilities. Parts of the class have AER at most; ATS is what a NIC of this kind could have. Default: none. */
+  readonly extended?: ExtendedCapabilities;
+  /** How it uses the ATS that `extended` gives it. */
+  readonly ats?: AtsBehaviour;
   readonly notModelled?: NotModelledLog;
 }
 
@@ -120,6 +126,8 @@ export class E1000e extends PciFunction {
       busMasterOff: options.busMasterOff ?? "drop",
       noSoftReset: options.noSoftReset ?? false,
       interruptPin: options.irq !== undefined,
+      ...(options.extended ? { extended: options.extended } : {}),
+      ...(options.ats ? { ats: options.ats } : {}),
     });
     this.#simulation = options.simulation;
     this.#irq = options.irq;

@@ -13,6 +13,7 @@
  * nothing. What has left the function so is carried out even if the function is reset meanwhile.
  */
 import { DmaStatus, type DmaAttributes, type DmaEvents, type DmaPort } from "../memory/dma-port.ts";
+import type { TranslationAgent } from "../memory/ats.ts";
 import { BusStatus } from "../memory/system-bus.ts";
 import type { TraceSink } from "../../sim/index.ts";
 
@@ -27,7 +28,9 @@ export type BusMasterOff =
 
 /** A port of the machine, which may know under which StreamID the SMMU sees it. */
 export interface UpstreamPort extends DmaPort {
-  readonly streamId?: number;
+  readonly streamId?: number | undefined;
+  /** Who translates for functions that keep translations. Absent: nobody, their requests for translations are unsupported. */
+  readonly agent?: TranslationAgent;
 }
 
 /** Where a function's requests go; made by the root complex when the function is placed. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * The list of extended capabilities from 0x100 on: error reporting, ATS, page requests and PASIDs as registers that software
- * finds and switches. Nothing stands behind them yet: no error is reported, no function keeps translations or asks for pages.
+ * finds and switches. What stands behind the last three: ats-endpoint.ts, page-request-interface.ts, request-port.ts. Behind error
+ * reporting there is nothing yet: no error is reported.
  */
 import { HostMisuseError } from "../errors.ts";
 import type { ConfigSpace } from "./config-space.ts";
@@ -16,6 +17,8 @@ export interface ExtendedCapabilities {
     readonly queueDepth?: number;
     /** Its untranslated addresses are those of pages. Default: true. */
     readonly pageAligned?: boolean;
+    /** It knows invalidation for all PASIDs at once, and translations that are good for all; needs `pasid`. Default: false. */
+    readonly globalInvalidate?: boolean;
   };
   readonly pri?: {
     /** Page requests that it can have outstanding: 1 … 2^32 - 1. */
@@ -53,6 +56,8 @@ export function defineExtendedCapabilities(config: ConfigSpace, options: Extende
     return at;
   };
   if (options.aer) offsets.aer = defineAer(config, add(EXTENDED_CAPABILITY.AER, 2, rootPort ? AER.LENGTH_ROOT : AER.LENGTH), rootPort);
+  if (options.ats?.globalInvalidate && !options.pasid)
+    throw new HostMisuseError("PCI_CAPABILITY", "a global invalidation needs PASIDs, and the function has none");
   if (options.ats) offsets.ats = defineAts(config, add(EXTENDED_CAPABILITY.ATS, 1, ATS.LENGTH), options.ats);
   if (options.pri) offsets.pri = definePri(config, add(EXTENDED_CAPABILITY.PRI, 1, PRI.LENGTH), options.pri);
   if (options.pasid) offsets.pasid = definePasid(config, add(EXTENDED_CAPABILITY.PASID, 1, PASID.LENGTH), options.pasid);
@@ -74,20 +79,21 @@ function defineAer(config: ConfigSpace, at: number, rootPort: boolean): number {
 function defineAts(
   config: ConfigSpace,
   at: number,
-  { queueDepth = 32, pageAligned = true }: NonNullable<ExtendedCapabilities["ats"]>,
+  { queueDepth = 32, pageAligned = true, globalInvalidate = false }: NonNullable<ExtendedCapabilities["ats"]>,
 ): number {
   checkRange("an ATS invalidate queue depth", queueDepth, 1, ATS.QUEUE_DEPTH + 1);
   // The field counts modulo 32: 0 stands for 32.
-  config.define(at + ATS.CAPABILITY, 2, (queueDepth & ATS.QUEUE_DEPTH) | (pageAligned ? ATS.PAGE_ALIGNED : 0));
+  const kinds = (pageAligned ? ATS.PAGE_ALIGNED : 0) | (globalInvalidate ? ATS.GLOBAL_INVALIDATE : 0);
+  config.define(at + ATS.CAPABILITY, 2, (queueDepth & ATS.QUEUE_DEPTH) | kinds);
   config.define(at + ATS.CONTROL, 2, 0, ATS.STU | ATS.ENABLE);
   return at;
 }
 
 function definePri(config: ConfigSpace, at: number, { capacity, responsePasid = false }: NonNullable<ExtendedCapabilities["pri"]>): number {
   checkRange("a capacity for page requests", capacity, 1, 2 ** 32 - 1);
-  // Reset reads as 0 and there is nothing that it would have to forget.
+  // Reset reads as 0.
   config.define(at + PRI.CONTROL, 2, 0, PRI.ENABLE);
-  // Nothing is ever outstanding.
+  // Nothing is outstanding.
   config.define(at + PRI.STATUS, 2, PRI.STOPPED | (responsePasid ? PRI.RESPONSE_PASID : 0), 0, PRI.RESPONSE_FAILURE | PRI.UNEXPECTED_INDEX);
   config.define(at + PRI.CAPACITY, 4, capacity);
   config.define(at + PRI.ALLOCATION, 4, 0, 0xffff_ffff);

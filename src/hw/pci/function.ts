@@ -10,12 +10,14 @@ import { high32, join64, low32 } from "../bits/hex.ts";
 import type { DmaEvents } from "../memory/dma-port.ts";
 import type { MmioDevice, Width } from "../memory/system-bus.ts";
 import type { TraceSink } from "../../sim/index.ts";
+import { AtsEndpoint, type AtsBehaviour } from "./ats-endpoint.ts";
 import { BusMasterPort, type BusMasterOff, type Upstream } from "./bus-master-port.ts";
 import { ConfigSpace, type ConfigWidth } from "./config-space.ts";
 import type { Refusal } from "./error-reporting.ts";
 import { defineExtendedCapabilities, type ExtendedCapabilities, type ExtendedOffsets } from "./extended-capabilities.ts";
 import { MsixTable } from "./msix.ts";
-import { CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, STATUS, STATUS_CAPABILITIES, STATUS_ERRORS } from "./spec.ts";
+import { NOT_TRANSLATED, RequestPort } from "./request-port.ts";
+import { CAPABILITY, COMMAND, CONFIG, EXPRESS, MSIX, PM, PRI, STATUS, STATUS_CAPABILITIES, STATUS_ERRORS } from "./spec.ts";
 
 export interface PciIdentity {
   readonly vendorId: number;
@@ -60,6 +62,8 @@ export interface PciFunctionOptions {
   readonly interruptPin?: boolean;
   /** Capabilities in extended configuration space. Default: none. */
   readonly extended?: ExtendedCapabilities;
+  /** How it uses the ATS and PRI that `extended` gives it. */
+  readonly ats?: AtsBehaviour;
   /** End-end TLP prefixes pass, which PASIDs need. Default: where the function has PASIDs itself. */
   readonly tlpPrefixes?: boolean;
 }
@@ -89,8 +93,13 @@ export abstract class PciFunction {
   readonly capabilities: { readonly pm: number; readonly msix: number; readonly express: number };
   /** Offsets of the extended capabilities; 0: not there. */
   readonly extended: ExtendedOffsets;
+  /** What it keeps of ATS; undefined: it has neither ATS nor PASIDs. */
+  readonly ats: AtsEndpoint | undefined;
+  /** The step of its requests that knows PASIDs and translations. */
+  readonly #requests: RequestPort | undefined;
   readonly #msix: MsixTable | undefined;
-  readonly #upstream: Upstream = {
+  /** The link above. */
+  readonly #link: Upstream = {
     blocked: () => this.slot.blocked(),
     port: () => this.slot.port(),
     refused: (address, length, write) => this.#refused(this.slot.refuse(address, length, write), write),
@@ -105,7 +114,7 @@ export abstract class PciFunction {
       name: options.name,
       busMasterOff: options.busMasterOff ?? "drop",
       allowed: () => this.busMaster,
-      upstream: () => this.#upstream,
+      upstream: () => this.#upstream(),
       trace: options.trace,
     });
     const bars = [...(options.bars ?? [])];
@@ -118,6 +127,37 @@ export abstract class PciFunction {
     for (const bar of bars) this.#defineBar(bar);
     this.capabilities = this.#defineCapabilities(options);
     this.extended = defineExtendedCapabilities(this.config, options.extended ?? {}, options.kind === "root-port");
+    this.ats = this.#atsEndpoint(options);
+    this.#requests = this.ats && this.#requestPort(options, this.ats);
+  }
+
+  #atsEndpoint({ name, extended = {}, ats = {} }: PciFunctionOptions): AtsEndpoint | undefined {
+    if (!extended.ats && !extended.pasid) return undefined;
+    return new AtsEndpoint({
+      name,
+      config: this.config,
+      offsets: this.extended,
+      capabilities: extended,
+      behaviour: ats,
+      powered: () => this.powered,
+      agent: () => this.slot.port().agent,
+    });
+  }
+
+  #requestPort({ name, trace }: PciFunctionOptions, ats: AtsEndpoint): RequestPort {
+    const { config, extended } = this;
+    return new RequestPort({ name, config, pasid: extended.pasid, ats, upstream: () => this.#link, allowed: () => this.busMaster, trace });
+  }
+
+  #upstream(): Upstream {
+    const requests = this.#requests;
+    if (requests === undefined) return this.#link;
+    const blocked = (): boolean => this.slot.blocked();
+    // What leaves by way of the step between is refused there, with the address that it has by then.
+    const refused = (address: number, length: number, write: boolean): void => {
+      if (blocked()) this.#link.refused(address, length, write);
+    };
+    return { blocked, port: () => requests, refused };
   }
 
   #defineHeader({ identity, kind, interruptPin }: PciFunctionOptions): void {
@@ -201,18 +241,19 @@ export abstract class PciFunction {
     return this.slot.requesterId();
   }
 
-  get #powered(): boolean {
+  /** The function is in D0. */
+  get powered(): boolean {
     return (this.config.read(this.capabilities.pm + PM.PMCSR, 1) & PM.STATE) === D0;
   }
 
   /** COMMAND.BME is set and the function is in D0. */
   get busMaster(): boolean {
-    return (this.config.read(CONFIG.COMMAND, 1) & COMMAND.BME) !== 0 && this.#powered;
+    return (this.config.read(CONFIG.COMMAND, 1) & COMMAND.BME) !== 0 && this.powered;
   }
 
   /** COMMAND.MEM is set and the function is in D0. */
   get memoryDecode(): boolean {
-    return (this.config.read(CONFIG.COMMAND, 1) & COMMAND.MEM) !== 0 && this.#powered;
+    return (this.config.read(CONFIG.COMMAND, 1) & COMMAND.MEM) !== 0 && this.powered;
   }
 
   /** COMMAND.INTX_DISABLE is clear. */
@@ -240,6 +281,7 @@ export abstract class PciFunction {
     const pmcsr = this.capabilities.pm + PM.PMCSR;
     const state = config.read(pmcsr, 1) & PM.STATE;
     config.write(offset, width, value);
+    this.ats?.written(this.#resetsPages(offset, width, value));
     const wanted = config.read(pmcsr, 1) & PM.STATE;
     // D1 and D2 are not supported: a write of them changes nothing.
     if (wanted !== D0 && wanted !== D3HOT) config.set(pmcsr, 1, (config.read(pmcsr, 1) & ~PM.STATE) | state);
@@ -247,6 +289,12 @@ export abstract class PciFunction {
     const levelReset = (config.read(this.capabilities.express + EXPRESS.DEVCTL, 2) & EXPRESS.DEVCTL_INITIATE_FLR) !== 0;
     if (wakes || levelReset) this.reset();
     else this.#settle();
+  }
+
+  /** A write of software has RESET of the Page Request Interface set, which no register keeps. */
+  #resetsPages(offset: number, width: ConfigWidth, value: number): boolean {
+    const at = this.extended.pri + PRI.CONTROL - offset;
+    return this.extended.pri !== 0 && at >= 0 && at < width && ((value >>> (8 * at)) & PRI.RESET) !== 0;
   }
 
   /** Carries out what a change of configuration space means. */
@@ -269,6 +317,7 @@ export abstract class PciFunction {
   /** The device resets itself; held writes are lost. */
   protected internalReset(): void {
     this.dma.discard();
+    this.#requests?.reset();
     this.resetDevice();
   }
 
@@ -287,12 +336,24 @@ export abstract class PciFunction {
   #message(address: number, data: number): void {
     const bytes = new Uint8Array(4);
     for (let i = 0; i < 4; i++) bytes[i] = data >>> (8 * i);
-    this.dma.write(address, bytes);
+    this.dma.write(address, bytes, this.#requests && NOT_TRANSLATED);
+  }
+
+  /**
+   * The device stops using a PASID: what waits with it ends unsent, translations and page requests of it end.
+   * @param marker tell the host by a Stop Marker, instead of waiting for its responses
+   * @param done called once, as soon as the PASID is stopped
+   */
+  protected stopPasid(substreamId: number, marker: boolean, done: () => void): void {
+    this.#requests?.stop(substreamId);
+    if (this.ats) this.ats.stopPasid(substreamId, marker, done);
+    else done();
   }
 
   /** Fundamental reset: configuration space and the device itself. */
   reset(): void {
     this.config.reset();
+    this.ats?.reset();
     this.#msix?.reset();
     this.#wasBusMaster = false;
     this.internalReset();

@@ -7,6 +7,7 @@
  * below the root port of that `downstream` number. The bus number that software sees is what it programmed into the port.
  */
 import { HostMisuseError } from "../errors.ts";
+import type { AtsFunction, InvalidateEnd } from "../memory/ats.ts";
 import type { DmaEvents } from "../memory/dma-port.ts";
 import type { MmioDevice, MmioWindow, SystemBus } from "../memory/system-bus.ts";
 import type { TraceSink } from "../../sim/index.ts";
@@ -36,7 +37,17 @@ export interface RootComplexOptions {
    */
   readonly abortsAs?: Refusal;
   readonly trace: TraceSink<DmaEvents>;
+  /** Virtual time, as `Simulation.after`. Without it an Invalidate Request that nobody answers never ends. */
+  after?(delayNs: number, action: () => void): unknown;
+  /**
+   * How long an Invalidate Request may stay without an answer. Virtual nanoseconds. Default: 90 s; devices should answer within a minute
+   * and half of one (PCI Express Base, 10.3.1).
+   */
+  readonly invalidateTimeoutNs?: number;
 }
+
+/** A minute, plus 50 %. */
+const INVALIDATE_TIMEOUT_NS = 90e9;
 
 interface Placed {
   readonly link: number;
@@ -137,11 +148,41 @@ export class RootComplex {
 
   /** The function that an ECAM offset addresses, as the bus numbers in the ports stand now. */
   #at(offset: number): PciFunction | undefined {
-    const busNo = Math.floor(offset / BUS_SIZE);
+    return this.#find(Math.floor(offset / BUS_SIZE), Math.floor(offset / 4096) & 0xff)?.pciFunction;
+  }
+
+  #find(busNo: number, devfn: number): Placed | undefined {
     if (busNo >= this.#options.busCount) return undefined;
     const link = this.#linkOf(busNo, 0);
-    const devfn = Math.floor(offset / 4096) & 0xff;
-    return this.#placed.find((placed) => placed.link === link && placed.devfn === devfn)?.pciFunction;
+    return this.#placed.find((placed) => placed.link === link && placed.devfn === devfn);
+  }
+
+  /**
+   * The way of a translation agent's messages to a function, routed by its requester id as the bus numbers stand when each is sent.
+   * An Invalidate Request for a function that is not there, or has no ATS, is unsupported; one that nothing answers ends with the
+   * timeout of this root complex. Bus mastering of function and ports does not matter to messages.
+   */
+  atsFunction(requesterId: number): AtsFunction {
+    const find = (): Placed | undefined => this.#find(requesterId >>> 8, requesterId & 0xff);
+    return {
+      invalidate: (request, ended) => {
+        const placed = find();
+        if (placed?.pciFunction.ats === undefined) return ended("unsupported-request");
+        let open = true;
+        const end = (how: InvalidateEnd): void => {
+          if (!open) return;
+          open = false;
+          ended(how);
+        };
+        if (placed.ports.every((port) => port.linkUp)) placed.pciFunction.ats.invalidate(request, end);
+        const { after, invalidateTimeoutNs = INVALIDATE_TIMEOUT_NS } = this.#options;
+        if (open) after?.(invalidateTimeoutNs, () => end("timeout"));
+      },
+      respond: (response) => {
+        const placed = find();
+        if (placed?.ports.every((port) => port.linkUp)) placed.pciFunction.ats?.respond(response);
+      },
+    };
   }
 
   #linkOf(busNo: number, link: number): number | undefined {

@@ -78,6 +78,11 @@ export class RootPort extends PciFunction {
     return this.config.read(BRIDGE.SUBORDINATE_BUS, 1);
   }
 
+  /** Messages reach what is below: the port is in D0 and does not hold its secondary bus in reset. */
+  get linkUp(): boolean {
+    return this.powered && (this.config.read(BRIDGE.BRIDGE_CONTROL, 2) & BRIDGE_CONTROL_RESET) === 0;
+  }
+
   /** True if a CPU access to the range goes down through this port. */
   forwards(base: number, size: number): boolean {
     if (!this.memoryDecode || (this.#bmeGatesMmio && !this.busMaster)) return false;

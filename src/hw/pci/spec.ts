@@ -142,6 +142,7 @@ export const ATS = {
   LENGTH: 0x08,
   QUEUE_DEPTH: 0x1f,
   PAGE_ALIGNED: 0x20,
+  GLOBAL_INVALIDATE: 0x40,
   STU: 0x1f,
   ENABLE: 0x8000,
 } as const;

@@ -34,6 +34,7 @@ export function pci_configure_eetlp_prefix(pdev: PciDev): void {
 }
 
 export function pci_ats_init(pdev: PciDev): void {
+  if (pdev.kernel.params.configPciAts === false) return;
   pdev.ats_cap = pci_find_ext_capability(pdev, regs.PCI_EXT_CAP_ID_ATS);
 }
 

@@ -88,7 +88,10 @@ function buildEtr(spec: DeviceSpec, context: ClientContext): Client {
 
 function buildE1000e(spec: DeviceSpec, context: ClientContext): Client {
   const { simulation, trace, busMasterOff, workload, notModelled } = context;
-  const nic = new E1000e({ simulation, name: spec.name, trace, busMasterOff, notModelled });
+  const after = (delayNs: number, action: () => void): unknown => simulation.after(delayNs, action);
+  const onUnsupported = spec.atsRefused === "keep" ? ("untranslated" as const) : ("disable" as const);
+  const ats = spec.ats === true ? { extended: { ats: {} }, ats: { after, onUnsupported } } : {};
+  const nic = new E1000e({ simulation, name: spec.name, trace, busMasterOff, notModelled, ...ats });
   const { periodUs, bytes, jitterPercent } = workload.frames;
   const source = new BroadcastSource(simulation, nic, { periodNs: periodUs * 1000, bytes, jitterPercent });
   return { spec, pciFunction: nic, reset: () => {}, start: () => (spec.active ? source.start() : undefined) };

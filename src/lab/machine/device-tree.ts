@@ -47,6 +47,7 @@ function hostBridgeNode(machine: MachineSpec): DtNode {
     iommuMap: streams.map(({ streamId }, index) => ({ ridBase: (index + 1) << 8, label: "smmu", outBase: streamId, length: 1 })),
     msiParent: { label: "v2m", args: [] },
     dmaCoherent: true,
+    ...(streams.some(({ ats }) => ats === true) ? { properties: { "ats-supported": true } } : {}),
   });
 }
 

@@ -26,6 +26,7 @@ import type { LabTrace } from "../events.ts";
 import type { MachineSpec, WorkloadSpec } from "../scenario/types.ts";
 import { OwnershipShadow } from "../shadow/ownership.ts";
 import { watchLandings } from "../shadow/landings.ts";
+import { agentOf, AtsDmaPort, atsHost, hasAts } from "./ats.ts";
 import type { Board } from "./board.ts";
 import { type Client, buildClient, type CustomClients } from "./clients.ts";
 import { SystemCpuBus } from "./cpu-bus.ts";
@@ -71,7 +72,8 @@ export class Machine {
     this.bus = new SystemBus();
     for (const range of board.memory) this.bus.addRam({ name: "RAM", ...range });
     this.interrupts = new InterruptController(board.lines);
-    this.smmu = this.#buildSmmu(profiles[spec.smmu.profile]!);
+    const profile = profiles[spec.smmu.profile]!;
+    this.smmu = this.#buildSmmu(hasAts(spec) ? { ...profile, ats: true } : profile);
     this.bus.addWindow({
       name: "SMMU",
       base: spec.smmu.base,
@@ -113,14 +115,16 @@ export class Machine {
       const intid = this.board.smmuLines[line];
       if (intid !== undefined) this.interrupts.raise(intid);
     };
-    const host = createSmmuHost({ simulation, bus, trace, pulse });
+    const host = { ...createSmmuHost({ simulation, bus, trace, pulse }), ...atsHost(this.spec, () => this.#rootComplex) };
     // Linux tells no SMMU that a level-1 descriptor got its first table, and works everywhere: no part it runs on keeps those.
     const choices = { cacheInvalidLevel1: false };
     return new Smmu(config, host, { trace, notModelled: this.notModelled, detector: true, cacheMode: this.spec.smmu.caches, choices });
   }
 
-  #port(streamId: number, name: string): SmmuDmaPort {
-    return new SmmuDmaPort({ smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace });
+  /** @param ats the device asks the SMMU for translations */
+  #port(streamId: number, name: string, ats = false): SmmuDmaPort {
+    const options = { smmu: this.smmu, bus: this.bus, streamId, name, trace: this.#trace };
+    return ats ? new AtsDmaPort(options, agentOf(this.smmu, streamId)) : new SmmuDmaPort(options);
   }
 
   #setLine(intid: number | undefined, level: boolean): void {
@@ -150,9 +154,10 @@ export class Machine {
         if (requesterId >> 8 === 0) return new DirectDmaPort(this.bus, `port-${requesterId.toString(16)}`, silentTrace<DmaEvents>());
         const place = places.find(({ busNo }) => busNo === requesterId >> 8);
         const device = this.spec.devices.find(({ name }) => name === place?.name);
-        return this.#port(device?.streamId ?? requesterId, device?.name ?? `rid-${requesterId.toString(16)}`);
+        return this.#port(device?.streamId ?? requesterId, device?.name ?? `rid-${requesterId.toString(16)}`, device?.ats);
       },
       trace,
+      after: (delayNs, action) => this.simulation.after(delayNs, action),
     });
     for (const [index, { name, busNo }] of places.entries()) {
       rootComplex.addFunction(

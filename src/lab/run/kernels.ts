@@ -213,6 +213,7 @@ export class Kernels {
       iommuPassthrough: kernel.passthrough,
       iommuStrict: !kernel.lazy,
       resetDevices: kind === "crash",
+      ...(index > 0 && this.#legs[index - 1]!.next.pciAts === false ? { configPciAts: false } : {}),
       ...(this.#legs[index]?.wayDown === "kdump" ? { crashkernel: crashReserve(this.#scenario) } : {}),
     };
   }

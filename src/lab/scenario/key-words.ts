@@ -25,6 +25,10 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   "machine.devices[].linkToSmmu": "Board code adds a device link to the SMMU, so that the device is shut down first.",
   "machine.devices[].base": "Physical address of a platform device's registers. Absent: the usual one of its kind.",
   "machine.devices[].busMasterOff": "As `machine.pci.busMasterOff`, for this function alone.",
+  "machine.devices[].ats":
+    "A PCI function that asks the SMMU for translations and keeps them (ATS), on an SMMU that has it; no NIC of the 82574 class does in reality. Absent: no.",
+  "machine.devices[].atsRefused":
+    "After a translation that the SMMU refuses as unsupported: the function uses none any more, or it keeps those that it has. Absent: disable.",
   "machine.smmuNode": "How many device nodes stand before the SMMU's in the device tree.",
   "machine.resetDelayMs": "From the reset request to the reset, while devices run on.",
   "kernel.fwDevlink": "`fw_devlink=`: which device links follow from the device tree.",
@@ -51,12 +55,15 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   wayDown: "How the first kernel ends.",
   "next.clientDrivers": "The next kernel has drivers for the clients too. The SMMU's it always has.",
   "next.handoverMs": "From the jump or the reset to the next kernel's first instruction of interest.",
+  "next.pciAts":
+    "The next kernel is built with CONFIG_PCI_ATS: without it, it neither checks translated requests nor invalidates. Absent: it is.",
   "then[].wayDown": "How a kernel that came next ends, in turn.",
   "then[].hook": "Hooks of its client drivers. Absent: mainline's.",
   "then[].smmuShutdown": "What its SMMU driver does at shutdown. Absent: as `machine.smmu.shutdown` says.",
   "then[].beforeMs": "How long it works before. Absent: as long as the first.",
   "then[].next.clientDrivers": "As `next.clientDrivers`, of the kernel after it.",
   "then[].next.handoverMs": "As `next.handoverMs`, of the kernel after it.",
+  "then[].next.pciAts": "As `next.pciAts`, of the kernel after it.",
   "expect.verdict": "The verdict that the run must have.",
   "expect.secondKernel": "What must become of the next kernel. Absent: anything but a failure that overwritten memory does not explain.",
   "expect.holds": "Claims that must hold.",

@@ -15,7 +15,7 @@ import {
 } from "../run/types.ts";
 import { BOARD } from "../machine/board.ts";
 import { placeDevices } from "./places.ts";
-import type { FurtherWayDown, Scenario } from "./types.ts";
+import { ATS_REFUSED, type FurtherWayDown, type Scenario } from "./types.ts";
 
 /** What a driver's initcall takes, unless a scenario says otherwise: a few milliseconds are usual on a server that boots. */
 export const PROBE_MS = 5;
@@ -47,6 +47,8 @@ const deviceSchema = v.strictObject({
   linkToSmmu: flag(false),
   base: v.optional(address),
   busMasterOff: v.optional(busMasterOff),
+  ats: v.optional(v.boolean()),
+  atsRefused: v.optional(v.picklist(ATS_REFUSED)),
 });
 
 const machineSchema = v.strictObject({
@@ -69,7 +71,10 @@ const machineSchema = v.strictObject({
 
 const claims = v.optional(v.array(v.picklist(CLAIMS)), []);
 
-const nextKernel = v.optional(v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5) }), {});
+const nextKernel = v.optional(
+  v.strictObject({ clientDrivers: flag(true), handoverMs: milliseconds(5), pciAts: v.optional(v.boolean()) }),
+  {},
+);
 
 const furtherWay = v.strictObject({
   wayDown: v.picklist(SCENARIO_WAYS_DOWN),

@@ -7,6 +7,13 @@ import type { ClaimName, ClientHook, ClientKind, KdumpPolicy, ScenarioWayDown, S
 /** How a driver comes into the kernel. Absent: the device is there, nobody drives it. */
 export type DriverPlace = "built-in" | "module" | "absent";
 
+export const ATS_REFUSED = ["disable", "keep"] as const;
+/**
+ * What a function does once a translation was refused it as unsupported: it uses none any more and goes on untranslated, or it keeps
+ * what it has and sends that access untranslated. PCI Express permits both.
+ */
+export type AtsRefused = (typeof ATS_REFUSED)[number];
+
 export interface DeviceSpec {
   /** Name of its device-tree node; for a PCI function a label only. */
   readonly name: string;
@@ -24,6 +31,10 @@ export interface DeviceSpec {
   readonly base?: number;
   /** What a PCI function does with its requests while bus mastering is off. Absent: as `machine.pci` says. */
   readonly busMasterOff?: BusMasterOff | undefined;
+  /** A PCI function that asks the SMMU for translations and keeps them (ATS). Absent: no. */
+  readonly ats?: boolean | undefined;
+  /** With ATS: after a Translation Request that the SMMU does not support. Absent: "disable". */
+  readonly atsRefused?: AtsRefused | undefined;
 }
 
 export interface MachineSpec {
@@ -105,6 +116,8 @@ export interface NextKernelSpec {
   readonly clientDrivers: boolean;
   /** From the jump or the reset to its first instruction of interest: purgatory, decompression, firmware. */
   readonly handoverMs: number;
+  /** CONFIG_PCI_ATS of that kernel. Absent: yes. */
+  readonly pciAts?: boolean | undefined;
 }
 
 /** How a kernel that came next goes down itself. It is a full kernel: it works, and loads the image that it jumps to. */

@@ -106,10 +106,10 @@ export class PciMachine {
 
 /** Configuration space of one address, through ECAM. */
 export class Config {
-  readonly #machine: PciMachine;
+  readonly #machine: Pick<PciMachine, "read" | "write">;
   readonly #base: number;
 
-  constructor(machine: PciMachine, base: number) {
+  constructor(machine: Pick<PciMachine, "read" | "write">, base: number) {
     this.#machine = machine;
     this.#base = base;
   }

@@ -35,3 +35,10 @@ test("its blob says where RAM is", () => {
   const blob = fdt_write(flatten_device_tree(usualBoard(machine).tree));
   expect(early_init_dt_scan_memory(unflatten_device_tree(fdt_read(blob)))).toEqual([machine.memory]);
 });
+
+test("the host bridge says that ATS gets through where a function has it, and only there", () => {
+  const bridge = (devices: MachineSpec["devices"]): DtNode =>
+    usualBoard({ ...machine, devices }).tree.children.find(({ label }) => label === "pcie")!;
+  expect(bridge([boardDevice("e1000e", {})]).properties).not.toHaveProperty("ats-supported");
+  expect(bridge([boardDevice("e1000e", { ats: true })]).properties).toHaveProperty("ats-supported", true);
+});

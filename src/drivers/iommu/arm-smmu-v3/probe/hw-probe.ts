@@ -45,6 +45,7 @@ function probe_idr0(smmu: ArmSmmuDevice): number {
 
   if (FIELD_GET(R.IDR0_ST_LVL, reg) === R.IDR0_ST_LVL_2LVL) smmu.features |= F.ARM_SMMU_FEAT_2_LVL_STRTAB;
   for (const [bit, feature] of IDR0_FEATURES) if ((reg & bit) !== 0) smmu.features |= feature;
+  if (smmu.kernel.params.configPciAts === false) smmu.features &= ~F.ARM_SMMU_FEAT_ATS;
 
   switch (FIELD_GET(R.IDR0_TTENDIAN, reg)) {
     case R.IDR0_TTENDIAN_MIXED:
