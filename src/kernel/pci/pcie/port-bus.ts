@@ -12,8 +12,7 @@ import { ENODEV } from "../../errno.ts";
 import type { Kernel } from "../../kernel.ts";
 import type { PciDev } from "../pci-dev.ts";
 
-/** Services as bits; of these only AER has a driver here. */
-export const PCIE_PORT_SERVICE_PME = 0x01;
+/** Services are bits. */
 export const PCIE_PORT_SERVICE_AER = 0x02;
 
 /** Linux's `struct pcie_device`. */
