@@ -20,7 +20,7 @@ describe("exit code", () => {
       const { code, stdout } = await quiesce(["run", file, "--seed", "7"]);
       expect(code).toBe(1);
       expect(stdout).toContain("not as expected: the verdict is contained, clean was expected");
-      expect(stdout).toContain(`replay:\nnode bin/quiesce.js run ${file} --seed 0x7\n`);
+      expect(stdout.replaceAll(/ \\\n +/g, " ")).toContain(`replay:\nnode bin/quiesce.js run ${file} --seed 0x7\n`);
     });
   });
 
