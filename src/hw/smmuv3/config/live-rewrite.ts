@@ -41,7 +41,15 @@ export class LiveRewrites {
 
   ste(entry: SteEntry, moment: Moment): void {
     const { ste, streamId } = entry;
-    if (!this.#rewritten(ste, STE_VALID, () => steMask({ fields: new SteFields(this.#now), d128: ste.d128, hasAts: ste.hasAts }), steMask(ste))) return;
+    if (
+      !this.#rewritten(
+        ste,
+        STE_VALID,
+        () => steMask({ fields: new SteFields(this.#now), d128: ste.d128, hasAts: ste.hasAts }),
+        steMask(ste),
+      )
+    )
+      return;
     this.#name(entry, "live-ste-rewritten", `STE of StreamID ${hex(streamId)} at ${hex(ste.address)}`, moment);
   }
 

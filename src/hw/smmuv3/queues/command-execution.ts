@@ -247,7 +247,10 @@ export class CommandExecution {
     if (!registers.smmuEnabled() || !this.#streamInRange(operands)) return;
     if (this.unsynchronised?.startsWith("CMD_TLBI") === true) {
       const { unsynchronised } = this;
-      lint("atc-inv-before-sync", () => `CMD_ATC_INV of StreamID ${hex(operands.get("StreamID"))}: no CMD_SYNC has come after ${unsynchronised}`);
+      lint(
+        "atc-inv-before-sync",
+        () => `CMD_ATC_INV of StreamID ${hex(operands.get("StreamID"))}: no CMD_SYNC has come after ${unsynchronised}`,
+      );
     }
     this.atc.send(operands.get("StreamID"), this.#invalidateRequest(operands));
   }
