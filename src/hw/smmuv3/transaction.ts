@@ -27,8 +27,6 @@ const PRIVILEGED = 4;
 const KIND_SHIFT = 3;
 const KIND_MASK = 0xff;
 const TRANSLATED = 1 << 11;
-/** Flags that are none of a plain read or write. */
-export const NOT_PLAIN: number = ~(WRITE | INSTRUCTION | PRIVILEGED);
 
 // Fields of `Transaction.answer`. Below them: the memory type.
 const SHAREABILITY_SHIFT = 8;
