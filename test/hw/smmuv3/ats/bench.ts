@@ -24,7 +24,7 @@ import {
 } from "../../../../src/hw/index.ts";
 import { at, CMDQEN, Driver, EVENTQ, EVENTQEN, QUEUE, SMMUEN, STREAM } from "../lint/driver.ts";
 
-export { at, CMDQEN, EVENTQEN, SMMUEN, STREAM } from "../lint/driver.ts";
+export { at, CMDQEN, EVENTQEN, STREAM } from "../lint/driver.ts";
 
 export const ATSCHK = 16;
 export const ON: number = CMDQEN | EVENTQEN | SMMUEN;
