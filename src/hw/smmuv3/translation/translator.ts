@@ -71,6 +71,7 @@ export interface TranslatorDeps {
 
 /** A constant of this module is a constant to the compiler of the host; one of another module is a load. */
 const FORWARD: Outcome = Outcome.forward;
+/** Flags that are none of a plain read or write. */
 const NOT_PLAIN = ~7;
 
 /** A stream and substream with what the configuration cache has for them, as long as nothing changes in it. */
