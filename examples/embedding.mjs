@@ -197,7 +197,7 @@ try {
   console.log(error.name, error.code);
 }
 try {
-  void new hw.Smmu({ ...config, ats: true }, host);
+  void new hw.Smmu({ ...config, beyond: { secure: true } }, host);
 } catch (error) {
   console.log(error.name, error.message);
 }
