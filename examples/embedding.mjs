@@ -197,7 +197,7 @@ try {
   console.log(error.name, error.code);
 }
 try {
-  void new hw.Smmu({ ...config, beyond: { secure: true } }, host);
+  void new hw.Smmu({ ...config, beyond: { mpam: true } }, host);
 } catch (error) {
   console.log(error.name, error.message);
 }

@@ -403,7 +403,8 @@ export const translationChoices: readonly Choice[] = [
   {
     id: "ats-attributes",
     section: "§13.6.2",
-    options: "ATS Translated transactions: attributes as for the untranslated address, or fixed ones; which PRIVCFG and INSTCFG count in full ATS",
+    options:
+      "ATS Translated transactions: attributes as for the untranslated address, or fixed ones; which PRIVCFG and INSTCFG count in full ATS",
     ours:
       "fixed: Normal Write-Back, Inner Shareable, combined with those of stage 2 where ATS is split-stage; completions hold no " +
       "attributes; PRIVCFG and INSTCFG count wherever there is an STE",
@@ -447,7 +448,8 @@ export const translationChoices: readonly Choice[] = [
   {
     id: "ats-split-update",
     section: "§3.13.7.1",
-    options: "split-stage ATS: a Translation Request updates the stage-2 descriptor of the final address, or the Translated transaction does",
+    options:
+      "split-stage ATS: a Translation Request updates the stage-2 descriptor of the final address, or the Translated transaction does",
     ours: "the request does, as in full ATS; the transaction does what is left",
     why: "one procedure for both",
   },

@@ -143,7 +143,14 @@ export class AtsBench extends Driver {
   /** A Translated transaction. */
   translated(
     address: number,
-    { write = false, ssid = -1, privileged = false, instruction = false, sid = STREAM, kind = TransactionKind.ordinary as TransactionKind } = {},
+    {
+      write = false,
+      ssid = -1,
+      privileged = false,
+      instruction = false,
+      sid = STREAM,
+      kind = TransactionKind.ordinary as TransactionKind,
+    } = {},
   ): Transaction & { readonly outcome: Outcome } {
     const tx = new Transaction();
     tx.setAddress(address);

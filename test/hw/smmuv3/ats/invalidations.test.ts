@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 /** CMD_ATC_INV, and the CMD_SYNC that waits for it (IHI 0070 §3.9.1.4, §3.9.1.5, §4.5.1, §4.7.3, §7.1). */
 import { describe, expect, test } from "vitest";
-import { buildCommand, createSmmuHost, HostMisuseError, profiles, restoreSnapshot, Smmu, snapshotOf, SystemBus } from "../../../../src/hw/index.ts";
+import {
+  buildCommand,
+  createSmmuHost,
+  HostMisuseError,
+  profiles,
+  restoreSnapshot,
+  Smmu,
+  snapshotOf,
+  SystemBus,
+} from "../../../../src/hw/index.ts";
 import { Simulation } from "../../../../src/sim/index.ts";
 import { CFGI_STE, SYNC, TLBI_ALL } from "../lint/driver.ts";
 import { at, ATSCHK, AtsBench, type AtsOptions, CMDQEN, EVENTQEN, ON, PA, RECINVSID, STREAM, VA } from "./bench.ts";
@@ -10,7 +19,8 @@ const CERROR_ILL = 1;
 const CERROR_ATC_INV_SYNC = 3;
 const CMDQ_ERR = 1;
 
-const inv = (values: Readonly<Record<string, number>> = {}): Uint32Array => buildCommand("CMD_ATC_INV", { StreamID: STREAM, Size: 0, ...values });
+const inv = (values: Readonly<Record<string, number>> = {}): Uint32Array =>
+  buildCommand("CMD_ATC_INV", { StreamID: STREAM, Size: 0, ...values });
 const ALL = { substreamId: -1, global: false, addressHi: 0, addressLo: 0, sizeLog2: 64 };
 
 function running(options: AtsOptions = {}): AtsBench {
@@ -36,7 +46,13 @@ describe("§4.5.1: what is sent", () => {
   test("Address is aligned to the span, up to 2^64 bytes", () => {
     const bench = running();
     const address = { AddressHi: 0xffff_ffff, AddressLo: 0xffff_f000 };
-    bench.issue(inv({ ...address, Size: 1 }), inv({ ...address, Size: 20 }), inv({ ...address, Size: 21 }), inv({ ...address, Size: 52 }), SYNC);
+    bench.issue(
+      inv({ ...address, Size: 1 }),
+      inv({ ...address, Size: 20 }),
+      inv({ ...address, Size: 21 }),
+      inv({ ...address, Size: 52 }),
+      SYNC,
+    );
     expect(bench.sent.map(({ request }) => [request.addressHi, request.addressLo, request.sizeLog2])).toEqual([
       [0xffff_ffff, 0xffff_e000, 13],
       [0xffff_ffff, 0, 32],

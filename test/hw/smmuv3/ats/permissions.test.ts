@@ -9,7 +9,12 @@ const RO_USER_RW_PRIV = "User-RO, Priv-RW";
 const AP = { "User-RW, Priv-RW": 1, "User-RO, Priv-RO": 3, "Priv-RW": 0, "Priv-RO": 2 } as const;
 
 /** A substream, so that requests may have Exe and Priv. */
-function stage1(leaf: LeafFields, ste: Readonly<Record<string, number>> = {}, cd: Readonly<Record<string, number>> = {}, more: AtsOptions = {}): AtsBench {
+function stage1(
+  leaf: LeafFields,
+  ste: Readonly<Record<string, number>> = {},
+  cd: Readonly<Record<string, number>> = {},
+  more: AtsOptions = {},
+): AtsBench {
   const bench = new AtsBench(more);
   const table = bench.pageTable(1);
   table.map(VA, PA, 0x1000, leaf);

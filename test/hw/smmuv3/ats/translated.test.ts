@@ -25,7 +25,11 @@ function full(ste: Readonly<Record<string, number>> = {}, more: AtsOptions = {})
   return bench;
 }
 
-function split(leaf2: Parameters<ReturnType<AtsBench["pageTable"]>["map"]>[3] = {}, ste: Readonly<Record<string, number>> = {}, more: AtsOptions = {}): AtsBench {
+function split(
+  leaf2: Parameters<ReturnType<AtsBench["pageTable"]>["map"]>[3] = {},
+  ste: Readonly<Record<string, number>> = {},
+  more: AtsOptions = {},
+): AtsBench {
   const bench = new AtsBench(more);
   const second = bench.pageTable(2, { inputBits: 40 });
   second.map(IPA, PA, 0x1000, leaf2);
@@ -171,7 +175,11 @@ describe("§3.9.1.3: configuration errors abort, with a record only if CR2.REC_C
 
 describe("§13.6.3: split-stage ATS", () => {
   test("the address is an intermediate one, and goes through stage 2", () => {
-    expect(split().run().passes(IPA + 0x128)).toBe(PA + 0x128);
+    expect(
+      split()
+        .run()
+        .passes(IPA + 0x128),
+    ).toBe(PA + 0x128);
   });
   test("EATS 0b10 with ATSCHK 0 passes unchecked, as all Translated traffic", () => {
     expect(split().run(RECINVSID, ON).passes(IPA)).toBe(IPA);
@@ -217,7 +225,11 @@ describe("§13.6.3: split-stage ATS", () => {
     expect(split({ xn: 2 }).run().passes(IPA, unprivileged)).toBe(PA);
     const instruction = { INSTCFG: 3 };
     expect(split({ xn: 3 }, instruction).run().passes(IPA, { privileged: true })).toBe("abort");
-    expect(split({ xn: 3 }, { ...instruction, PRIVCFG: 3 }).run().passes(IPA)).toBe(PA);
+    expect(
+      split({ xn: 3 }, { ...instruction, PRIVCFG: 3 })
+        .run()
+        .passes(IPA),
+    ).toBe(PA);
   });
   test("PASIDTT 1: Priv and Exe of a PASID count", () => {
     const make = (xn: number): AtsBench => {
@@ -265,7 +277,21 @@ describe("§13.6.2: attributes", () => {
     expect({ attributes, via }).toEqual({ attributes: 0x44, via: Via.stage2 });
   });
   test("before v3.4 a Translated transaction leaves as unprivileged data, unless PRIVCFG says otherwise", () => {
-    const old = { version: 3, epan: false, s1pi: false, s2pi: false, s2po: false, aie: false, mteperm: false, the: false, ds: false, d128: false, vax: 52, httu: 2, pasidTt: false } as const;
+    const old = {
+      version: 3,
+      epan: false,
+      s1pi: false,
+      s2pi: false,
+      s2po: false,
+      aie: false,
+      mteperm: false,
+      the: false,
+      ds: false,
+      d128: false,
+      vax: 52,
+      httu: 2,
+      pasidTt: false,
+    } as const;
     const plain = full({}, { config: old }).run().translated(PA, { privileged: true, instruction: true });
     expect([plain.outputPrivileged, plain.outputInstruction]).toEqual([false, false]);
     const overridden = full({ PRIVCFG: 3 }, { config: old }).run().translated(PA);
@@ -316,7 +342,12 @@ describe("DmaAttributes.translated", () => {
     expect(dma.write(VA, bytes)).toBe(DmaStatus.ok);
     expect(dma.write(PA, bytes)).toBe(DmaStatus.abort);
     const at = PA.toString(16);
-    expect(seen).toEqual([`translated ${(PA + 0xffc).toString(16)}`, `translated ${(PA + 0x1000).toString(16)}`, `translated ${at}`, "aborted undefined"]);
+    expect(seen).toEqual([
+      `translated ${(PA + 0xffc).toString(16)}`,
+      `translated ${(PA + 0x1000).toString(16)}`,
+      `translated ${at}`,
+      "aborted undefined",
+    ]);
     expect(bench.eventNames()).toEqual(["F_TRANSLATION"]);
   });
   test("it is true or false", () => {

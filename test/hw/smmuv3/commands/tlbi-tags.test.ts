@@ -59,7 +59,17 @@ test("§4.4: with 16 bits implemented, the upper 8 count", () => {
 });
 
 test("§4.4.2: without stage 2 NH_* compare no VMID, whatever the operand and STE.S2VMID are", () => {
-  const stage1Only = { splitStageAts: false, stage2: false, vmw: false, hyp: false, xnx: false, ptwnnc: false, s2pi: false, s2po: false, mteperm: false };
+  const stage1Only = {
+    splitStageAts: false,
+    stage2: false,
+    vmw: false,
+    hyp: false,
+    xnx: false,
+    ptwnnc: false,
+    s2pi: false,
+    s2po: false,
+    mteperm: false,
+  };
   const { gone } = stream(stage1Only, { vmid: 7, asid: 3 });
   for (const VMID of [0, 7, 8, 0xffff]) {
     expect(gone("TLBI_NH_ALL", { VMID })).toBe(true);

@@ -5,7 +5,18 @@ import { profiles, type SmmuConfig, validateConfig } from "../../../../src/hw/sm
 /** Structures are cached, since a test that changes one empties the cache; translations are not. */
 const caches = { ste: 2, cd: 4, tlb: 0, walk: 0, replacement: "round-robin" } as const;
 
-const noStage2 = { stage2: false, hyp: false, xnx: false, ptwnnc: false, splitStageAts: false, vmw: false, mteperm: false, s2pi: false, s2po: false, the: false };
+const noStage2 = {
+  stage2: false,
+  hyp: false,
+  xnx: false,
+  ptwnnc: false,
+  splitStageAts: false,
+  vmw: false,
+  mteperm: false,
+  s2pi: false,
+  s2po: false,
+  the: false,
+};
 const noAts = { ats: false, splitStageAts: false, atsRecErr: false, pasidTt: false, pri: false };
 const noStage1 = { splitStageAts: false, stage1: false, hyp: false, had: false, s1pi: false, aie: false, the: false };
 
