@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** docs/conformance.md: every section of chapters 3 to 7 and 13 has its row, and the tests that a row names are there. */
+/** docs/conformance.md: every section of chapters 3 to 8 and 13 has its row, and the tests that a row names are there. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -20,7 +20,7 @@ const rows = part
   );
 
 /** Sections of each chapter of IHI 0070 G.b that has a row for each. */
-const SECTIONS: Readonly<Record<number, number>> = { 3: 27, 4: 8, 5: 6, 6: 3, 7: 5, 13: 8 };
+const SECTIONS: Readonly<Record<number, number>> = { 3: 27, 4: 8, 5: 6, 6: 3, 7: 5, 8: 3, 13: 8 };
 
 test("every section has one row, in order", () => {
   const due = Object.entries(SECTIONS).flatMap(([chapter, count]) => Array.from({ length: count }, (_, i) => `${chapter}.${i + 1}`));

@@ -84,7 +84,7 @@ describe("bad usage ends 2 with one line on standard error and nothing on standa
       ["matrx"],
       'unknown command "matrx", did you mean matrix? Possible: matrix, run, order, decode, explain, replay, regs',
     ],
-    ["an unknown structure", ["decode", "zz"], 'decode knows no "zz"; possible: ste, cd, cmd, event, pte, l1std, l1cd, reg, dmesg'],
+    ["an unknown structure", ["decode", "zz"], 'decode knows no "zz"; possible: ste, cd, cmd, event, pri, pte, l1std, l1cd, reg, dmesg'],
     ["an unknown option", ["regs", "--loud=3"], "unknown option --loud"],
     ["a word too many", ["regs", "CR0", "CR1"], 'unknown argument "CR1"'],
     ["an option without its value", ["run", "--seed"], "--seed needs a value"],

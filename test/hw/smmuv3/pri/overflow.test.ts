@@ -183,12 +183,11 @@ describe("the PASID of the response", () => {
     const bench = full({ smmu: { detector: true } });
     bench.streams.write(STREAM, bypassSte({ PPAR: 1 }));
     bench.ask(STREAM, { substreamId: PASID });
-    const stale: string[] = [];
-    bench.trace.on("smmu.stale-use", ({ data }) => stale.push(data.missing));
+    const stale: [number, string][] = [];
+    bench.trace.on("smmu.stale-use", ({ data }) => stale.push([data.streamId, data.missing]));
     bench.streams.write(STREAM, bypassSte());
     bench.ask(STREAM, { substreamId: PASID });
-    expect(stale).toHaveLength(1);
-    expect(stale[0]).toContain("CMD_CFGI_STE");
+    expect(stale).toEqual([[STREAM, expect.stringContaining("CMD_CFGI_STE")]]);
     bench.command(Uint32Array.of(3, STREAM, 1, 0));
     bench.ask(STREAM, { substreamId: PASID });
     expect(bench.responses.map(([, pasid]) => pasid)).toEqual([PASID, PASID, -1]);
