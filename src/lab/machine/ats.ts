@@ -8,7 +8,6 @@ import {
   type InvalidateEnd,
   type InvalidateRequest,
   type PageGroupResponse,
-  type PageRequest,
   type RootComplex,
   type Smmu,
   SmmuDmaPort,
@@ -29,10 +28,10 @@ export class AtsDmaPort extends SmmuDmaPort {
 }
 
 /** The SMMU as the functions of one StreamID see it. */
-export function agentOf(smmu: Smmu & { requestPage?(streamId: number, request: PageRequest): void }, streamId: number): TranslationAgent {
+export function agentOf(smmu: Smmu, streamId: number): TranslationAgent {
   return {
     requestTranslation: (request) => smmu.requestTranslation(streamId, request),
-    requestPage: (request) => smmu.requestPage?.(streamId, request),
+    requestPage: (request) => smmu.requestPage(streamId, request),
   };
 }
 
