@@ -6,6 +6,7 @@ export * from "./events.ts";
 export * from "./params.ts";
 export * from "./initcall.ts";
 export * from "./printk.ts";
+export { Ratelimit } from "./ratelimit.ts";
 export * from "./oops.ts";
 export * from "./kernel.ts";
 export * from "./base/bus.ts";

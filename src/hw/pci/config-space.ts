@@ -11,6 +11,8 @@ export class ConfigSpace {
   readonly #initial = new Uint8Array(4096);
   readonly #writable = new Uint8Array(4096);
   readonly #clearable = new Uint8Array(4096);
+  /** Where a register is sticky. */
+  readonly #sticky: { readonly offset: number; readonly length: number }[] = [];
 
   /**
    * Defines a register of `width` bytes with its value after reset.
@@ -22,6 +24,11 @@ export class ConfigSpace {
     put(this.#bytes, offset, width, value);
     put(this.#writable, offset, width, writable);
     put(this.#clearable, offset, width, clearable);
+  }
+
+  /** The registers of this range keep their values unless the reset is a fundamental one (PCI Express Base, 7.4: RWS, RW1CS, ROS). */
+  keep(offset: number, length: number): void {
+    this.#sticky.push({ offset, length });
   }
 
   /** Unsigned; `offset` is a multiple of `width`. */
@@ -46,9 +53,11 @@ export class ConfigSpace {
     put(this.#bytes, offset, width, value);
   }
 
-  /** All registers return to their values after reset. */
-  reset(): void {
+  /** All registers return to their values after reset, but for sticky ones if the reset is none of the machine. */
+  reset(fundamental: boolean): void {
+    const kept = fundamental ? [] : this.#sticky.map(({ offset, length }) => ({ offset, bytes: this.#bytes.slice(offset, offset + length) }));
     this.#bytes.set(this.#initial);
+    for (const { offset, bytes } of kept) this.#bytes.set(bytes, offset);
   }
 }
 

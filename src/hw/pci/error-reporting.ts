@@ -7,20 +7,41 @@
  * completion, and that of a posted write not at all: see PciFunction. So:
  *
  * - A read that is refused is answered with that status, which is enough for many: the port's own report is an Advisory
- *   Non-Fatal Error, a correctable one (§6.2.3.2.4.1) that is masked after reset. Made fatal by software, it is reported as that.
+ *   Non-Fatal Error, a correctable one (§6.2.3.2.4.1) that is masked after reset; a port without advanced error reporting makes
+ *   none. Made fatal by software, it is reported as that.
  * - A posted write that is refused is an uncorrectable error of its severity.
  */
 import type { ConfigSpace } from "./config-space.ts";
 import { AER, BRIDGE, BRIDGE_CONTROL_SERR, COMMAND, CONFIG, EXPRESS, SECONDARY_STATUS_RECEIVED_SYSTEM_ERROR, STATUS } from "./spec.ts";
 
-/** A request of a function that was refused. */
+/** A request of a function that was refused: one packet on the link. */
 export interface RefusedRequest {
   readonly requesterId: number;
   /** Below 2^53. */
   readonly address: number;
-  /** In bytes, at least 1; of what lies in one page. */
+  /** In bytes, 1 … 4096; of what lies in one page. */
   readonly length: number;
   readonly write: boolean;
+}
+
+const PAGE = 4096;
+/** Bits of DEVCTL, each the size as log2 of so many times 128 bytes. */
+const MAX_PAYLOAD_SHIFT = 5;
+const MAX_READ_REQUEST_SHIFT = 12;
+
+/**
+ * The packets in which a function sends an access: none has more than DEVCTL lets it, none crosses 4 KiB (§2.2.7). Each is a request
+ * of its own, and refused as one.
+ * @param control DEVCTL of the function
+ */
+export function packetsOf(access: RefusedRequest, control: number): readonly RefusedRequest[] {
+  const most = 128 << ((control >>> (access.write ? MAX_PAYLOAD_SHIFT : MAX_READ_REQUEST_SHIFT)) & 7);
+  const packets: RefusedRequest[] = [];
+  for (let at = 0; at < access.length; at += packets.at(-1)!.length) {
+    const address = access.address + at;
+    packets.push({ ...access, address, length: Math.min(most, access.length - at, PAGE - (address % PAGE)) });
+  }
+  return packets;
 }
 
 /** As what a request is refused: nobody takes it, or somebody takes it and may not carry it out. */
@@ -53,18 +74,15 @@ export class ErrorReporting {
   readonly #express: number;
   /** 0: no advanced error reporting. */
   readonly #aer: number;
-  /** Of the port itself. */
-  readonly #requesterId: () => number;
   readonly #interrupt: () => void;
   /** Something enabled is pending: an edge of this is an interrupt message (§6.2.4.1.2). */
   #wanted = false;
 
   /** @param interrupt raises the vector that ROOT_STATUS names */
-  constructor(config: ConfigSpace, express: number, aer: number, requesterId: () => number, interrupt: () => void) {
+  constructor(config: ConfigSpace, express: number, aer: number, interrupt: () => void) {
     this.#config = config;
     this.#express = express;
     this.#aer = aer;
-    this.#requesterId = requesterId;
     this.#interrupt = interrupt;
   }
 
@@ -76,6 +94,16 @@ export class ErrorReporting {
     return this.#config.read(this.#aer + offset, 4);
   }
 
+  /** What DEVCTL has reported. */
+  get #control(): number {
+    return this.#config.read(this.#express + EXPRESS.DEVCTL, 2);
+  }
+
+  /** COMMAND.SERR#: uncorrectable errors are reported whatever DEVCTL says. */
+  get #serr(): boolean {
+    return (this.#config.read(CONFIG.COMMAND, 2) & COMMAND.SERR) !== 0;
+  }
+
   /** Finds the error of a refused request and logs it (§6.2.5). @returns the message that goes to the root port, or null */
   refuse(request: RefusedRequest, as: Refusal): ErrorMessage | null {
     const bit = BIT[as];
@@ -85,10 +113,11 @@ export class ErrorReporting {
     if (as === "completer-abort") this.#set(BRIDGE.SECONDARY_STATUS, 2, STATUS.SIGNALED_TARGET_ABORT);
     const found = advisory ? EXPRESS.CORRECTABLE : fatal ? EXPRESS.FATAL : EXPRESS.NON_FATAL;
     this.#set(this.#express + EXPRESS.DEVSTA, 2, found | (unsupported ? EXPRESS.UNSUPPORTED : 0));
-    if (this.#aer !== 0 && !this.#log(request, bit, advisory)) return null;
+    // Without the capability there is nothing that could mask an advisory error, and it is not reported at all.
+    if (this.#aer === 0 ? advisory : !this.#log(request, bit, advisory)) return null;
 
-    const control = this.#config.read(this.#express + EXPRESS.DEVCTL, 2);
-    const serr = !advisory && (this.#config.read(CONFIG.COMMAND, 2) & COMMAND.SERR) !== 0;
+    const control = this.#control;
+    const serr = !advisory && this.#serr;
     const enabled = (control & found) !== 0 && (!unsupported || (control & EXPRESS.UNSUPPORTED) !== 0);
     if (!enabled && !serr) return null;
     if (serr) this.#set(CONFIG.STATUS, 2, STATUS.SIGNALED_SYSTEM_ERROR);
@@ -117,15 +146,21 @@ export class ErrorReporting {
     tlpHeader(request).forEach((word, index) => this.#config.set(this.#aer + AER.HEADER_LOG + 4 * index, 4, word));
   }
 
-  /** Of a port between: a message from below goes on if BRIDGE_CONTROL.SERR# says so. */
-  get forwards(): boolean {
-    return (this.#config.read(BRIDGE.BRIDGE_CONTROL, 2) & BRIDGE_CONTROL_SERR) !== 0;
+  /**
+   * A message comes from below, on its way up (§6.2.6): BRIDGE_CONTROL.SERR# lets it in, and one of an uncorrectable error needs what
+   * the port's own would need to get out. @returns whether it goes on
+   */
+  forward(message: ErrorMessage): boolean {
+    if (message !== "correctable") this.#set(BRIDGE.SECONDARY_STATUS, 2, SECONDARY_STATUS_RECEIVED_SYSTEM_ERROR);
+    if ((this.#config.read(BRIDGE.BRIDGE_CONTROL, 2) & BRIDGE_CONTROL_SERR) === 0) return false;
+    if (message === "correctable") return true;
+    const serr = this.#serr;
+    if (serr) this.#set(CONFIG.STATUS, 2, STATUS.SIGNALED_SYSTEM_ERROR);
+    return serr || (this.#control & (message === "fatal" ? EXPRESS.FATAL : EXPRESS.NON_FATAL)) !== 0;
   }
 
   /** The root port receives a message, its own or one from below (§6.2.4.1). @param source who sent it */
   receive(message: ErrorMessage, source: number): void {
-    if (source !== this.#requesterId() && message !== "correctable")
-      this.#set(BRIDGE.SECONDARY_STATUS, 2, SECONDARY_STATUS_RECEIVED_SYSTEM_ERROR);
     if (this.#aer === 0) return;
     const status = this.#register(AER.ROOT_STATUS);
     if (message === "correctable") {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * The list of extended capabilities from 0x100 on: error reporting, ATS, page requests and PASIDs as registers that software
- * finds and switches. What stands behind the last three: ats-endpoint.ts, page-request-interface.ts, request-port.ts. Behind error
- * reporting there is nothing yet: no error is reported.
+ * finds and switches. What stands behind them: error-reporting.ts for ports (an endpoint finds no errors), ats-endpoint.ts,
+ * page-request-interface.ts, request-port.ts.
  */
 import { HostMisuseError } from "../errors.ts";
 import type { ConfigSpace } from "./config-space.ts";
@@ -70,7 +70,10 @@ function defineAer(config: ConfigSpace, at: number, rootPort: boolean): number {
   config.define(at + AER.UNCORRECTABLE_SEVERITY, 4, AER.SEVERITY_RESET, AER.UNCORRECTABLE);
   config.define(at + AER.CORRECTABLE_STATUS, 4, 0, 0, AER.CORRECTABLE);
   config.define(at + AER.CORRECTABLE_MASK, 4, AER.CORRECTABLE_MASK_RESET, AER.CORRECTABLE);
+  // All but the command register: who has found an error can be told after a reset of the link.
+  config.keep(at + AER.UNCORRECTABLE_STATUS, AER.LENGTH - AER.UNCORRECTABLE_STATUS);
   if (!rootPort) return at;
+  config.keep(at + AER.ROOT_STATUS, AER.LENGTH_ROOT - AER.ROOT_STATUS);
   config.define(at + AER.ROOT_COMMAND, 4, 0, AER.ROOT_COMMAND_ENABLES);
   config.define(at + AER.ROOT_STATUS, 4, 0, 0, AER.ROOT_STATUS_ERRORS);
   return at;

@@ -287,7 +287,7 @@ export abstract class PciFunction {
     if (wanted !== D0 && wanted !== D3HOT) config.set(pmcsr, 1, (config.read(pmcsr, 1) & ~PM.STATE) | state);
     const wakes = state === D3HOT && wanted === D0 && (config.read(pmcsr, 1) & PM.NO_SOFT_RESET) === 0;
     const levelReset = (config.read(this.capabilities.express + EXPRESS.DEVCTL, 2) & EXPRESS.DEVCTL_INITIATE_FLR) !== 0;
-    if (wakes || levelReset) this.reset();
+    if (wakes || levelReset) this.#reset(false);
     else this.#settle();
   }
 
@@ -352,7 +352,16 @@ export abstract class PciFunction {
 
   /** Fundamental reset: configuration space and the device itself. */
   reset(): void {
-    this.config.reset();
+    this.#reset(true);
+  }
+
+  /** A reset that came down the link: what is sticky stays. */
+  hotReset(): void {
+    this.#reset(false);
+  }
+
+  #reset(fundamental: boolean): void {
+    this.config.reset(fundamental);
     this.ats?.reset();
     this.#msix?.reset();
     this.#wasBusMaster = false;

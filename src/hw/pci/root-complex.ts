@@ -13,8 +13,9 @@ import type { MmioDevice, MmioWindow, SystemBus } from "../memory/system-bus.ts"
 import type { TraceSink } from "../../sim/index.ts";
 import type { UpstreamPort } from "./bus-master-port.ts";
 import type { PciFunction, PciSlot } from "./function.ts";
-import type { RefusedRequest, Refusal } from "./error-reporting.ts";
+import { packetsOf, type RefusedRequest, type Refusal } from "./error-reporting.ts";
 import { RootPort } from "./root-port.ts";
+import { EXPRESS } from "./spec.ts";
 
 const BUS_SIZE = 2 ** 20;
 const WIDTHS = [1, 2, 4] as const;
@@ -111,29 +112,32 @@ export class RootComplex {
       requesterId,
       blocked: () => placed.ports.some((port) => !port.busMaster),
       port: () => this.#port(requesterId()),
-      refuse: (address, length, write) => this.#refuse(placed.ports, { requesterId: requesterId(), address, length, write }),
+      refuse: (address, length, write) => this.#refuse(placed, { requesterId: requesterId(), address, length, write }),
       changed: () => this.#decode(),
       resetBelow: () => {
         for (const other of this.#placed) {
-          if (other.ports.some((port) => port === placed.pciFunction)) other.pciFunction.reset();
+          if (other.ports.some((port) => port === placed.pciFunction)) other.pciFunction.hotReset();
         }
       },
     };
   }
 
   /**
-   * A port that lets nothing through refuses by itself; what comes to the root complex is refused by the root port. The error
-   * goes up to the root port. A function on the root bus has nobody who would report it.
+   * A port that lets nothing through refuses by itself; what comes to the root complex is refused by the root port. The errors
+   * go up to the root port. A function on the root bus has nobody who would report them.
    */
-  #refuse(ports: readonly RootPort[], request: RefusedRequest): Refusal {
+  #refuse({ ports, pciFunction }: Placed, access: RefusedRequest): Refusal {
     const closed = ports.findIndex((port) => !port.busMaster);
     const as = closed < 0 ? (this.#options.abortsAs ?? "unsupported-request") : "unsupported-request";
     const root = ports.at(-1);
     if (!root) return as;
     const finder = closed < 0 ? root : ports[closed]!;
-    const message = finder.errors.refuse(request, as);
     const above = ports.slice(ports.indexOf(finder) + 1);
-    if (message !== null && above.every((port) => port.errors.forwards)) root.errors.receive(message, finder.requesterId);
+    const control = pciFunction.config.read(pciFunction.capabilities.express + EXPRESS.DEVCTL, 2);
+    for (const packet of packetsOf(access, control)) {
+      const message = finder.errors.refuse(packet, as);
+      if (message !== null && above.every((port) => port.errors.forward(message))) root.errors.receive(message, finder.requesterId);
+    }
     return as;
   }
 

@@ -52,7 +52,6 @@ export class RootPort extends PciFunction {
       config,
       this.capabilities.express,
       this.extended.aer,
-      () => this.requesterId,
       () => this.raiseMsix(0),
     );
     const window = options.window;

@@ -45,6 +45,7 @@ export const PCI_BRIDGE_NUM_BARS = 2;
 
 /** Type 1 header: holds what is below in reset. */
 export const PCI_BRIDGE_CONTROL = 0x3e;
+export const PCI_BRIDGE_CTL_SERR = 0x2;
 export const PCI_BRIDGE_CTL_BUS_RESET = 0x40;
 
 /** Capability ids. */

@@ -4,7 +4,8 @@
  * get new bus numbers on every boot (PCI_REASSIGN_ALL_BUS, as `pci-host-ecam-generic` sets it).
  *
  * Each function joins the device core when it is found, so that a bus's devices precede those below its bridges in the
- * device list, and each bus before its devices. Left out: hot plug, SR-IOV, more than one segment.
+ * device list, and each bus before its devices. Left out: hot plug, SR-IOV, more than one segment, pci_configure_serr below root ports
+ * without error reporting, where it has no effect.
  */
 import type { Coroutine } from "../../sim/index.ts";
 import { device_initial_probe } from "../base/attach.ts";
@@ -22,6 +23,7 @@ import {
   pci_write_config_word,
 } from "./access.ts";
 import { pci_ats_init, pci_configure_eetlp_prefix, pci_pasid_init, pci_pri_init } from "./ats.ts";
+import { pcie_find_root_port } from "./bus.ts";
 import { pci_aer_init } from "./pcie/aer.ts";
 import { PciBus, PciDev, type PciHostBridge } from "./pci-dev.ts";
 import { pci_bus_type } from "./pci-driver.ts";
@@ -51,6 +53,15 @@ function* pci_init_capabilities(pdev: PciDev): Coroutine<void> {
   pci_pri_init(pdev);
   pci_pasid_init(pdev);
   pci_aer_init(pdev);
+  pci_configure_serr(pdev);
+}
+
+/** A bridge passes error messages from below on only if it is told to; here, if somebody above takes them. */
+function pci_configure_serr(pdev: PciDev): void {
+  if (pdev.hdr_type !== regs.PCI_HEADER_TYPE_BRIDGE || (pcie_find_root_port(pdev)?.aer_cap ?? 0) === 0) return;
+  const control = pci_read_config_word(pdev, regs.PCI_BRIDGE_CONTROL);
+  if ((control & regs.PCI_BRIDGE_CTL_SERR) !== 0) return;
+  pci_write_config_word(pdev, regs.PCI_BRIDGE_CONTROL, control | regs.PCI_BRIDGE_CTL_SERR);
 }
 
 /** Reads a function's header and makes it a device; null if there is none (`pci_scan_single_device`). */

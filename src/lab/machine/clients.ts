@@ -28,6 +28,8 @@ export interface ClientContext {
   readonly notModelled: NotModelledLog;
   readonly workload: WorkloadSpec;
   readonly busMasterOff: BusMasterOff;
+  /** PCI functions have advanced error reporting, as the machine's root ports have. */
+  readonly aer: boolean;
   /** A way to memory behind the SMMU, for a platform device. */
   port(): DmaPort;
   /** The device's interrupt line as a level. */
@@ -87,11 +89,11 @@ function buildEtr(spec: DeviceSpec, context: ClientContext): Client {
 }
 
 function buildE1000e(spec: DeviceSpec, context: ClientContext): Client {
-  const { simulation, trace, busMasterOff, workload, notModelled } = context;
+  const { simulation, trace, busMasterOff, aer, workload, notModelled } = context;
   const after = (delayNs: number, action: () => void): unknown => simulation.after(delayNs, action);
   const onUnsupported = spec.atsRefused === "keep" ? ("untranslated" as const) : ("disable" as const);
-  const ats = spec.ats === true ? { extended: { ats: {} }, ats: { after, onUnsupported } } : {};
-  const nic = new E1000e({ simulation, name: spec.name, trace, busMasterOff, notModelled, ...ats });
+  const extended = { aer, ...(spec.ats === true ? { ats: {} } : {}) };
+  const nic = new E1000e({ simulation, name: spec.name, trace, busMasterOff, notModelled, extended, ats: { after, onUnsupported } });
   const { periodUs, bytes, jitterPercent } = workload.frames;
   const source = new BroadcastSource(simulation, nic, { periodNs: periodUs * 1000, bytes, jitterPercent });
   return { spec, pciFunction: nic, reset: () => {}, start: () => (spec.active ? source.start() : undefined) };

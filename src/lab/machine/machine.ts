@@ -97,6 +97,7 @@ export class Machine {
           bus: this.bus,
           notModelled: this.notModelled,
           busMasterOff: device.busMasterOff ?? spec.pci?.busMasterOff ?? "drop",
+          aer: spec.pci?.aer ?? false,
           port: () => this.#port(device.streamId, device.name),
           line: (level) => this.#setLine(board.places.get(device.name)?.interrupt, level),
         },

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { E1000e } from "../../../src/hw/index.ts";
 import { e1000eModule } from "../../../src/drivers/index.ts";
-import { pci_read_config_word } from "../../../src/kernel/index.ts";
+import { pci_read_config_dword, pci_read_config_word } from "../../../src/kernel/index.ts";
 import { Machine } from "../../kernel/pci/machine.ts";
 
 const MS = 1_000_000;
@@ -14,7 +14,7 @@ test("a refused write costs a reset of the link, and afterwards the interface wo
     aer: true,
     drivers: [e1000eModule({ shutdown: "mainline" })],
     functions: (made) => {
-      found.nic = new E1000e({ simulation: made.sim, name: "nic", trace: made.trace });
+      found.nic = new E1000e({ simulation: made.sim, name: "nic", trace: made.trace, extended: { aer: true } });
       return [{ bus: 1, device: 0, pciFunction: found.nic }];
     },
   });
@@ -25,14 +25,21 @@ test("a refused write costs a reset of the link, and afterwards the interface wo
   const log = (): string[] => m.kernel.printk.lines.map(({ text }) => text);
   const ups = (): number => log().filter((line) => line.includes("NIC Link is Up")).length;
   expect(ups()).toBe(1);
-  const command = pci_read_config_word(pdev, 4);
+  const registers = (): number[] => [
+    pci_read_config_word(pdev, 4),
+    pci_read_config_word(pdev, pdev.pcie_cap + 8) & 0xf,
+    pci_read_config_dword(pdev, pdev.aer_cap + 12),
+  ];
+  // Bus mastering, all kinds of errors reported, their severities.
+  const saved = registers();
+  expect([saved[0]! & 4, saved[1]]).toEqual([4, 0xf]);
   const before = m.of("dma.access").length;
 
   nic.dma.write(0x1_0000_0000, new Uint8Array(4));
   m.idle(1500 * MS);
   expect(log()).toContain("pcieport 0000:00:01.0: AER: Root Port link has been reset (0)");
   expect(log()).toContain("pcieport 0000:00:01.0: AER: device recovery successful");
-  expect(pci_read_config_word(pdev, 4)).toBe(command);
+  expect(registers()).toEqual(saved);
   expect(ups()).toBe(2);
 
   nic.receive(new Uint8Array(64).fill(0xff));

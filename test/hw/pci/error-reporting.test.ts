@@ -248,6 +248,47 @@ describe("more than one error", () => {
   });
 });
 
+describe("an access of several packets", () => {
+  test("written is refused packet by packet, none longer than DEVCTL's payload size: the header is the first one's (§2.2.7)", () => {
+    const all = rig();
+    all.control(ALL);
+    write(all, 0x1000_0000, 300);
+    expect(all.aer(HEADER) & 0x3ff).toBe(128 / 4);
+    expect(all.aer(ROOT_STATUS)).toBe(0x2c);
+  });
+
+  test("of as much as a packet holds is one", () => {
+    const all = rig();
+    all.control(ALL);
+    write(all, 0x1000_0000, 128);
+    expect(all.aer(ROOT_STATUS)).toBe(0x24);
+    const { express } = all.dev.capabilities;
+    all.config.write(express + 8, all.config.read(express + 8, 2)! | (1 << 5), 2);
+    all.setAer(UNCORRECTABLE_STATUS, UR);
+    all.setAer(ROOT_STATUS, 0x7f);
+    write(all, 0x1000_0000, 256);
+    expect(all.aer(HEADER) & 0x3ff).toBe(256 / 4);
+    expect(all.aer(ROOT_STATUS)).toBe(0x24);
+  });
+
+  test("crosses 4 KiB in none", () => {
+    const all = rig();
+    all.control(ALL);
+    write(all, 0x1000_0ff8, 16);
+    expect(all.aer(HEADER) & 0x3ff).toBe(2);
+    expect(all.aer(ROOT_STATUS)).toBe(0x2c);
+  });
+
+  test("read is asked for in requests of DEVCTL's read request size, 512 bytes after reset", () => {
+    const all = rig();
+    all.control(ALL);
+    all.setAer(CORRECTABLE_MASK, 0);
+    read(all, 0x1000_0000, 1024);
+    expect(all.aer(HEADER) & 0x3ff).toBe(512 / 4);
+    expect(all.aer(ROOT_STATUS)).toBe(3);
+  });
+});
+
 describe("the root port's interrupt", () => {
   test("comes when a message arrives of a kind that ROOT_COMMAND enables (§6.2.4.1.2)", () => {
     for (const [command, count] of [
@@ -307,31 +348,124 @@ describe("ports", () => {
     expect(all.aer(UNCORRECTABLE_STATUS)).toBe(UR);
   });
 
-  test("a message from a port below goes up only if BRIDGE_CONTROL.SERR# of each port above lets it", () => {
+  interface Two {
+    readonly upper: Config;
+    readonly lower: Config;
+    /** Registers of the upper port's capability. */
+    aer(offset: number): number;
+    /** DEVCTL of a port. */
+    control(port: "upper" | "lower", value: number): void;
+    /** A request of the function below both, which the lower port refuses: its bus mastering is off. */
+    write(): void;
+    read(): void;
+  }
+
+  function two(lowerAer: boolean = true): Two {
+    const machine = new PciMachine();
+    const extended = { aer: true };
+    const busNumbers = { secondary: 1, subordinate: 2 };
+    const ports = {
+      upper: new RootPort({ name: "up", trace: machine.trace, downstream: 1, busNumbers, extended }),
+      lower: new RootPort({ name: "low", trace: machine.trace, downstream: 2, ...(lowerAer ? { extended } : {}) }),
+    };
+    machine.root.addFunction(0, 0, 0, ports.upper);
+    machine.root.addFunction(1, 0, 0, ports.lower);
+    const dev = machine.function();
+    machine.root.addFunction(2, 0, 0, dev);
+    machine.config("02:00.0").command(BME);
+    const upper = machine.config("00:00.0");
+    const lower = machine.config("01:00.0");
+    upper.command(BME);
+    return {
+      upper,
+      lower,
+      aer: (offset) => upper.read(ports.upper.extended.aer + offset)!,
+      control: (which, value) => (which === "upper" ? upper : lower).write(ports[which].capabilities.express + 8, value, 2),
+      write: () => dev.dma.write(RAM, new Uint8Array(4)),
+      read: () => dev.dma.read(RAM, new Uint8Array(4)),
+    };
+  }
+  const SECONDARY_STATUS = 0x1e;
+  const BRIDGE_CONTROL = 0x3e;
+
+  test("a message from below goes up only if BRIDGE_CONTROL.SERR# lets it in; that it came is in SECONDARY_STATUS anyway (§7.5.1.3.6)", () => {
     for (const serr of [0, 2]) {
-      const machine = new PciMachine();
-      const upper = new RootPort({
-        name: "up",
-        trace: machine.trace,
-        downstream: 1,
-        busNumbers: { secondary: 1, subordinate: 2 },
-        extended: { aer: true },
-      });
-      const lower = new RootPort({ name: "low", trace: machine.trace, downstream: 2 });
-      machine.root.addFunction(0, 0, 0, upper);
-      machine.root.addFunction(1, 0, 0, lower);
-      const dev = machine.function();
-      machine.root.addFunction(2, 0, 0, dev);
-      machine.config("02:00.0").command(BME);
-      machine.config("00:00.0").write(0x3e, serr, 2);
-      machine.config("00:00.0").command(BME);
-      // The lower port's bus mastering is off.
-      machine.config("01:00.0").write(lower.capabilities.express + 8, ALL, 2);
-      dev.dma.write(RAM, new Uint8Array(4));
-      const source = machine.config("00:00.0").read(upper.extended.aer + SOURCE)!;
-      expect([serr, source >>> 16]).toEqual([serr, serr === 0 ? 0 : 0x0100]);
-      expect(machine.config("00:00.0").read(0x1e, 2)! & 0x4000).toBe(serr === 0 ? 0 : 0x4000);
+      const { upper, aer, control, write: refused } = two();
+      upper.write(BRIDGE_CONTROL, serr, 2);
+      control("upper", ALL);
+      control("lower", ALL);
+      refused();
+      expect([serr, aer(SOURCE) >>> 16]).toEqual([serr, serr === 0 ? 0 : 0x0100]);
+      expect(upper.read(SECONDARY_STATUS, 2)! & 0x4000).toBe(0x4000);
     }
+  });
+
+  test("one of an uncorrectable error gets out only if DEVCTL or COMMAND.SERR# of the port have it reported (§6.2.6, §7.5.1.1.3)", () => {
+    for (const [devctl, serr, arrives] of [
+      [0, 0, false],
+      [0b0100, 0, false],
+      [0b0010, 0, true],
+      [0, SERR, true],
+    ] as const) {
+      const { upper, aer, control, write: refused } = two();
+      upper.write(BRIDGE_CONTROL, 2, 2);
+      upper.command(BME | serr);
+      control("upper", devctl);
+      control("lower", ALL);
+      refused();
+      expect([devctl, serr, aer(ROOT_STATUS) !== 0]).toEqual([devctl, serr, arrives]);
+      expect(upper.read(STATUS, 2)! & 0x4000).toBe(serr === 0 ? 0 : 0x4000);
+    }
+  });
+
+  test("one of a correctable error needs nothing but BRIDGE_CONTROL.SERR#, and is no system error", () => {
+    const { upper, lower, aer, control, read: refused } = two();
+    upper.write(BRIDGE_CONTROL, 2, 2);
+    control("upper", 0);
+    control("lower", ALL);
+    lower.write(0x100 + CORRECTABLE_MASK, 0);
+    refused();
+    expect(aer(ROOT_STATUS)).toBe(1);
+    expect(aer(SOURCE) & 0xffff).toBe(0x0100);
+    expect(upper.read(SECONDARY_STATUS, 2)! & 0x4000).toBe(0);
+  });
+
+  test("without the capability a completer of a read reports nothing, having answered it (§6.2.3.2.4.1); of a write it does", () => {
+    const { upper, aer, control, read: refusedRead, write: refusedWrite } = two(false);
+    upper.write(BRIDGE_CONTROL, 2, 2);
+    control("upper", ALL);
+    control("lower", ALL);
+    refusedRead();
+    expect(aer(ROOT_STATUS)).toBe(0);
+    refusedWrite();
+    expect(aer(ROOT_STATUS)).toBe(0x24);
+  });
+
+  test("a reset of the link leaves what has been logged, with masks and severities; what is enabled in ROOT_COMMAND goes (§7.8.4)", () => {
+    const { upper, lower, control, write: refused } = two();
+    control("lower", ALL);
+    const at = 0x100;
+    lower.write(at + SEVERITY, UR);
+    lower.write(at + ROOT_COMMAND, 7);
+    refused();
+    const logged = [UNCORRECTABLE_STATUS, SEVERITY, CONTROL, HEADER, HEADER + 4, HEADER + 8];
+    const before = logged.map((offset) => lower.read(at + offset));
+    const express = lower.capability(0x10);
+    expect([before[0], before[1], before[3]]).toEqual([UR, UR, 0x4000_0001]);
+    upper.write(BRIDGE_CONTROL, 0x40, 2);
+    upper.write(BRIDGE_CONTROL, 0, 2);
+    upper.write(0x18, 0x0002_0100);
+    expect(logged.map((offset) => lower.read(at + offset))).toEqual(before);
+    expect([lower.read(at + ROOT_COMMAND), lower.read(express + 10, 2)]).toEqual([0, 0]);
+  });
+
+  test("a reset of the machine leaves nothing", () => {
+    const all = rig();
+    all.setAer(SEVERITY, UR);
+    write(all);
+    all.machine.root.reset();
+    const port = all.machine.config("00:01.0");
+    expect([UNCORRECTABLE_STATUS, SEVERITY, HEADER].map((offset) => port.read(0x100 + offset))).toEqual([0, 0x0046_2030, 0]);
   });
 
   test("without the capability DEVSTA still says what was found, and nothing else happens", () => {

@@ -3,21 +3,23 @@
  * Error reporting from a refused request to the log and the recovery, after Linux 7.1 drivers/pci/pcie/{aer,err,portdrv}.c.
  */
 import { describe, expect, test } from "vitest";
-import { DmaStatus } from "../../../src/hw/index.ts";
+import { DmaStatus, RootPort } from "../../../src/hw/index.ts";
 import {
   device_shutdown,
   type DriverModule,
   msleep,
   PCI_ERS_RESULT,
   pci_enable_device_mem,
+  pci_read_config_word,
   pci_register_driver,
+  pci_restore_state,
   pci_set_master,
   type PciDev,
   type PciErrorHandlers,
 } from "../../../src/kernel/index.ts";
 import type { Coroutine } from "../../../src/sim/index.ts";
 import { TestFunction } from "../../hw/pci/support.ts";
-import { Machine } from "./machine.ts";
+import { Machine, RAM } from "./machine.ts";
 
 const NOWHERE = 0x1_0000_0000;
 const PORT = "0000:00:01.0";
@@ -209,6 +211,58 @@ describe("a refused write", () => {
     write(all);
     settle(all);
     expect(count()).toBe(11);
+    expect(all.log()).toContain("aer_ratelimit: 15 callbacks suppressed");
+  });
+});
+
+describe("a port between", () => {
+  const found: { dev?: TestFunction; lower?: RootPort } = {};
+  function below(handlers: PciErrorHandlers): Machine {
+    const m = new Machine({
+      aer: true,
+      drivers: [driver(handlers)],
+      functions: (made) => {
+        found.lower = new RootPort({ name: "lower", trace: made.trace, downstream: 2, busNumbers: { secondary: 0, subordinate: 0 } });
+        found.dev = new TestFunction({ trace: made.trace });
+        return [
+          { bus: 1, device: 0, pciFunction: found.lower },
+          { bus: 2, device: 0, pciFunction: found.dev },
+        ];
+      },
+    });
+    m.boot();
+    return m;
+  }
+
+  test("loses bus numbers, windows and bus mastering in the reset, and has them back before what is below it is asked", () => {
+    const calls: string[] = [];
+    const m = below({
+      *error_detected() {
+        return PCI_ERS_RESULT.NEED_RESET;
+      },
+      *slot_reset(pdev) {
+        calls.push(`slot_reset, vendor ${pci_read_config_word(pdev, 0).toString(16)}`);
+        pci_restore_state(pdev);
+        pci_set_master(pdev);
+        return PCI_ERS_RESULT.RECOVERED;
+      },
+    });
+    const { dev, lower } = { dev: found.dev!, lower: found.lower! };
+    expect([lower.secondaryBus, dev.dma.write(RAM, new Uint8Array(4))]).toEqual([2, DmaStatus.ok]);
+    dev.dma.write(NOWHERE, new Uint8Array(8));
+    m.idle(50 * MS);
+    expect([lower.secondaryBus, dev.resets]).toEqual([0, 1]);
+    m.idle(100 * MS);
+    expect(calls).toEqual(["slot_reset, vendor 1234"]);
+    expect(m.kernel.printk.lines.at(-1)!.text).toBe(`pcieport ${PORT}: AER: device recovery successful`);
+    expect([lower.secondaryBus, lower.busMaster, dev.dma.write(RAM, new Uint8Array(4))]).toEqual([2, true, DmaStatus.ok]);
+  });
+
+  test("is told to pass error messages on, as the root port is; without anybody who takes them nobody is", () => {
+    const bridgeControl = (port: RootPort): number => port.config.read(0x3e, 2);
+    const m = below({});
+    expect(bridgeControl(m.port) & 2).toBe(2);
+    expect(bridgeControl(rig([driver()], false).m.port)).toBe(0);
   });
 });
 

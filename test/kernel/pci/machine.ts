@@ -174,9 +174,9 @@ function smmuNode(): DtNode {
   });
 }
 
-/** Where a function sits: bus 0 is the root bus, bus 1 lies behind the root port at 00:01.0. */
+/** Where a function sits: bus 0 is the root bus, bus 1 lies behind the root port at 00:01.0, others behind ports that a test places. */
 export interface Placement {
-  readonly bus: 0 | 1;
+  readonly bus: number;
   readonly device: number;
   readonly fn?: number;
   readonly pciFunction: PciFunction;

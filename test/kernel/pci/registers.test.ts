@@ -2,8 +2,11 @@
 /** The kernel's PCI header and the hardware's tables were written apart; here they check each other. */
 import { expect, test } from "vitest";
 import {
+  AER,
   ATS,
   BRIDGE,
+  BRIDGE_CONTROL_RESET,
+  BRIDGE_CONTROL_SERR,
   CAPABILITY,
   COMMAND,
   CONFIG,
@@ -44,6 +47,20 @@ test.each([
   ["PRI_ALLOC_REQ", regs.PCI_PRI_ALLOC_REQ, PRI.ALLOCATION],
   ["PASID_CAP", regs.PCI_PASID_CAP, PASID.CAPABILITY],
   ["PASID_CTRL", regs.PCI_PASID_CTRL, PASID.CONTROL],
+  ["BRIDGE_CONTROL", regs.PCI_BRIDGE_CONTROL, BRIDGE.BRIDGE_CONTROL],
+  ["EXP_DEVCTL", regs.PCI_EXP_DEVCTL, EXPRESS.DEVCTL],
+  ["EXP_DEVSTA", regs.PCI_EXP_DEVSTA, EXPRESS.DEVSTA],
+  ["EXP_RTCTL", regs.PCI_EXP_RTCTL, EXPRESS.RTCTL],
+  ["ERR_UNCOR_STATUS", regs.PCI_ERR_UNCOR_STATUS, AER.UNCORRECTABLE_STATUS],
+  ["ERR_UNCOR_MASK", regs.PCI_ERR_UNCOR_MASK, AER.UNCORRECTABLE_MASK],
+  ["ERR_UNCOR_SEVER", regs.PCI_ERR_UNCOR_SEVER, AER.UNCORRECTABLE_SEVERITY],
+  ["ERR_COR_STATUS", regs.PCI_ERR_COR_STATUS, AER.CORRECTABLE_STATUS],
+  ["ERR_COR_MASK", regs.PCI_ERR_COR_MASK, AER.CORRECTABLE_MASK],
+  ["ERR_CAP", regs.PCI_ERR_CAP, AER.CONTROL],
+  ["ERR_HEADER_LOG", regs.PCI_ERR_HEADER_LOG, AER.HEADER_LOG],
+  ["ERR_ROOT_COMMAND", regs.PCI_ERR_ROOT_COMMAND, AER.ROOT_COMMAND],
+  ["ERR_ROOT_STATUS", regs.PCI_ERR_ROOT_STATUS, AER.ROOT_STATUS],
+  ["ERR_ROOT_ERR_SRC", regs.PCI_ERR_ROOT_ERR_SRC, AER.ERROR_SOURCE],
 ])("%s has one offset", (_name, own, modelled) => {
   expect(own).toBe(modelled);
 });
@@ -70,6 +87,16 @@ test.each([
   ["PASID enable", regs.PCI_PASID_CTRL_ENABLE, PASID.ENABLE],
   ["PASID execute", regs.PCI_PASID_CAP_EXEC, PASID.EXECUTE],
   ["PASID privileged", regs.PCI_PASID_CAP_PRIV, PASID.PRIVILEGED],
+  ["extended capability AER", regs.PCI_EXT_CAP_ID_ERR, EXTENDED_CAPABILITY.AER],
+  ["bridge SERR#", regs.PCI_BRIDGE_CTL_SERR, BRIDGE_CONTROL_SERR],
+  ["bridge reset", regs.PCI_BRIDGE_CTL_BUS_RESET, BRIDGE_CONTROL_RESET],
+  ["errors reported", regs.PCI_EXP_AER_FLAGS, EXPRESS.CORRECTABLE | EXPRESS.NON_FATAL | EXPRESS.FATAL | EXPRESS.UNSUPPORTED],
+  ["first error pointer", regs.PCI_ERR_CAP_FEP, AER.FIRST_ERROR],
+  ["root status: correctable", regs.PCI_ERR_ROOT_COR_RCV, AER.ROOT_CORRECTABLE],
+  ["root status: more correctable", regs.PCI_ERR_ROOT_MULTI_COR_RCV, AER.ROOT_MULTIPLE_CORRECTABLE],
+  ["root status: uncorrectable", regs.PCI_ERR_ROOT_UNCOR_RCV, AER.ROOT_UNCORRECTABLE],
+  ["root status: more uncorrectable", regs.PCI_ERR_ROOT_MULTI_UNCOR_RCV, AER.ROOT_MULTIPLE_UNCORRECTABLE],
+  ["root status: fatal", regs.PCI_ERR_ROOT_FATAL_RCV, AER.ROOT_FATAL],
   ["port type root port", regs.PCI_EXP_TYPE_ROOT_PORT, EXPRESS.TYPE_ROOT_PORT],
 ])("%s has one value", (_name, own, modelled) => {
   expect(own).toBe(modelled);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * How errors stand in the log, and how often. After Linux 7.1 drivers/pci/pcie/aer.c: aer_print_error, aer_print_source and its tables;
- * drivers/pci/pcie/tlp.c: pcie_print_tlp_log; lib/ratelimit.c. Left out: TLP prefixes and flit mode, CXL, tracepoints, the rate
- * limits as attributes, the count of what was suppressed.
+ * How errors stand in the log. After Linux 7.1 drivers/pci/pcie/aer.c: aer_print_error, aer_print_source and its tables;
+ * drivers/pci/pcie/tlp.c: pcie_print_tlp_log. Left out: TLP prefixes and flit mode, CXL, tracepoints.
  */
-import type { Kernel } from "../../kernel.ts";
 import { type PciDev, pci_name } from "../pci-dev.ts";
 import * as regs from "../pci-regs.ts";
 
@@ -110,28 +108,4 @@ export function aer_print_error(pdev: PciDev, info: AerInfo): void {
     say(`   [${String(bit).padStart(2)}] ${(names[bit] ?? "Unknown Error Bit").padEnd(22)}${first}`);
   }
   if (info.tlp) say(`AER:   TLP Header: ${info.tlp.map((word) => `0x${hex8(word)}`).join(" ")}`);
-}
-
-const INTERVAL_NS = 5e9;
-const BURST = 10;
-
-/** So many lines in so much time, for each severity that is not fatal. */
-export class AerRateLimit {
-  readonly #kernel: Kernel;
-  #begin = 0;
-  #printed = 0;
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-  }
-
-  /** `__ratelimit`. @returns whether to print */
-  allows(): boolean {
-    const now = this.#kernel.time.ktime_get();
-    if (this.#printed === 0 || now >= this.#begin + INTERVAL_NS) {
-      this.#begin = now;
-      this.#printed = 0;
-    }
-    return ++this.#printed <= BURST;
-  }
 }

@@ -4,7 +4,7 @@
  * is looked up, logged, and recovered from. When a kernel begins, it clears what the one before has left behind.
  *
  * After Linux 7.1 drivers/pci/pcie/aer.c. Native error reporting, as with a device tree. Left out: firmware that handles errors first
- * (APEI), root complex event collectors, ECRC, CXL, statistics, injected errors, suspend.
+ * (APEI), root complex event collectors, ECRC, CXL, statistics, injected errors, suspend, rate limits other than the default.
  */
 import type { Coroutine } from "../../../sim/index.ts";
 import { devm_request_threaded_irq } from "../../irq/manage.ts";
@@ -16,10 +16,11 @@ import {
   pci_write_config_dword,
   pci_write_config_word,
 } from "../access.ts";
-import { pci_walk_bus } from "../bus.ts";
+import { pci_walk_bus, pcie_find_root_port } from "../bus.ts";
 import type { PciDev } from "../pci-dev.ts";
 import * as regs from "../pci-regs.ts";
-import { type AerInfo, aer_print_error, aer_print_source, AerRateLimit, type AerSeverity } from "./aer-print.ts";
+import { Ratelimit } from "../../ratelimit.ts";
+import { type AerInfo, aer_print_error, aer_print_source, type AerSeverity } from "./aer-print.ts";
 import { aer_clear, pci_aer_clear_nonfatal_status, pci_aer_clear_status, pcie_clear_device_status } from "./aer-status.ts";
 import { pci_bus_error_reset, pcie_do_recovery } from "./err.ts";
 import { PCI_ERS_RESULT, type PciErsResult } from "./ers.ts";
@@ -55,7 +56,7 @@ interface ErrSource {
 class RootPortErrors {
   readonly root: PciDev;
   readonly fifo: ErrSource[] = [];
-  readonly #limits = new Map<string, AerRateLimit>();
+  readonly #limits = new Map<string, Ratelimit>();
 
   constructor(root: PciDev) {
     this.root = root;
@@ -66,7 +67,7 @@ class RootPortErrors {
     if (severity === "fatal") return true;
     const key = `${pdev.name} ${severity}`;
     let limit = this.#limits.get(key);
-    if (!limit) this.#limits.set(key, (limit = new AerRateLimit(pdev.kernel)));
+    if (!limit) this.#limits.set(key, (limit = new Ratelimit(pdev.kernel, "aer_ratelimit")));
     return limit.allows();
   }
 }
@@ -118,7 +119,7 @@ function* aer_isr_one_error_type(errors: RootPortErrors, info: AerInfo): Corouti
   for (const pdev of devices) {
     if (!aer_get_device_error_info(pdev, info) || !printed.includes(pdev)) continue;
     aer_print_error(pdev, info);
-    if (devices.length > 1 && info.id === pdev.requesterId)
+    if (info.id !== 0 && devices.length > 1 && info.id === pdev.requesterId)
       pdev.kernel.printk.dev_err(pdev, "AER:   Error of this Agent is reported first");
   }
   for (const pdev of devices) if (aer_get_device_error_info(pdev, info)) yield* pci_aer_handle_error(pdev, info);
@@ -204,15 +205,8 @@ function aer_disable_irq(root: PciDev): void {
   change(root, root.aer_cap + regs.PCI_ERR_ROOT_COMMAND, ROOT_PORT_INTR_ON_MESG_MASK, 0);
 }
 
-function rootPortOf(pdev: PciDev): PciDev | null {
-  for (let port: PciDev | null = pdev; port; port = port.pciBus.self) {
-    if (port.pcie_type === regs.PCI_EXP_TYPE_ROOT_PORT) return port;
-  }
-  return null;
-}
-
 function* aer_root_reset(bridge: PciDev): Coroutine<PciErsResult> {
-  const root = rootPortOf(bridge);
+  const root = pcie_find_root_port(bridge);
   const reporting = root !== null && root.aer_cap !== 0 ? root : null;
   if (reporting) aer_disable_irq(reporting);
   yield* pci_bus_error_reset(bridge);

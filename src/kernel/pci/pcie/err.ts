@@ -14,7 +14,7 @@ import { pci_read_config_word, pci_write_config_word } from "../access.ts";
 import { pci_walk_bus } from "../bus.ts";
 import type { PciDev } from "../pci-dev.ts";
 import * as regs from "../pci-regs.ts";
-import { pci_dev_set_io_state, type PciChannelState, PCI_ERS_RESULT, type PciErsResult } from "./ers.ts";
+import { pci_dev_set_io_state, PCI_CHANNEL_NUMBER, type PciChannelState, PCI_ERS_RESULT, type PciErsResult } from "./ers.ts";
 
 const MS = 1_000_000;
 
@@ -36,7 +36,8 @@ function* locked<T>(pdev: PciDev, body: () => Coroutine<T>): Coroutine<T> {
 function* report_error_detected(pdev: PciDev, state: PciChannelState): Coroutine<PciErsResult> {
   const { printk } = pdev.kernel;
   if (!pci_dev_set_io_state(pdev, state)) {
-    printk.dev_info(pdev, `AER: can't recover (state transition ${pdev.error_state} -> ${state} invalid)`);
+    const transition = `${PCI_CHANNEL_NUMBER[pdev.error_state]} -> ${PCI_CHANNEL_NUMBER[state]}`;
+    printk.dev_info(pdev, `AER: can't recover (state transition ${transition} invalid)`);
     return PCI_ERS_RESULT.NONE;
   }
   const handler = pdev.pci_driver?.err_handler;

@@ -10,6 +10,9 @@ import type { PciDev } from "../pci-dev.ts";
 /** Whether requests reach the function. */
 export type PciChannelState = "normal" | "frozen" | "perm-failure";
 
+/** As Linux counts them. */
+export const PCI_CHANNEL_NUMBER: Readonly<Record<PciChannelState, number>> = { normal: 1, frozen: 2, "perm-failure": 3 };
+
 /** What a driver thinks of its device's chances. */
 export const PCI_ERS_RESULT = {
   NONE: 1,

@@ -6,7 +6,8 @@
  * Its shutdown hook takes the services down but leaves the port enabled: there are bridges that with COMMAND.BME off also stop
  * accesses of the CPU to what is below them. Before a kexec the bus hook clears BME all the same.
  * Left out: every service but error reporting (hot plug, PME, DPC, bandwidth; a root port always has PME in Linux, which is
- * why bus mastering is set without any other service too), INTx for services, D3 of bridges.
+ * why bus mastering is set without any other service too), INTx for services, D3 of bridges; pci_save_state of a root port, which no
+ * reset here makes lose anything.
  */
 import type { Coroutine } from "../../../sim/index.ts";
 import { device_unregister } from "../../base/core.ts";
@@ -19,6 +20,7 @@ import { pci_alloc_irq_vectors, pci_free_irq_vectors, pci_irq_vector } from "../
 import type { PciDev, PciDriver } from "../pci-dev.ts";
 import { pci_register_driver } from "../pci-driver.ts";
 import * as regs from "../pci-regs.ts";
+import { pci_restore_state, pci_save_state } from "../save-state.ts";
 import { aerdriver } from "./aer.ts";
 import { PCI_ERS_RESULT } from "./ers.ts";
 import { pcie_device_init, pcie_port_service_register, PCIE_PORT_SERVICE_AER, PcieDevice } from "./port-bus.ts";
@@ -44,8 +46,7 @@ function pcie_port_enable_irq_vec(pdev: PciDev): number {
   return pci_irq_vector(pdev, number);
 }
 
-function* pcie_portdrv_probe(pdev: PciDev): Coroutine<number> {
-  if (!PORT_TYPES.includes(pdev.pcie_type)) return -ENODEV;
+function* pcie_port_device_register(pdev: PciDev): Coroutine<number> {
   const ret = yield* pci_enable_device_mem(pdev);
   if (ret !== 0) return ret;
   const capabilities = get_port_device_capability(pdev);
@@ -54,6 +55,14 @@ function* pcie_portdrv_probe(pdev: PciDev): Coroutine<number> {
   const irq = pcie_port_enable_irq_vec(pdev);
   // Without an interrupt there is no error reporting; the port forwards all the same.
   if (irq >= 0) yield* pcie_device_init(pdev, PCIE_PORT_SERVICE_AER, irq);
+  return 0;
+}
+
+function* pcie_portdrv_probe(pdev: PciDev): Coroutine<number> {
+  if (!PORT_TYPES.includes(pdev.pcie_type)) return -ENODEV;
+  const ret = yield* pcie_port_device_register(pdev);
+  if (ret !== 0) return ret;
+  if (pdev.pciBus.self !== null) pci_save_state(pdev);
   return 0;
 }
 
@@ -80,7 +89,8 @@ const pcie_portdriver: PciDriver = {
     *mmio_enabled() {
       return PCI_ERS_RESULT.RECOVERED;
     },
-    *slot_reset() {
+    *slot_reset(pdev) {
+      pci_restore_state(pdev);
       return PCI_ERS_RESULT.RECOVERED;
     },
   },

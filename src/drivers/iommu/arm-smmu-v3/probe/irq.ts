@@ -11,6 +11,7 @@ import {
   IRQ_HANDLED,
   IRQ_NONE,
   IRQ_WAKE_THREAD,
+  Ratelimit,
   type IrqReturn,
   dev_err,
   dev_info,
@@ -33,31 +34,6 @@ import { arm_smmu_priq_thread } from "../queues/priq.ts";
 import { queue_empty, queue_remove_raw, queue_sync_cons_ovf, queue_sync_prod_in } from "../queues/queue.ts";
 import { arm_smmu_device_disable, arm_smmu_write_reg_sync } from "./reg-sync.ts";
 
-/** Linux's default ratelimit for printed events: a burst of 10 in 5 s. */
-const RATELIMIT_BURST = 10;
-const RATELIMIT_INTERVAL_NS = 5_000_000_000;
-
-/** `__ratelimit`: lets a burst pass, then says how many it swallowed when the interval is over. */
-class Ratelimit {
-  #begin = -Infinity;
-  #printed = 0;
-  #missed = 0;
-
-  allow(smmu: ArmSmmuDevice): boolean {
-    if (smmu.kernel.time.ktime_get() >= this.#begin + RATELIMIT_INTERVAL_NS) {
-      if (this.#missed > 0) dev_warn(smmu.dev, `arm_smmu_evtq_thread: ${this.#missed} callbacks suppressed`);
-      this.#begin = smmu.kernel.time.ktime_get();
-      this.#printed = this.#missed = 0;
-    }
-    if (this.#printed >= RATELIMIT_BURST) {
-      this.#missed++;
-      return false;
-    }
-    this.#printed++;
-    return true;
-  }
-}
-
 /** Empties the event queue, however much comes in meanwhile. */
 function* arm_smmu_evtq_thread(smmu: ArmSmmuDevice, ratelimit: Ratelimit): Coroutine<IrqReturn> {
   const q = smmu.evtq;
@@ -65,7 +41,7 @@ function* arm_smmu_evtq_thread(smmu: ArmSmmuDevice, ratelimit: Ratelimit): Corou
     for (let raw = queue_remove_raw(q); raw !== null; raw = queue_remove_raw(q)) {
       const event = arm_smmu_decode_event(smmu, raw);
       smmu.audit?.heard(event);
-      if ((yield* arm_smmu_handle_event(smmu, raw, event)) !== 0 && ratelimit.allow(smmu)) arm_smmu_dump_event(smmu, raw, event);
+      if ((yield* arm_smmu_handle_event(smmu, raw, event)) !== 0 && ratelimit.allows()) arm_smmu_dump_event(smmu, raw, event);
     }
     if (queue_sync_prod_in(q) === -EOVERFLOW) dev_err(smmu.dev, "EVTQ overflow detected -- events lost");
   } while (!queue_empty(q.llq));
@@ -147,7 +123,7 @@ function arm_smmu_setup_msis(smmu: ArmSmmuDevice): void {
 function request_evtq_irq(smmu: ArmSmmuDevice): void {
   const { dev } = smmu;
   if (smmu.evtq_irq > 0) {
-    const ratelimit = new Ratelimit();
+    const ratelimit = new Ratelimit(smmu.kernel, "arm_smmu_evtq_thread");
     const thread = (): Coroutine<IrqReturn> => arm_smmu_evtq_thread(smmu, ratelimit);
     const ret = devm_request_threaded_irq(dev, smmu.evtq_irq, null, { thread, oneshot: true, name: "arm-smmu-v3-evtq" });
     if (ret < 0) dev_warn(dev, "failed to enable the event queue's interrupt");
@@ -179,7 +155,7 @@ function setup_priq_irq(smmu: ArmSmmuDevice): void {
 
 /** One interrupt for everything: errors at once, events and page requests in the thread. */
 function arm_smmu_setup_combined_irq(smmu: ArmSmmuDevice): void {
-  const ratelimit = new Ratelimit();
+  const ratelimit = new Ratelimit(smmu.kernel, "arm_smmu_evtq_thread");
   const ret = devm_request_threaded_irq(
     smmu.dev,
     smmu.combined_irq,
