@@ -55,7 +55,9 @@ export class ConfigSpace {
 
   /** All registers return to their values after reset, but for sticky ones if the reset is none of the machine. */
   reset(fundamental: boolean): void {
-    const kept = fundamental ? [] : this.#sticky.map(({ offset, length }) => ({ offset, bytes: this.#bytes.slice(offset, offset + length) }));
+    const kept = fundamental
+      ? []
+      : this.#sticky.map(({ offset, length }) => ({ offset, bytes: this.#bytes.slice(offset, offset + length) }));
     this.#bytes.set(this.#initial);
     for (const { offset, bytes } of kept) this.#bytes.set(bytes, offset);
   }

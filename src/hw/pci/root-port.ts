@@ -48,12 +48,7 @@ export class RootPort extends PciFunction {
     this.downstream = options.downstream;
     this.#bmeGatesMmio = options.bmeGatesMmio ?? false;
     const { config } = this;
-    this.errors = new ErrorReporting(
-      config,
-      this.capabilities.express,
-      this.extended.aer,
-      () => this.raiseMsix(0),
-    );
+    this.errors = new ErrorReporting(config, this.capabilities.express, this.extended.aer, () => this.raiseMsix(0));
     const window = options.window;
     config.define(BRIDGE.PRIMARY_BUS, 1, 0, 0xff);
     config.define(BRIDGE.SECONDARY_BUS, 1, options.busNumbers?.secondary ?? options.downstream, 0xff);

@@ -14,7 +14,8 @@ export const KEY_WORDS: Readonly<Record<string, string>> = {
   "machine.smmu.driver": "Whether the SMMU driver is there from the start or comes as a module, after built-in drivers.",
   "machine.smmu.caches": "How much the SMMU keeps: what its profile says, nothing, or whatever it may as long as it may.",
   "machine.pci.busMasterOff": "What PCI functions do with requests while bus mastering is off: forget, hold back, or reset themselves.",
-  "machine.pci.aer": "Error reporting (AER) in root ports and functions: a root port logs the requests that it refuses and interrupts the kernel, which asks the drivers below and may reset their link.",
+  "machine.pci.aer":
+    "Error reporting (AER) in root ports and functions: a root port logs the requests that it refuses and interrupts the kernel, which asks the drivers below and may reset their link.",
   "machine.devices[].name": "Name of its node; for a PCI function a label.",
   "machine.devices[].kind": "A NIC of the 82574 class (PCI), a display controller, a trace router.",
   "machine.devices[].bus": "Follows from the kind.",
