@@ -17,6 +17,7 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
+export const ENOTTY = 25;
 export const ENOSPC = 28;
 export const ERANGE = 34;
 export const EOVERFLOW = 75;
@@ -42,6 +43,7 @@ const names: ReadonlyMap<number, string> = new Map([
   [EEXIST, "EEXIST"],
   [ENODEV, "ENODEV"],
   [EINVAL, "EINVAL"],
+  [ENOTTY, "ENOTTY"],
   [ENOSPC, "ENOSPC"],
   [ERANGE, "ERANGE"],
   [EOVERFLOW, "EOVERFLOW"],

@@ -291,6 +291,29 @@ describe("a refused read", () => {
   });
 });
 
+describe("what aer_isr passes on as it is", () => {
+  test("no correctable error has a pointer, so that bit 0 passes for the first", () => {
+    const all = rig();
+    all.m.port.config.set(all.m.port.extended.aer + 16, 4, 1);
+    all.m.port.errors.receive("correctable", 0x08);
+    settle(all);
+    expect(all.log()).toContain(`pcieport ${PORT}:    [ 0] RxErr                  (First)`);
+  });
+
+  test("a port without a bus below cannot be reset: pci_bus_error_reset is -ENOTTY, and the recovery fails", () => {
+    const m = new Machine({ aer: true });
+    m.boot();
+    // As pci_scan_bridge leaves a bridge for which no bus number is left.
+    m.pci(PORT).subordinate = null;
+    m.port.config.set(m.port.extended.aer + 4, 4, 1 << 18);
+    m.port.errors.receive("fatal", 0x08);
+    m.idle(500 * MS);
+    const log = m.kernel.printk.lines.map(({ text }) => text);
+    expect(log).toContain(`pcieport ${PORT}: AER: Root Port link has been reset (-25)`);
+    expect(log.at(-1)).toBe(`pcieport ${PORT}: AER: device recovery failed`);
+  });
+});
+
 describe("shutdown", () => {
   test("takes the service down with its interrupt before anything behind the port matters: nothing is reported any more", () => {
     const all = rig();

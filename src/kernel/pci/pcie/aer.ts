@@ -97,7 +97,8 @@ function* aer_isr_one_error(errors: RootPortErrors, { status, id }: ErrSource): 
     multi: (status & multi) !== 0,
     status: 0,
     mask: 0,
-    firstError: -1,
+    // Correctable errors have no pointer: bit 0 passes for the first.
+    firstError: 0,
     tlp: null,
   });
   if ((status & regs.PCI_ERR_ROOT_COR_RCV) !== 0) {
@@ -209,13 +210,13 @@ function* aer_root_reset(bridge: PciDev): Coroutine<PciErsResult> {
   const root = pcie_find_root_port(bridge);
   const reporting = root !== null && root.aer_cap !== 0 ? root : null;
   if (reporting) aer_disable_irq(reporting);
-  yield* pci_bus_error_reset(bridge);
-  bridge.kernel.printk.dev_info(bridge, `AER: ${bridge.pciBus.self === null ? "Root" : "Downstream"} Port link has been reset (0)`);
+  const error = yield* pci_bus_error_reset(bridge);
+  bridge.kernel.printk.dev_info(bridge, `AER: ${bridge.pciBus.self === null ? "Root" : "Downstream"} Port link has been reset (${error})`);
   if (reporting) {
     aer_clear(reporting, regs.PCI_ERR_ROOT_STATUS);
     aer_enable_irq(reporting);
   }
-  return PCI_ERS_RESULT.RECOVERED;
+  return error === 0 ? PCI_ERS_RESULT.RECOVERED : PCI_ERS_RESULT.DISCONNECT;
 }
 
 function aer_enable_rootport(root: PciDev): void {

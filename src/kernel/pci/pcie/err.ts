@@ -10,6 +10,7 @@
  */
 import { type Coroutine, sleepNs } from "../../../sim/index.ts";
 import { pm_runtime_get_sync, pm_runtime_put } from "../../base/power/pm-runtime.ts";
+import { ENOTTY } from "../../errno.ts";
 import { pci_read_config_word, pci_write_config_word } from "../access.ts";
 import { pci_walk_bus } from "../bus.ts";
 import type { PciDev } from "../pci-dev.ts";
@@ -68,8 +69,12 @@ function* broadcast(
   return result;
 }
 
-/** Resets all below a bridge: 2 ms of reset, then 100 ms until functions must answer. The bridge's lock and theirs are held. */
-export function* pci_bus_error_reset(bridge: PciDev): Coroutine<void> {
+/**
+ * Resets all below a bridge: 2 ms of reset, then 100 ms until functions must answer. The bridge's lock and theirs are held.
+ * @returns 0, or -ENOTTY if there is no bus below
+ */
+export function* pci_bus_error_reset(bridge: PciDev): Coroutine<number> {
+  if (bridge.subordinate === null) return -ENOTTY;
   const all = [bridge, ...affected(bridge)];
   for (const pdev of all) yield* pdev.mutex.lock("pci_bus_error_reset");
   const control = pci_read_config_word(bridge, regs.PCI_BRIDGE_CONTROL);
@@ -78,6 +83,7 @@ export function* pci_bus_error_reset(bridge: PciDev): Coroutine<void> {
   pci_write_config_word(bridge, regs.PCI_BRIDGE_CONTROL, control);
   yield* sleepNs(100 * MS);
   for (const pdev of all.toReversed()) pdev.mutex.unlock();
+  return 0;
 }
 
 /**
