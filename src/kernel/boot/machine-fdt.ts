@@ -5,10 +5,12 @@
  *
  * After Linux 7.1 arch/arm64/kernel/setup.c: setup_machine_fdt; drivers/of/fdt.c: early_init_dt_scan, early_init_dt_scan_nodes,
  * early_init_fdt_scan_reserved_mem. Left out: bootargs (parameters are no text here), the machine's name in the log, places for
- * reserved memory that has only a size. Devices come from the platform's tree, which the blob was written from.
+ * reserved memory that has only a size, an initrd behind the RAM that is said, properties whose length or cells are wrong, for
+ * which Linux leaves out one node and this refuses the blob. Devices come from the platform's tree, which the blob was written from.
  */
 import type { Kernel } from "../kernel.ts";
-import { common_ranges, type MemoryRange } from "../mm/ranges.ts";
+import { PAGE_SIZE } from "../mm/page-allocator.ts";
+import { alignDown, alignUp, common_ranges, type MemoryRange, RangeSet } from "../mm/ranges.ts";
 import {
   early_init_dt_check_for_usable_mem_range,
   early_init_dt_scan_chosen,
@@ -27,9 +29,20 @@ export interface MachineFdt {
   readonly initrd: MemoryRange | undefined;
 }
 
-/** What is common to both; a crash kernel's first range caps what the nodes say, and others are added. */
-function cap(memory: readonly MemoryRange[], [first, ...others]: readonly MemoryRange[]): MemoryRange[] {
-  return first === undefined ? [...memory] : [...common_ranges(memory, first), ...others];
+/** `early_init_dt_add_memory_arch`, `memblock_add`: whole pages, in order, each byte once. */
+function blocks(memory: readonly MemoryRange[]): readonly MemoryRange[] {
+  const all = new RangeSet();
+  for (const { base, size } of memory) {
+    const start = alignUp(base, PAGE_SIZE);
+    all.add(start, alignDown(base + size, PAGE_SIZE) - start);
+  }
+  return all.ranges;
+}
+
+/** A crash kernel's first range caps what the nodes say, unless it is empty; others are added. */
+function cap(memory: readonly MemoryRange[], [first, ...others]: readonly MemoryRange[]): readonly MemoryRange[] {
+  if (first === undefined) return memory;
+  return [...(first.size === 0 ? memory : common_ranges(memory, first)), ...others.filter(({ size }) => size > 0)];
 }
 
 /** @returns what the blob in memory says, or why it cannot be used */
@@ -42,10 +55,14 @@ export function early_init_dt_scan(kernel: Kernel, dtb: LoadedBlob): MachineFdt 
   try {
     const fdt = fdt_read(bytes);
     const root = unflatten_device_tree(fdt);
-    const memory = cap(early_init_dt_scan_memory(root), early_init_dt_check_for_usable_mem_range(fdt));
+    const memory = cap(blocks(early_init_dt_scan_memory(root)), early_init_dt_check_for_usable_mem_range(fdt));
     if (memory.length === 0) return "it names no memory";
     const named = fdt_scan_reserved_mem(root).flatMap(({ name, ranges }) => (ranges ?? []).map((range) => ({ name, ...range })));
-    const entries = fdt.reservations.map(({ address, size }) => ({ name: "memreserve", base: Number(address), size: Number(size) }));
+    // The list of the kernel ends at the first that is empty.
+    const empty = fdt.reservations.findIndex(({ size }) => size === 0n);
+    const entries = fdt.reservations
+      .slice(0, empty < 0 ? undefined : empty)
+      .map(({ address, size }) => ({ name: "memreserve", base: Number(address), size: Number(size) }));
     return { memory, reserved: [...named, ...entries], initrd: early_init_dt_scan_chosen(root).initrd };
   } catch (error) {
     if (error instanceof FdtError) return error.message;

@@ -56,8 +56,7 @@ export function early_init_dt_check_for_usable_mem_range(fdt: Fdt): DtRange[] {
   const base = addressCells(tree, fdt.root);
   return rowsOf(property, base + sizeCells(tree, fdt.root))
     .slice(0, MAX_USABLE_RANGES)
-    .map((row) => ({ base: Number(joinCells(row.slice(0, base))), size: Number(joinCells(row.slice(base))) }))
-    .filter(({ size }) => size > 0);
+    .map((row) => ({ base: Number(joinCells(row.slice(0, base))), size: Number(joinCells(row.slice(base))) }));
 }
 
 /** A child of `/reserved-memory`. */

@@ -114,6 +114,50 @@ describe("a cold boot", () => {
   });
 });
 
+describe("what memblock makes of a blob", () => {
+  const BASE = 0x8000_0000;
+  const MIB = 0x10_0000;
+  const ram = [{ base: BASE, size: 16 * MIB }];
+  const sizeOf = ({ kernel }: TestKernel): number => kernel.mm.memory.reduce((sum, { size }) => sum + size, 0);
+
+  /** Boots from a blob that lies apart from image and initrd. */
+  function bootedFrom(dtb: Uint8Array): TestKernel {
+    const given: BootFiles = { kernel: build_kernel_image("linux 7.1", 8) };
+    const boot = firmware_load(new FakePlatform({ memory: ram }).bus, ram, given);
+    const blob = loaded_blob("dtb", dtb, BASE + 8 * MIB);
+    const machine = makeTestKernel({ memory: ram, kernel: { boot: { ...boot, dtb: blob } } });
+    firmware_load(machine.platform.bus, ram, given);
+    machine.platform.bus.writeBytes(blob.base, dtb);
+    machine.run(machine.kernel.boot());
+    return machine;
+  }
+
+  test("RAM that two nodes name is there once, and what is no whole page is not there", () => {
+    const nodes = [...ram, { base: BASE + 8 * MIB, size: 8 * MIB }, { base: BASE + 16 * MIB + 0x800, size: 0x400 }];
+    expect(sizeOf(bootedFrom(memoryBlob(nodes, { size: 2048 })))).toBe(16 * MIB);
+  });
+
+  test("an empty usable range caps nothing, and a second one is added", () => {
+    const chosen = dtNode({
+      name: "chosen",
+      properties: { "linux,usable-memory-range": [0, BASE, 0, 0, 0, BASE + 12 * MIB, 0, MIB] },
+    });
+    expect(sizeOf(bootedFrom(memoryBlob([{ base: BASE, size: 12 * MIB }], { nodes: [chosen], size: 2048 })))).toBe(13 * MIB);
+  });
+
+  test("the list of reservations ends at the first that is empty", () => {
+    const reservations = [
+      { address: BigInt(BASE + 11 * MIB), size: 0n },
+      { address: BigInt(BASE + 12 * MIB), size: BigInt(MIB) },
+    ];
+    const { mm } = bootedFrom(memoryBlob(ram, { reservations, size: 2048 })).kernel;
+    let inside = 0;
+    for (let pa = mm.alloc_pages(4096, "all", "kernel"); pa >= 0; pa = mm.alloc_pages(4096, "all", "kernel"))
+      if (pa >= BASE + 12 * MIB && pa < BASE + 13 * MIB) inside++;
+    expect(inside).toBe(256);
+  });
+});
+
 describe("what a kernel takes from its blob", () => {
   const MIB = 0x10_0000;
   /** A kernel that firmware has loaded with this blob on a machine with more RAM than the blob may say. */
