@@ -394,6 +394,13 @@ export const translationChoices: readonly Choice[] = [
     why: "nothing but its own Update has to be waited for",
   },
   {
+    id: "translated-kinds",
+    section: "§3.22, §3.9.1.3",
+    options: "which permissions a Translated destructive read or prefetch hint needs, where no stage translates it",
+    ours: "none: STE.DRE and STE.DCP decide alone",
+    why: "the SMMU knows no permission of an address that it did not translate",
+  },
+  {
     id: "translatedBeyondOas",
     section: "§3.9.1.1",
     options: "an ATS Translated transaction beyond the output size: abort without an event, or truncated",

@@ -90,6 +90,8 @@ export class TransactionKinds {
     if (this.#early) return otherwise;
     if (via === Via.globalBypass || via === Via.steBypass || ste === undefined) return kind;
     if (control !== undefined && ste.fields[control] === 0) return otherwise;
+    // The SMMU has translated nothing: what the translation permitted is between the device and its cache.
+    if (via === Via.ats) return kind;
     if (rules.wantsWritable && !mayWrite(ste, entry, via, privileged)) return otherwise;
     if (rules.anyPermission && !mayDoAnything(ste, entry, via, privileged)) return otherwise;
     return kind;

@@ -14,7 +14,7 @@ import {
   type DmaEvents,
 } from "../../../../src/hw/index.ts";
 import { Trace as SimTrace } from "../../../../src/sim/index.ts";
-import { AtsBench, type AtsOptions, CMDQEN, EVENTQEN, IPA, ON, PA, REC_CFG_ATS, RECINVSID, STREAM, VA, Via } from "./bench.ts";
+import { AtsBench, ATSCHK, type AtsOptions, CMDQEN, EVENTQEN, IPA, ON, PA, REC_CFG_ATS, RECINVSID, STREAM, VA, Via } from "./bench.ts";
 
 /** Full ATS over a stage-1 table that maps {@link VA}. */
 function full(ste: Readonly<Record<string, number>> = {}, more: AtsOptions = {}): AtsBench {
@@ -368,4 +368,31 @@ test("a Translated transaction is no ordinary one to any cache that answers in i
   tx.translated = false;
   expect(bench.smmu.translate(tx)).toBe(Outcome.forward);
   expect([tx.physical, tx.via]).toEqual([PA, Via.stage1]);
+});
+
+describe("kinds of Translated transactions (§3.22)", () => {
+  /** The page is read-only or writable for whoever translated before. */
+  function leaving(kind: TransactionKind, before: number | undefined, controls: Readonly<Record<string, number>>): string {
+    const bench = new AtsBench();
+    const table = bench.pageTable(1);
+    table.map(VA, PA, 0x1000, { ap: 1 });
+    table.map(VA + 0x1000, PA + 0x1000, 0x1000, { ap: 3 });
+    bench.stage1(table, {}, controls);
+    bench.run(0, ON | ATSCHK);
+    if (before !== undefined) bench.tr(before);
+    const tx = bench.translated(PA, { kind });
+    return `${tx.outcome} ${tx.outputKind}`;
+  }
+
+  test.each([TransactionKind.destructiveRead, TransactionKind.directedPrefetch])(
+    "kind %i leaves as itself where STE.DRE and DCP allow it, whatever was translated before",
+    (kind) => {
+      const seen = [undefined, VA, VA + 0x1000].map((before) => leaving(kind, before, { DRE: 1, DCP: 1 }));
+      expect(new Set(seen)).toEqual(new Set([`${Outcome.forward} ${kind}`]));
+    },
+  );
+
+  test("a destructive read is an ordinary one where STE.DRE is 0", () => {
+    expect(leaving(TransactionKind.destructiveRead, undefined, { DRE: 0 })).toBe(`${Outcome.forward} ${TransactionKind.ordinary}`);
+  });
 });
