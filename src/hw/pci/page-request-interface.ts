@@ -108,6 +108,8 @@ export class PageRequestInterface {
     this.#outstanding += group.pages.length;
     const { substreamId, need, pages } = group;
     for (const [i, page] of pages.entries()) {
+      // The answer to the one before may have been a Response Failure, which disables the interface.
+      if (this.#failed) return;
       const last = i === pages.length - 1;
       this.#options.send({ substreamId, addressHi: high32(page), addressLo: low32(page), ...need, last, groupIndex });
     }

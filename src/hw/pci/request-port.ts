@@ -153,7 +153,8 @@ export class RequestPort implements UpstreamPort {
         this.#ended(job, length, status);
         this.#resume(job, status === DmaStatus.abort);
       };
-      const carried = translated ? { ...attributes, translated, onCompletion } : { ...attributes, onCompletion };
+      // "Translated Requests with PASID" is a capability that no function here has (7.8.9.2).
+      const carried = translated ? { translated, onCompletion } : { ...attributes, onCompletion };
       const status = this.#issue(target, part, write, carried);
       if (status === DmaStatus.stalled) return WAITS;
       this.#ended(job, length, status);

@@ -465,3 +465,13 @@ describe("what may be sent when", () => {
     expect(m.dev.dma.write(A, new Uint8Array(4))).toBe(DmaStatus.ok);
   });
 });
+
+it("a Response Failure turns the interface off: nothing more of its group goes out (10.4.2.1)", () => {
+  const machine = new AtsMachine({ extended: ATS_AND_PRI, onFault: "page-request" });
+  machine.agent.onPage = ({ groupIndex }) =>
+    machine.root.atsFunction(0x08).respond({ substreamId: -1, groupIndex, code: PageResponse.failure });
+  machine.read(0x5ff0, 0x2020);
+  machine.pass(10_000);
+  expect(machine.priStatus & 1).toBe(1);
+  expect(machine.agent.pages).toHaveLength(1);
+});

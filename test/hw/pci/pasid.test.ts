@@ -105,3 +105,11 @@ describe("a device model", () => {
     expect(() => m.write(A, 4, { substreamId: 1 })).toThrow(HostMisuseError);
   });
 });
+
+it("a Translated request has no PASID: no function has the capability for that (7.8.9.2, Translated Requests with PASID)", () => {
+  const machine = new AtsMachine({ extended: EVERYTHING });
+  machine.agent.map(0x5000, { to: 0x9000 }, 5);
+  machine.write(0x5000, 4, { substreamId: 5 });
+  expect(machine.left[0]).toMatchObject({ translated: true });
+  expect(machine.left[0]!.attributes!.substreamId).toBeUndefined();
+});
