@@ -77,12 +77,14 @@ export class KexecCore {
 
   /**
    * Loads an image; it replaces the one loaded before. A crash image goes to its place in the crashkernel reserve now.
-   * @returns 0; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not,
+   * @returns 0; -EBUSY while a jump is under way; -EADDRNOTAVAIL if there is no hole (or no reserve) for it; -ENOMEM; -EINVAL for a flag that the kernel has not,
    * a jump's region that is more than half of RAM, or a blob that is no device tree
    */
   kexec_load(files: BootFiles, kind: "kexec" | "crash" = "kexec", flags: KexecFlags = {}): number {
     const preserve = flags.preserve_context ?? false;
     if (preserve && (!this.config_kexec_jump || kind === "crash")) return -EINVAL;
+    // kexec_trylock: the image of a jump under way is nobody's to replace.
+    if (this.#locked) return -EBUSY;
     try {
       if (preserve) return this.#loadJump(files, flags);
       return kind === "crash" ? this.#loadCrash(files) : this.#loadNormal(files);
